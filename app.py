@@ -1,0 +1,13 @@
+"""The frame of the dashboard: navigation, the sidebar, and the workers. `streamlit run app.py`, or `make app`."""
+
+import streamlit as st
+
+from pages.components import frame, services, sidebar
+
+st.session_state[frame.FRAMED] = True
+
+page = frame.navigation()
+with services.shown_errors():
+    services.start_workers()
+sidebar.show()
+page.run()

@@ -1,0 +1,218 @@
+"""What reaches each linear layer: second moments, means and ranges of its inputs over a calibration text.
+
+Computed block by block (`walk`) and written to disk block by block, so memory never holds more than the hidden states
+of the text and one block's matrices: for SmolLM2-135M and 16384 tokens in float32, 38 MB and 15 MB beside the model.
+On disk a block takes the same 15 MB, in safetensors, under a name made of everything that decides the numbers. A second
+recipe pays nothing; a damaged file is computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from optlab import paths, texts
+from optlab.calibrate.walk import Walk, in_batches, linears_of
+from optlab.errors import ModelError
+from optlab.models.checkpoint import read_header, read_json
+from optlab.models.language_model import LanguageModel
+from optlab.progress import Progress, silent
+
+VERSION = 2
+INDEX = "index.json"
+
+
+class Statistics:
+    """Read-only view of a folder of statistics; each tensor is read from disk when it is asked for.
+
+    `name in statistics` tells whether layer `name` is covered; all methods raise KeyError where it is not.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ModelError when a file is missing, truncated or damaged."""
+        index = read_json(folder / INDEX)
+        self.folder = folder
+        self.tokens = int(index["tokens"])
+        self._places: dict[str, list[str]] = index["layers"]
+        present = {file: {entry.name for entry in read_header(folder / file)} for file in index["files"]}
+        for file, key in self._places.values():
+            if f"{key}.gram" not in present.get(file, set()):
+                raise ModelError(f"{folder / file} lacks the statistics of {key}")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def gram(self, name: str) -> Tensor:
+        """Mean of x x^T over all tokens, float32 [in, in], where x is the input of layer `name`."""
+        return self._read(name, "gram")
+
+    def mean(self, name: str) -> Tensor:
+        """Mean of x, float32 [in]."""
+        return self._read(name, "mean")
+
+    def mean_abs(self, name: str) -> Tensor:
+        """Mean of |x|, float32 [in]."""
+        return self._read(name, "mean_abs")
+
+    def absmax(self, name: str) -> Tensor:
+        """Largest |x| of each input, float32 [in]."""
+        return self._read(name, "absmax")
+
+    def shared_with(self, name: str) -> str:
+        """The layer under whose name the input of `name` is stored: q, k and v of a block read the same input."""
+        return self._places[name][1]
+
+    def _read(self, name: str, what: str) -> Tensor:
+        file, key = self._places[name]
+        with safe_open(self.folder / file, framework="pt") as opened:
+            found: Tensor = opened.get_tensor(f"{key}.{what}")
+        return found
+
+
+def statistics(
+    model: LanguageModel, text: str, tokens: int, context: int, seed: int = 0, progress: Progress = silent
+) -> Statistics:
+    """Statistics of `model` on about `tokens` tokens of the calibration side of `text`, in windows of `context`.
+
+    model: as it was loaded (its fingerprint names the result, so it must not have been changed). Raises TextError when
+    the text is too short, Cancelled from `progress`.
+    """
+    folder = paths.folder("calibration") / _key(model, text, tokens, context, seed)
+    if folder.is_dir():
+        try:
+            return Statistics(folder)
+        except (ModelError, KeyError, TypeError, ValueError):
+            shutil.rmtree(folder, ignore_errors=True)
+    windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed)
+    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
+    try:
+        gather(model, in_batches(windows), unfinished, progress)
+        try:
+            os.replace(unfinished, folder)
+        except OSError:  # another process has finished the same meanwhile
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return Statistics(folder)
+
+
+def _key(model: LanguageModel, text: str, tokens: int, context: int, seed: int) -> str:
+    decides = [VERSION, model.fingerprint, texts.fingerprint(text), text, tokens, context, seed, str(model.dtype)]
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
+
+
+@dataclass
+class Moments:
+    """Running sums over the inputs of one layer: x x^T, x, |x|, max |x|, how many; float32."""
+
+    gram: Tensor | None = None
+    total: Tensor | None = None
+    total_abs: Tensor | None = None
+    absmax: Tensor | None = None
+    count: int = 0
+
+    def add(self, x: Tensor) -> None:
+        """x: [..., in], any dtype."""
+        X = x.detach().reshape(-1, x.shape[-1]).float()
+        size = X.abs()
+        largest = size.amax(0)
+        if self.gram is None or self.total is None or self.total_abs is None or self.absmax is None:
+            self.gram, self.total, self.total_abs, self.absmax = X.T @ X, X.sum(0), size.sum(0), largest
+        else:
+            self.gram.addmm_(X.T, X)
+            self.total += X.sum(0)
+            self.total_abs += size.sum(0)
+            torch.maximum(self.absmax, largest, out=self.absmax)
+        self.count += X.shape[0]
+
+    def tensors(self, key: str) -> dict[str, Tensor]:
+        assert self.gram is not None, "nothing was added"
+        assert self.total is not None
+        assert self.total_abs is not None
+        assert self.absmax is not None
+        return {
+            f"{key}.gram": (self.gram / self.count).cpu(),
+            f"{key}.mean": (self.total / self.count).cpu(),
+            f"{key}.mean_abs": (self.total_abs / self.count).cpu(),
+            f"{key}.absmax": self.absmax.cpu(),
+        }
+
+
+@dataclass
+class Listener:
+    """Hooks on linear layers; layers that are handed the very same tensor share one Moments."""
+
+    layers: dict[str, nn.Module]
+    shared: dict[str, str] = field(default_factory=dict)
+    moments: dict[str, Moments] = field(default_factory=dict)
+    _first: dict[int, tuple[str, Tensor]] = field(default_factory=dict)
+
+    def __enter__(self) -> Listener:
+        self._handles = [
+            module.register_forward_pre_hook(self._hook(name)) for name, module in self.layers.items()
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def learned(self) -> None:
+        """Call after the first batch: who shares an input is known, and the tensors of that batch are let go."""
+        self._first.clear()
+
+    def _hook(self, name: str) -> Any:
+        def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+            x = args[0]
+            if name not in self.shared:
+                # The tensor is kept beside its id: an id is free again once its tensor is gone.
+                key, _ = self._first.setdefault(id(x), (name, x))
+                self.shared[name] = key
+            if self.shared[name] == name:
+                self.moments.setdefault(name, Moments()).add(x)
+
+        return hook
+
+
+@torch.no_grad()
+def gather(model: LanguageModel, batches: list[Tensor], folder: Path, progress: Progress = silent) -> None:
+    """Write the statistics of `model` on `batches` (ids [B, T]) into `folder`: a file per block, one for the head."""
+    places: dict[str, list[str]] = {}
+    files: list[str] = []
+    walk = Walk(model, batches)
+    names, blocks = model.linear_names(), model.blocks()
+    for number, (prefix, block) in enumerate(blocks):
+        file = f"block-{number:04d}.safetensors"
+        with Listener(linears_of(block, prefix, names)) as listener:
+            for batch in range(len(batches)):
+                done = (number + batch / len(batches)) / (len(blocks) + 1)
+                progress(done, f"reading the calibration text, block {number + 1} of {len(blocks)}")
+                walk.states[batch] = walk.through(batch)
+                listener.learned()
+        walk.position += 1
+        tensors = {k: v for key, moments in listener.moments.items() for k, v in moments.tensors(key).items()}
+        save_file(tensors, folder / file)
+        files.append(file)
+        places |= {name: [file, key] for name, key in listener.shared.items()}
+    head = Moments()
+    for hidden in walk.outputs():
+        head.add(hidden)
+    name = model.structure.head
+    save_file(head.tensors(name), folder / "head.safetensors")
+    places[name] = ["head.safetensors", name]
+    files.append("head.safetensors")
+    index = {"tokens": head.count, "layers": places, "files": files}
+    # Written last: a folder with an index is complete.
+    (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")

@@ -1,0 +1,158 @@
+"""`python -m optlab ...`: everything the pages can do, scriptable.
+
+With `--json` the result, and nothing else, goes to standard output; progress and messages go to standard error.
+Exit codes: 0 done, 1 the run failed, 2 wrong input, 130 interrupted. Torch is imported by the commands that need it,
+so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from optlab.errors import OptLabError
+from optlab.progress import Progress, silent
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Compress a language model, and measure what it cost and what it saved.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Model = Annotated[str, typer.Argument(help="Catalog name, folder in hub layout, .gguf file, or hub id.")]
+
+
+def reporter(quiet: bool) -> Progress:
+    """A progress that keeps one line of standard error up to date; silent where that is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        return silent
+    last = 0.0
+
+    def report(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > 0.1 or fraction >= 1:
+            print(f"\r\033[K{fraction:4.0%}  {message}", end="" if fraction < 1 else "\n", file=sys.stderr, flush=True)
+            last = now
+
+    return report
+
+
+def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
+    """Print `result` as JSON, or in words."""
+    print(json.dumps(result, indent=2, allow_nan=False) if as_json else text(result))
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the catalog."""
+    from dataclasses import asdict
+
+    from optlab.models.catalog import catalog
+
+    show(
+        [asdict(card) for card in catalog()],
+        as_json,
+        lambda cards: "\n".join(f"{card['name']:14} {card['title']}: {card['summary']}" for card in cards),
+    )
+
+
+@app.command()
+def inspect(model: Model, as_json: Json = False) -> None:
+    """Layers, parameters, and bytes by component."""
+    from optlab.models.describe import describe
+
+    def table(found: dict[str, Any]) -> str:
+        rows = [
+            f"{layer['name']:52} {layer['kind']:16} {'x'.join(map(str, layer['shape'])):>14} "
+            f"{layer['parameters']:>12,} {layer['bytes']:>13,}"
+            for layer in found["layers"]
+        ]
+        head = (
+            f"{found['title']}: {found['family']} family, {found['parameters']:,} parameters, "
+            f"{found['size_bytes']:,} bytes, fingerprint {found['fingerprint'][:12]}"
+        )
+        note = [found["checkpoint_note"]] if found.get("checkpoint_note") else []
+        return "\n".join([head, *note, f"{'name':52} {'kind':16} {'shape':>14} {'parameters':>12} {'bytes':>13}", *rows])
+
+    show(describe(model, progress=reporter(as_json)).to_dict(), as_json, table)
+
+
+@app.command()
+def measure(
+    model: Model,
+    recipe: Annotated[Path | None, typer.Option(help="Recipe file (YAML); none measures the original.")] = None,
+    text: Annotated[str | None, typer.Option(help="Named text or path; default: the model's own.")] = None,
+    tokens: Annotated[int, typer.Option(help="Tokens of evaluation text.")] = 8192,
+    context: Annotated[int, typer.Option(help="Tokens per window.")] = 512,
+    calibration: Annotated[str | None, typer.Option(help="Calibration text; default: the evaluation text's name.")] = None,
+    calibration_tokens: Annotated[int, typer.Option(help="Tokens of calibration text.")] = 16_384,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto (bfloat16 where the processor has it).")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    stop_below_percent: Annotated[
+        float | None, typer.Option(help="Stop when the ratio's 95% interval is narrower than this, in percent.")
+    ] = None,
+    no_latency: Annotated[bool, typer.Option("--no-latency", help="Do not time decoding and prefill.")] = False,
+    save: Annotated[Path | None, typer.Option(help="Write the compressed model into this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compress MODEL by a recipe and measure perplexity, size and latency beside the original."""
+    from pydantic import ValidationError
+
+    from optlab.protocol import Protocol
+    from optlab.recipes import Recipe
+
+    chosen = Recipe.from_file(recipe) if recipe else Recipe()
+    try:
+        protocol = Protocol.model_validate(
+            {
+                "text": text,
+                "tokens": tokens,
+                "context": context,
+                "calibration": calibration,
+                "calibration_tokens": calibration_tokens,
+                "dtype": dtype,
+                "device": device,
+                "seed": seed,
+                "latency": not no_latency,
+                "stop_below_percent": stop_below_percent,
+            }
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-")
+        raise OptLabError(f"{option} {first['input']!r}: {first['msg'].lower()}") from None
+    from optlab.runs.measure import measure as run
+    from optlab.runs.summary import in_words
+
+    show(run(model, chosen, protocol, reporter(as_json), save), as_json, in_words)
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        app(standalone_mode=False)
+    except OptLabError as error:
+        print(f"optlab: {error}", file=sys.stderr)
+        return error.exit_code
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("optlab: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        # typer vendors click's UsageError and does not export it; its show() names the wrong option.
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            return int(error.exit_code)
+        raise
+    return 0

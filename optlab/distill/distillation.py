@@ -1,0 +1,124 @@
+"""Training a student against its teacher: the part that all distillation losses share.
+
+The student is the model as the earlier steps of the recipe left it (recovery), or that model with fewer blocks. Pruned
+weights stay zero. Every step feeds both models the same windows of the calibration text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from optlab.methods import Method, Parameter, Value
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from optlab.compress import Context
+
+COMMON = (
+    Parameter(
+        "temperature", float, 2.0, "Temperature",
+        "How soft the teacher's answers are made: 1 shows them as they are, higher shows more of its second guesses.",
+        minimum=0.25, maximum=20.0, step=0.25,
+    ),
+    Parameter(
+        "alpha", float, 0.5, "Weight of the true text (alpha)",
+        "1 trains on the text alone, 0 listens to the teacher alone.",
+        minimum=0.0, maximum=1.0, step=0.05,
+    ),
+    Parameter(
+        "student_layers", int, None, "Student depth",
+        "Number of blocks the student keeps, evenly spaced; empty keeps all and only repairs what was compressed.",
+        minimum=1, maximum=256, step=1, optional=True, unit="blocks", none_label="all blocks",
+    ),
+    Parameter(
+        "steps", int, 200, "Training steps", "More steps train longer and better.",
+        minimum=1, maximum=100_000, step=50,
+    ),
+    Parameter(
+        "learning_rate", float, 3e-4, "Learning rate", "Size of a training step at its peak.",
+        minimum=1e-7, maximum=1e-1, step=1e-4, advanced=True,
+    ),
+    Parameter(
+        "batch", int, 8, "Batch", "Windows of text per step.",
+        minimum=1, maximum=512, step=1, unit="windows", advanced=True,
+    ),
+    Parameter(
+        "window", int, 128, "Window", "Tokens in each window.",
+        minimum=16, maximum=4096, step=16, unit="tokens", advanced=True,
+    ),
+)  # fmt: skip
+
+
+class Distillation(Method):
+    """Base of every distillation method; a subclass gives `soft_loss`."""
+
+    kind: ClassVar[str] = "distill"
+    parameters: ClassVar[tuple[Parameter, ...]] = COMMON
+    needs_calibration: ClassVar[bool] = True
+    changes_shape: ClassVar[bool] = True
+
+    @classmethod
+    def describe(cls, values: Mapping[str, Value]) -> str:
+        depth = f", {values['student_layers']} blocks" if values["student_layers"] else ""
+        return f"distill T {values['temperature']:g}, alpha {values['alpha']:g}, {values['steps']} steps{depth}"
+
+    def soft_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Loss between logits [B, T, V]; a scalar tensor."""
+        raise NotImplementedError
+
+    def apply(self, context: Context) -> None:
+        """Train `context.model` in place. Raises RecipeError (a depth that does not exist), Cancelled."""
+        import torch
+
+        from optlab.distill.losses import mixed
+        from optlab.distill.student import evenly_spaced, keep_blocks
+        from optlab.models.optimizer import AdamW
+        from optlab.models.train import Schedule, next_token_loss, shuffled_windows, train
+
+        values = self.values
+        model, teacher = context.model, context.teacher
+        if values["student_layers"] is not None:
+            keep_blocks(model, evenly_spaced(len(model.blocks()), int(values["student_layers"])))
+            for name in [n for n in context.stored if n not in set(model.linear_names())]:
+                del context.stored[name]
+        schedule = Schedule(
+            steps=int(values["steps"]),
+            batch=int(values["batch"]),
+            learning_rate=float(values["learning_rate"]),
+            warmup=max(1, min(20, int(values["steps"]) // 10)),
+            weight_decay=0.0,
+            mixed_precision=context.mixed_precision,
+        )
+        windows = torch.tensor(context.training_windows(int(values["window"])), device=model.device)
+        for parameter in model.module.parameters():
+            parameter.requires_grad_(True)
+        optimizer = AdamW(model.module.parameters(), schedule.learning_rate, weight_decay=0.0)
+        for name in context.stored:
+            weight = model.module_named(name).weight
+            optimizer.hold(weight, weight != 0)
+        alpha = float(values["alpha"])
+
+        def loss_of(batch: Tensor) -> Tensor:
+            logits = model.logits(batch)
+            hard = next_token_loss(logits, batch)
+            if alpha == 1.0:
+                return hard
+            with torch.no_grad():
+                target = teacher.logits(batch)
+            return mixed(hard, self.soft_loss(logits[:, :-1].float(), target[:, :-1].float()), alpha)
+
+        try:
+            train(
+                model.module,
+                shuffled_windows(windows, schedule.batch, context.seed),
+                loss_of,
+                schedule,
+                context.progress,
+                optimizer,
+            )
+        finally:
+            for parameter in model.module.parameters():
+                parameter.requires_grad_(False)
+        context.refresh_stored()

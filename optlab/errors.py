@@ -1,0 +1,35 @@
+"""Errors a person can act on: each message is one sentence that says what is wrong and what would work.
+
+The command line prints the message and exits with `exit_code`; the pages show it in place. Anything that is not an
+`OptLabError` is a bug of ours and keeps its traceback.
+"""
+
+
+class OptLabError(Exception):
+    """Base of every error that is the input's fault, not the program's."""
+
+    exit_code = 2
+
+
+class RecipeError(OptLabError, ValueError):
+    """A recipe asks for something that does not exist or does not fit the model."""
+
+
+class ModelError(OptLabError):
+    """A model cannot be found, read or trusted."""
+
+
+class TextError(OptLabError):
+    """A text cannot be found, decoded, or is too short."""
+
+
+class MeasurementError(OptLabError):
+    """A measurement cannot be made on this machine or with these settings."""
+
+    exit_code = 1
+
+
+class Cancelled(OptLabError):
+    """A person asked for the work to stop."""
+
+    exit_code = 130

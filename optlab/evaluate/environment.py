@@ -1,0 +1,73 @@
+"""On which machine, and with which versions, a figure was measured. Works without torch.
+
+A latency without the processor, its instructions and the number of threads cannot be repeated or compared.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from optlab.models.device import cpu_flags
+
+PACKAGES = ("optlab", "torch", "transformers", "tokenizers", "safetensors", "numpy")
+INSTRUCTIONS = (
+    "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8", "asimd", "asimddp", "bf16",
+    "i8mm", "sve",
+)  # fmt: skip
+"""Processor flags that decide how fast weights of a few bits, or of bfloat16, multiply."""
+
+
+def record() -> dict[str, Any]:
+    """For results: processor, cores, instructions, memory (bytes), load of the last minute, versions, threads.
+
+    threads: of torch, None where torch is not loaded.
+    """
+    torch = sys.modules.get("torch")
+    return {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "instructions": [flag for flag in INSTRUCTIONS if flag in cpu_flags()],
+        "memory_bytes": psutil.virtual_memory().total,
+        "system": platform.platform(),
+        "threads": torch.get_num_threads() if torch is not None else None,
+        "load": load(),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of Python and of what computes, read without importing it."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def load() -> float | None:
+    """Processes that wanted a core, on average over the last minute; None where the system does not count them."""
+    try:
+        return round(psutil.getloadavg()[0], 2)
+    except OSError:
+        return None
+
+
+@cache
+def processor() -> str:
+    """The processor's name for people; the architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()

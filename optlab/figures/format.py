@@ -1,0 +1,143 @@
+"""Numbers as people read them: '74 MB', '3.6 x smaller', '2.1 % worse'; the exact value is kept for the hover.
+
+Megabytes are a million bytes, as file managers and model hubs count them. A quantity that was not measured is None and
+becomes words, never a zero.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+from optlab.words import _
+
+NOT_MEASURED = "not measured yet"
+
+
+def not_measured() -> str:
+    """What stands where a number is missing."""
+    return _(NOT_MEASURED)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` with that many significant digits and thousands separated: 0.0123, 4.57, 135,000."""
+    if not math.isfinite(value):
+        return _("beyond measure")
+    if value == 0:
+        return "0"
+    if abs(value) >= 1e7:
+        return f"{value:.2e}"
+    places = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    return f"{value:,.{min(places, 6)}f}"
+
+
+def exact(value: float | None, unit: str = "") -> str:
+    """Every digit that is known, for hovers: '74,291,456 bytes'."""
+    if value is None:
+        return not_measured()
+    number = f"{value:,}" if isinstance(value, int) or value == int(value or 0) else f"{value:,.6g}"
+    return f"{number} {unit}".strip()
+
+
+def megabytes(count: float | None) -> str:
+    """Bytes as '12 kB', '74.3 MB' or '1.2 GB'."""
+    if count is None:
+        return not_measured()
+    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= size:
+            return f"{significant(count / size)} {unit}"
+    return f"{count:.0f} B"
+
+
+def milliseconds(value: float | None) -> str:
+    """Milliseconds as '12.3 ms'."""
+    return not_measured() if value is None else f"{significant(value)} ms"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A plain figure such as a perplexity."""
+    return not_measured() if value is None else significant(value, digits)
+
+
+def amount(count: float) -> str:
+    """A count of parameters or tokens: '134.5 million', '4,096'."""
+    if count >= 1e9:
+        return _("{n} billion").format(n=significant(count / 1e9, 4))
+    if count >= 1e6:
+        return _("{n} million").format(n=significant(count / 1e6, 4))
+    return f"{count:,.0f}"
+
+
+def smaller(ratio: float | None) -> str:
+    """Size of the candidate over size of the original, in words: '3.6 x smaller'."""
+    return _times(ratio, _("{n} x smaller"), _("{n} x larger"), _("same size"))
+
+
+def faster(speedup: float | None) -> str:
+    """Time of the original over time of the candidate, in words: '1.8 x faster'."""
+    return _times(None if speedup is None else 1 / speedup, _("{n} x faster"), _("{n} x slower"), _("same speed"))
+
+
+def worse(ratio: float | None) -> str:
+    """Perplexity of the candidate over that of the original, in words: '2.1 % worse', '31 x worse'."""
+    if ratio is None:
+        return not_measured()
+    if ratio >= 3:
+        return _("{n} x worse").format(n=significant(ratio, 2 if ratio < 100 else 3))
+    return (_("{n} % worse") if ratio >= 1 else _("{n} % better")).format(n=_percent(abs(ratio - 1)))
+
+
+def change(ratio: float) -> str:
+    """A ratio as signed percent: '+2.1 %', '-0.3 %'; beyond three times as 'x 31'."""
+    if ratio >= 3:
+        return f"x {significant(ratio, 3)}"
+    return f"{'+' if ratio >= 1 else '-'}{_percent(abs(ratio - 1))} %"
+
+
+def change_range(low: float, high: float) -> str:
+    """An interval of ratios: '+1.8 to +2.4 %'."""
+    return _("{low} to {high}").format(low=change(low), high=change(high))
+
+
+def percent(share: float | None) -> str:
+    """A share of one as '87.5 %'."""
+    return not_measured() if share is None else f"{_percent(share)} %"
+
+
+def duration(seconds: float | None) -> str:
+    """'0.4 s', '12 s', '2 min 10 s', '1 h 5 min'."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def moment(when: float | None) -> str:
+    """Seconds since 1970 as local date and time."""
+    return "" if when is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
+
+
+def clock(when: float) -> str:
+    """Seconds since 1970 as local time of day."""
+    return time.strftime("%H:%M:%S", time.localtime(when))
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.2f}" if share < 0.01 else f"{share * 100:.1f}" if share < 1 else f"{share * 100:.0f}"
+
+
+def _times(ratio: float | None, less: str, more: str, same: str) -> str:
+    """ratio: new over old."""
+    if ratio is None or ratio <= 0:
+        return not_measured()
+    factor = 1 / ratio if ratio < 1 else ratio
+    if factor < 1.005:
+        return same
+    shown = f"{factor:.2f}" if factor < 1.95 else f"{factor:.1f}" if factor < 100 else f"{factor:,.0f}"
+    return (less if ratio < 1 else more).format(n=shown)

@@ -1,0 +1,112 @@
+"""From what the store holds to tidy tables: one row per bar, point or line, names as the charts expect them.
+
+Columns are plain (no index that matters), so that a page can also offer any of these tables as CSV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COMPONENTS = ("embedding", "attention", "mlp", "norm", "head", "other")
+"""Parts of a model, in the order in which data flows through them."""
+
+
+def component(kind: str) -> str:
+    """The part a layer belongs to: 'attention.q' is attention, a bias or anything unknown is other."""
+    part = kind.split(".")[0]
+    return part if part in COMPONENTS else "other"
+
+
+def bytes_of(description: Mapping[str, Any]) -> DataFrame:
+    """component, block (None outside the blocks), bytes, parameters, layers: one row per component and block."""
+    from pandas import DataFrame
+
+    columns = ["component", "block", "bytes", "parameters", "layers"]
+    rows = [
+        (component(layer["kind"]), layer["block"], layer["bytes"], layer["parameters"], 1)
+        for layer in description["layers"]
+    ]
+    frame = DataFrame(rows, columns=columns)
+    return frame.groupby(["component", "block"], dropna=False, sort=False, as_index=False).sum()
+
+
+def layers_of(result: Mapping[str, Any], legend: str = "") -> DataFrame:
+    """name, short, block, kind, bits_per_weight, sparsity, output_error, run: one row per treated layer of a result.
+
+    run: `legend`, the name of the run where several are laid over each other.
+    """
+    from pandas import DataFrame
+
+    columns = ["name", "bits_per_weight", "sparsity", "output_error"]
+    frame = DataFrame([{name: layer.get(name) for name in columns} for layer in result.get("layers") or []])
+    if frame.empty:
+        return DataFrame(columns=[*columns, "short", "block", "kind", "run"])
+    frame["block"] = frame["name"].str.extract(r"\.(\d+)\.", expand=False)
+    frame["kind"] = frame["name"].str.split(".").str[-1]
+    frame["short"] = (frame["block"].fillna("") + " " + frame["kind"]).str.strip()
+    frame["run"] = legend
+    return frame
+
+
+def overlay(results: Sequence[tuple[str, Mapping[str, Any]]]) -> DataFrame:
+    """`layers_of` several (legend, result) under each other."""
+    from pandas import concat
+
+    return concat([layers_of(result, legend) for legend, result in results], ignore_index=True)
+
+
+def tradeoffs(records: Sequence[Mapping[str, Any]]) -> DataFrame:
+    """The columns of the scatter and the table from `Client.records()`; rows without a perplexity are left out.
+
+    run, model, recipe, text, size_bytes, size_ratio, ppl_ratio, low, high (95% interval), ppl, decode_ms (None when not
+    timed), speedup, finished.
+    """
+    from pandas import DataFrame, to_numeric
+
+    names = {
+        "run": "run", "model": "model", "recipe": "recipe", "text": "text", "tokens": "tokens", "dtype": "dtype",
+        "compressed_size_bytes": "size_bytes", "size_ratio": "size_ratio", "delta_ppl_ratio": "ppl_ratio",
+        "delta_ppl_ratio_ci95_low": "low", "delta_ppl_ratio_ci95_high": "high", "compressed_ppl": "ppl",
+        "delta_kl_mean": "kl", "delta_top1_agreement": "agreement",
+        "compressed_decode_ms_per_token": "decode_ms", "speedup": "speedup", "finished": "finished",
+    }  # fmt: skip
+    rows = [{new: record.get(old) for old, new in names.items()} for record in records]
+    frame = DataFrame(rows, columns=[*names.values()])
+    words = {"run", "model", "recipe", "text", "dtype"}
+    for column in frame.columns.difference(words):
+        frame[column] = to_numeric(frame[column], errors="coerce")
+    return frame.dropna(subset=["ppl_ratio", "size_bytes"]).reset_index(drop=True)
+
+
+def figures_of(result: Mapping[str, Any]) -> DataFrame:
+    """figure, original, compressed: every number of a result with all its digits, as text.
+
+    What concerns the difference of the two stands in the last column.
+    """
+    from pandas import DataFrame
+
+    base, candidate = result.get("baseline") or {}, result.get("compressed") or {}
+    rows = [(name, _shown(base.get(name)), _shown(candidate.get(name))) for name in {**base, **candidate}]
+    for section in ("delta", "details", "seconds"):
+        rows += [(f"{section}: {name}", "", _shown(value)) for name, value in (result.get(section) or {}).items()]
+    sides = result.get("latency") or {}
+    names = dict.fromkeys(name for side in sides.values() for name in side or {})
+    for name in names:
+        old, new = ((sides.get(side) or {}).get(name) for side in ("base", "candidate"))
+        if not isinstance(new, Mapping):
+            rows.append((f"latency: {name}", _shown(old), _shown(new)))
+    return DataFrame(rows, columns=["figure", "original", "compressed"])
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | float | list | tuple):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return " to ".join(_shown(item) for item in value) if len(value) == 2 else ", ".join(map(_shown, value))
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"

@@ -1,0 +1,48 @@
+"""What a recipe did to each layer: bits per weight, share of zeros, error of the output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optlab.figures import style
+from optlab.words import _
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from plotly.graph_objects import Figure
+
+QUANTITIES = ("output_error", "bits_per_weight", "sparsity")
+
+
+def label(quantity: str) -> str:
+    """The axis title of a quantity."""
+    names = {
+        "output_error": _("output error (relative)"),
+        "bits_per_weight": _("bits per weight"),
+        "sparsity": _("share of zeros"),
+    }
+    return names[quantity]
+
+
+def per_layer(frame: DataFrame, quantity: str) -> Figure:
+    """A bar per layer in the order of the model; runs laid over each other where the frame has several.
+
+    frame: `frames.layers_of` or `frames.overlay`. quantity: one of `QUANTITIES`.
+    """
+    runs = list(dict.fromkeys(frame["run"]))
+    figure = style.figure(height=320, barmode="group", showlegend=len(runs) > 1)
+    for position, run in enumerate(runs):
+        rows = frame[frame["run"] == run]
+        figure.add_bar(
+            x=rows["name"].tolist(), y=rows[quantity].tolist(), name=run,
+            marker_color=style.MEASURED if len(runs) == 1 else style.category(position),
+            hovertemplate="%{x}<br>" + label(quantity) + ": %{y:.5g}<extra>" + run + "</extra>",
+        )  # fmt: skip
+    order = frame.drop_duplicates("name")
+    starts = order.drop_duplicates("block").dropna(subset=["block"])
+    figure.update_xaxes(
+        type="category", categoryorder="array", categoryarray=order["name"].tolist(), title_text=_("layer, by block"),
+        tickmode="array", tickvals=starts["name"].tolist(), ticktext=starts["block"].tolist(), showgrid=False,
+    )  # fmt: skip
+    figure.update_yaxes(title_text=label(quantity), rangemode="tozero")
+    return figure

@@ -1,0 +1,150 @@
+"""The original beside the candidate: one quantity, two bars, and the sentence that says what changed.
+
+A `Pair` is read from a result, or from the part of it that a running measurement has reported so far; what is missing
+there stays None and is shown in words. The interval of the perplexity is the paired one (of the ratio, drawn around the
+candidate); that of the latency is the spread from the 5th to the 95th percentile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from optlab.figures import format, style
+from optlab.words import _
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from plotly.graph_objects import Figure
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One quantity of both models. low, high: interval of the candidate; base_low, base_high: of the original.
+
+    headline: what changed, in words; interval: the uncertainty, in words ('' when there is none); good: whether the
+    change is one that people want, None when nothing changed or nothing is known.
+    """
+
+    name: str
+    help: str
+    base: float | None
+    candidate: float | None
+    base_text: str
+    candidate_text: str
+    headline: str
+    interval: str = ""
+    low: float | None = None
+    high: float | None = None
+    base_low: float | None = None
+    base_high: float | None = None
+    good: bool | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether both were measured."""
+        return self.base is not None and self.candidate is not None
+
+    def frame(self) -> DataFrame:
+        """side ('base', 'measured'), value, low, high, text: the rows of `bars`, only of sides that were measured."""
+        from pandas import DataFrame
+
+        rows = [
+            ("base", self.base, self.base_low, self.base_high, self.base_text),
+            ("measured", self.candidate, self.low, self.high, self.candidate_text),
+        ]
+        return DataFrame([row for row in rows if row[1] is not None], columns=["side", "value", "low", "high", "text"])
+
+
+def quality(result: Mapping[str, Any]) -> Pair:
+    """Perplexity of both, and the ratio with its paired interval."""
+    base, candidate = _figure(result, "baseline", "ppl"), _figure(result, "compressed", "ppl")
+    delta = result.get("delta") or {}
+    ratio, ends = delta.get("ppl_ratio"), delta.get("ppl_ratio_ci95") or (None, None)
+    low, high = ends
+    certain = low is not None and high is not None
+    return Pair(
+        _("Perplexity"),
+        _("How surprised the model is by a text it has not seen; lower is better, 1 would be perfect foresight."),
+        base, candidate, format.number(base), format.number(candidate),
+        format.worse(ratio),
+        _("95 % interval {range}").format(range=format.change_range(low, high)) if certain else "",
+        low=base * low if certain and base is not None else None,
+        high=base * high if certain and base is not None else None,
+        good=None if ratio is None or (certain and low <= 1 <= high) else ratio < 1,
+    )  # fmt: skip
+
+
+def size(result: Mapping[str, Any]) -> Pair:
+    """Bytes of the weights of both, as written to disk."""
+    base, candidate = _figure(result, "baseline", "size_bytes"), _figure(result, "compressed", "size_bytes")
+    ratio = candidate / base if base and candidate is not None else None
+    return Pair(
+        _("Size"),
+        _("Bytes of the weights as they lie on the disk, scales and indices included."),
+        base, candidate, format.megabytes(base), format.megabytes(candidate),
+        format.smaller(ratio),
+        _("exact, counted on disk") if ratio is not None else "",
+        good=None if ratio is None or abs(ratio - 1) < 0.005 else ratio < 1,
+    )  # fmt: skip
+
+
+def latency(result: Mapping[str, Any]) -> Pair:
+    """Milliseconds per new token of both, timed in turns; the interval is from the 5th to the 95th percentile."""
+    both = result.get("latency") or {}
+    old, new = both.get("base") or {}, both.get("candidate") or {}
+    per_token = "decode_ms_per_token"
+    base = old.get("decode_ms", _figure(result, "baseline", per_token))
+    candidate = new.get("decode_ms", _figure(result, "compressed", per_token))
+    low, high = new.get("decode_ms_p5"), new.get("decode_ms_p95")
+    speedup = base / candidate if base is not None and candidate else None
+    spread = _("5 to 95 % of tokens: {low} to {high}")
+    return Pair(
+        _("Latency"),
+        _("Time for each new token, one text at a time, on this machine; both models are timed in turns."),
+        base, candidate, format.milliseconds(base), format.milliseconds(candidate),
+        format.faster(speedup),
+        spread.format(low=format.milliseconds(low), high=format.milliseconds(high)) if low and high else "",
+        low=low, high=high, base_low=old.get("decode_ms_p5"), base_high=old.get("decode_ms_p95"),
+        good=None if speedup is None or abs(speedup - 1) < 0.005 else speedup > 1,
+    )  # fmt: skip
+
+
+def so_far(partial: Mapping[str, Any]) -> dict[str, Any]:
+    """What a measurement on its way reports (`optlab.evaluate.compare`), in the form of a result."""
+    return {
+        "baseline": {"ppl": partial.get("ppl_base")},
+        "compressed": {"ppl": partial.get("ppl_candidate")},
+        "delta": {name: partial.get(name) for name in ("ppl_ratio", "ppl_ratio_ci95")},
+    }
+
+
+def of(result: Mapping[str, Any]) -> list[Pair]:
+    """The three pairs of a result (or of what is known of it): quality, size, latency."""
+    return [quality(result), size(result), latency(result)]
+
+
+def bars(frame: DataFrame) -> Figure:
+    """Two thin bars with their interval. frame: `Pair.frame()`."""
+    figure = style.figure(height=92, showlegend=False)
+    names = {"base": _("original"), "measured": _("compressed"), "predicted": _("predicted")}
+    for row in frame.to_dict("records"):
+        known = row["low"] == row["low"] and row["low"] is not None  # not NaN
+        figure.add_bar(
+            x=[row["value"]], y=[names[row["side"]]], orientation="h", name=names[row["side"]],
+            marker_color=style.MEANING[row["side"]], width=0.62,
+            error_x={
+                "type": "data", "symmetric": False, "array": [row["high"] - row["value"]],
+                "arrayminus": [row["value"] - row["low"]], "thickness": 2, "width": 4,
+            } if known else None,
+            hovertemplate=f"{names[row['side']]}: {format.exact(row['value'])}<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, bargap=0.2)
+    figure.update_xaxes(visible=False, rangemode="tozero", fixedrange=True)
+    figure.update_yaxes(autorange="reversed", showgrid=False, fixedrange=True, tickfont={"size": 12})
+    return figure
+
+
+def _figure(result: Mapping[str, Any], side: str, name: str) -> Any:
+    return (result.get(side) or {}).get(name)

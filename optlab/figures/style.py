@@ -1,0 +1,58 @@
+"""What every chart shares: three colours with a fixed meaning, and a layout that leaves the data alone.
+
+Grey is the original, blue is measured, orange is predicted, on every page and in both themes (the pages' badges take
+theirs from `.streamlit/config.toml`). The hues are those of Okabe and Ito (2008), which people with any common colour
+blindness can tell apart, in a lightness that has contrast on white and on near black.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+BASE = "#7F8A96"
+MEASURED = "#1F86C4"
+PREDICTED = "#D98200"
+
+MEANING = {"base": BASE, "measured": MEASURED, "predicted": PREDICTED}
+
+CATEGORIES = ("#11A37B", "#CC79A7", "#A68A2D", "#7B6BB8", "#4FB3BF", "#B5562B")
+"""For things without a meaning of their own, such as the parts of a model, in this order; none is blue, orange or grey,
+which have one."""
+
+SCALE = ((0.0, "#1F86C4"), (0.5, "#9FB4C4"), (1.0, "#D98200"))
+"""From good to bad for a third quantity, readable without telling red from green."""
+
+GRID = "rgba(127, 138, 150, 0.22)"
+
+
+def figure(height: int = 320, **layout: Any) -> Figure:
+    """An empty figure with OptLab's layout; the page's theme gives the fonts and the colour of the text.
+
+    height: pixels, fixed so that nothing on the page shifts when the chart arrives.
+    """
+    from plotly.graph_objects import Figure
+
+    empty = Figure()
+    empty.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        colorway=list(CATEGORIES),
+        bargap=0.25,
+        hoverlabel={"align": "left"},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0, "title": {"text": ""},
+                "traceorder": "normal"},
+        **layout,
+    )  # fmt: skip
+    empty.update_xaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
+    empty.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
+    return empty
+
+
+def category(position: int) -> str:
+    """The colour of the part at `position`; starts again after the last."""
+    return CATEGORIES[position % len(CATEGORIES)]

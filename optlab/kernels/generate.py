@@ -1,0 +1,37 @@
+"""Writing text with a runtime: one token after another, greedy or sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from optlab.kernels.runtime import Runtime
+
+
+def generate(
+    runtime: Runtime,
+    ids: list[int],
+    max_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+    stop: frozenset[int] = frozenset(),
+) -> Iterator[int]:
+    """Up to `max_tokens` tokens after the prompt `ids`, ending before a token of `stop`.
+
+    temperature 0 takes the likeliest token; otherwise tokens are drawn from softmax(logits / temperature), seeded.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    runtime.reset()
+    logits = runtime.prefill(ids)
+    for number in range(max_tokens):
+        if temperature <= 0:
+            token = int(logits.argmax())
+        else:
+            p = torch.softmax(logits.float().cpu() / temperature, dim=-1)
+            token = int(torch.multinomial(p, 1, generator=generator))
+        if token in stop:
+            return
+        yield token
+        if number + 1 < max_tokens:
+            logits = runtime.decode(token)

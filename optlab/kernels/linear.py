@@ -1,0 +1,191 @@
+"""Linear layers that keep their weights packed and are faster for it, and the honest choice between them.
+
+Torch's CPU kernels know two packed forms: int8 with one scale per output row, and int4 with a scale and an offset per
+group of 32, 64, 128 or 256 inputs. Everything else has no kernel: 2 and 3 bits are stretched to int4 at load (same
+weights, but the speed of int4), 5 to 8 bits in groups run as dense bfloat16. `pack` decides, and says what it did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from optlab.quantize.tensor import QuantizedTensor
+
+INT4_GROUPS = (256, 128, 64, 32)
+ROW_BLOCK = 16
+"""The int4 kernel wants rows in multiples of this; fewer are padded with zeros."""
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A quantized weight as every kernel sees it: w = scale * code + offset. codes uint8 [out, in]; the others float32
+    [out, groups]."""
+
+    codes: Tensor
+    scale: Tensor
+    offset: Tensor
+    bits: int
+
+    @classmethod
+    def of(cls, stored: QuantizedTensor) -> Affine:
+        scale = stored.scale.float()
+        if stored.zero == "float" and stored.zero_point is not None:
+            offset = stored.zero_point.float()
+        else:
+            offset = -stored.grid.zero_code() * scale
+        return cls(stored.codes, scale, offset, stored.bits)
+
+    @property
+    def group(self) -> int:
+        return self.codes.shape[1] // self.scale.shape[1]
+
+    def stack(self, other: Affine) -> Affine:
+        """Both weights one above the other. The groups must be equal."""
+        parts = (torch.cat(pair) for pair in zip(self.tensors(), other.tensors(), strict=True))
+        return Affine(*parts, max(self.bits, other.bits))
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.codes, self.scale, self.offset
+
+
+class DenseLinear(nn.Module):
+    """y = x W^T + b with W in 16 or 32 bits."""
+
+    kernel = "dense"
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.weight = weight.to(dtype)
+        self.bias = None if bias is None else bias.to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class Int8Linear(nn.Module):
+    """int8 codes, one scale per row; activations stay bfloat16 (weight-only)."""
+
+    kernel = "int8"
+
+    def __init__(self, weight: Affine, bias: Tensor | None) -> None:
+        super().__init__()
+        self.codes = (weight.codes.to(torch.int16) - 2 ** (weight.bits - 1)).to(torch.int8).contiguous()
+        self.scale = weight.scale[:, 0].to(torch.bfloat16)
+        self.bias = bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1]).to(torch.bfloat16)
+        y = torch.ops.aten._weight_int8pack_mm(flat, self.codes, self.scale)
+        y = y.view(*x.shape[:-1], -1).to(x.dtype)
+        return y if self.bias is None else y + self.bias.to(x.dtype)
+
+
+class Int4Linear(nn.Module):
+    """4-bit codes in groups; w = (code - 8) * scale + zero, scale and zero in bfloat16, as the kernel wants them."""
+
+    kernel = "int4"
+
+    def __init__(self, weight: Affine, bias: Tensor | None) -> None:
+        super().__init__()
+        codes, scale, offset = weight.tensors()
+        self.rows, width = codes.shape
+        self.group = next(size for size in INT4_GROUPS if weight.group % size == 0)
+        repeat = weight.group // self.group
+        scale, offset = (t.repeat_interleave(repeat, dim=1) for t in (scale, offset))
+        missing = -self.rows % ROW_BLOCK
+        codes, scale, offset = (F.pad(t, (0, 0, 0, missing)) for t in (codes, scale, offset))
+        self.packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes.to(torch.int32).contiguous(), 1)
+        zero = offset + 8 * scale
+        self.scales_and_zeros = torch.stack((scale.T, zero.T), dim=-1).to(torch.bfloat16).contiguous()
+        self.bias = bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1]).to(torch.bfloat16)
+        y = torch.ops.aten._weight_int4pack_mm_for_cpu(flat, self.packed, self.group, self.scales_and_zeros)
+        y = y[:, : self.rows].reshape(*x.shape[:-1], self.rows).to(x.dtype)
+        return y if self.bias is None else y + self.bias.to(x.dtype)
+
+
+class Stacked(nn.Module):
+    """Layers of the same input whose formats differ, and which therefore run one after the other."""
+
+    def __init__(self, parts: list[nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([part(x) for part in self.parts], dim=-1)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One weight to be packed: its values [out, in] (float), its bias, and how it is stored (None = dense)."""
+
+    weight: Tensor
+    bias: Tensor | None
+    stored: QuantizedTensor | None
+
+
+def kernel_for(stored: QuantizedTensor | None, device: torch.device | str) -> tuple[str, str | None]:
+    """(kernel, note): 'int4', 'int8' or 'dense', and a sentence when the format has no kernel of its own."""
+    if stored is None:
+        return "dense", None
+    bits, width = stored.bits, stored.shape[1]
+    group = width // stored.scale.shape[1]
+    where = "one scale per row" if group == width else f"groups of {group}"
+    if torch.device(device).type != "cpu":
+        return "dense", f"{bits} bits have no kernel on this device here: timed as dense 16-bit numbers"
+    if bits <= 4 and group % 32 == 0:
+        return "int4", None if bits == 4 else f"{bits} bits have no kernel: timed stretched to 4 bits"
+    if stored.zero == "none" and group == width:
+        return "int8", None if bits == 8 else f"{bits} bits have no kernel: timed stretched to 8 bits"
+    kind = "symmetric" if stored.zero == "none" else "asymmetric"
+    return "dense", f"{bits} bits, {kind}, {where} have no kernel: timed as dense 16-bit numbers"
+
+
+def pack(sources: list[Source], dtype: torch.dtype, device: torch.device | str) -> tuple[nn.Module, list[str], set[str]]:
+    """One module for weights that share their input (q, k, v; gate, up), its notes, and the kernels it uses.
+
+    Neighbours of one format become one call; output features keep the order of `sources`.
+    """
+    runs: list[list[Source]] = []
+    notes: list[str] = []
+    kernels: list[str] = []
+    for source in sources:
+        kernel, note = kernel_for(source.stored, device)
+        if note and note not in notes:
+            notes.append(note)
+        if runs and kernels[-1] == kernel and _stackable(runs[-1][-1], source, kernel):
+            runs[-1].append(source)
+        else:
+            runs.append([source])
+            kernels.append(kernel)
+    modules = [_build(run, kernel, dtype, device) for run, kernel in zip(runs, kernels, strict=True)]
+    return (modules[0] if len(modules) == 1 else Stacked(modules)), notes, set(kernels)
+
+
+def _stackable(a: Source, b: Source, kernel: str) -> bool:
+    if (a.bias is None) != (b.bias is None):
+        return False
+    if kernel == "dense":
+        return True
+    assert a.stored is not None
+    assert b.stored is not None
+    return a.stored.scale.shape[1] == b.stored.scale.shape[1] and (kernel == "int4" or a.stored.bits == b.stored.bits)
+
+
+def _build(run: list[Source], kernel: str, dtype: torch.dtype, device: torch.device | str) -> nn.Module:
+    bias = None if run[0].bias is None else torch.cat([s.bias for s in run if s.bias is not None]).to(device)
+    if kernel == "dense":
+        return DenseLinear(torch.cat([s.weight for s in run]).to(device), bias, dtype)
+    weights = [Affine.of(s.stored) for s in run if s.stored is not None]
+    whole = weights[0]
+    for weight in weights[1:]:
+        whole = whole.stack(weight)
+    return Int4Linear(whole, bias) if kernel == "int4" else Int8Linear(whole, bias)

@@ -1,0 +1,108 @@
+"""What is timed and what writes text: a model ready to read a prompt and to add one token after another, batch 1.
+
+Models of the Llama family run on `LlamaRuntime`, whose linear layers are packed (`optlab.kernels.linear`); all others on
+`HubRuntime`, transformers' own forward with the packed layers swapped in. `path` says which, `notes` what had no kernel.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from optlab.compress import Compressed
+from optlab.errors import MeasurementError
+from optlab.kernels.linear import DenseLinear, Source, pack
+from optlab.kernels.llama import LlamaRuntime
+from optlab.models.language_model import LanguageModel
+from optlab.models.transformer import Transformer
+from optlab.quantize.tensor import QuantizedTensor
+
+CONTEXT = 2048
+"""Tokens for which a runtime keeps room, unless the model's context is shorter."""
+
+
+class Runtime(Protocol):
+    """The contract of everything that can be timed or write text."""
+
+    path: str
+    notes: list[str]
+
+    def reset(self) -> None:
+        """Forget all tokens."""
+
+    def prefill(self, ids: list[int]) -> Tensor:
+        """Read a prompt after `reset`; logits [V] for the token that follows."""
+
+    def decode(self, token: int) -> Tensor:
+        """Add one token; logits [V] for the next."""
+
+
+class HubRuntime:
+    """transformers' forward and cache, with packed linear layers where the recipe gave some."""
+
+    def __init__(self, model: LanguageModel, packed: dict[str, nn.Module], notes: list[str], kernels: set[str]) -> None:
+        copy = model.clone()
+        for name, module in packed.items():
+            copy.replace_module(name, module)
+        self.model, self.notes = copy, notes
+        self.path = f"transformers, {describe(kernels, model.dtype)}"
+        self.cache: Any = None
+
+    def reset(self) -> None:
+        self.cache = None
+
+    def prefill(self, ids: list[int]) -> Tensor:
+        return self._step(ids)
+
+    def decode(self, token: int) -> Tensor:
+        return self._step([token])
+
+    @torch.inference_mode()
+    def _step(self, ids: list[int]) -> Tensor:
+        tokens = torch.tensor([ids], device=self.model.device)
+        out = self.model.module(input_ids=tokens, past_key_values=self.cache, use_cache=True)
+        self.cache = out.past_key_values
+        return out.logits[0, -1]
+
+
+def runtime(source: LanguageModel | Compressed, dtype: str | torch.dtype = "bfloat16", room: int = CONTEXT) -> Runtime:
+    """A runtime for a model, or for a compressed model with its packed weights.
+
+    dtype: of activations and of dense weights. room: tokens to keep room for. Raises MeasurementError for a masked
+    model, which cannot continue a text.
+    """
+    stored = source.stored if isinstance(source, Compressed) else {}
+    model = source.model if isinstance(source, Compressed) else source
+    if model.objective != "causal":
+        raise MeasurementError(f"{model.name} fills gaps and does not write token by token, so decoding has no latency")
+    model = model.to(dtype=dtype)
+    quantized = {name: one for name, one in stored.items() if isinstance(one, QuantizedTensor)}
+    sparse = [name for name, one in stored.items() if not isinstance(one, QuantizedTensor)]
+    notes = ["zeros have no kernel: they are multiplied like other numbers"] if sparse else []
+    if isinstance(model.module, Transformer):
+        fast = LlamaRuntime(model.module, quantized, model.dtype, min(room, model.module.config.context_length), notes)
+        fast.path = f"own runtime, {describe(fast.kernels, model.dtype)}"
+        return fast
+    packed: dict[str, nn.Module] = {}
+    kernels = {"dense"}
+    for name in quantized:
+        if name not in model.structure.linears:
+            continue
+        module = model.module_named(name)
+        one, said, used = pack(
+            [Source(model.weight(name), module.bias, quantized[name])], model.dtype, model.device
+        )  # fmt: skip
+        kernels |= used
+        notes += [note for note in said if note not in notes]
+        if not isinstance(one, DenseLinear):
+            packed[name] = one
+    return HubRuntime(model, packed, notes, kernels)
+
+
+def describe(kernels: set[str], dtype: torch.dtype) -> str:
+    """'int4 weights' or 'bfloat16', for people."""
+    names = [k for k in ("int4", "int8") if k in kernels]
+    dense = str(dtype).removeprefix("torch.")
+    return " and ".join(f"{k} weights" for k in names) + f", {dense} activations" if names else dense

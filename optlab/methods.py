@@ -1,0 +1,170 @@
+"""What a compression method is, and the one table that names them all.
+
+A method is one class in one file and one line in `REGISTRY`. It declares its parameters once (name, type, range, unit,
+help); the sliders of the pages, the validation of recipes, the command line and the generated documentation all come
+from that declaration. Method files import torch inside their functions, so that a page can draw the knobs of every
+method without loading torch (`tests/test_imports.py` holds this).
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from optlab.errors import RecipeError
+
+if TYPE_CHECKING:
+    from optlab.compress import Context
+
+Value = int | float | bool | str | None
+
+REGISTRY: dict[str, dict[str, str]] = {
+    "prune": {
+        "magnitude": "optlab.prune.magnitude:Magnitude",
+    },
+    "quantize": {
+        "rtn": "optlab.quantize.rtn:RTN",
+        "gptq": "optlab.quantize.gptq:GPTQ",
+    },
+    "distill": {
+        "forward_kl": "optlab.distill.forward_kl:ForwardKL",
+    },
+}
+"""kind of step -> method name -> "module:class"."""
+
+METHOD_KEY = {"prune": "method", "quantize": "method", "distill": "loss"}
+"""The key of a step that names its method; a distillation is named by its loss."""
+
+DEFAULT_METHOD = {"prune": "magnitude", "quantize": "rtn", "distill": "forward_kl"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One knob of a method, declared once for page, command line, validation and documentation."""
+
+    name: str
+    type: type
+    default: Value
+    label: str
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    choices: tuple[Value, ...] | None = None
+    optional: bool = False
+    unit: str = ""
+    advanced: bool = False
+    none_label: str = "none"
+
+    def check(self, value: Any) -> Value:
+        """`value` in this parameter's type. Raises RecipeError with the allowed values in the sentence."""
+        if value is None:
+            if self.optional:
+                return None
+            raise RecipeError(f"{self.name} must not be empty; {self.allowed()}")
+        if self.type is bool:
+            if not isinstance(value, bool):
+                raise RecipeError(f"{self.name} must be true or false, not {value!r}")
+            return value
+        if self.type in (int, float):
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise RecipeError(f"{self.name} must be a number, not {value!r}; {self.allowed()}")
+            if not math.isfinite(value) or (self.type is int and value != int(value)):
+                raise RecipeError(f"{self.name} {value!r} is not a whole, finite number; {self.allowed()}")
+            value = self.type(value)
+        elif not isinstance(value, str):
+            raise RecipeError(f"{self.name} must be a word, not {value!r}; {self.allowed()}")
+        if self.choices is not None and value not in self.choices:
+            raise RecipeError(f"{self.name} {value!r} is not offered; {self.allowed()}")
+        too_low = self.minimum is not None and value < self.minimum
+        too_high = self.maximum is not None and value > self.maximum
+        if too_low or too_high:
+            raise RecipeError(f"{self.name} {value} is out of range; {self.allowed()}")
+        return value
+
+    def allowed(self) -> str:
+        """What would work, in words."""
+        empty = " or null" if self.optional else ""
+        if self.choices is not None:
+            return "use " + ", ".join(str(choice) for choice in self.choices if choice is not None) + empty
+        if self.minimum is not None and self.maximum is not None:
+            return f"use {self.minimum:g} to {self.maximum:g}{empty}"
+        if self.minimum is not None:
+            return f"use {self.minimum:g} or more{empty}"
+        return f"use any {self.type.__name__}{empty}"
+
+
+class Method:
+    """A compression method: what it is called, what it can be told, and how it changes a model.
+
+    Subclasses set the class attributes, and implement `apply`. `parameters` are checked before an instance is made,
+    so `self.values[name]` can be trusted.
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str]
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    needs_calibration: ClassVar[bool] = False
+    changes_shape: ClassVar[bool] = False
+
+    def __init__(self, values: Mapping[str, Value] | None = None) -> None:
+        self.values = self.check(values or {})
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> dict[str, Value]:
+        """All parameters, defaults filled in. Raises RecipeError on an unknown name or a value out of range."""
+        known = {parameter.name: parameter for parameter in cls.parameters}
+        for name in values:
+            if name not in known:
+                raise RecipeError(f"{cls.kind} method {cls.name} has no parameter {name!r}; it takes {', '.join(known)}")
+        checked = {name: p.check(values[name] if name in values else p.default) for name, p in known.items()}
+        cls.check_together(checked)
+        return checked
+
+    @classmethod
+    def describe(cls, values: Mapping[str, Value]) -> str:
+        """A short name for tables and legends, such as 'rtn 4 bits, group 64'."""
+        return cls.name
+
+    @classmethod
+    def check_together(cls, values: Mapping[str, Value]) -> None:
+        """Rules between parameters. Raises RecipeError."""
+
+    @classmethod
+    def check_layer(cls, values: Mapping[str, Value], name: str, shape: tuple[int, int]) -> None:
+        """Whether the method can treat a weight of `shape` (out_features, in_features). Raises RecipeError."""
+
+    def apply(self, context: Context) -> None:
+        """Compress the layers of `context` in place; see `optlab.compress.Context`."""
+        raise NotImplementedError
+
+
+def names(kind: str) -> list[str]:
+    """Names of the methods of a kind, in the order they are offered."""
+    if kind not in REGISTRY:
+        raise RecipeError(f"unknown step {kind!r}; use {', '.join(REGISTRY)}")
+    return list(REGISTRY[kind])
+
+
+@cache
+def method(kind: str, name: str) -> type[Method]:
+    """The class of a method. Raises RecipeError when there is none of that name."""
+    known = names(kind)
+    if name not in known:
+        raise RecipeError(f"unknown {METHOD_KEY[kind]} {name!r} for {kind}; use {', '.join(known)}")
+    module, _, attribute = REGISTRY[kind][name].partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    assert issubclass(found, Method) and (found.kind, found.name) == (kind, name), f"registry line of {name} is wrong"
+    return found
+
+
+def divisors_for_groups(width: int) -> list[int]:
+    """Group sizes worth offering for a weight of `width` inputs: its divisors that are multiples of 32, and itself."""
+    return [size for size in range(1, width + 1) if width % size == 0 and (size % 32 == 0 or size == width)]

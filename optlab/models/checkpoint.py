@@ -1,0 +1,199 @@
+"""The files of a model on disk, read no further than their headers: which tensors, in which format, how many bytes.
+
+Works without torch. Everything that could be wrong with a folder in hub layout is found here, so that the rest of the
+library can trust it: weights that are a pickle in disguise, a download that stopped half-way, a shard that is missing.
+
+The safetensors format (github.com/huggingface/safetensors): 8 bytes little-endian N, N bytes of JSON that maps names
+to dtype, shape and byte range, then the bytes of all tensors without gaps.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from optlab.errors import ModelError
+
+BYTES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
+    "I32": 4, "U32": 4, "F32": 4, "F64": 8, "I64": 8, "U64": 8,
+}  # fmt: skip
+FLOATS = ("F16", "BF16", "F32", "F64")
+LARGEST_HEADER = 100 << 20
+LARGEST_JSON = 64 << 20
+PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """One tensor of a safetensors file. start and end are byte offsets in the file."""
+
+    name: str
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+    @property
+    def bytes(self) -> int:
+        return self.end - self.start
+
+
+def read_header(file: Path) -> list[TensorEntry]:
+    """The tensors of a safetensors file, in the order of its header. Raises ModelError when it is not a sound one."""
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            start, opening = stream.read(8), stream.read(1)
+            if opening != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
+                raise ModelError(
+                    f"{file.name} is a pickle, whatever its name says; a pickle can run code, so only safetensors and "
+                    "GGUF are opened"
+                )
+            if size == 0:
+                raise ModelError(f"{file.name} is empty; download or copy it again")
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            if not 2 <= length <= min(size - 8, LARGEST_HEADER):
+                raise ModelError(f"{file.name} is not a safetensors file, or its beginning is damaged; copy it again")
+            header = json.loads(opening + stream.read(length - 1))
+        entries = [
+            TensorEntry(name, file, e["dtype"], tuple(e["shape"]), *(8 + length + o for o in e["data_offsets"]))
+            for name, e in header.items()
+            if name != "__metadata__"
+        ]
+        for entry in entries:
+            _check(entry)
+    except OSError as error:
+        raise ModelError(f"cannot read {file}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ModelError(f"the header of {file.name} is damaged; download or copy it again") from None
+    end = max((entry.end for entry in entries), default=8 + length)
+    if end > size:
+        raise ModelError(
+            f"{file.name} is truncated: {size} bytes are there, {end} should be; download or copy it again"
+        )
+    if end < size or sum(entry.bytes for entry in entries) != end - 8 - length:
+        raise ModelError(f"{file.name} is damaged: its tensors do not fill the file; download or copy it again")
+    return entries
+
+
+def _check(entry: TensorEntry) -> None:
+    if entry.dtype not in BYTES:
+        raise ModelError(f"{entry.file.name} stores {entry.name} as {entry.dtype}, which is not a format known here")
+    if entry.start < 8 or entry.bytes != math.prod(entry.shape) * BYTES[entry.dtype]:
+        raise ValueError(entry.name)
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object from a file of a model. Raises ModelError."""
+    try:
+        if file.stat().st_size > LARGEST_JSON:
+            raise ModelError(f"{file} is larger than 64 MB, which no file of its kind is")
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"cannot read {file}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise ModelError(f"{file} is not valid JSON; copy it again") from None
+    if not isinstance(data, dict):
+        raise ModelError(f"{file} must hold a JSON object")
+    return data
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder in hub layout: config.json and safetensors, checked. Made by `open_checkpoint`."""
+
+    folder: Path
+    config: dict[str, Any]
+    files: tuple[Path, ...]
+
+    @cached_property
+    def tensors(self) -> dict[str, TensorEntry]:
+        """Every tensor by its name in the file, sorted by name."""
+        entries = [entry for file in self.files for entry in read_header(file)]
+        found = {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
+        if len(found) != len(entries):
+            raise ModelError(f"{self.folder} stores the same tensor in two files; keep one of them")
+        return found
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the weight files as they lie on disk."""
+        return sum(file.stat().st_size for file in self.files)
+
+    @property
+    def dtype(self) -> str:
+        """The dtype that most bytes are stored in, in safetensors' words: F32, F16, BF16."""
+        totals: dict[str, int] = {}
+        for entry in self.tensors.values():
+            totals[entry.dtype] = totals.get(entry.dtype, 0) + entry.bytes
+        return max(totals, key=lambda dtype: totals[dtype], default="F32")
+
+    @cached_property
+    def source(self) -> dict[str, Any] | None:
+        """What OptLab recorded when it converted this checkpoint (the key `checkpoint` of optlab.json), or None."""
+        path = self.folder / "optlab.json"
+        return read_json(path).get("checkpoint") if path.is_file() else None
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Check that `folder` holds a model that can be loaded as float weights. Raises ModelError."""
+    if not (folder / "config.json").is_file():
+        ggufs = sorted(folder.glob("*.gguf"))
+        hint = f"; it holds {ggufs[0].name}: give that file instead" if ggufs else ""
+        raise ModelError(f"{folder} has no config.json, so it is not a model in hub layout{hint}")
+    checkpoint = Checkpoint(folder, read_json(folder / "config.json"), tuple(_weight_files(folder)))
+    if not checkpoint.tensors:
+        raise ModelError(f"{folder} holds no weights: its safetensors files are without tensors")
+    packed = next(_packed_tensors(checkpoint), None)
+    if packed is not None:
+        how = (checkpoint.config.get("quantization_config") or {}).get("quant_method", packed.dtype)
+        raise ModelError(
+            f"{folder.name} stores its weights as {how} ({packed.name} is {packed.dtype}), not as floats; use the "
+            "float original or a GGUF file of the model"
+        )
+    return checkpoint
+
+
+def _weight_files(folder: Path) -> Iterator[Path]:
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    others = sorted(folder.glob("*.safetensors"))
+    if single.is_file():
+        yield single
+    elif index.is_file():
+        names = read_json(index).get("weight_map")
+        if not isinstance(names, dict) or not names:
+            raise ModelError(f"{index} has no weight_map, so the shards of the model are unknown")
+        for name in sorted({str(file) for file in names.values()}):
+            if Path(name).name != name or not name.endswith(".safetensors"):
+                raise ModelError(f"{index} names {name!r}, which is not a safetensors file in the same folder")
+            if not (folder / name).is_file():
+                raise ModelError(f"{folder} lacks {name}, a part of the model; download or copy it again")
+            yield folder / name
+    elif len(others) == 1:
+        yield others[0]
+    elif others:
+        raise ModelError(f"{folder} holds {len(others)} safetensors files but no model.safetensors.index.json")
+    elif pickles := sorted(file.name for pattern in PICKLES for file in folder.glob(pattern)):
+        raise ModelError(
+            f"{folder} has only {pickles[0]}, a pickle, which can run code; convert it to safetensors (only "
+            "safetensors and GGUF are opened)"
+        )
+    else:
+        raise ModelError(f"{folder} holds no weights; a model.safetensors file is needed beside config.json")
+
+
+def _packed_tensors(checkpoint: Checkpoint) -> Iterator[TensorEntry]:
+    """Weights that are codes, not numbers. Integer buffers such as position ids or masks are not weights."""
+    for entry in checkpoint.tensors.values():
+        leaf = entry.name.rpartition(".")[2]
+        codes = leaf in ("qweight", "weight_packed", "qzeros", "weight_q")
+        if codes or entry.dtype.startswith("F8") or (leaf == "weight" and entry.dtype not in FLOATS):
+            yield entry

@@ -1,0 +1,243 @@
+"""What a model consists of, layer by layer, as plain data that a page can show without torch.
+
+The structure of a model is only known to torch, so a process without torch asks another one, once; the answer is kept
+as JSON under the fingerprint of the weights. `python -m optlab.models.describe MODEL` is that other process.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optlab import paths
+from optlab.errors import ModelError
+from optlab.models import fingerprint as fingerprints
+from optlab.models.catalog import card, ready_folder, resolve
+from optlab.models.checkpoint import BYTES, Checkpoint, open_checkpoint
+from optlab.models.notes import note_for
+from optlab.progress import Progress, silent, span
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from optlab.models.structure import Structure
+
+VERSION = 1
+"""Raised when the content of a description changes, so that older ones are not read."""
+
+LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One parameter tensor. shape is (out, in) for linear layers; bytes as stored in the checkpoint.
+
+    kind: embedding, attention.q/k/v/qkv/o, mlp.gate/up/gate_up/down, norm, head, bias or other. block: number of the
+    block it lies in, None outside. name: the module's, without ".weight"; a bias keeps its ".bias".
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+    bytes: int
+    block: int | None
+
+
+@dataclass(frozen=True)
+class Description:
+    """A model as data. parameters counts a tied tensor once; size_bytes is that of the weight files.
+
+    family: config.json's model_type.
+    dtype: what most of the checkpoint is stored in, in safetensors' words. layers: every tensor, in module order; a
+    tied head is not listed again.
+    """
+
+    model: str
+    title: str
+    family: str
+    objective: str
+    fingerprint: str
+    parameters: int
+    size_bytes: int
+    dtype: str
+    vocabulary: int
+    context_length: int
+    blocks: int
+    tied: bool
+    checkpoint_note: str | None
+    default_text: str
+    layers: list[LayerInfo]
+
+    @property
+    def linears(self) -> list[tuple[str, tuple[int, int]]]:
+        """(name, (out, in)) of the layers that a recipe touches by default: the linear layers of the blocks."""
+        return [
+            (layer.name, (layer.shape[0], layer.shape[1]))
+            for layer in self.layers
+            if layer.block is not None and len(layer.shape) == 2
+        ]
+
+    @property
+    def matrices(self) -> list[tuple[str, tuple[int, int]]]:
+        """(name, (out, in)) of all layers that a recipe may name: `linears`, embeddings and an untied head."""
+        ends = [layer for layer in self.layers if layer.kind in ("embedding", "head") and len(layer.shape) == 2]
+        return self.linears + [(layer.name, (layer.shape[0], layer.shape[1])) for layer in ends]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Description:
+        layers = [LayerInfo(**{**layer, "shape": tuple(layer["shape"])}) for layer in data["layers"]]
+        return cls(**{**data, "layers": layers})
+
+
+def describe(name: str, progress: Progress = silent) -> Description:
+    """The description of a model, from the cache when it has been described before.
+
+    Raises ModelError as `optlab.models.catalog.resolve`, Cancelled from `progress`.
+    """
+    folder = ready_folder(name)
+    if folder is not None:
+        found = _remembered(name, open_checkpoint(folder))
+        if found is not None:
+            return found
+    if "torch" not in sys.modules:
+        return _describe_elsewhere(name, progress)
+    checkpoint = open_checkpoint(resolve(name, span(progress, 0.0, 0.6)))
+    from optlab.models.families import skeleton
+    from optlab.models.structure import analyse
+
+    module = skeleton(checkpoint.config)
+    return describe_folder(name, checkpoint, analyse(module), module, span(progress, 0.6, 1.0))
+
+
+def describe_folder(
+    name: str, checkpoint: Checkpoint, structure: Structure, module: nn.Module, progress: Progress = silent
+) -> Description:
+    """The description of a checkpoint whose module (with or without weights) is at hand; remembered on disk."""
+    from optlab.models.families import objective_of
+
+    config = checkpoint.config
+    layers = _layers(checkpoint, structure, module)
+    embedding = next(layer for layer in layers if layer.name == structure.embedding)
+    found = Description(
+        model=name,
+        title=name,
+        family=str(config.get("model_type")),
+        objective=objective_of(config),
+        fingerprint=fingerprints.fingerprint(checkpoint, progress),
+        parameters=sum(layer.parameters for layer in layers),
+        size_bytes=checkpoint.size_bytes,
+        dtype=checkpoint.dtype,
+        vocabulary=embedding.shape[0],
+        context_length=int(next((config[key] for key in LENGTH_KEYS if config.get(key)), 2048)),
+        blocks=len(structure.blocks),
+        tied=structure.tied,
+        checkpoint_note=None,
+        default_text="",
+        layers=layers,
+    )
+    fingerprints.write_atomically(_memory_file(found.fingerprint), json.dumps(found.to_dict()))
+    return _personal(found, name, checkpoint)
+
+
+def _layers(checkpoint: Checkpoint, structure: Structure, module: nn.Module) -> list[LayerInfo]:
+    from optlab.models.structure import is_linear, linear_weight
+
+    usual = BYTES[checkpoint.dtype]
+    layers = []
+    for full_name, parameter in module.named_parameters():  # names a tied tensor once
+        owner_name, _, leaf = full_name.rpartition(".")
+        owner = module.get_submodule(owner_name)
+        shape = tuple(parameter.shape)
+        kind = structure.kinds.get(owner_name, "other")
+        if leaf == "weight":
+            shape = tuple(linear_weight(owner).shape) if is_linear(owner) else shape
+        elif leaf == "bias" and kind != "norm":
+            kind = "bias"
+        stored = checkpoint.tensors.get(full_name)
+        layers.append(
+            LayerInfo(
+                name=owner_name if leaf == "weight" else full_name,
+                kind=kind,
+                shape=shape,
+                parameters=parameter.numel(),
+                bytes=parameter.numel() * (BYTES[stored.dtype] if stored is not None else usual),
+                block=structure.block_of(full_name),
+            )
+        )
+    return layers
+
+
+def _personal(found: Description, name: str, checkpoint: Checkpoint) -> Description:
+    """The same weights under the name by which they were asked for."""
+    known = card(name)
+    return replace(
+        found,
+        model=name,
+        title=known.title if known else Path(name).name or name,
+        default_text=known.default_text if known else "wikitext-2",
+        checkpoint_note=note_for(checkpoint.config, checkpoint.source),
+        size_bytes=checkpoint.size_bytes,
+    )
+
+
+def _memory_file(fingerprint: str) -> Path:
+    return paths.folder("descriptions") / f"{fingerprint}-{VERSION}.json"
+
+
+def _remembered(name: str, checkpoint: Checkpoint) -> Description | None:
+    fingerprint = fingerprints.known(checkpoint)
+    if fingerprint is None:
+        return None
+    try:
+        data = json.loads(_memory_file(fingerprint).read_text(encoding="utf-8"))
+        return _personal(Description.from_dict(data), name, checkpoint)
+    except (OSError, ValueError, KeyError, TypeError):  # absent, or damaged: it is made again
+        return None
+
+
+def _describe_elsewhere(name: str, progress: Progress) -> Description:
+    """Ask a process that may load torch. Its lines on stdout are JSON: progress, then the description or an error."""
+    command = [sys.executable, "-m", "optlab.models.describe", name]
+    answer: dict[str, Any] = {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                answer = json.loads(line)
+                if "fraction" in answer:
+                    progress(answer["fraction"], answer["message"])
+        except BaseException:
+            process.terminate()
+            raise
+    if "error" in answer:
+        raise ModelError(answer["error"])
+    if "description" not in answer:
+        raise ModelError(f"describing {name} ended without an answer (exit code {process.returncode})")
+    return Description.from_dict(answer["description"])
+
+
+def main(name: str) -> None:
+    """The other side of `_describe_elsewhere`."""
+    import torch  # noqa: F401  its presence tells `describe` to do the work here
+
+    def say(data: dict[str, Any]) -> None:
+        print(json.dumps(data), flush=True)
+
+    try:
+        found = describe(name, lambda fraction, message, partial=None: say({"fraction": fraction, "message": message}))
+        say({"description": found.to_dict()})
+    except ModelError as error:
+        say({"error": str(error)})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,72 @@
+"""Which processor, and which precision it is fast in.
+
+`cpu_flags` works without torch, so that a page can say what this machine does.
+"""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optlab.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """What the processor can do, in Linux's words ("avx2", "avx512_bf16", "amx_bf16"); empty where it is not known."""
+    if platform.system() != "Linux":
+        return frozenset()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    # Arm calls the line "Features", and its bfloat16 instructions "bf16".
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):
+            return frozenset(value.split())
+    return frozenset()
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether bfloat16 multiplies faster than float32 on this processor."""
+    return bool(cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device called `name`; "auto" = CUDA, else MPS, else the CPU. Raises ModelError when it is not here."""
+    import torch
+
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ModelError(f"device {name!r} does not exist; use auto, cpu, cuda or mps") from None
+    here = {"cpu": True, "cuda": cuda and (device.index or 0) < torch.cuda.device_count(), "mps": mps}
+    if not here.get(device.type, False):
+        raise ModelError(f"this machine has no {name} device that torch can use; use auto or cpu")
+    return device
+
+
+def choose_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """The torch dtype called `name`; "auto" = bfloat16 where it is fast, else float32. Raises ModelError."""
+    import torch
+
+    if isinstance(name, torch.dtype):
+        name = str(name).removeprefix("torch.")
+    if name == "auto":
+        fast = {"cpu": cpu_has_bfloat16(), "cuda": device.type == "cuda" and torch.cuda.is_bf16_supported()}
+        name = "bfloat16" if fast.get(device.type, False) else "float32"
+    if name not in DTYPES:
+        raise ModelError(f"dtype {name!r} is not offered; use auto, {', '.join(DTYPES)}")
+    found: torch.dtype = getattr(torch, name)
+    return found

@@ -1,0 +1,40 @@
+"""From a model's name to a LanguageModel that runs."""
+
+from __future__ import annotations
+
+from optlab.models.catalog import resolve
+from optlab.models.checkpoint import open_checkpoint
+from optlab.models.describe import describe_folder
+from optlab.models.device import choose_device, choose_dtype
+from optlab.models.families import build, objective_of
+from optlab.models.language_model import LanguageModel
+from optlab.models.structure import analyse, linear_weight
+from optlab.models.tokenizer import Tokenizer
+from optlab.progress import Progress, silent, span
+
+
+def load(name: str, dtype: str = "float32", device: str = "auto", progress: Progress = silent) -> LanguageModel:
+    """See `optlab.models.load`."""
+    target = choose_device(device)
+    chosen = choose_dtype(dtype, target)
+    folder = resolve(name, span(progress, 0.0, 0.6))
+    checkpoint = open_checkpoint(folder)
+    tokenizer = Tokenizer.from_folder(folder)
+    progress(0.6, f"reading the weights of {name}")
+    module = build(checkpoint, chosen)
+    structure = analyse(module)
+    tokenizer.fit(linear_weight(module.get_submodule(structure.embedding)).shape[0])
+    progress(0.9, f"describing {name}")
+    description = describe_folder(name, checkpoint, structure, module)
+    return LanguageModel(
+        name=name,
+        family=description.family,
+        objective=objective_of(checkpoint.config),
+        module=module.to(target),
+        tokenizer=tokenizer,
+        config=checkpoint.config,
+        folder=folder,
+        fingerprint=description.fingerprint,
+        description=description,
+        structure=structure,
+    )

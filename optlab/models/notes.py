@@ -1,0 +1,38 @@
+"""What must be said beside a model's curves when its weights were not floats to begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optlab.models.gguf_file import FLOAT_TYPES
+
+
+def note_of(storage: Mapping[str, Any] | None) -> str | None:
+    """The sentence for a checkpoint that was stored as `storage` (see GGUFFile.storage); None for a float one."""
+    if not storage or storage.get("format") in FLOAT_TYPES:
+        return None
+    kind, bits, block = storage["format"], storage["bits"], storage["block"]
+    if kind in ("Q4_1", "Q5_1"):
+        return (
+            f"Its linear weights were already stored as {kind}: {bits} bits in blocks of {block}, so quantizing to "
+            f"{bits} bits in groups of {block} (with a float zero point) loses nothing by construction; curves at "
+            f"{bits} bits and above look better than they would on a float model."
+        )
+    return (
+        f"Its linear weights were already stored as {kind}: {bits} bits in blocks of {block}; curves at {bits} bits "
+        "and above look better than they would on a float model."
+    )
+
+
+def note_for(config: Mapping[str, Any], storage: Mapping[str, Any] | None) -> str | None:
+    """The note of a checkpoint, from what its conversion recorded or what its config.json says about itself."""
+    noted = note_of(storage)
+    how = config.get("quantization_config")
+    if noted is None and isinstance(how, Mapping):
+        kind = how.get("quant_method", "an unnamed method")
+        return (
+            f"Its config.json says that it was quantized with {kind}, though its weights are stored as floats; its "
+            "curves may look better than those of a float model."
+        )
+    return noted

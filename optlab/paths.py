@@ -1,0 +1,31 @@
+"""Where OptLab keeps what it made: one folder, `OPTLAB_HOME` (default `~/.cache/optlab`), safe to delete.
+
+`models/` holds converted checkpoints, `calibration/` statistics, `artefacts/` the packed files of finished runs, and
+`optlab.db` the store of runs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+
+def home() -> Path:
+    """The cache folder, created when missing."""
+    path = Path(os.environ.get("OPTLAB_HOME") or Path.home() / ".cache" / "optlab").expanduser()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def folder(name: str) -> Path:
+    """A sub-folder of the cache, created when missing."""
+    path = home() / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def store_url() -> str:
+    """SQLAlchemy URL of the store of runs (`OPTLAB_STORE`, default SQLite in the cache folder)."""
+    return os.environ.get("OPTLAB_STORE") or f"sqlite:///{home() / 'optlab.db'}"

@@ -1,0 +1,31 @@
+"""How long work reports itself and learns that it should stop.
+
+Every long function takes `progress: Progress = silent` and calls it between small pieces of work (a layer, a window, a
+training step). The callee may raise `Cancelled`, which long functions let through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class Progress(Protocol):
+    def __call__(self, fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+        """Report that `fraction` (0 to 1) is done; `partial` carries results so far. Raises Cancelled to stop."""
+
+
+def silent(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+    """Report nothing."""
+
+
+def span(progress: Progress, start: float, end: float) -> Progress:
+    """A progress that maps its own 0..1 onto start..end of `progress`, for a piece of a larger job."""
+
+    def inner(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+        progress(start + (end - start) * min(max(fraction, 0.0), 1.0), message, partial)
+
+    return inner
+
+
+CancelCheck = Callable[[], bool]

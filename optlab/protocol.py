@@ -1,0 +1,29 @@
+"""HOW a measurement is made: the text, how much of it, the precision, the seed. Part of a run's identity."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Protocol(BaseModel):
+    """Settings of a measurement, with the defaults of the command line.
+
+    text: a named text or a path; None = the model's default text. tokens: tokens of the evaluation text, cut into
+    windows of `context`. dtype 'auto' = bfloat16 where the processor has it, else float32. stop_below_percent: stop
+    early once the 95% interval of the perplexity ratio is narrower than this (percent of the ratio), None = never.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str | None = None
+    tokens: int = Field(8192, ge=64, le=10_000_000)
+    context: int = Field(512, ge=16, le=131_072)
+    calibration: str | None = None
+    calibration_tokens: int = Field(16_384, ge=512, le=10_000_000)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: str = "auto"
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    latency: bool = True
+    stop_below_percent: float | None = Field(None, gt=0, le=100)

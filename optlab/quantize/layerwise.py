@@ -1,0 +1,104 @@
+"""What all methods that quantize one weight after another share: their first four knobs, and the walk over layers.
+
+A subclass names itself, adds its own parameters and implements `quantize`; GPTQ, AWQ and HQQ are then one file each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from optlab.errors import ModelError, RecipeError
+from optlab.methods import Method, Parameter, Value, divisors_for_groups
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from optlab.compress import Context
+    from optlab.quantize.grid import Zero
+    from optlab.quantize.tensor import QuantizedTensor
+
+FORMAT = (
+    Parameter(
+        "bits", int, 4, "Bits per weight",
+        "How many bits each weight keeps: 8 is almost lossless, 4 is common, 2 leaves four different values.",
+        minimum=2, maximum=8, step=1, unit="bits",
+    ),
+    Parameter(
+        "group_size", int, 64, "Group size",
+        "How many neighbouring weights share one scale: small groups follow the weights more closely and take more "
+        "space; empty uses one scale for a whole row.",
+        minimum=2, maximum=65_536, step=32, optional=True, unit="weights", none_label="one per row (per channel)",
+    ),
+    Parameter(
+        "symmetric", bool, False, "Symmetric",
+        "Spread the values evenly around 0: saves the zero points, and fits weights that lean to one side less well.",
+    ),
+    Parameter(
+        "zero_point", str, "integer", "Zero point",
+        "How a group stores where its values begin: 'integer' keeps 0 exact and takes fewer bits, 'float' stores the "
+        "smallest weight itself.",
+        choices=("integer", "float"), advanced=True,
+    ),
+)  # fmt: skip
+
+
+class LayerwiseQuantizer(Method):
+    """Base of quantization methods that treat one weight at a time; a subclass gives `quantize`."""
+
+    kind: ClassVar[str] = "quantize"
+    parameters: ClassVar[tuple[Parameter, ...]] = FORMAT
+
+    @classmethod
+    def describe(cls, values: Mapping[str, Value]) -> str:
+        size = f"group {values['group_size']}" if values["group_size"] else "per channel"
+        how = ", symmetric" if values["symmetric"] else ", float zero" if values["zero_point"] == "float" else ""
+        return f"{cls.name} {values['bits']} bits, {size}{how}"
+
+    @classmethod
+    def check_together(cls, values: Mapping[str, Value]) -> None:
+        if values["symmetric"] and values["zero_point"] == "float":
+            raise RecipeError("symmetric quantization has no zero point; use zero_point integer, or symmetric false")
+
+    @classmethod
+    def check_layer(cls, values: Mapping[str, Value], name: str, shape: tuple[int, int]) -> None:
+        size, width = values["group_size"], shape[1]
+        if size is not None and width % int(size):
+            offered = [str(divisor) for divisor in divisors_for_groups(width)]
+            use = f"{', '.join(offered[:-1])} or {offered[-1]}" if len(offered) > 1 else f"{offered[0]} or null"
+            raise RecipeError(f"group_size {size} does not divide {width}; use {use}")
+
+    @property
+    def bits(self) -> int:
+        return int(self.values["bits"] or 0)
+
+    @property
+    def group_size(self) -> int | None:
+        size = self.values["group_size"]
+        return None if size is None else int(size)
+
+    @property
+    def zero(self) -> Zero:
+        if self.values["symmetric"]:
+            return "none"
+        return "float" if self.values["zero_point"] == "float" else "integer"
+
+    def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
+        """The quantized form of W [out, in] float32, the weight of layer `name`; W must not be changed."""
+        raise NotImplementedError
+
+    def apply(self, context: Context) -> None:
+        """Quantize `context.names` in order. Raises RecipeError, ModelError, Cancelled."""
+        pruned = {name for name in context.names if context.is_pruned(name)}
+        if pruned and self.zero == "float":
+            raise RecipeError("a float zero point has no level for 0, so pruned weights would come back; use integer")
+        for done, name in enumerate(context.names):
+            context.progress(done / len(context.names), f"quantizing {name}")
+            W = context.model.weight(name).float()
+            if not bool(W.isfinite().all()):
+                raise ModelError(f"{name} holds numbers that are not finite, so no grid fits it")
+            quantized = self.quantize(W, name, context)
+            if name in pruned:
+                # Whatever the method did, zeros of an earlier step stay zeros.
+                quantized = quantized.with_zeros(W == 0)
+            context.store(name, quantized)

@@ -1,0 +1,164 @@
+"""WHAT to do to a model: a recipe is an ordered list of steps, checked when it is made and named by its content.
+
+A recipe is written as YAML (see `docs/recipes.md`), compared by its `content_hash`, and never holds a value that a
+method would refuse: bad input stops here, with a sentence that says what would work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from optlab.errors import RecipeError
+from optlab.methods import DEFAULT_METHOD, METHOD_KEY, REGISTRY, Method, Value, method
+
+LARGEST_FILE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its kind (prune, quantize, distill), its method, the values of all its parameters, and its layers.
+
+    layers: a regular expression that must match a module name from its start; None means every linear layer of the
+        decoder blocks (embedding and head are touched only when an expression names them).
+    """
+
+    kind: str
+    method: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+    layers: str | None = None
+
+    def __post_init__(self) -> None:
+        checked = method(self.kind, self.method).check(self.values)
+        object.__setattr__(self, "values", checked)
+        if self.layers is not None:
+            try:
+                re.compile(self.layers)
+            except (re.error, TypeError) as error:
+                raise RecipeError(f"layers {self.layers!r} is not a regular expression: {error}") from None
+
+    def instance(self) -> Method:
+        """The method, ready to be applied."""
+        return method(self.kind, self.method)(self.values)
+
+    def matches(self, name: str) -> bool:
+        """Whether this step names the layer `name` by its expression."""
+        return self.layers is not None and re.match(self.layers, name) is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        step: dict[str, Any] = {self.kind: {METHOD_KEY[self.kind]: self.method, **self.values}}
+        if self.layers is not None:
+            step["layers"] = self.layers
+        return step
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Step:
+        if not isinstance(data, Mapping):
+            raise RecipeError(f"a step must be a mapping such as 'quantize: {{bits: 4}}', not {data!r}")
+        kinds = [key for key in data if key != "layers"]
+        if len(kinds) != 1:
+            raise RecipeError(f"a step names exactly one of {', '.join(REGISTRY)}; this one names {kinds or 'none'}")
+        kind = kinds[0]
+        if kind not in REGISTRY:
+            raise RecipeError(f"unknown step {kind!r}; use {', '.join(REGISTRY)}")
+        values = data[kind] or {}
+        if not isinstance(values, Mapping):
+            raise RecipeError(f"{kind} takes a mapping of parameters, not {values!r}")
+        values = dict(values)
+        name = values.pop(METHOD_KEY[kind], DEFAULT_METHOD[kind])
+        if not isinstance(name, str):
+            raise RecipeError(f"{METHOD_KEY[kind]} must be a word, not {name!r}; use {', '.join(REGISTRY[kind])}")
+        layers = data.get("layers")
+        if layers is not None and not isinstance(layers, str):
+            raise RecipeError(f"layers must be a regular expression, not {layers!r}")
+        return cls(kind, name, values, layers)
+
+    def describe(self) -> str:
+        """A short name for tables: 'rtn 4 bits, group 64'."""
+        return method(self.kind, self.method).describe(self.values) + (f" on {self.layers}" if self.layers else "")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Steps in the order in which they are applied; no steps means the original model."""
+
+    steps: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        kinds = [step.kind for step in self.steps]
+        if "quantize" in kinds and "distill" in kinds[kinds.index("quantize") :]:
+            # Training moves weights off the grid that the quantization chose for them.
+            raise RecipeError("distill trains float weights; put distill before quantize")
+
+    @classmethod
+    def of(cls, *steps: Step) -> Recipe:
+        return cls(tuple(steps))
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Recipe:
+        if data is None:
+            return cls()
+        if not isinstance(data, Mapping) or set(data) - {"steps"}:
+            raise RecipeError("a recipe is a mapping with the single key 'steps'")
+        steps = data.get("steps") or []
+        if not isinstance(steps, Sequence) or isinstance(steps, str):
+            raise RecipeError("'steps' must be a list")
+        return cls(tuple(Step.from_dict(step) for step in steps))
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Recipe:
+        try:
+            data = yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError) as error:
+            raise RecipeError(f"the recipe is not valid YAML: {str(error).splitlines()[0]}") from None
+        return cls.from_dict(data)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Recipe:
+        path = Path(path)
+        try:
+            if path.stat().st_size > LARGEST_FILE:
+                raise RecipeError(f"{path} is larger than 1 MB, which no recipe is")
+            return cls.from_yaml(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise RecipeError(f"the recipe {path} is not UTF-8 text") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"steps": [step.to_dict() for step in self.steps]}
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+    @property
+    def content_hash(self) -> str:
+        """Sixteen hex digits; equal for recipes that do the same, however their files were written."""
+        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def describe(self) -> str:
+        """A short name for tables and legends."""
+        return " + ".join(step.describe() for step in self.steps) or "original"
+
+    def check_fits(
+        self, linears: Sequence[tuple[str, tuple[int, int]]], matrices: Sequence[tuple[str, tuple[int, int]]] = ()
+    ) -> None:
+        """Whether every step can treat every weight it will meet. Raises RecipeError.
+
+        linears: (name, (out_features, in_features)) of the decoder's linear layers, which a step without `layers`
+            treats. matrices: all weights that an expression may name (embedding and head too); default the linears.
+        """
+        for step in self.steps:
+            chosen = [m for m in matrices or linears if step.matches(m[0])] if step.layers else list(linears)
+            if not chosen:
+                raise RecipeError(f"layers {step.layers!r} matches no layer; names look like {linears[0][0]!r}")
+            for name, shape in chosen:
+                method(step.kind, step.method).check_layer(step.values, name, shape)

@@ -1,0 +1,49 @@
+"""Where the packed files of compressed models are kept, so that no recipe is applied twice to the same model.
+
+A measurement writes its artefact here, a generation finds it by the same key. Torch-free: pages and the store ask for
+paths and delete folders, they never read weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from optlab import paths
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+
+FORMAT = 1
+"""Raised whenever the same recipe would write other bytes than before."""
+
+
+def key(fingerprint: str, recipe: Recipe, protocol: Protocol) -> str:
+    """Hash of everything that decides the weights: the model, the recipe, and how it is calibrated and trained."""
+    decides = {
+        "format": FORMAT,
+        "model": fingerprint,
+        "recipe": recipe.content_hash,
+        "calibration": [protocol.calibration, protocol.calibration_tokens, protocol.context],
+        "seed": protocol.seed,
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def folder(key: str) -> Path:
+    """Where the artefact of `key` is, or would be."""
+    return paths.folder("artefacts") / key
+
+
+def remove(recorded: str) -> bool:
+    """Delete a recorded artefact folder; False when it is not a folder directly inside the cache's `artefacts`.
+
+    The path comes from a database row, so it is resolved (links and `..` included) before it is believed.
+    """
+    root = paths.folder("artefacts").resolve()
+    path = Path(recorded).resolve()
+    if path.parent != root or not path.is_dir():
+        return False
+    shutil.rmtree(path)
+    return True

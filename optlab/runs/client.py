@@ -1,0 +1,187 @@
+"""What pages and command line call to have work done, and to find what was done before.
+
+A run is named by everything that decides its result: the weights, the recipe, the text, the protocol, and for a latency
+the machine. Whoever asks for the same thing gets the same run, from whichever browser or terminal. Torch-free.
+
+The weights' fingerprint is known once a `prepare` run has read them. Until then a model is identified by its name and
+by size and time of change of its files, and `find` looks under both keys, so that a measurement asked for before and
+after the preparation is still computed once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from optlab.runs import artefacts, records
+from optlab.runs.machine import machine_id, resolve_dtype
+from optlab.runs.run import Worker
+from optlab.runs.store import Run, Store
+
+FORMAT = 1
+"""Raised whenever the same run would have another result, or other fields in it, than before."""
+
+
+FALLBACK_TEXT = "bbc-news"
+"""The text of a model that the catalog does not know."""
+
+
+class Client:
+    """Submits runs to `store` and finds them again."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def submit_prepare(self, model: str) -> Run:
+        """Convert or download `model` and list its layers; the result is `Description.to_dict()`."""
+        model = located(model)
+        return self.store.submit("prepare", {"model": model}, self._prepare_key(model), f"prepare {title(model)}")
+
+    def submit_measure(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
+        """Measure `recipe` on `model`, or the run that does so or did."""
+        model, protocol = located(model), settled(model, protocol)
+        found = self.find(model, recipe, protocol)
+        if found is not None and not found.retryable:
+            return found
+        if found is not None:
+            return self.store.retry(found.id)
+        if self.description(model) is None:
+            self.submit_prepare(model)
+        spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump()}
+        key = self._measure_keys(model, recipe, protocol)[0]
+        return self.store.submit("measure", spec, key, f"{title(model)}: {recipe.describe()}")
+
+    def submit_generate(
+        self, model: str, recipe: Recipe | None, prompt: str, max_tokens: int = 64, temperature: float = 0.0,
+        seed: int = 0, protocol: Protocol | None = None,
+    ) -> Run:  # fmt: skip
+        """Continue `prompt` with the original and, when `recipe` has steps, the compressed model.
+
+        protocol: that of the measurement beside it, so that the same artefact serves both; default settings if None.
+        """
+        model = located(model)
+        recipe, protocol = recipe or Recipe(), settled(model, protocol or Protocol())
+        spec = {
+            "model": model, "recipe": recipe.to_dict() if recipe.steps else None, "prompt": prompt,
+            "max_tokens": max_tokens, "temperature": temperature, "seed": seed, "dtype": protocol.dtype,
+            "protocol": protocol.model_dump(),
+        }  # fmt: skip
+        weights = self._identities(model)[0]
+        made = artefacts.key(weights, recipe, protocol)  # not the rest of the protocol: it does not change the text
+        runs_as = (protocol.dtype, protocol.device)
+        key = digest("generate", FORMAT, made, runs_as, prompt, max_tokens, temperature, seed)
+        return self.store.submit("generate", spec, key, f"{title(model)}: text, {recipe.describe()}")
+
+    def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
+        """The run that measures exactly this, whatever its status; None when nobody asked for it yet."""
+        model = located(model)
+        keys = self._measure_keys(model, recipe, settled(model, protocol))
+        return next((run for run in map(self.store.by_key, keys) if run is not None), None)
+
+    def description(self, model: str) -> dict[str, Any] | None:
+        """`Description.to_dict()` of a prepared model, at once; None when it is not prepared yet."""
+        run = self.store.by_key(self._prepare_key(located(model)))
+        return run.result if run is not None and run.status == "done" else None
+
+    def records(self) -> list[dict[str, Any]]:
+        """One flat row per finished measurement, newest first; see `optlab.runs.records`."""
+        return [records.row(run) for run in self.store.list(kind="measure", status="done")]
+
+    def health(self) -> list[Worker]:
+        """The worker processes and their last signs of life."""
+        return self.store.workers()
+
+    def _prepare_key(self, model: str) -> str:
+        return digest("prepare", FORMAT, unread_identity(model))
+
+    def _identities(self, model: str) -> list[str]:
+        description = self.description(model)
+        known = [description["fingerprint"]] if description else []
+        return [*known, unread_identity(model)]
+
+    def _measure_keys(self, model: str, recipe: Recipe, protocol: Protocol) -> list[str]:
+        settings = protocol.model_dump()
+        texts = [text_identity(settings.pop(name)) for name in ("text", "calibration")]
+        place = machine_id() if protocol.latency else None
+        return [
+            digest("measure", FORMAT, artefacts.FORMAT, identity, recipe.content_hash, texts, settings, place)
+            for identity in self._identities(model)
+        ]
+
+
+def settled(model: str, protocol: Protocol) -> Protocol:
+    """`protocol` with its defaults decided: the model's text, its other side to calibrate with when it is a named one
+    (else the model's own text), the precision of this machine, absolute paths."""
+    from optlab.models.catalog import catalog
+    from optlab.texts.names import names
+
+    default = next((card.default_text for card in catalog() if card.name == model), FALLBACK_TEXT)
+    text = protocol.text or default
+    calibration = protocol.calibration or (text if text in {card.name for card in names()} else default)
+    return protocol.model_copy(
+        update={
+            "text": located(text),
+            "calibration": located(calibration),
+            "dtype": resolve_dtype(protocol.dtype, protocol.device),
+        }
+    )
+
+
+def located(name: str) -> str:
+    """A path as absolute path, because the worker may run elsewhere; a name of the catalog or the hub as it is."""
+    from optlab.models.catalog import catalog
+    from optlab.texts.names import names
+
+    known = {card.name for card in catalog()} | {card.name for card in names()}
+    path = Path(name).expanduser()
+    return str(path.resolve()) if name not in known and _exists(path) else name
+
+
+def title(model: str) -> str:
+    """A short name of a model for people: the last part of a path."""
+    return Path(model).name if Path(model).is_absolute() else model
+
+
+def unread_identity(model: str) -> str:
+    """What tells a model from others before its weights were read: name, size and time of change of its files.
+
+    Raises ModelError when there is no such model on this disk and the name cannot be one of the hub.
+    """
+    from optlab.models.catalog import locate
+
+    path = locate(model)
+    if path is None:
+        return model
+    files = [path] if path.is_file() else sorted(path.glob("*.safetensors")) + sorted(path.glob("*.json"))
+    return digest(model, [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files])
+
+
+def text_identity(text: str | None) -> str | None:
+    """What tells a text from others: the name of a named one, the contents of a file."""
+    if text is None or not _exists(path := Path(text)) or not path.is_file():
+        return text
+    status = path.stat()
+    return _contents(text, status.st_size, status.st_mtime_ns)
+
+
+def digest(*parts: Any) -> str:
+    """sha256 of `parts` as canonical JSON, in hex."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL in it
+        return False
+
+
+@lru_cache(maxsize=256)
+def _contents(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,171 @@
+"""One measurement from beginning to end: a model and a recipe in, the JSON contract of the command line out.
+
+The compressed model is written first, because what is evaluated, timed and shown as a size must be that file. Then
+quality (both models in one pass over the text), then latency (alone on the machine), then the peak memory of a process
+of its own for either side.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optlab.errors import ModelError
+from optlab.progress import Progress, silent, span
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from optlab.runs import warm
+from optlab.runs.client import settled
+from optlab.runs.executors import Log
+from optlab.runs.locks import compute_lock
+from optlab.runs.original import peak_memory_of_original
+
+if TYPE_CHECKING:
+    from optlab.compress import Compressed
+    from optlab.evaluate.latency import Latency
+    from optlab.evaluate.perplexity import Perplexity
+    from optlab.models.language_model import LanguageModel
+
+def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+    """The worker's entry: spec {"model", "recipe", "protocol"}. Raises whatever `measure` raises."""
+    return measure(
+        spec["model"],
+        Recipe.from_dict(spec["recipe"]),
+        Protocol.model_validate(spec["protocol"]),
+        progress,
+        log=log,
+    )
+
+
+def measure(
+    name: str,
+    recipe: Recipe,
+    protocol: Protocol,
+    progress: Progress = silent,
+    save: Path | None = None,
+    log: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Compress `name` by `recipe` and measure both; the contract's JSON as a dict.
+
+    save: a folder for the compressed model; None keeps it in the cache. Raises ModelError, RecipeError, TextError,
+    MeasurementError (a model that yields no numbers, a full disk), Cancelled.
+    """
+    from optlab import texts
+    from optlab.evaluate import environment
+    from optlab.evaluate.compare import compare
+    from optlab.evaluate.size import weight_bytes
+
+    protocol = settled(name, protocol)
+    text, calibration = str(protocol.text), str(protocol.calibration)
+    with compute_lock():
+        base = warm.model(name, "float32", protocol.device, span(progress, 0.0, 0.1))
+        recipe.check_fits(base.description.linears, base.description.matrices)
+        if any(step.instance().needs_calibration for step in recipe.steps):
+            texts.check_apart(text, calibration)
+        if base.description.context_length < protocol.context:
+            limit = base.description.context_length
+            raise ModelError(f"{name} reads at most {limit} tokens at once; use a context of {limit} or less")
+        ids = texts.evaluation_tokens(text, base.tokenizer, protocol.tokens)
+
+        began = time.perf_counter()
+        compressed, folder = _compress(base, recipe, protocol, save, span(progress, 0.1, 0.5))
+        seconds = {"compress": time.perf_counter() - began}
+        log(f"compressed in {seconds['compress']:.1f} s; the file is in {folder}")
+
+        began = time.perf_counter()
+        quality = compare(
+            base.to(dtype=protocol.dtype),
+            compressed.model.to(dtype=protocol.dtype),
+            ids,
+            protocol.context,
+            span(progress, 0.5, 0.85),
+            protocol.stop_below_percent,
+        )
+        seconds["evaluate"] = time.perf_counter() - began
+        log(f"evaluated {quality.windows} windows in {seconds['evaluate']:.1f} s")
+
+    began = time.perf_counter()
+    timed = _latency(base, compressed, ids, protocol, span(progress, 0.85, 0.95))
+    seconds["latency"] = time.perf_counter() - began
+    with compute_lock():
+        memory = _memory(base, folder, protocol, span(progress, 0.95, 1.0)) if protocol.latency else {}
+    progress(1.0, "done")
+    return {
+        "model": name,
+        "recipe": recipe.to_dict(),
+        "text": text,
+        "tokens": quality.windows * protocol.context,
+        "context": protocol.context,
+        "calibration": calibration,
+        "device": str(base.device),
+        "dtype": protocol.dtype,
+        "seed": protocol.seed,
+        "versions": environment.versions(),
+        "baseline": _side(quality.base, weight_bytes(base.folder), timed.get("base"), memory.get("base")),
+        "compressed": _side(quality.candidate, weight_bytes(folder), timed.get("candidate"), memory.get("candidate")),
+        "delta": quality.delta,
+        "layers": compressed.layers,
+        "seconds": seconds,
+        "details": quality.details,
+        "latency": {side: one.to_dict() for side, one in timed.items()} or None,
+        "environment": environment.record(),
+        "windows": quality.windows,
+        "stopped_early": quality.stopped_early,
+        "checkpoint_note": base.description.checkpoint_note,
+        "artefact": str(folder),
+    }
+
+
+def _compress(
+    base: LanguageModel, recipe: Recipe, protocol: Protocol, save: Path | None, progress: Progress
+) -> tuple[Compressed, Path]:
+    """The compressed model and the folder its file is in; the weights are those that file holds."""
+    from optlab.kernels.artefact import save as write
+    from optlab.runs.pack import packed
+
+    compressed, folder = packed(base, recipe, protocol, progress)
+    if save is None:
+        return compressed, folder
+    write(compressed, save, progress)
+    return compressed, save
+
+
+def _latency(
+    base: LanguageModel, compressed: Compressed, ids: list[int], protocol: Protocol, progress: Progress
+) -> dict[str, Latency]:
+    """Both sides timed in turns, alone on the machine; empty when not asked for or when the model does not decode."""
+    if not protocol.latency or base.objective != "causal":
+        return {}
+    from optlab.evaluate.latency import latency
+    from optlab.kernels.runtime import runtime
+
+    progress(0.0, "waiting for the machine, to time alone")
+    with compute_lock(exclusive=True, waiting=lambda: progress(0.0, "waiting for the machine, to time alone")):
+        sides = {"base": runtime(base, protocol.dtype), "candidate": runtime(compressed, protocol.dtype)}
+        return latency(sides, ids, progress=progress)
+
+
+def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Progress) -> dict[str, int]:
+    if base.objective != "causal":
+        return {}
+    from optlab.evaluate.memory import peak_memory
+
+    return {
+        "base": peak_memory_of_original(base, protocol.dtype, protocol.device, span(progress, 0.0, 0.5)),
+        "candidate": peak_memory(folder, protocol.dtype, protocol.device, span(progress, 0.5, 1.0)),
+    }
+
+
+def _side(quality: Perplexity, size: int, timed: Latency | None, memory: int | None) -> dict[str, Any]:
+    return {
+        "ppl": quality.ppl,
+        "bits_per_byte": quality.bits_per_byte,
+        "ppl_second_half": quality.ppl_second_half,
+        "size_bytes": size,
+        "decode_ms_per_token": timed.decode_ms if timed else None,
+        "prefill_tokens_per_s": timed.prefill_tokens_per_s if timed else None,
+        "peak_rss_bytes": memory,
+    }
+

@@ -1,0 +1,55 @@
+"""JSON that a run can always be written as, and read back as it was.
+
+Results come from numerical code: a perplexity may be infinite, a divergence not a number, a count a NumPy integer, a
+text full of control characters. None of that may lose a finished run. Non-finite numbers are kept as they are (the
+column is text, read by Python only), array scalars become plain numbers, and everything is ASCII, so that no database
+stumbles over a NUL or half a surrogate pair.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import PurePath
+from typing import Any
+
+from optlab.errors import MeasurementError
+
+LARGEST = 32 << 20
+"""Bytes of JSON that one run may store."""
+
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+def dumps(value: Any) -> str:
+    """`value` as ASCII JSON. Raises MeasurementError when it is larger than `LARGEST`, TypeError when it is no data."""
+    text = json.dumps(value, default=_plain, separators=(",", ":"))
+    if len(text) > LARGEST:
+        raise MeasurementError(
+            f"the result takes {len(text) >> 20} MB, more than the {LARGEST >> 20} MB that a run may store"
+        )
+    return text
+
+
+def loads(text: str) -> Any:
+    """What `dumps` wrote, non-finite numbers included."""
+    return json.loads(text)
+
+
+def printable(text: str, longest: int) -> str:
+    """`text` without control characters, cut to `longest` characters with an ellipsis."""
+    clean = UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return clean if len(clean) <= longest else clean[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if hasattr(value, "tolist"):  # NumPy and torch, scalars and arrays, without importing either
+        return value.tolist()
+    raise TypeError(f"a run cannot store a {type(value).__name__}")

@@ -1,0 +1,71 @@
+"""The named texts, as a page lists them; reading them is `optlab.texts.text.load`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TextCard:
+    """A named text: what it is, and whether it comes with the installation or from the hub.
+
+    documents: how many distinct ones both sides hold together; None when that is known only after a download.
+    """
+
+    name: str
+    title: str
+    summary: str
+    licence: str
+    documents: int | None = None
+    on_hub: bool = False
+
+
+CARDS = (
+    TextCard(
+        "bbc-news",
+        "BBC News",
+        "Articles of 2004 and 2005 on business, entertainment, politics, sport and technology.",
+        "research use (Greene and Cunningham 2006)",
+        documents=2125,
+    ),
+    TextCard(
+        "shakespeare",
+        "Shakespeare",
+        "The complete works; five plays are held out for evaluation, nano learnt from the others.",
+        "public domain",
+        documents=42,
+    ),
+    TextCard(
+        "web-bible",
+        "World English Bible",
+        "Chapters of the Bible in modern English.",
+        "public domain",
+        documents=1189,
+    ),
+    TextCard(
+        "wikitext-2",
+        "WikiText-2",
+        "Wikipedia articles; the text most papers report. From the hub, or give a path.",
+        "CC BY-SA 3.0",
+        on_hub=True,
+    ),
+    TextCard(
+        "ptb",
+        "Penn Treebank",
+        "Wall Street Journal sentences in lower case, rare words removed. From the hub.",
+        "LDC user agreement",
+        on_hub=True,
+    ),
+    TextCard(
+        "c4",
+        "C4",
+        "Web pages, cleaned. One shard of the validation split, from the hub.",
+        "ODC-BY",
+        on_hub=True,
+    ),
+)
+
+
+def names() -> list[TextCard]:
+    """Every named text, those that need no network first."""
+    return list(CARDS)

@@ -1,0 +1,121 @@
+"""One text, wherever it comes from: a name, a path, or what a person pasted into a page."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from optlab import paths
+from optlab.errors import TextError
+from optlab.texts.names import names
+from optlab.texts.sources import READERS, Documents
+
+LARGEST_FILE = 100 << 20
+PASTED = re.compile(r"paste:[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class Text:
+    """Documents of a text; a named one has two sides, a person's own has only what is measured or calibrated."""
+
+    name: str
+    title: str
+    licence: str
+    calibration: Documents
+    evaluation: Documents
+
+    @property
+    def documents(self) -> Documents:
+        """Every document once."""
+        return tuple(dict.fromkeys(self.calibration + self.evaluation))
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of all documents and of the side each is on."""
+        digest = hashlib.sha256()
+        for side in (self.calibration, self.evaluation):
+            for document in side:
+                digest.update(hashlib.sha256(document.encode()).digest())
+            digest.update(b"|")
+        return digest.hexdigest()
+
+
+def load(name_or_path: str) -> Text:
+    """The text of a name, a path, or `paste:...`.
+
+    Raises TextError: unknown name, unreadable, not text, empty, too large, or not to be had without a network.
+    """
+    if "\0" in name_or_path:
+        raise TextError("a text's name cannot contain a NUL character")
+    if name_or_path in READERS:
+        return _named(name_or_path)
+    path = _path(name_or_path)
+    status = path.stat()
+    if status.st_size > LARGEST_FILE:
+        raise TextError(f"{name_or_path} has {status.st_size >> 20} MB; the largest text that is read has 100 MB")
+    return _from_file(name_or_path, str(path.resolve()), status.st_size, status.st_mtime_ns)
+
+
+def fingerprint(name_or_path: str) -> str:
+    """`load(name_or_path).fingerprint`. Raises TextError."""
+    return load(name_or_path).fingerprint
+
+
+def store_pasted(text: str) -> str:
+    """Keep a pasted or uploaded text in the cache; returns the name that `load` takes. Raises TextError."""
+    data = text.encode("utf-8", errors="surrogatepass")
+    decode(data, "the pasted text")
+    name = "paste:" + hashlib.sha256(data).hexdigest()[:16]
+    (paths.folder("texts") / f"{name[6:]}.txt").write_bytes(data)
+    return name
+
+
+def decode(data: bytes, name: str) -> str:
+    """UTF-8 (with or without a byte order mark) as text. Raises TextError for anything else."""
+    if b"\0" in data:
+        raise TextError(f"{name} contains NUL bytes, so it is not plain text; save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TextError(f"{name} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    if not text.strip():
+        raise TextError(f"{name} is empty")
+    return text
+
+
+@lru_cache(maxsize=8)
+def _named(name: str) -> Text:
+    card = next(card for card in names() if card.name == name)
+    calibration, evaluation = READERS[name]()
+    return Text(name, card.title, card.licence, calibration, evaluation)
+
+
+@lru_cache(maxsize=4)
+def _from_file(name: str, path: str, size: int, changed: int) -> Text:
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise TextError(f"{name} cannot be read ({error.strerror}); give the path of a readable text file") from None
+    text = decode(data, name)
+    return Text(name, "pasted text" if PASTED.fullmatch(name) else Path(path).name, "your own", (text,), (text,))
+
+
+def _path(name: str) -> Path:
+    if PASTED.fullmatch(name):
+        path = paths.folder("texts") / f"{name[6:]}.txt"
+        if not path.is_file():
+            raise TextError("that pasted text is no longer in the cache; paste it again")
+        return path
+    try:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            raise TextError(f"{name} is a folder; give the path of a text file")
+        if path.is_file():
+            return path
+    except (OSError, RuntimeError):  # a name longer than file systems allow, the home of an unknown user
+        pass
+    known = ", ".join(card.name for card in names())
+    raise TextError(f"there is no text {name[:80]!r}: no such file, and the named texts are {known}")

@@ -1,0 +1,1 @@
+"""The dashboard: one file, one page; `components` holds what several pages show."""

@@ -1,0 +1,114 @@
+"""All measurements beside each other: what was paid in quality for what was saved in size and time."""
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from optlab.figures import frames, tradeoff
+from optlab.words import _
+from pages.components import frame, services, side_by_side, view
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SELECTED = "compare/selected"
+
+
+def main() -> None:
+    """Draw the page."""
+    st.title(_("Compare"))
+    with services.shown_errors():
+        client = services.client()
+        frame = frames.tradeoffs(client.records())
+        if frame.empty:
+            st.info(_("Nothing has been measured yet. What you measure in Explore is compared here."),
+                    icon=":material/scatter_plot:")  # fmt: skip
+            st.page_link("pages/explore.py", label=_("Measure something"), icon=":material/tune:")
+            return
+        frame = filtered(frame)
+        if frame.empty:
+            st.info(_("No measurement fits this filter; choose another model or text."))
+            return
+        point = chart(frame)
+        chosen = table(frame)
+        if point is not None:
+            open_in_explore(point)
+        if len(chosen) > 1:
+            side_by_side.show([run for id in chosen if (run := client.store.get(id)) is not None])
+        elif len(chosen) == 1:
+            open_in_explore(chosen[0])
+        else:
+            st.caption(_("Click a point or tick a row to open its recipe; tick two or more to lay them side by side."))
+
+
+def filtered(frame: "DataFrame") -> "DataFrame":
+    """Rows of one model and text, because perplexities of different texts or vocabularies do not compare."""
+    models = list(dict.fromkeys(frame["model"]))
+    shown = view.current().model
+    with st.container(horizontal=True):
+        model = st.selectbox(
+            _("Model"), models, index=models.index(shown) if shown in models else 0, key=f"compare/model/{shown}",
+            width=240,
+        )  # fmt: skip
+        rows = frame[frame["model"] == model]
+        texts = list(dict.fromkeys(rows["text"]))
+        text = st.selectbox(
+            _("Text"), texts, key=f"compare/text/{model}", width=240,
+            help=_("Perplexities of different texts do not compare."),
+        )  # fmt: skip
+    return rows[rows["text"] == text].reset_index(drop=True)
+
+
+def chart(frame: "DataFrame") -> int | None:
+    """The scatter; the id of the run whose point was clicked."""
+    event: Any = st.plotly_chart(
+        tradeoff.scatter(frame), key="compare/chart", on_select="rerun", selection_mode="points",
+        config={"displayModeBar": False, "scrollZoom": False}, alt=_("Size against perplexity of every measurement"),
+    )  # fmt: skip
+    points = event.selection.points if event else []
+    return int(points[0]["customdata"][0]) if points and points[0].get("customdata") else None
+
+
+def table(frame: "DataFrame") -> list[int]:
+    """The table; the ids of the ticked rows."""
+    column = st.column_config
+    event: Any = st.dataframe(
+        frame, hide_index=True, key="compare/table", on_select="rerun", selection_mode="multi-row",
+        column_order=["recipe", "ppl_ratio", "low", "high", "size_ratio", "size_bytes", "speedup", "decode_ms", "ppl",
+                      "kl", "agreement", "tokens", "dtype", "finished", "run"],
+        column_config={
+            "recipe": column.TextColumn(_("Recipe"), width="medium", pinned=True),
+            "ppl_ratio": column.NumberColumn(_("Perplexity ratio"), format="%.4f",
+                                             help=_("Of the compressed over the original model; 1 is no loss.")),
+            "low": column.NumberColumn(_("from"), format="%.4f", help=_("Lower end of the 95 % interval")),
+            "high": column.NumberColumn(_("to"), format="%.4f", help=_("Upper end of the 95 % interval")),
+            "size_ratio": column.NumberColumn(_("Size ratio"), format="%.3f"),
+            "size_bytes": column.NumberColumn(_("Size"), format="bytes"),
+            "speedup": column.NumberColumn(_("Speed-up"), format="%.2f x", help=_("Empty: not measured.")),
+            "decode_ms": column.NumberColumn(_("ms per token"), format="%.3f"),
+            "ppl": column.NumberColumn(_("Perplexity"), format="%.3f"),
+            "kl": column.NumberColumn(_("KL, nats"), format="%.4f"),
+            "agreement": column.NumberColumn(_("Same top word"), format="percent"),
+            "tokens": column.NumberColumn(_("Tokens"), format="localized"),
+            "dtype": column.TextColumn(_("Precision")),
+            "finished": column.DatetimeColumn(_("Measured"), format="YYYY-MM-DD HH:mm"),
+            "run": column.NumberColumn(_("Run"), format="%d"),
+        },
+    )  # fmt: skip
+    return [int(frame["run"].iloc[row]) for row in event.selection.rows if row < len(frame)]
+
+
+def open_in_explore(id: int) -> None:
+    """A link to the recipe of a run."""
+    run = services.client().store.get(id)
+    if run is None:
+        st.caption(_("This run was deleted."))
+        return
+    st.page_link(
+        "pages/explore.py", query_params=view.link_to_run(run.spec), icon=":material/tune:",
+        label=_("Open run {id} in Explore: {title}").format(id=id, title=services.escaped(run.title)),
+    )  # fmt: skip
+
+
+frame.required()
+main()

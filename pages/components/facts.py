@@ -1,0 +1,49 @@
+"""Small things that several pages say about models and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from optlab.figures import format
+from optlab.models.describe import Description
+from optlab.runs import records
+from optlab.runs.run import Run
+from optlab.words import _, plural
+from pages.components.services import sentence
+
+WIDTH = 160
+"""Pixels: six beside each other on a wide screen, two on a phone."""
+
+
+def row(facts: Sequence[tuple[str, str, str | None]]) -> None:
+    """Figures beside each other, wrapping on a narrow screen: (label, value, exact value or explanation)."""
+    with st.container(horizontal=True, gap="small"):
+        for label, value, help in facts:
+            st.metric(label, value, help=help, border=True, width=WIDTH)
+
+
+def checkpoint_note(description: Description) -> None:
+    """What a reader of any curve of this model must know about its checkpoint; nothing when there is nothing."""
+    if description.checkpoint_note:
+        st.info(sentence(_(description.checkpoint_note)), icon=":material/info:")
+
+
+def measured_badge(run: Run) -> None:
+    """That a figure was measured, and on hover when and on which machine."""
+    result = run.result or {}
+    environment = result.get("environment") or {}
+    where = environment.get("processor") or result.get("device") or ""
+    cores = plural("{count} core", "{count} cores", environment["cores"]) if environment.get("cores") else ""
+    st.badge(
+        _("measured"), color="blue", icon=":material/check:",
+        help=_("Measured {when} on {where}").format(
+            when=format.moment(run.finished), where=", ".join(part for part in (where, cores) if part)
+        ),
+    )  # fmt: skip
+
+
+def words(run: Run) -> str:
+    """The recipe of a measurement in words."""
+    return records.in_words(run)

@@ -1,0 +1,40 @@
+"""The pages and their order, and that a page is never shown without its frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from optlab import paths
+from optlab.words import _
+
+if TYPE_CHECKING:
+    from streamlit.navigation.page import Page
+
+FRAMED = "framed"
+
+
+def navigation() -> Page:
+    """Tell Streamlit the pages; returns the one to run."""
+    # before the pages, whose icons would otherwise be fetched from the internet for the browser's tab
+    st.set_page_config(page_title="OptLab", page_icon=str(paths.ASSETS / "icon.svg"), layout="wide")
+    return st.navigation(
+        [
+            st.Page("pages/overview.py", title=_("Overview"), icon=":material/home:", default=True),
+            st.Page("pages/explore.py", title=_("Explore"), icon=":material/tune:"),
+            st.Page("pages/compare.py", title=_("Compare"), icon=":material/scatter_plot:"),
+            st.Page("pages/runs.py", title=_("Runs"), icon=":material/list:"),
+        ]
+    )
+
+
+def required() -> None:
+    """Begin again with the frame when this page was started without it.
+
+    Until a first session has called `st.navigation`, Streamlit takes the files of a folder named `pages` for pages of
+    their own: a link to one of them, opened first after a start, would show no sidebar and start no workers.
+    """
+    if not st.session_state.get(FRAMED):
+        navigation()
+        st.rerun()

@@ -1,0 +1,91 @@
+"""The measurement of the recipe on the page: running figures while it runs, all figures when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from optlab.figures import format, frames, layers
+from optlab.figures.pairs import so_far
+from optlab.runs.client import Client
+from optlab.runs.run import Run
+from optlab.words import _
+from pages.components import pairs, progress, services, view
+
+WATCHED = "measurement/watched"
+
+
+def start(client: Client, shown: view.View) -> None:
+    """Ask for the measurement; the same one is never made twice."""
+    run = client.submit_measure(shown.model, shown.recipe, shown.protocol)
+    if run.status == "done":
+        st.toast(_("This was measured before; here it is."), icon=":material/check:")
+
+
+def show(client: Client, shown: view.View) -> None:
+    """Draw whatever is known about this recipe."""
+    run = client.find(shown.model, shown.recipe, shown.protocol) if shown.recipe.steps else None
+    if run is None:
+        pairs.show({}, None, "pairs")
+        return
+    st.fragment(_watched, run_every=1.0 if run.live else None)(run.id)
+    if run.status == "done":
+        _details(run)
+
+
+def _watched(id: int) -> None:
+    with services.shown_errors():
+        client = services.client()
+        run = client.store.get(id)
+        if run is None:
+            st.info(_("This measurement was deleted."))
+            return
+        if run.live:
+            st.session_state[WATCHED] = id
+        elif st.session_state.get(WATCHED) == id:
+            st.session_state[WATCHED] = None
+            st.rerun()  # the whole page: it has more to show now, and nothing needs to be polled any longer
+        if run.status != "done":
+            progress.watch(client, run, f"measure/{id}")
+        pairs.show(run.result or so_far(run.partial), run, "pairs")
+
+
+def _details(run: Run) -> None:
+    result = run.result or {}
+    _provenance(run, result)
+    st.subheader(_("What happened to each layer"))
+    frame = frames.layers_of(result)
+    if frame.empty:
+        st.caption(_("This recipe left every layer as it was."))
+    else:
+        offered = [name for name in layers.QUANTITIES if frame[name].notna().any()]
+        quantity = st.segmented_control(
+            _("Shown per layer"), offered, default=offered[0], format_func=layers.label,
+            label_visibility="collapsed", key="layers/quantity",
+        )  # fmt: skip
+        st.plotly_chart(
+            layers.per_layer(frame, quantity or offered[0]), key="layers/chart", config={"displayModeBar": False},
+            alt=_("One bar for each layer, in the order of the model"),
+        )  # fmt: skip
+    _table(result)
+
+
+def _provenance(run: Run, result: Mapping[str, Any]) -> None:
+    parts = [
+        format.moment(run.finished), str(result.get("dtype") or ""), str(result.get("text") or ""),
+        _("{count} tokens").format(count=format.amount(result["tokens"])) if result.get("tokens") else "",
+        _("stopped early, the interval was narrow enough") if result.get("stopped_early") else "",
+        _("took {time}").format(time=format.duration(run.elapsed())),
+    ]  # fmt: skip
+    for side in (result.get("latency") or {}).values():
+        parts += [note for note in (side or {}).get("notes") or [] if note not in parts]
+    st.caption(" · ".join(services.escaped(part) for part in parts if part))
+
+
+def _table(result: Mapping[str, Any]) -> None:
+    with st.expander(_("All figures"), icon=":material/table:"):
+        st.dataframe(frames.figures_of(result), hide_index=True, height="content")
+        if result.get("versions"):
+            st.caption(", ".join(f"{name} {version}" for name, version in result["versions"].items()))

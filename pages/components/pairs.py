@@ -1,0 +1,55 @@
+"""The three pairs of figures: what the original has, what the candidate has, and what changed in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from optlab.figures import format, pairs
+from optlab.runs.run import Run
+from optlab.words import _
+from pages.components import facts
+
+CHART = {"displayModeBar": False, "staticPlot": False}
+
+
+def show(result: Mapping[str, Any], run: Run | None, key: str) -> None:
+    """Draw the pairs of a result, of what a running measurement knows so far, or of nothing."""
+    for column, pair in zip(st.columns(3), pairs.of(result), strict=True):
+        with column, st.container(border=True, height="stretch"):
+            _card(pair, run, f"{key}/{pair.name}")
+
+
+def _card(pair: pairs.Pair, run: Run | None, key: str) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**{pair.name}**", help=pair.help, width="content")
+        _badge(pair, run)
+    if pair.candidate is None:
+        st.markdown(f"### :gray[{format.not_measured()}]")
+        st.caption(_("original {value}").format(value=pair.base_text) if pair.base is not None else _missing(run))
+        return
+    st.markdown(f"### {pair.headline}")
+    st.plotly_chart(
+        pairs.bars(pair.frame()), key=key, config=CHART,
+        alt=f"{pair.name}: {_('original')} {pair.base_text}, {_('compressed')} {pair.candidate_text}",
+    )  # fmt: skip
+    st.caption(f"{pair.base_text} :material/arrow_right_alt: **{pair.candidate_text}**  \n{pair.interval}")
+
+
+def _badge(pair: pairs.Pair, run: Run | None) -> None:
+    if run is not None and run.status == "done" and pair.candidate is not None:
+        facts.measured_badge(run)
+    elif run is not None and run.live and pair.candidate is not None:
+        st.badge(_("so far"), color="blue", help=_("The figure so far; it still moves while the measurement runs."))
+
+
+def _missing(run: Run | None) -> str:
+    if run is None:
+        return _("Press Measure to find out.")
+    if run.live:
+        return _("It comes later in this run.")
+    if run.status == "done":
+        return _("This run was made without it.")
+    return _("The run did not get that far.")

@@ -1,0 +1,62 @@
+"""The recipe as a file: read it, take it along, bring one; and the command that measures the same without a browser."""
+
+from __future__ import annotations
+
+import shlex
+
+import streamlit as st
+
+from optlab.errors import RecipeError
+from optlab.protocol import Protocol
+from optlab.recipes import LARGEST_FILE, Recipe
+from optlab.words import _
+from pages.components.services import sentence
+from pages.components.view import View
+
+TAKEN = "recipe/taken"
+
+
+def show(view: View) -> Recipe | None:
+    """Draw the recipe; returns the one that a person uploaded just now, else None."""
+    st.code(view.recipe.to_yaml(), language="yaml", wrap_lines=True)
+    st.download_button(
+        _("Download recipe"), view.recipe.to_yaml(), file_name=f"recipe-{view.recipe.content_hash[:8]}.yaml",
+        mime="application/yaml", icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+    st.markdown(_("The same from the command line:"))
+    st.code(command(view.model, view.protocol), language="bash", wrap_lines=True)
+    return uploaded()
+
+
+def command(model: str, protocol: Protocol) -> str:
+    """The command line that measures `recipe.yaml` with these settings."""
+    words = ["python", "-m", "optlab", "measure", model, "--recipe", "recipe.yaml"]
+    usual, settings = Protocol().model_dump(), protocol.model_dump()
+    for name in ("text", "tokens", "context", "calibration", "calibration_tokens", "dtype", "device", "seed"):
+        if settings[name] != usual[name]:
+            words += [f"--{name.replace('_', '-')}", str(settings[name])]
+    if protocol.stop_below_percent is not None:
+        words += ["--stop-below-percent", f"{protocol.stop_below_percent:g}"]
+    if not protocol.latency:
+        words.append("--no-latency")
+    return shlex.join([*words, "--json"])
+
+
+def uploaded() -> Recipe | None:
+    """Draw the upload; the recipe of a file that was not taken before, else None."""
+    file = st.file_uploader(_("Use a recipe file"), type=["yaml", "yml"], key="recipe/upload", max_upload_size=1)
+    if file is None or st.session_state.get(TAKEN) == file.file_id:
+        return None
+    try:
+        content = file.getvalue()
+        if len(content) > LARGEST_FILE:
+            raise RecipeError("the recipe is larger than 1 MB, which no recipe is")
+        recipe = Recipe.from_yaml(content.decode())
+    except UnicodeDecodeError:
+        st.error(_("The recipe is not UTF-8 text."))
+        return None
+    except RecipeError as error:
+        st.error(sentence(str(error)))
+        return None
+    st.session_state[TAKEN] = file.file_id
+    return recipe

@@ -1,0 +1,66 @@
+"""What all sessions of the dashboard share: the store of runs, the client, and the supervisor of the workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import streamlit as st
+from sqlalchemy.exc import SQLAlchemyError
+
+from optlab import paths
+from optlab.errors import OptLabError
+from optlab.runs.client import Client
+from optlab.runs.store import Store
+from optlab.words import _
+
+
+def client() -> Client:
+    """The client of the store that OPTLAB_HOME or OPTLAB_STORE names."""
+    return _client(paths.store_url())
+
+
+def start_workers() -> None:
+    """Start and watch worker processes, once for all sessions; OPTLAB_NO_WORKERS=1 leaves that to others."""
+    if os.environ.get("OPTLAB_NO_WORKERS") != "1":
+        _supervisor(paths.store_url())
+
+
+def description(model: str) -> dict[str, Any] | None:
+    """`Client.description`, which no page needs to ask for twice once it is there."""
+    return client().description(model)
+
+
+@contextmanager
+def shown_errors() -> Iterator[None]:
+    """Show what a person can act on in place of what could not be drawn; a bug of ours keeps its traceback."""
+    try:
+        yield
+    except OptLabError as error:
+        st.error(sentence(str(error)), icon=":material/error:")
+    except SQLAlchemyError:
+        st.error(_("The store of runs did not answer. Wait a moment and reload the page."), icon=":material/database:")
+
+
+def sentence(message: str) -> str:
+    """A message of the library as a sentence on a page: a capital first, a full stop, markdown signs as they are."""
+    return escaped(message[:1].upper() + message[1:] + ("" if message.endswith((".", "!", "?")) else "."))
+
+
+def escaped(words: str) -> str:
+    """Words that must not be read as markdown."""
+    return "".join(f"\\{sign}" if sign in "\\*_`[]$~<>:#" else sign for sign in words)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _client(url: str) -> Client:
+    return Client(Store(url))
+
+
+@st.cache_resource(show_spinner=False)
+def _supervisor(url: str) -> Any:
+    from optlab.runs.supervisor import Supervisor
+
+    return Supervisor(Store(url)).start()

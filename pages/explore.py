@@ -1,0 +1,96 @@
+"""Choose a recipe, see what it does, understand why, and act: the page that carries the product."""
+
+import streamlit as st
+
+from optlab.errors import OptLabError, RecipeError
+from optlab.models.describe import Description
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from optlab.words import _
+from pages.components import facts, frame, knobs, measurement, prepare, protocol, recipe_file, services, view, writing
+from pages.components.services import sentence
+
+
+def main() -> None:
+    """Draw the page."""
+    shown = view.current()
+    st.title(_("Explore"))
+    if shown.problem:
+        st.warning(sentence(shown.problem), icon=":material/link_off:")
+    with services.shown_errors():
+        description = prepare.description(shown.model)
+        if description is None:
+            return
+        left, right = st.columns([5, 11], gap="large")
+        with left:
+            recipe, settings, problem = choose(shown, description)
+        if (recipe, settings) != (shown.recipe, shown.protocol):
+            shown = view.change(recipe=recipe, protocol=settings)
+        with left:
+            pressed = st.button(
+                _("Measure"), type="primary", icon=":material/play_arrow:", width="stretch", key="explore/measure",
+                disabled=bool(problem) or not recipe.steps,
+                help=_("Compresses the model with this recipe and measures both; at once if that was done before."),
+            )  # fmt: skip
+        with right:
+            if problem:
+                st.error(sentence(problem), icon=":material/block:")
+            facts.checkpoint_note(description)
+            see(shown, description, pressed)
+
+
+def choose(shown: view.View, description: Description) -> tuple[Recipe, Protocol, str]:
+    """The knobs and settings; a problem says why they do not fit, and the recipe then stays as it was."""
+    recipe, settings, problem = shown.recipe, shown.protocol, ""
+    try:
+        if knobs.shows(recipe):
+            _say_misfit(recipe, description)
+            recipe = knobs.recipe_knobs(recipe, description.model, description)
+        else:
+            st.info(_("This recipe has more than the knobs can show; it is measured exactly as written below."))
+            st.code(recipe.to_yaml(), language="yaml", wrap_lines=True)
+            if st.button(_("Start again with knobs")):
+                recipe = Recipe()
+        recipe.check_fits(description.linears, description.matrices)
+    except RecipeError as error:
+        problem = str(error)
+    try:
+        settings = protocol.settings(settings, description)
+    except OptLabError as error:
+        problem = str(error)
+    return recipe, settings, problem
+
+
+def _say_misfit(recipe: Recipe, description: Description) -> None:
+    """A recipe that came from elsewhere may not fit this model; the knobs then show the nearest that does."""
+    try:
+        recipe.check_fits(description.linears, description.matrices)
+    except RecipeError as error:
+        st.warning(sentence(_("{why}; the knobs show the nearest that fits").format(why=error)))
+
+
+def see(shown: view.View, description: Description, pressed: bool) -> None:
+    """Original against candidate, layer by layer, in their own words; and the recipe to take along."""
+    client = services.client()
+    if pressed:
+        measurement.start(client, shown)
+    if not shown.recipe.steps:
+        st.info(_("Switch on a knob to begin. Quantize is a good first one."), icon=":material/tune:")
+    measurement.show(client, shown)
+    if shown.recipe.steps:
+        st.subheader(_("What it writes"))
+        if description.objective == "causal":
+            writing.show(client, shown, description.default_text)
+        else:
+            st.caption(_("This model fills gaps in a text and cannot continue one."))
+        with st.expander(_("Recipe, file and command line"), icon=":material/description:"):
+            brought = recipe_file.show(shown)
+    else:
+        brought = recipe_file.uploaded()
+    if brought is not None:
+        view.change(recipe=brought)
+        st.rerun()
+
+
+frame.required()
+main()

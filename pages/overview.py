@@ -1,0 +1,101 @@
+"""The model as it is: how large, where its bytes are, what each knob means; and the first thing to try."""
+
+import streamlit as st
+
+from optlab.figures import format, frames, parts
+from optlab.methods import REGISTRY
+from optlab.models.catalog import card
+from optlab.models.describe import Description
+from optlab.words import _, plural
+from pages.components import facts, frame, knobs, pairs, prepare, services, view
+from pages.components.fitting import first_recipe
+
+FIRST_BITS = 4
+
+
+def main() -> None:
+    """Draw the page."""
+    shown = view.current()
+    known = card(shown.model)
+    st.title(known.title if known else prepare.title(shown.model))
+    st.markdown(_("See what it costs and what it saves to make this model smaller. Every figure here was measured."))
+    with services.shown_errors():
+        description = prepare.description(shown.model)
+        if description is None:
+            return
+        model_facts(description)
+        first_step(description)
+        where_the_bytes_are(description)
+        what_the_knobs_mean()
+        measured_so_far(shown.model)
+
+
+def model_facts(description: Description) -> None:
+    """The figures that people ask for first."""
+    known = card(description.model)
+    facts.row(
+        [
+            (_("Parameters"), format.amount(description.parameters), f"{description.parameters:,}"),
+            (_("Size on disk"), format.megabytes(description.size_bytes),
+             f"{format.exact(description.size_bytes, _('bytes'))}, {description.dtype}"),
+            (_("Vocabulary"), format.amount(description.vocabulary), _("Different tokens it can read and write.")),
+            (_("Context"), format.amount(description.context_length), _("Tokens it can look back on.")),
+            (_("Blocks"), str(description.blocks), description.family),
+            (_("Licence"), known.licence if known else _("see its source"), known.location if known else None),
+        ]
+    )  # fmt: skip
+    facts.checkpoint_note(description)
+
+
+def first_step(description: Description) -> None:
+    """One click to a first insight."""
+    recipe = first_recipe(FIRST_BITS, description)
+    with st.container(border=True, horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(
+            _("**New here?** Write each weight with {bits} bits and see how much smaller, faster and worse the model "
+              "becomes.").format(bits=FIRST_BITS), width=520,
+        )  # fmt: skip
+        if st.button(_("Try {bits} bits").format(bits=FIRST_BITS), type="primary", icon=":material/bolt:"):
+            changed = view.change(recipe=recipe)
+            link = view.link(changed.model, changed.recipe, changed.protocol)
+            st.switch_page("pages/explore.py", query_params=link)
+
+
+def where_the_bytes_are(description: Description) -> None:
+    """The one chart of this page."""
+    st.subheader(_("Where its bytes are"))
+    st.plotly_chart(
+        parts.bytes_by_block(frames.bytes_of(description.to_dict())), key="overview/bytes",
+        config={"displayModeBar": False}, alt=_("Bytes of each block, by component"),
+    )  # fmt: skip
+    st.caption(
+        _("A recipe touches the attention and feed-forward weights of the blocks unless it names others; the embedding "
+          "stays as it is, which is why a small model with a large vocabulary shrinks less than its bits promise.")
+    )  # fmt: skip
+
+
+def what_the_knobs_mean() -> None:
+    """Each kind of step in plain words."""
+    st.subheader(_("What each knob means"))
+    for column, kind in zip(st.columns(len(REGISTRY)), knobs.DRAWN, strict=True):
+        with column, st.container(border=True, height="stretch"):
+            st.markdown(f"{knobs.icon(kind)} **{knobs.title(kind)}**")
+            st.markdown(knobs.meaning(kind))
+
+
+def measured_so_far(model: str) -> None:
+    """The latest finished measurement of this model, or a word that there is none."""
+    st.subheader(_("Measured so far"))
+    done = [run for run in services.client().store.list("measure", "done") if run.spec["model"] == model]
+    if not done:
+        st.caption(_("Nothing has been measured on this model yet. The first measurement will appear here."))
+        return
+    latest = done[0]
+    st.markdown(_("The latest of {runs}: {title}").format(
+        runs=plural("{count} measurement", "{count} measurements", len(done)), title=facts.words(latest)))  # fmt: skip
+    pairs.show(latest.result or {}, latest, "overview")
+    st.page_link("pages/compare.py", label=_("Compare all measurements"), icon=":material/scatter_plot:")
+
+
+frame.required()
+main()

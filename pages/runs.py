@@ -1,0 +1,135 @@
+"""Everything that was asked for: what waits, what runs, what is done, what went wrong and how to try again."""
+
+import streamlit as st
+
+from optlab.errors import OptLabError
+from optlab.figures import format
+from optlab.runs.run import Run
+from optlab.words import _
+from pages.components import frame, progress, services, view
+
+PER_PAGE = 12
+REFRESH_S = 1.5
+FILTERS: dict[str, tuple[str, ...]] = {
+    "all": ("queued", "running", "done", "failed", "cancelled", "interrupted"),
+    "live": ("queued", "running"),
+    "done": ("done",),
+    "stopped": ("failed", "cancelled", "interrupted"),
+}
+
+
+def main() -> None:
+    """Draw the page."""
+    st.title(_("Runs"))
+    st.caption(_("Runs belong to the workers, not to this tab: close it, and they go on."))
+    names = {"all": _("All"), "live": _("Waiting and running"), "done": _("Done"), "stopped": _("Stopped")}
+    chosen = st.segmented_control(
+        _("Show"), list(FILTERS), default="all", format_func=names.__getitem__, key="runs/filter",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    queue(FILTERS[chosen or "all"])
+
+
+@st.fragment(run_every=REFRESH_S)
+def queue(statuses: tuple[str, ...]) -> None:
+    """The list, kept up to date by itself."""
+    with services.shown_errors():
+        runs = services.client().store.list(status=statuses)
+        if not runs:
+            st.info(_("No run here. Press Measure in Explore, and it will show up at once."), icon=":material/inbox:")
+            return
+        pages = -(-len(runs) // PER_PAGE)
+        page = 1
+        if pages > 1:
+            page = st.pagination(pages, key="runs/page")
+        for run in runs[(page - 1) * PER_PAGE : page * PER_PAGE]:
+            row(run)
+
+
+def row(run: Run) -> None:
+    """One run: what it is, how it is doing, what can be done with it."""
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            progress.status_badge(run)
+            st.markdown(f"**{services.escaped(run.title)}**  \n:small[:gray[{when(run)}]]", width="stretch")
+            buttons(run)
+        if run.live:
+            progress.bar(run)
+        else:
+            progress.explain(run)
+
+
+def when(run: Run) -> str:
+    """Number, kind and times of a run, in one line."""
+    kinds = {"measure": _("measurement"), "generate": _("text"), "prepare": _("preparation")}
+    parts = [f"\\#{run.id}", kinds.get(run.kind, run.kind), format.moment(run.created).replace(":", "\\:")]
+    elapsed = run.elapsed()
+    if elapsed is not None:
+        parts.append(format.duration(elapsed))
+    if run.attempts > 1:
+        parts.append(_("attempt {count}").format(count=run.attempts))
+    return " · ".join(parts)
+
+
+def buttons(run: Run) -> None:
+    """What a person can do with a run in its present state."""
+    store = services.client().store
+    if run.live and store.cancel_requested(run.id):
+        st.button(_("Stopping"), key=f"stopping/{run.id}", disabled=True)
+    elif run.live and st.button(_("Cancel"), key=f"cancel/{run.id}", icon=":material/stop_circle:"):
+        store.request_cancel(run.id)
+        st.rerun(scope="fragment")
+    if run.retryable and st.button(_("Retry"), key=f"retry/{run.id}", icon=":material/replay:"):
+        store.retry(run.id)
+        st.rerun(scope="fragment")
+    if run.kind == "measure":
+        try:
+            link = view.link_to_run(run.spec)
+        except (OptLabError, ValueError):  # made by a version with other methods or settings
+            link = None
+        if link and st.button(_("Open"), key=f"open/{run.id}", icon=":material/tune:"):
+            st.switch_page("pages/explore.py", query_params=link)
+    if st.button(_("Log"), key=f"log/{run.id}", icon=":material/receipt_long:"):
+        st.session_state["runs/log"] = run.id
+        st.rerun()
+    if run.status != "running" and st.button("", key=f"delete/{run.id}", icon=":material/delete:", help=_("Delete")):
+        st.session_state["runs/delete"] = run.id
+        st.rerun()
+
+
+@st.dialog(_("Log"), width="large", icon=":material/receipt_long:")
+def log(id: int) -> None:
+    """What the worker wrote about a run."""
+    with services.shown_errors():
+        lines = services.client().store.logs(id)
+        if not lines:
+            st.caption(_("The worker has written nothing about this run."))
+            return
+        st.code("\n".join(f"{format.clock(when)}  {line}" for when, line in lines), language=None, height=420)
+
+
+@st.dialog(_("Delete this run?"), icon=":material/delete:")
+def delete(id: int) -> None:
+    """Ask before a result is lost."""
+    with services.shown_errors():
+        store = services.client().store
+        run = store.get(id)
+        if run is None:
+            st.caption(_("It is gone already."))
+            return
+        st.markdown(f"**{services.escaped(run.title)}**")
+        st.caption(_("Its figures, its log and its packed model are removed. It can be measured again."))
+        with st.container(horizontal=True):
+            if st.button(_("Delete"), type="primary", key="delete/yes", icon=":material/delete:"):
+                store.delete(id)
+                st.rerun()
+            if st.button(_("Keep"), key="delete/no"):
+                st.rerun()
+
+
+frame.required()
+main()
+if (asked := st.session_state.pop("runs/log", None)) is not None:
+    log(asked)
+if (asked := st.session_state.pop("runs/delete", None)) is not None:
+    delete(asked)

@@ -1,0 +1,92 @@
+"""The optimizer against torch's own, and the training loop against what training must do."""
+
+import pytest
+import torch
+from torch import nn
+
+from optlab.errors import Cancelled
+from optlab.models.optimizer import AdamW, clip_gradients, warmup_cosine
+from optlab.models.train import Schedule, next_token_loss, shuffled_windows, train
+from optlab.models.transformer import Config, Transformer
+
+
+def test_adamw_equals_torchs_on_the_same_gradients() -> None:
+    torch.manual_seed(0)
+    mine, theirs = nn.Linear(5, 7), nn.Linear(5, 7)
+    theirs.load_state_dict(mine.state_dict())
+    ours = AdamW(mine.parameters(), 1e-2, weight_decay=0.3)
+    reference = torch.optim.AdamW(
+        [{"params": [theirs.weight], "weight_decay": 0.3}, {"params": [theirs.bias], "weight_decay": 0.0}],
+        lr=1e-2, betas=(0.9, 0.95), eps=1e-8,
+    )  # fmt: skip
+    for _ in range(25):
+        x = torch.randn(11, 5)
+        for layer in (mine, theirs):
+            layer(x).pow(3).sum().backward()
+        ours.step()
+        reference.step()
+        reference.zero_grad()
+    torch.testing.assert_close(mine.weight, theirs.weight, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(mine.bias, theirs.bias, atol=1e-6, rtol=1e-5)
+
+
+def test_held_weights_stay_zero_while_the_others_move() -> None:
+    layer = nn.Linear(6, 6)
+    mask = torch.eye(6, dtype=torch.bool)
+    with torch.no_grad():
+        layer.weight.mul_(mask)
+    before = layer.weight.clone()
+    optimizer = AdamW(layer.parameters(), 0.1)
+    optimizer.hold(layer.weight, mask)
+    for _ in range(3):
+        layer(torch.randn(4, 6)).square().sum().backward()
+        optimizer.step()
+    assert (layer.weight[~mask] == 0).all()
+    assert (layer.weight[mask] != before[mask]).all()
+
+
+def test_clipping_leaves_the_direction_and_bounds_the_norm() -> None:
+    layer = nn.Linear(3, 3)
+    (layer(torch.ones(1, 3)).sum() * 1000).backward()
+    before = layer.weight.grad.clone()
+    norm = clip_gradients(layer.parameters(), 1.0)
+    after = torch.cat([p.grad.flatten() for p in layer.parameters()]).norm()
+    assert norm > 1
+    assert after == pytest.approx(1.0, abs=1e-4)
+    torch.testing.assert_close(layer.weight.grad / layer.weight.grad.norm(), before / before.norm())
+
+
+def test_schedule_rises_then_falls_to_its_floor() -> None:
+    rates = [warmup_cosine(step, 100, 1.0, 10) for step in range(100)]
+    assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
+    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert warmup_cosine(100, 100, 1.0, 10) == pytest.approx(0.1)
+
+
+def test_every_window_is_seen_once_per_epoch() -> None:
+    windows = torch.arange(10)[:, None]
+    batches = shuffled_windows(windows, 5, seed=3)
+    for _ in range(3):
+        epoch = torch.cat([next(batches), next(batches)]).flatten()
+        assert sorted(epoch.tolist()) == list(range(10))
+
+
+def test_training_learns_a_repeating_text_and_can_be_stopped() -> None:
+    torch.manual_seed(0)
+    model = Transformer(Config(16, 32, 2, 2, 1, 16, 48, 32))
+    model.initialize(torch.Generator().manual_seed(0))
+    windows = (torch.arange(64)[:, None] + torch.arange(24)[None]) % 16
+    curve = train(
+        model, shuffled_windows(windows, 8, 0), lambda ids: next_token_loss(model(ids), ids), Schedule(60, 8, 1e-2)
+    )
+    assert curve[0].loss == pytest.approx(2.77, abs=0.2)  # ln 16: it starts knowing nothing
+    assert curve[-1].loss < 0.1
+
+    def stop(fraction: float, message: str, partial: dict | None = None) -> None:
+        if partial and partial["step"] == 3:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        train(model, shuffled_windows(windows, 8, 0), lambda ids: next_token_loss(model(ids), ids),
+              Schedule(60, 8, 1e-3), stop)  # fmt: skip
+    assert not model.training

@@ -1,0 +1,69 @@
+"""Pages under AppTest: a cache folder of their own, no workers, and a store that a test fills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from optlab import paths
+from optlab.runs.client import Client
+from optlab.runs.store import Store
+from tests.pages import samples
+
+ROOT = Path(__file__).resolve().parents[2]
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    monkeypatch.setenv("OPTLAB_HOME", str(folder))
+    monkeypatch.delenv("OPTLAB_STORE", raising=False)
+    monkeypatch.setenv("OPTLAB_NO_WORKERS", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # no page reads weights, so that files of the right names are a model as far as pages can tell
+    nano = tmp_path / "assets" / "nano"
+    nano.mkdir(parents=True)
+    (nano / "config.json").write_text("{}")
+    (nano / "model.safetensors").write_bytes(b"")
+    monkeypatch.setattr(paths, "ASSETS", tmp_path / "assets")
+    return folder
+
+
+@pytest.fixture
+def client(home: Path) -> Client:
+    return Client(Store())
+
+
+@pytest.fixture
+def prepared(client: Client) -> Client:
+    """A client that knows nano."""
+    samples.prepare(client)
+    return client
+
+
+def open_page(name: str | None = None, **query: str) -> AppTest:
+    """The app with its frame, or one page of it, after its first run; nano unless the query says otherwise."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    for key, value in {"model": "nano", **query}.items():
+        app.query_params[key] = value
+    if name is not None:
+        app.switch_page(f"pages/{name}.py")
+    return well(app.run())
+
+
+def well(app: AppTest) -> AppTest:
+    """`app`, which shows no exception."""
+    assert not app.exception, [(e.value, list(e.stack_trace)) for e in app.exception]
+    return app
+
+
+def words(app: AppTest) -> str:
+    """Everything that a person can read on the page."""
+    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error", "code")
+    parts = [element.value for kind in kinds for element in app.get(kind) if hasattr(element, "value")]
+    parts += [f"{metric.label} {metric.value}" for metric in app.metric]
+    return "\n".join(str(part) for part in parts)

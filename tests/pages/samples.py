@@ -1,0 +1,117 @@
+"""A store as it looks after a day of work: a prepared model, finished measurements, and one run of every other status.
+
+The figures have the shape of the contract and are chosen so that what a page must show can be worked out by hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optlab.models.describe import Description, LayerInfo
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe, Step
+from optlab.runs.client import Client
+from optlab.runs.run import Run
+
+WIDTH, HIDDEN, BLOCKS, VOCABULARY = 192, 576, 2, 4096
+BASE_BYTES = 20_000_000
+
+
+def description(model: str = "nano") -> Description:
+    """A model of two blocks whose layer widths share the groups 32, 64, 96 and 192."""
+    layers = [_layer("model.embed_tokens", "embedding", (VOCABULARY, WIDTH), None)]
+    for block in range(BLOCKS):
+        at = f"model.layers.{block}."
+        layers += [_layer(f"{at}self_attn.{n}_proj", f"attention.{n}", (WIDTH, WIDTH), block) for n in "qkvo"]
+        layers += [_layer(f"{at}mlp.{n}_proj", f"mlp.{n}", (HIDDEN, WIDTH), block) for n in ("gate", "up")]
+        layers += [_layer(f"{at}mlp.down_proj", "mlp.down", (WIDTH, HIDDEN), block)]
+        layers += [_layer(f"{at}input_layernorm", "norm", (WIDTH,), block)]
+    layers.append(_layer("model.norm", "norm", (WIDTH,), None))
+    return Description(
+        model=model, title=model, family="llama", objective="causal", fingerprint="f" * 64,
+        parameters=sum(layer.parameters for layer in layers), size_bytes=BASE_BYTES, dtype="F32", vocabulary=VOCABULARY,
+        context_length=512, blocks=BLOCKS, tied=True, checkpoint_note=None, default_text="shakespeare", layers=layers,
+    )  # fmt: skip
+
+
+def _layer(name: str, kind: str, shape: tuple[int, ...], block: int | None) -> LayerInfo:
+    count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+    return LayerInfo(name, kind, shape, count, count * 4, block)
+
+
+def quantized(bits: int, group_size: int | None = 64) -> Recipe:
+    return Recipe.of(Step("quantize", "rtn", {"bits": bits, "group_size": group_size}))
+
+
+def result(ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano") -> dict[str, Any]:
+    """A result of `measure`: base perplexity 20, 2 ms per token; the interval is 1 % of the ratio to either side."""
+    side = {"bits_per_byte": 1.9, "prefill_tokens_per_s": 900.0, "peak_rss_bytes": 400_000_000}
+    timing = {"prefill_tokens_per_s": 900.0, "path": "int4", "notes": []}
+    latency = None if decode_ms is None else {
+        "base": {"decode_ms": 2.0, "decode_ms_p5": 1.9, "decode_ms_p95": 2.3, **timing},
+        "candidate": {"decode_ms": decode_ms, "decode_ms_p5": decode_ms * 0.9, "decode_ms_p95": decode_ms * 1.2,
+                      **timing},
+    }  # fmt: skip
+    layers = [
+        {"name": name, "bits_per_weight": 4.5, "sparsity": 0.02, "output_error": 0.01 * (index + 1)}
+        for index, (name, _) in enumerate(description(model).linears)
+    ]
+    return {
+        "model": model, "recipe": recipe.to_dict(), "text": "shakespeare", "tokens": 8192, "context": 512,
+        "device": "cpu", "dtype": "bfloat16", "seed": 0, "versions": {"torch": "2.13.0"},
+        "baseline": {"ppl": 20.0, "size_bytes": BASE_BYTES, "decode_ms_per_token": 2.0, **side},
+        "compressed": {"ppl": 20.0 * ratio, "size_bytes": size, "decode_ms_per_token": decode_ms, **side},
+        "delta": {"nll": 0.1, "nll_ci95": [0.09, 0.11], "kl_mean": 0.05, "kl_p99": 0.6, "top1_agreement": 0.91,
+                  "ppl_ratio": ratio, "ppl_ratio_ci95": [ratio * 0.99, ratio * 1.01]},
+        "layers": layers, "seconds": {"compress": 0.5, "evaluate": 3.0, "latency": 4.0},
+        "details": {"kld_max": 3.2}, "latency": latency, "environment": {"processor": "a processor", "cores": 2},
+        "windows": 16, "stopped_early": False, "checkpoint_note": None, "artefact": None,
+    }  # fmt: skip
+
+
+def finish(client: Client, run: Run, outcome: dict[str, Any]) -> None:
+    """Let a worker of the sample do `run`."""
+    taken = client.store.claim("worker-1-1")
+    assert taken is not None
+    assert taken.id == run.id
+    client.store.log(run.id, "attempt 1 by worker-1-1")
+    assert client.store.finish(run.id, outcome, "worker-1-1")
+
+
+def prepare(client: Client, model: str = "nano") -> None:
+    finish(client, client.submit_prepare(model), description(model).to_dict())
+
+
+MEASURED = {4: (1.10, 5_000_000, 1.0), 8: (1.002, 8_000_000, 1.6), 2: (45.0, 4_000_000, None)}
+"""bits -> (perplexity ratio, bytes, ms per token) of the finished measurements."""
+
+
+def measured(client: Client, bits: int, protocol: Protocol | None = None) -> Run:
+    recipe = quantized(bits)
+    run = client.submit_measure("nano", recipe, protocol or Protocol())
+    finish(client, run, result(*MEASURED[bits], recipe))
+    return client.store.get(run.id)  # type: ignore[return-value]
+
+
+def failed(client: Client) -> Run:
+    run = client.submit_measure("nano", quantized(3), Protocol())
+    client.store.claim("worker-1-1")
+    client.store.fail(run.id, "the text has 100 tokens, 8192 were asked for; ask for fewer", "worker-1-1")
+    return run
+
+
+def interrupted(client: Client) -> Run:
+    run = client.submit_measure("nano", quantized(5), Protocol())
+    client.store.claim("worker-1-1")
+    client.store.interrupt(run.id)
+    return run
+
+
+def running(client: Client, bits: int = 6) -> Run:
+    """A measurement halfway: a perplexity so far, no latency yet."""
+    run = client.submit_measure("nano", quantized(bits), Protocol())
+    client.store.claim("worker-1-1")
+    partial = {"windows_done": 8, "windows": 16, "ppl_base": 20.0, "ppl_candidate": 21.0,
+               "ppl_ratio": 1.05, "ppl_ratio_ci95": [1.02, 1.08]}  # fmt: skip
+    client.store.report(run.id, 0.5, "window 8 of 16", partial)
+    return run

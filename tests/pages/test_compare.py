@@ -1,0 +1,78 @@
+"""Compare: every measurement in the table, those of one model and text in the chart, and the way back to a recipe."""
+
+from __future__ import annotations
+
+import json
+
+from streamlit.testing.v1 import AppTest
+
+from optlab.protocol import Protocol
+from optlab.runs.client import Client
+from tests.pages import samples
+from tests.pages.conftest import open_page, well, words
+
+
+def select(app: AppTest, rows: list[int]) -> AppTest:
+    """Tick rows of the table, as its widget would report it."""
+    app.session_state["compare/table"] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    return well(app.run())
+
+
+def test_an_empty_store_leads_to_explore(prepared: Client) -> None:
+    app = open_page("compare")
+    assert "Nothing has been measured yet" in app.info[0].value
+    assert not app.dataframe
+
+
+def test_the_table_holds_the_figures_of_the_store(prepared: Client) -> None:
+    for bits in samples.MEASURED:
+        samples.measured(prepared, bits)
+    table = open_page("compare").dataframe[0].value
+    for bits, (ratio, size, decode_ms) in samples.MEASURED.items():
+        row = table[table["recipe"].str.contains(f"{bits} bits")].iloc[0]
+        assert (row["ppl_ratio"], row["size_bytes"]) == (ratio, size)
+        assert row["low"] < ratio < row["high"]
+        assert row["decode_ms"] == decode_ms or (decode_ms is None and row["decode_ms"] != row["decode_ms"])
+
+
+def test_running_and_failed_measurements_are_not_compared(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    samples.failed(prepared)
+    samples.running(prepared)
+    assert len(open_page("compare").dataframe[0].value) == 1
+
+
+def test_the_chart_has_a_point_for_each_row(prepared: Client) -> None:
+    for bits in samples.MEASURED:
+        samples.measured(prepared, bits)
+    figure = json.loads(open_page("compare").get("plotly_chart")[0].proto.spec)
+    points = [y for trace in figure["data"] for y in trace["y"]]
+    assert sorted(points) == sorted(ratio for ratio, _, _ in samples.MEASURED.values())
+
+
+def test_one_row_opens_its_recipe(prepared: Client) -> None:
+    run = samples.measured(prepared, 4, Protocol(tokens=1024))
+    app = select(open_page("compare"), [0])
+    (link,) = app.get("page_link")
+    assert f"run {run.id} in Explore" in link.proto.label
+    assert "tokens=1024" in link.proto.query_string
+    assert "recipe=" in link.proto.query_string
+
+
+def test_two_rows_are_laid_side_by_side(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    samples.measured(prepared, 8)
+    app = select(open_page("compare"), [0, 1])
+    text = words(app)
+    assert "Side by side" in text
+    assert "10.0 % worse" in text
+    assert "0.20 % worse" in text
+    overlay = json.loads(app.get("plotly_chart")[-1].proto.spec)
+    assert len(overlay["data"]) == 2
+
+
+def test_a_row_that_was_deleted_meanwhile_shows_no_exception(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    app = open_page("compare")
+    prepared.store.delete(prepared.store.list("measure")[0].id)
+    select(app, [0])

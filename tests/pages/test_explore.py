@@ -1,0 +1,143 @@
+"""Explore: knobs from declarations, a measurement asked for once, figures as the store has them, nothing invented."""
+
+from __future__ import annotations
+
+import json
+
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from optlab.runs.client import Client
+from tests.pages import samples
+from tests.pages.conftest import open_page, well, words
+
+FOUR_BITS = json.dumps(samples.quantized(4).to_dict()["steps"])
+
+
+def test_an_unmeasured_recipe_says_so_and_shows_no_number(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    assert words(app).count("not measured yet") == 3
+    assert not app.get("plotly_chart")
+
+
+def test_the_bits_slider_comes_from_the_declaration(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    slider = app.slider(key="knob/quantize/rtn/bits")
+    assert (slider.min, slider.max, slider.value) == (2, 8, 4)
+
+
+def test_group_sizes_are_those_that_divide_every_width_of_the_model(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    offered = app.selectbox(key="knob/quantize/rtn/group_size").options
+    assert offered == ["one per row (per channel)", "32", "64", "96", "192"]
+
+
+def test_measure_submits_what_the_knobs_say(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    app.slider(key="knob/quantize/rtn/bits").set_value(3)
+    app.selectbox(key="knob/quantize/rtn/group_size").set_value(32)
+    well(app.run())
+    well(app.button(key="explore/measure").click().run())
+    (run,) = prepared.store.list(kind="measure")
+    step = Recipe.from_dict(run.spec["recipe"]).steps[0]
+    assert (step.values["bits"], step.values["group_size"]) == (3, 32)
+    assert run.spec["protocol"]["text"] == "shakespeare"
+
+
+def test_pressing_measure_twice_makes_one_run(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    well(app.button(key="explore/measure").click().run())
+    well(app.button(key="explore/measure").click().run())
+    assert len(prepared.store.list(kind="measure")) == 1
+
+
+def test_figures_on_the_page_are_those_of_the_store(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    text = words(open_page("explore", recipe=FOUR_BITS))
+    assert "10.0 % worse" in text
+    assert "+8.9 % to +11.1 %" in text
+    assert "4.0 x smaller" in text
+    assert "20.0 MB" in text
+    assert "5.00 MB" in text
+    assert "2.0 x faster" in text
+
+
+def test_a_running_measurement_shows_its_figures_so_far(prepared: Client) -> None:
+    samples.running(prepared, 6)
+    app = open_page("explore", recipe=json.dumps(samples.quantized(6).to_dict()["steps"]))
+    text = words(app)
+    assert "5.0 % worse" in text
+    assert "so far" in text
+    assert text.count("not measured yet") == 2  # size and latency come later in the run
+    app.button(key=f"measure/{prepared.store.list('measure')[0].id}/cancel").click().run()
+    assert prepared.store.cancel_requested(prepared.store.list("measure")[0].id)
+
+
+def test_a_failed_run_says_why_and_can_be_retried(prepared: Client) -> None:
+    run = samples.failed(prepared)
+    app = open_page("explore", recipe=json.dumps(samples.quantized(3).to_dict()["steps"]))
+    assert "ask for fewer" in app.error[0].value
+    well(app.button(key=f"measure/{run.id}/retry").click().run())
+    assert prepared.store.get(run.id).status == "queued"
+
+
+def test_a_broken_recipe_in_the_link_is_one_sentence(prepared: Client) -> None:
+    app = open_page("explore", recipe='[{"quantize": {"bits": 99}}]')
+    assert "2 to 8" in app.warning[0].value
+
+
+def test_a_group_size_that_does_not_divide_is_named_and_replaced(prepared: Client) -> None:
+    recipe = json.dumps([{"quantize": {"method": "rtn", "bits": 4, "group_size": 128}}])
+    app = open_page("explore", recipe=recipe)
+    assert "does not divide" in app.warning[0].value
+    assert app.selectbox(key="knob/quantize/rtn/group_size").value == 64
+
+
+def test_a_recipe_that_the_knobs_cannot_show_is_kept(prepared: Client) -> None:
+    steps = [{"quantize": {"bits": 4, "group_size": 64}}, {"prune": {"sparsity": 0.5}}]
+    app = open_page("explore", recipe=json.dumps(steps))
+    well(app.button(key="explore/measure").click().run())
+    (run,) = prepared.store.list(kind="measure")
+    assert [next(iter(step)) for step in run.spec["recipe"]["steps"]] == ["quantize", "prune"]
+
+
+def test_switching_a_knob_on_adds_its_step(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    well(app.toggle(key="knob/prune/on").set_value(True).run())
+    assert [step["prune" if "prune" in step else "quantize"]["method"] for step in _steps(app)] == ["magnitude", "rtn"]
+
+
+def test_the_link_holds_the_settings_of_the_measurement(prepared: Client) -> None:
+    protocol = Protocol(tokens=1024, latency=False)
+    samples.measured(prepared, 4, protocol)
+    text = words(open_page("explore", recipe=FOUR_BITS, tokens="1024", latency="false"))
+    assert "10.0 % worse" in text
+    assert "--tokens 1024" in text
+    assert "--no-latency" in text
+
+
+def test_the_command_line_reproduces_the_page(prepared: Client) -> None:
+    assert "python -m optlab measure nano --recipe recipe.yaml --json" in words(open_page("explore", recipe=FOUR_BITS))
+
+
+def test_text_by_both_asks_for_one_generation(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    well(app.button(key="writing/go").click().run())
+    (run,) = prepared.store.list(kind="generate")
+    prepared.store.claim("worker-1-1")
+    state = {"tokens": 4, "tokens_per_second": 9.0}
+    states = {side: {"text": f" words of {side}", **state} for side in ("base", "candidate")}
+    prepared.store.report(run.id, 0.7, "token 4 of 64", states)
+    app.run()
+    shown = "\n".join(element.value for element in well(app).text)
+    assert "words of base" in shown
+    assert "words of candidate" in shown
+
+
+def test_an_unknown_model_shows_no_exception(client: Client) -> None:
+    app = open_page("explore", model="no/such model\x00")
+    assert not app.exception
+
+
+def _steps(app: object) -> list[dict[str, dict[str, str]]]:
+    given = app.query_params["recipe"]  # type: ignore[attr-defined]
+    return json.loads(given[0] if isinstance(given, list) else given)

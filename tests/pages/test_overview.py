@@ -1,0 +1,102 @@
+"""Overview: what the model is, one click to a first insight, and the way to a description for a new model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from optlab import paths
+from optlab.runs.client import Client
+from tests.pages import samples
+from tests.pages.conftest import open_page, well, words
+
+
+def test_the_facts_of_the_model_are_those_of_its_description(prepared: Client) -> None:
+    text = words(open_page())
+    assert "Size on disk 20.0 MB" in text
+    assert "Vocabulary 4,096" in text
+    assert "Context 512" in text
+    assert "Blocks 2" in text
+    assert "Licence Apache-2.0" in text
+
+
+def test_there_is_one_chart_of_the_bytes(prepared: Client) -> None:
+    assert len(open_page().get("plotly_chart")) == 1
+
+
+def test_every_knob_is_explained(prepared: Client) -> None:
+    text = words(open_page())
+    for heading in ("Quantize", "Prune", "Distill"):
+        assert f"**{heading}**" in text
+
+
+def test_without_measurements_it_says_so(prepared: Client) -> None:
+    assert "Nothing has been measured on this model yet" in words(open_page())
+
+
+def test_the_latest_measurement_is_shown(prepared: Client) -> None:
+    samples.measured(prepared, 8)
+    samples.measured(prepared, 4)
+    text = words(open_page())
+    assert "10.0 % worse" in text
+    assert "2 measurements" in text
+
+
+def test_the_first_insight_is_four_bits_in_a_group_that_fits(prepared: Client) -> None:
+    app = open_page("overview")
+    button = next(button for button in app.button if button.label == "Try 4 bits")
+    well(button.click().run())
+    (step,) = json.loads(app.query_params["recipe"][0])
+    assert (step["quantize"]["bits"], step["quantize"]["group_size"]) == (4, 64)
+    assert app.title[0].value == "Explore"
+
+
+def test_a_new_model_is_prepared_once_and_shows_progress(client: Client) -> None:
+    open_page()
+    app = open_page()
+    (run,) = client.store.list(kind="prepare")
+    assert run.spec["model"] == "nano"
+    assert "used for the first time" in app.info[0].value
+    client.store.claim("worker-1-1")
+    client.store.report(run.id, 0.4, "converting layer 3 of 30")
+    assert "Converting layer 3 of 30" in open_page().get("progress")[0].proto.text
+
+
+def test_a_preparation_that_failed_waits_for_a_person(client: Client) -> None:
+    open_page()
+    (run,) = client.store.list(kind="prepare")
+    client.store.claim("worker-1-1")
+    client.store.fail(run.id, "the file is truncated; download it again", "worker-1-1")
+    app = open_page()
+    assert "truncated" in app.error[0].value
+    assert client.store.get(run.id).status == "failed"
+    well(app.button(key=f"prepare/{run.id}/retry").click().run())
+    assert client.store.get(run.id).status == "queued"
+
+
+@pytest.mark.parametrize("model", ["../../etc", "nano\x00", "x" * 5000, "", "/dev/null", "does-not-exist.gguf"])
+def test_a_model_that_cannot_be_is_one_sentence(client: Client, model: str) -> None:
+    app = open_page(model=model)
+    assert app.error or app.info
+    assert not client.store.list(kind="measure")
+
+
+def test_nano_without_its_files_is_not_the_default(client: Client) -> None:
+    (paths.ASSETS / "nano" / "config.json").unlink()
+    assert "nano has not been trained" in open_page().error[0].value
+
+
+def test_picking_a_model_keeps_it_in_the_link(prepared: Client) -> None:
+    app = open_page()
+    well(app.sidebar.selectbox(key="sidebar/model").set_value("smollm2-135m").run())
+    assert app.query_params["model"] == ["smollm2-135m"]
+
+
+def test_the_sidebar_says_that_no_worker_runs(prepared: Client) -> None:
+    assert any("no worker is running" in caption.value for caption in open_page().sidebar.caption)
+
+
+def test_the_sidebar_counts_living_workers(prepared: Client) -> None:
+    prepared.store.beat("worker-1-7", 7, None)
+    assert any("1 worker ready" in caption.value for caption in open_page().sidebar.caption)

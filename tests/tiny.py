@@ -1,0 +1,82 @@
+"""Tiny random models of every family, as folders in hub layout, for the tests of all rooms.
+
+`tiny_model_folder("gpt2", folder)` writes config.json, model.safetensors and a tokenizer.json trained here. Weights are
+drawn wide enough that a wrong layer shows in the logits; norms and biases are random too.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+VOCABULARY = 160
+TEXT = (
+    "The quick brown fox jumps over the lazy dog. It was the best of times, it was the worst of times. "
+    "To be, or not to be: that is the question. 12 apples and 345 pears cost 6 coins; the dog ate them all."
+)
+SIZES: dict[str, Any] = {
+    "vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "intermediate_size": 64, "max_position_embeddings": 64,
+}  # fmt: skip
+ENCODER: dict[str, Any] = {**SIZES, "type_vocab_size": 2, "pad_token_id": 0}
+CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("LlamaForCausalLM", {**SIZES, "num_key_value_heads": 2}),
+    "mistral": ("MistralForCausalLM", {**SIZES, "num_key_value_heads": 2, "sliding_window": None}),
+    "qwen2": ("Qwen2ForCausalLM", {**SIZES, "num_key_value_heads": 2, "tie_word_embeddings": True}),
+    "gemma": ("GemmaForCausalLM", {**SIZES, "num_key_value_heads": 1, "head_dim": 16}),
+    "gpt2": ("GPT2LMHeadModel", {"vocab_size": VOCABULARY, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}),
+    "opt": ("OPTForCausalLM", {**SIZES, "ffn_dim": 64, "word_embed_proj_dim": 32}),
+    "neox": ("GPTNeoXForCausalLM", SIZES),
+    "bert": ("BertForMaskedLM", ENCODER),
+    "roberta": ("RobertaForMaskedLM", ENCODER),
+    "distilbert": (
+        "DistilBertForMaskedLM",
+        {"vocab_size": VOCABULARY, "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "pad_token_id": 0},
+    ),
+}
+FAMILIES = tuple(CONFIGS)
+CAUSAL = tuple(family for family, (architecture, _) in CONFIGS.items() if not architecture.endswith("MaskedLM"))
+MASKED = tuple(family for family in FAMILIES if family not in CAUSAL)
+
+
+def tiny_model_folder(family: str, folder: Path, dtype: str = "float32", seed: int = 0, **changes: Any) -> Path:
+    """Write a tiny random model of `family` into `folder` and return it.
+
+    changes: values of its config class that replace those in CONFIGS. dtype: of the stored weights.
+    """
+    import torch
+    import transformers
+
+    architecture, values = CONFIGS[family]
+    kind = getattr(transformers, architecture)
+    torch.manual_seed(seed)
+    model = kind(kind.config_class(**{**values, "bos_token_id": 1, "eos_token_id": 1, **changes})).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            noise = torch.randn_like(parameter)
+            if parameter.ndim > 1:
+                parameter.copy_(0.2 * noise)
+            else:
+                parameter.add_(0.2 * noise if "norm" in name.lower() or "ln_" in name else 0.1 * noise)
+    model.to(getattr(torch, dtype)).save_pretrained(folder)
+    write_tokenizer(folder)
+    return folder
+
+
+def write_tokenizer(folder: Path, vocabulary: int = VOCABULARY) -> None:
+    """A byte-level BPE tokenizer of at most `vocabulary` tokens, trained on TEXT, as tokenizer.json."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["[PAD]", "<|end|>", "[MASK]", "[UNK]"]
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator([TEXT], trainer)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast", "pad_token": special[0], "eos_token": special[1],
+        "mask_token": special[2], "unk_token": special[3],
+    }  # fmt: skip
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
