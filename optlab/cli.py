@@ -81,7 +81,8 @@ def inspect(model: Model, as_json: Json = False) -> None:
             f"{found['size_bytes']:,} bytes, fingerprint {found['fingerprint'][:12]}"
         )
         note = [found["checkpoint_note"]] if found.get("checkpoint_note") else []
-        return "\n".join([head, *note, f"{'name':52} {'kind':16} {'shape':>14} {'parameters':>12} {'bytes':>13}", *rows])
+        titles = f"{'name':52} {'kind':16} {'shape':>14} {'parameters':>12} {'bytes':>13}"
+        return "\n".join([head, *note, titles, *rows])
 
     show(describe(model, progress=reporter(as_json)).to_dict(), as_json, table)
 
@@ -93,9 +94,11 @@ def measure(
     text: Annotated[str | None, typer.Option(help="Named text or path; default: the model's own.")] = None,
     tokens: Annotated[int, typer.Option(help="Tokens of evaluation text.")] = 8192,
     context: Annotated[int, typer.Option(help="Tokens per window.")] = 512,
-    calibration: Annotated[str | None, typer.Option(help="Calibration text; default: the evaluation text's name.")] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="Calibration text; default: the other side of a named text.")
+    ] = None,
     calibration_tokens: Annotated[int, typer.Option(help="Tokens of calibration text.")] = 16_384,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto (bfloat16 where the processor has it).")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where it is fast.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     stop_below_percent: Annotated[

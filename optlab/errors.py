@@ -29,7 +29,7 @@ class MeasurementError(OptLabError):
     exit_code = 1
 
 
-class Cancelled(OptLabError):
+class Cancelled(OptLabError):  # noqa: N818  it is a wish, not an error
     """A person asked for the work to stop."""
 
     exit_code = 130

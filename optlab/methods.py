@@ -115,7 +115,8 @@ class Method:
     changes_shape: ClassVar[bool] = False
 
     def __init__(self, values: Mapping[str, Value] | None = None) -> None:
-        self.values = self.check(values or {})
+        # checked against the declarations, so that code may use each value in its declared type
+        self.values: dict[str, Any] = dict(self.check(values or {}))
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> dict[str, Value]:
@@ -123,8 +124,9 @@ class Method:
         known = {parameter.name: parameter for parameter in cls.parameters}
         for name in values:
             if name not in known:
-                raise RecipeError(f"{cls.kind} method {cls.name} has no parameter {name!r}; it takes {', '.join(known)}")
-        checked = {name: p.check(values[name] if name in values else p.default) for name, p in known.items()}
+                takes = ", ".join(known)
+                raise RecipeError(f"{cls.kind} method {cls.name} has no parameter {name!r}; it takes {takes}")
+        checked = {name: p.check(values.get(name, p.default)) for name, p in known.items()}
         cls.check_together(checked)
         return checked
 

@@ -76,12 +76,10 @@ def buttons(run: Run) -> None:
     store = services.client().store
     if run.live and store.cancel_requested(run.id):
         st.button(_("Stopping"), key=f"stopping/{run.id}", disabled=True)
-    elif run.live and st.button(_("Cancel"), key=f"cancel/{run.id}", icon=":material/stop_circle:"):
-        store.request_cancel(run.id)
-        st.rerun(scope="fragment")
-    if run.retryable and st.button(_("Retry"), key=f"retry/{run.id}", icon=":material/replay:"):
-        store.retry(run.id)
-        st.rerun(scope="fragment")
+    elif run.live:
+        services.action(_("Cancel"), f"cancel/{run.id}", ":material/stop_circle:", store.request_cancel, run.id)
+    if run.retryable:
+        services.action(_("Retry"), f"retry/{run.id}", ":material/replay:", store.retry, run.id)
     if run.kind == "measure":
         try:
             link = view.link_to_run(run.spec)
@@ -120,8 +118,7 @@ def delete(id: int) -> None:
         st.markdown(f"**{services.escaped(run.title)}**")
         st.caption(_("Its figures, its log and its packed model are removed. It can be measured again."))
         with st.container(horizontal=True):
-            if st.button(_("Delete"), type="primary", key="delete/yes", icon=":material/delete:"):
-                store.delete(id)
+            if services.action(_("Delete"), "delete/yes", ":material/delete:", store.delete, id, type="primary"):
                 st.rerun()
             if st.button(_("Keep"), key="delete/no"):
                 st.rerun()

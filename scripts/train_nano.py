@@ -112,6 +112,7 @@ def main() -> None:
     held_documents = texts.evaluation_documents("shakespeare")
     tokenizer = train_tokenizer(documents)
     end = tokenizer.token_to_id(END)
+    assert end is not None
     # Tokenized per work with an end mark between, so that no window teaches a transition that no author wrote.
     ids = [token for text in documents for token in [*tokenizer.encode(text).ids, end]]
     held_ids = [token for text in held_documents for token in tokenizer.encode(text).ids]

@@ -93,7 +93,7 @@ class Walk:
             return forward
 
         for number, block in enumerate(self.blocks):
-            block.forward = stand_in(number)  # type: ignore[method-assign]
+            block.forward = stand_in(number)
         try:
             yield
         finally:

@@ -96,7 +96,7 @@ class Distillation(Method):
             parameter.requires_grad_(True)
         optimizer = AdamW(model.module.parameters(), schedule.learning_rate, weight_decay=0.0)
         for name in context.stored:
-            weight = model.module_named(name).weight
+            weight = model.module_named(name).get_parameter("weight")
             optimizer.hold(weight, weight != 0)
         alpha = float(values["alpha"])
 

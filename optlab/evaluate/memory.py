@@ -24,6 +24,7 @@ from optlab.progress import Progress, silent
 
 POLL_S = 0.1
 TIMEOUT_S = 600.0
+ROOT = Path(__file__).resolve().parents[2]
 PROCESS_STATUS = Path("/proc/self/status")
 
 
@@ -47,7 +48,9 @@ def peak_memory(
         sys.executable, "-m", "optlab.evaluate.memory", str(folder), "--dtype", dtype, "--device", device,
         "--prompt-tokens", str(prompt_tokens), "--new-tokens", str(new_tokens),
     ]  # fmt: skip
-    surroundings = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+    # The process must find this very package, from whatever folder OptLab was started.
+    search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    surroundings = {**os.environ, "PYTHONPATH": search, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
     # Files, not pipes: a full pipe would stop the process that is being measured.
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, env=surroundings)

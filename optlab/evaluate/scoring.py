@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from optlab.errors import MeasurementError, ModelError, TextError
 
@@ -51,7 +51,7 @@ def windows_of(model: LanguageModel, ids: list[int], context: int) -> list[Windo
     Raises TextError when not even one window is full, ModelError when a window is longer than the model reads.
     """
     before, after = frame(model)
-    longest = model.description.context_length - len(before) - len(after)
+    longest = _positions(model) - len(before) - len(after)
     if context > longest:
         raise ModelError(
             f"{model.name} reads windows of at most {longest} tokens, not {context}; use a context of {longest} or less"
@@ -61,6 +61,16 @@ def windows_of(model: LanguageModel, ids: list[int], context: int) -> list[Windo
             f"{len(ids)} tokens do not fill a window of {context}; use more tokens, or a smaller context of at least 2"
         )
     return [ids[start : start + context] for start in range(0, len(ids) - context + 1, context)]
+
+
+def _positions(model: LanguageModel) -> int:
+    """Tokens that the model can tell the places of. RoBERTa counts places from behind the padding id, so that of its
+    514 positions only 512 can be used."""
+    longest = model.description.context_length
+    for name, module in model.module.named_modules():
+        if isinstance(module, nn.Embedding) and "position" in name and module.padding_idx is not None:
+            longest = min(longest, module.num_embeddings - module.padding_idx - 1)
+    return longest
 
 
 def frame(model: LanguageModel) -> tuple[Window, Window]:

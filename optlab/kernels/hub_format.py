@@ -61,7 +61,7 @@ def quantization_config(compressed: Compressed) -> dict[str, Any] | None:
         return {"quant_method": METHOD_OF_OURS, "reason": reason}
     groups = schemes(packed)
     linears = [name for name, module in compressed.model.module.named_modules() if isinstance(module, nn.Linear)]
-    config = {
+    config: dict[str, Any] = {
         "quant_method": "compressed-tensors",
         "format": "pack-quantized",
         "quantization_status": "compressed",

@@ -21,6 +21,9 @@ INT4_GROUPS = (256, 128, 64, 32)
 ROW_BLOCK = 16
 """The int4 kernel wants rows in multiples of this; fewer are padded with zeros."""
 
+COLUMN_BLOCK = 16
+"""The int8 kernel reads this many inputs at once, and past the end of any other width."""
+
 
 @dataclass(frozen=True)
 class Affine:
@@ -47,8 +50,8 @@ class Affine:
 
     def stack(self, other: Affine) -> Affine:
         """Both weights one above the other. The groups must be equal."""
-        parts = (torch.cat(pair) for pair in zip(self.tensors(), other.tensors(), strict=True))
-        return Affine(*parts, max(self.bits, other.bits))
+        codes, scale, offset = (torch.cat(pair) for pair in zip(self.tensors(), other.tensors(), strict=True))
+        return Affine(codes, scale, offset, max(self.bits, other.bits))
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
         return self.codes, self.scale, self.offset
@@ -94,7 +97,7 @@ class Int4Linear(nn.Module):
     def __init__(self, weight: Affine, bias: Tensor | None) -> None:
         super().__init__()
         codes, scale, offset = weight.tensors()
-        self.rows, width = codes.shape
+        self.rows = len(codes)
         self.group = next(size for size in INT4_GROUPS if weight.group % size == 0)
         repeat = weight.group // self.group
         scale, offset = (t.repeat_interleave(repeat, dim=1) for t in (scale, offset))
@@ -143,13 +146,15 @@ def kernel_for(stored: QuantizedTensor | None, device: torch.device | str) -> tu
         return "dense", f"{bits} bits have no kernel on this device here: timed as dense 16-bit numbers"
     if bits <= 4 and group % 32 == 0:
         return "int4", None if bits == 4 else f"{bits} bits have no kernel: timed stretched to 4 bits"
-    if stored.zero == "none" and group == width:
+    if stored.zero == "none" and group == width and width % COLUMN_BLOCK == 0:
         return "int8", None if bits == 8 else f"{bits} bits have no kernel: timed stretched to 8 bits"
     kind = "symmetric" if stored.zero == "none" else "asymmetric"
     return "dense", f"{bits} bits, {kind}, {where} have no kernel: timed as dense 16-bit numbers"
 
 
-def pack(sources: list[Source], dtype: torch.dtype, device: torch.device | str) -> tuple[nn.Module, list[str], set[str]]:
+def pack(
+    sources: list[Source], dtype: torch.dtype, device: torch.device | str
+) -> tuple[nn.Module, list[str], set[str]]:
     """One module for weights that share their input (q, k, v; gate, up), its notes, and the kernels it uses.
 
     Neighbours of one format become one call; output features keep the order of `sources`.

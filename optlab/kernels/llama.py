@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optlab.kernels.linear import Source, pack
-from optlab.models.transformer import Rotary, Transformer, rotate
+from optlab.models.transformer import Block, Rotary, Transformer, rotate
 from optlab.quantize.tensor import QuantizedTensor
 
 
@@ -52,11 +52,16 @@ class LlamaRuntime:
         self.kernels: set[str] = set()
 
         def packed(prefix: str, *names: str) -> nn.Module:
-            layers = [(f"{prefix}.{name}", module.get_submodule(f"{prefix}.{name}")) for name in names]
-            return self._pack([Source(m.weight.detach(), m.bias, stored.get(name)) for name, m in layers])
+            sources = []
+            for name in (f"{prefix}.{name}" for name in names):
+                layer = module.get_submodule(name)
+                assert isinstance(layer, nn.Linear)
+                sources.append(Source(layer.weight.detach(), layer.bias, stored.get(name)))
+            return self._pack(sources)
 
         self.blocks = []
         for i, block in enumerate(module.model.layers):
+            assert isinstance(block, Block)
             prefix = f"model.layers.{i}"
             self.blocks.append(
                 PackedBlock(

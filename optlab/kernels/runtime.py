@@ -1,7 +1,8 @@
 """What is timed and what writes text: a model ready to read a prompt and to add one token after another, batch 1.
 
-Models of the Llama family run on `LlamaRuntime`, whose linear layers are packed (`optlab.kernels.linear`); all others on
-`HubRuntime`, transformers' own forward with the packed layers swapped in. `path` says which, `notes` what had no kernel.
+Models of the Llama family run on `LlamaRuntime`, whose linear layers are packed (`optlab.kernels.linear`); all others
+on `HubRuntime`, transformers' own forward with the packed layers swapped in. `path` says which, `notes` what had no
+kernel.
 """
 
 from __future__ import annotations
@@ -90,10 +91,9 @@ def runtime(source: LanguageModel | Compressed, dtype: str | torch.dtype = "bflo
     for name in quantized:
         if name not in model.structure.linears:
             continue
-        module = model.module_named(name)
-        one, said, used = pack(
-            [Source(model.weight(name), module.bias, quantized[name])], model.dtype, model.device
-        )  # fmt: skip
+        bias = model.module_named(name).bias
+        weight = Source(model.weight(name), bias if isinstance(bias, Tensor) else None, quantized[name])
+        one, said, used = pack([weight], model.dtype, model.device)
         kernels |= used
         notes += [note for note in said if note not in notes]
         if not isinstance(one, DenseLinear):

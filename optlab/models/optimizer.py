@@ -55,7 +55,7 @@ class AdamW:
             if not moving:
                 continue
             p = [group[i] for i in moving]
-            g = [group[i].grad for i in moving]
+            g = [gradient for i in moving if (gradient := group[i].grad) is not None]
             m, v = [m[i] for i in moving], [v[i] for i in moving]
             torch._foreach_mul_(p, 1 - rate * decay)
             torch._foreach_lerp_(m, g, 1 - beta1)

@@ -36,6 +36,7 @@ class GPTQ(LayerwiseQuantizer):
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
         import torch
+
         from optlab.quantize.grid import Grid, best_clip, in_groups, minmax
         from optlab.quantize.hessian import compensate, factor
         from optlab.quantize.tensor import QuantizedTensor

@@ -141,10 +141,14 @@ def _latency(
     from optlab.evaluate.latency import latency
     from optlab.kernels.runtime import runtime
 
-    progress(0.0, "waiting for the machine, to time alone")
-    with compute_lock(exclusive=True, waiting=lambda: progress(0.0, "waiting for the machine, to time alone")):
+
+    def waiting() -> None:
+        progress(0.0, "waiting until nothing else computes, to time alone")
+
+    waiting()
+    with compute_lock(exclusive=True, waiting=waiting):
         sides = {"base": runtime(base, protocol.dtype), "candidate": runtime(compressed, protocol.dtype)}
-        return latency(sides, ids, progress=progress)
+        return latency(sides, ids, context_length=base.description.context_length, progress=progress)
 
 
 def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Progress) -> dict[str, int]:

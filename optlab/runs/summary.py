@@ -25,8 +25,8 @@ def in_words(result: dict[str, Any]) -> str:
     lines.append(f"{'':22}{'original':>18}{'compressed':>18}")
     lines += [f"{name:22}{cell(a, form):>18}{cell(b, form):>18}" for name, a, b, form in rows]
     interval = delta["ppl_ratio_ci95"]
-    band = f", 95 % interval {interval[0]:.4f} to {interval[1]:.4f} (paired)" if interval else ", one window: no interval"
-    lines.append(f"perplexity ratio {delta['ppl_ratio']:.4f}{band}")
+    band = f"95 % interval {interval[0]:.4f} to {interval[1]:.4f} (paired)" if interval else "one window: no interval"
+    lines.append(f"perplexity ratio {delta['ppl_ratio']:.4f}, {band}")
     lines.append(f"KL divergence {delta['kl_mean']:.5f} nats, same first choice {delta['top1_agreement']:.1%}")
     for side in ("base", "candidate"):
         timed = (result["latency"] or {}).get(side)

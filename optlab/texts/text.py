@@ -74,7 +74,7 @@ def store_pasted(text: str) -> str:
 
 
 def decode(data: bytes, name: str) -> str:
-    """UTF-8 (with or without a byte order mark) as text. Raises TextError for anything else."""
+    """UTF-8 (with or without a byte order mark) as text, with line feeds alone. Raises TextError for anything else."""
     if b"\0" in data:
         raise TextError(f"{name} contains NUL bytes, so it is not plain text; save it as UTF-8")
     try:
@@ -83,7 +83,8 @@ def decode(data: bytes, name: str) -> str:
         raise TextError(f"{name} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     if not text.strip():
         raise TextError(f"{name} is empty")
-    return text
+    # As Python's own open() reads a text: with "\r\n" kept, SmolLM2's perplexity of WikiText-2 is 32.50, not 32.33.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @lru_cache(maxsize=8)

@@ -23,9 +23,7 @@ def show(result: Mapping[str, Any], run: Run | None, key: str) -> None:
 
 
 def _card(pair: pairs.Pair, run: Run | None, key: str) -> None:
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown(f"**{pair.name}**", help=pair.help, width="content")
-        _badge(pair, run)
+    st.markdown(f"**{pair.name}**", help=pair.help)
     if pair.candidate is None:
         st.markdown(f"### :gray[{format.not_measured()}]")
         st.caption(_("original {value}").format(value=pair.base_text) if pair.base is not None else _missing(run))
@@ -36,6 +34,7 @@ def _card(pair: pairs.Pair, run: Run | None, key: str) -> None:
         alt=f"{pair.name}: {_('original')} {pair.base_text}, {_('compressed')} {pair.candidate_text}",
     )  # fmt: skip
     st.caption(f"{pair.base_text} :material/arrow_right_alt: **{pair.candidate_text}**  \n{pair.interval}")
+    _badge(pair, run)
 
 
 def _badge(pair: pairs.Pair, run: Run | None) -> None:

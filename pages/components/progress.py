@@ -8,6 +8,7 @@ from optlab.figures import format
 from optlab.runs.client import Client
 from optlab.runs.run import Run
 from optlab.words import _
+from pages.components import services
 from pages.components.services import sentence
 
 COLOURS = {
@@ -44,15 +45,15 @@ def watch(client: Client, run: Run, key: str) -> None:
                 bar(run)
             if client.store.cancel_requested(run.id):
                 st.button(_("Stopping"), key=f"{key}/stopping", disabled=True)
-            elif st.button(_("Cancel"), key=f"{key}/cancel", icon=":material/stop_circle:"):
-                client.store.request_cancel(run.id)
-                st.rerun()
+            else:
+                services.action(
+                    _("Cancel"), f"{key}/cancel", ":material/stop_circle:", client.store.request_cancel, run.id
+                )
     elif run.retryable:
         with st.container(horizontal=True, vertical_alignment="center"):
             explain(run)
-            if st.button(_("Retry"), key=f"{key}/retry", icon=":material/replay:"):
-                client.store.retry(run.id)
-                st.rerun()
+            if services.action(_("Retry"), f"{key}/retry", ":material/replay:", client.store.retry, run.id):
+                st.rerun()  # the whole page, which then keeps itself up to date again
 
 
 def explain(run: Run) -> None:

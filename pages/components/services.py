@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
@@ -42,6 +42,21 @@ def shown_errors() -> Iterator[None]:
         st.error(sentence(str(error)), icon=":material/error:")
     except SQLAlchemyError:
         st.error(_("The store of runs did not answer. Wait a moment and reload the page."), icon=":material/database:")
+
+
+def action(
+    label: str, key: str, icon: str, function: Callable[..., Any], *arguments: Any,
+    type: Literal["primary", "secondary"] = "secondary",
+) -> bool:  # fmt: skip
+    """A button that calls `function` before the page is drawn again; what cannot be done is said in passing."""
+    return st.button(label, key=key, icon=icon, type=type, on_click=_act, args=(function, *arguments))
+
+
+def _act(function: Callable[..., Any], *arguments: Any) -> None:
+    try:
+        function(*arguments)
+    except OptLabError as error:
+        st.toast(sentence(str(error)), icon=":material/error:")
 
 
 def sentence(message: str) -> str:

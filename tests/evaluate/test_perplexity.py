@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,19 @@ def test_too_few_tokens_and_too_long_windows_are_refused() -> None:
         perplexity(random_model(), random_ids(100), 65)
     with pytest.raises(ModelError, match="at most 62 tokens"):  # [CLS] and [SEP] need room too
         perplexity(random_model(objective="masked"), random_ids(100), 63)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_the_longest_window_that_is_allowed_can_be_read(family: str, tmp_path: Path) -> None:
+    from optlab.models import load
+
+    model = load(str(tiny_model_folder(family, tmp_path, pad_token_id=1)), device="cpu")
+    ids = torch.randint(4, 120, (80,), generator=torch.Generator().manual_seed(1)).tolist()
+    with pytest.raises(ModelError) as caught:
+        perplexity(model, ids, 65)
+    longest = int(re.search(r"at most (\d+) tokens", str(caught.value)).group(1))
+    assert 60 <= longest <= 64
+    assert math.isfinite(perplexity(model, ids, longest).ppl)
 
 
 def test_progress_sees_the_running_perplexity_and_can_cancel(monkeypatch: pytest.MonkeyPatch) -> None:

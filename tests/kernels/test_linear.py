@@ -70,6 +70,15 @@ def test_formats_without_a_kernel_say_so(bits: int, group: int | None, zero: str
     assert "no kernel" in str(note)
 
 
+@pytest.mark.parametrize("width", [20, 36, 100])
+def test_widths_that_the_int8_kernel_would_read_past_run_dense(width: int) -> None:
+    one = quantized(16, width, 8, None, "none")
+    module, notes, kernels = pack([source(one)], torch.bfloat16, "cpu")
+    assert kernels == {"dense"}
+    assert notes
+    assert_close(module, one.dequantize())
+
+
 def test_on_a_gpu_everything_is_dense_and_says_so() -> None:
     kernel, note = kernel_for(quantized(32, 64, 4, 32, "none"), "cuda")
     assert kernel == "dense"

@@ -1,5 +1,7 @@
 """The optimizer against torch's own, and the training loop against what training must do."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -59,7 +61,7 @@ def test_clipping_leaves_the_direction_and_bounds_the_norm() -> None:
 def test_schedule_rises_then_falls_to_its_floor() -> None:
     rates = [warmup_cosine(step, 100, 1.0, 10) for step in range(100)]
     assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[10:]))
     assert warmup_cosine(100, 100, 1.0, 10) == pytest.approx(0.1)
 
 

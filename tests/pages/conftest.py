@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from optlab.runs.store import Store
 from tests.pages import samples
 
 ROOT = Path(__file__).resolve().parents[2]
-Open = Callable[..., AppTest]
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +57,12 @@ def well(app: AppTest) -> AppTest:
     """`app`, which shows no exception."""
     assert not app.exception, [(e.value, list(e.stack_trace)) for e in app.exception]
     return app
+
+
+def parameter(app: AppTest, name: str) -> str:
+    """A part of the address."""
+    given = app.query_params[name]
+    return given if isinstance(given, str) else given[0]
 
 
 def words(app: AppTest) -> str:

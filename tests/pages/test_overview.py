@@ -9,7 +9,7 @@ import pytest
 from optlab import paths
 from optlab.runs.client import Client
 from tests.pages import samples
-from tests.pages.conftest import open_page, well, words
+from tests.pages.conftest import open_page, parameter, well, words
 
 
 def test_the_facts_of_the_model_are_those_of_its_description(prepared: Client) -> None:
@@ -47,7 +47,7 @@ def test_the_first_insight_is_four_bits_in_a_group_that_fits(prepared: Client) -
     app = open_page("overview")
     button = next(button for button in app.button if button.label == "Try 4 bits")
     well(button.click().run())
-    (step,) = json.loads(app.query_params["recipe"][0])
+    (step,) = json.loads(parameter(app, "recipe"))
     assert (step["quantize"]["bits"], step["quantize"]["group_size"]) == (4, 64)
     assert app.title[0].value == "Explore"
 
@@ -84,13 +84,13 @@ def test_a_model_that_cannot_be_is_one_sentence(client: Client, model: str) -> N
 
 def test_nano_without_its_files_is_not_the_default(client: Client) -> None:
     (paths.ASSETS / "nano" / "config.json").unlink()
-    assert "nano has not been trained" in open_page().error[0].value
+    assert "Nano has not been trained" in open_page().error[0].value
 
 
 def test_picking_a_model_keeps_it_in_the_link(prepared: Client) -> None:
     app = open_page()
     well(app.sidebar.selectbox(key="sidebar/model").set_value("smollm2-135m").run())
-    assert app.query_params["model"] == ["smollm2-135m"]
+    assert parameter(app, "model") == "smollm2-135m"
 
 
 def test_the_sidebar_says_that_no_worker_runs(prepared: Client) -> None:

@@ -132,6 +132,12 @@ def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path: Path) -> None:
     assert texts.evaluation_documents(str(file)) == ["hello"]
 
 
+def test_line_ends_are_read_as_open_reads_them(tmp_path: Path) -> None:
+    file = tmp_path / "file.txt"
+    file.write_bytes(b"one\r\ntwo\rthree\nfour")
+    assert texts.evaluation_documents(str(file)) == [file.read_text(encoding="utf-8")] == ["one\ntwo\nthree\nfour"]
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [

@@ -1,0 +1,207 @@
+"""A person's way through the dashboard, in a real browser, on the real nano model, with real workers."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from optlab.figures import format
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe, Step
+from optlab.runs.client import Client
+from optlab.runs.run import Run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+MEASURED_S = 180_000
+"""Milliseconds; far more than nano needs, because other work may share the machine."""
+QUICK = "model=nano&tokens=1024&context=256"
+
+
+def expect(subject: object, timeout: float = 30_000) -> object:
+    from playwright.sync_api import expect
+
+    return _Patient(expect(subject), timeout)  # type: ignore[call-overload]
+
+
+class _Patient:
+    """Playwright's expectations with a default patience."""
+
+    def __init__(self, inner: object, timeout: float) -> None:
+        self.inner, self.timeout = inner, timeout
+
+    def __getattr__(self, name: str) -> object:
+        check = getattr(self.inner, name)
+        return lambda *values: check(*values, timeout=self.timeout)
+
+
+def ready(page: Page, path: str, heading: str | re.Pattern[str]) -> None:
+    page.goto(path)
+    expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
+
+
+def main_text(page: Page) -> str:
+    return page.get_by_test_id("stMain").inner_text()
+
+
+def wait_for_run(client: Client, kind: str, status: str = "done", seconds: float = 180) -> Run:
+    """The newest run of a kind, once it has that status."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        runs = client.store.list(kind=kind, limit=1)
+        if runs and runs[0].status == status:
+            return runs[0]
+        assert not (runs and runs[0].status == "failed"), runs[0].error
+        time.sleep(0.2)
+    raise AssertionError(f"no {kind} became {status} in {seconds} s")
+
+
+def test_a_deep_link_into_a_fresh_server_has_its_frame(page: Page, errors: list[str]) -> None:
+    ready(page, f"/explore?{QUICK}", "Explore")
+    expect(page.get_by_role("link", name="Compare")).to_be_visible()
+    expect(page.get_by_test_id("stSidebar")).to_contain_text("nano")
+    expect(page.get_by_test_id("stSidebar"), 60_000).to_contain_text(re.compile("worker|running"))
+    assert errors == []
+
+
+def test_from_the_slider_to_a_measured_result(page: Page, client: Client, errors: list[str]) -> None:
+    ready(page, "/?tokens=1024&context=256&model=smollm2-135m", "SmolLM2 135M Instruct")
+    page.get_by_test_id("stSidebar").get_by_role("combobox").click()
+    page.get_by_role("option", name="nano").click()
+    expect(page.get_by_role("heading", name="nano", level=1)).to_be_visible()
+    expect(page.get_by_role("button", name="Try 4 bits"), 60_000).to_be_visible()
+    page.get_by_role("button", name="Try 4 bits").click()
+    expect(page.get_by_role("heading", name="Explore", level=1)).to_be_visible()
+
+    slider = page.get_by_role("slider", name="Bits per weight")
+    expect(slider).to_have_attribute("aria-valuenow", "4")
+    slider.press("ArrowLeft")
+    expect(slider).to_have_attribute("aria-valuenow", "3")
+    page.wait_for_url(re.compile("bits%22%3A(%20)?3|bits%22:3"))
+    assert main_text(page).count(format.not_measured()) == 3, "nothing is shown before it is measured"
+
+    page.get_by_role("button", name="Measure").click()
+    expect(page.get_by_text("What happened to each layer"), MEASURED_S).to_be_visible()
+    run = wait_for_run(client, "measure")
+    assert Recipe.from_dict(run.spec["recipe"]).steps[0].values["bits"] == 3
+    result = run.result
+    assert result is not None
+    shown = main_text(page)
+    for side in ("baseline", "compressed"):
+        assert format.number(result[side]["ppl"]) in shown
+        assert format.megabytes(result[side]["size_bytes"]) in shown
+    assert format.worse(result["delta"]["ppl_ratio"]) in shown
+    assert format.change_range(*result["delta"]["ppl_ratio_ci95"]) in shown
+    for side in ("base", "candidate"):
+        assert format.milliseconds(result["latency"][side]["decode_ms"]) in shown
+    assert shown.count("measured") >= 3
+    assert errors == []
+
+
+def test_a_link_reopens_the_same_view(page: Page, browser: Browser, app: tuple[str, Client]) -> None:
+    client = app[1]
+    ready(page, f"/explore?{QUICK}", "Explore")
+    run = measured(client)
+    ready(page, link(run), "Explore")
+    expect(page.get_by_text("What happened to each layer")).to_be_visible()
+    address = page.url
+    with browser.new_context(base_url=app[0]) as other:
+        second = other.new_page()
+        second.goto(address)
+        expect(second.get_by_text("What happened to each layer")).to_be_visible()
+        expect(second.get_by_test_id("stMain")).to_contain_text(format.worse(run.result["delta"]["ppl_ratio"]))
+
+
+def test_two_sessions_see_the_same_runs(page: Page, browser: Browser, app: tuple[str, Client]) -> None:
+    run = measured(app[1])
+    ready(page, "/runs", "Runs")
+    with browser.new_context(base_url=app[0]) as other:
+        second = other.new_page()
+        ready(second, "/runs", "Runs")
+        for session in (page, second):
+            expect(session.get_by_test_id("stMain")).to_contain_text(f"#{run.id}")
+
+
+def test_a_closed_tab_loses_nothing(browser: Browser, app: tuple[str, Client], page: Page) -> None:
+    ready(page, "/runs", "Runs")
+    with browser.new_context(base_url=app[0]) as short:
+        tab = short.new_page()
+        ready(tab, f"/explore?{QUICK}&seed=7&recipe=[{{%22quantize%22:{{%22bits%22:5}}}}]", "Explore")
+        tab.get_by_role("button", name="Measure").click()
+        expect(tab.get_by_role("button", name="Cancel")).to_be_visible()
+    run = wait_for_run(app[1], "measure")
+    assert run.spec["protocol"]["seed"] == 7
+    expect(page.get_by_test_id("stMain")).to_contain_text(f"#{run.id}")
+
+
+def test_both_models_write(page: Page, client: Client, errors: list[str]) -> None:
+    run = measured(client)
+    ready(page, link(run), "Explore")
+    page.get_by_role("button", name="Write", exact=True).click()
+    written = wait_for_run(client, "generate")
+    assert written.result is not None
+    beginning = written.spec["prompt"].split()[0]
+    expect(page.get_by_test_id("stText").first).to_contain_text(beginning)
+    for index, side in enumerate(("base", "candidate")):
+        last = written.result[side]["text"].split()[-1]
+        expect(page.get_by_test_id("stText").nth(index)).to_contain_text(last)
+    assert errors == []
+
+
+def test_compare_opens_a_recipe_in_explore(page: Page, client: Client, errors: list[str]) -> None:
+    run = measured(client)
+    ready(page, "/compare?model=nano", "Compare")
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    points = page.locator(".scatterlayer .points path")
+    expect(points.first).to_be_visible()
+    point = points.last
+    box = point.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    opener = page.get_by_role("link", name=re.compile("in Explore"))
+    expect(opener).to_be_visible()
+    opener.click()
+    expect(page.get_by_role("heading", name="Explore", level=1)).to_be_visible()
+    expect(page.get_by_text("What happened to each layer")).to_be_visible()
+    assert run.result is not None
+    assert errors == []
+
+
+@pytest.mark.parametrize("path", ["/", "/explore", "/compare", "/runs"])
+def test_every_page_fits_a_phone(page: Page, path: str, errors: list[str]) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{path}?{QUICK}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+    assert wide <= 390
+    assert errors == []
+
+
+def measured(client: Client) -> Run:
+    """A measurement of nano that is done, made when it is not there yet."""
+    recipe = Recipe.of(Step("quantize", "rtn", {"bits": 3}))
+    protocol = Protocol(tokens=1024, context=256)
+    client.submit_measure("nano", recipe, protocol)
+    deadline = time.monotonic() + MEASURED_S / 1000
+    while time.monotonic() < deadline:
+        run = client.find("nano", recipe, protocol)
+        if run is not None and run.status == "done":
+            return run
+        assert run is None or run.live, run.error
+        time.sleep(0.2)
+    raise AssertionError("the measurement of nano did not finish")
+
+
+def link(run: Run) -> str:
+    from urllib.parse import urlencode
+
+    from pages.components.view import link_to_run
+
+    return f"/explore?{urlencode(link_to_run(run.spec))}"

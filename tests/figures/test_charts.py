@@ -1,0 +1,126 @@
+"""Charts show the numbers of their frames, name their axes, and keep the colours' meaning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from optlab.figures import frames, layers, pairs, parts, style, tradeoff
+from tests.pages import samples
+
+
+@pytest.fixture
+def result() -> dict[str, Any]:
+    return samples.result(1.10, 5_000_000, 1.0, samples.quantized(4))
+
+
+def record(run: int, ratio: float, size: int, decode_ms: float | None) -> dict[str, Any]:
+    return {
+        "run": run, "model": "nano", "recipe": f"recipe {run}", "text": "shakespeare", "tokens": 8192,
+        "dtype": "bfloat16", "compressed_size_bytes": size, "delta_ppl_ratio": ratio,
+        "delta_ppl_ratio_ci95_low": ratio - 0.1, "delta_ppl_ratio_ci95_high": ratio + 0.2,
+        "compressed_decode_ms_per_token": decode_ms, "finished": 0.0,
+    }  # fmt: skip
+
+
+def test_bytes_add_up_to_those_of_all_layers() -> None:
+    description = samples.description()
+    figure = parts.bytes_by_block(frames.bytes_of(description.to_dict()))
+    assert sum(value for bar in figure.data for value in bar.y) == sum(layer.bytes for layer in description.layers)
+    assert figure.layout.barmode == "stack"
+    assert figure.layout.xaxis.title.text == "block"
+
+
+def test_components_are_named_and_in_the_order_of_the_data() -> None:
+    figure = parts.bytes_by_block(frames.bytes_of(samples.description().to_dict()))
+    assert [bar.name for bar in figure.data] == ["embedding", "attention", "feed-forward", "normalization"]
+
+
+def test_a_pair_shows_both_values_and_the_paired_interval(result: dict[str, Any]) -> None:
+    pair = pairs.quality(result)
+    figure = pairs.bars(pair.frame())
+    base, candidate = figure.data
+    assert (base.x[0], candidate.x[0]) == (20.0, pytest.approx(22.0))
+    assert candidate.x[0] + candidate.error_x.array[0] == pytest.approx(20 * 1.10 * 1.01)
+    assert candidate.x[0] - candidate.error_x.arrayminus[0] == pytest.approx(20 * 1.10 * 0.99)
+    assert base.error_x.array is None
+    assert (base.marker.color, candidate.marker.color) == (style.BASE, style.MEASURED)
+
+
+def test_what_was_not_measured_is_words_not_zero(result: dict[str, Any]) -> None:
+    untimed = samples.result(1.10, 5_000_000, None, samples.quantized(4))
+    untimed["baseline"]["decode_ms_per_token"] = None
+    pair = pairs.latency(untimed)
+    assert (pair.base, pair.candidate) == (None, None)
+    assert pair.candidate_text == pair.headline == "not measured yet"
+    assert pair.frame().empty
+
+
+def test_an_interval_that_contains_one_is_neither_good_nor_bad(result: dict[str, Any]) -> None:
+    result["delta"] |= {"ppl_ratio": 1.001, "ppl_ratio_ci95": [0.998, 1.004]}
+    assert pairs.quality(result).good is None
+
+
+def test_running_figures_have_the_form_of_a_result() -> None:
+    partial = {"ppl_base": 20.0, "ppl_candidate": 21.0, "ppl_ratio": 1.05, "ppl_ratio_ci95": None}
+    pair = pairs.quality(pairs.so_far(partial))
+    assert (pair.base, pair.candidate, pair.headline, pair.interval) == (20.0, 21.0, "5.0 % worse", "")
+
+
+@pytest.mark.parametrize("quantity", layers.QUANTITIES)
+def test_layers_are_drawn_in_the_order_of_the_model(result: dict[str, Any], quantity: str) -> None:
+    frame = frames.layers_of(result)
+    (bar,) = layers.per_layer(frame, quantity).data
+    assert list(bar.x) == [layer["name"] for layer in result["layers"]]
+    assert list(bar.y) == [layer[quantity] for layer in result["layers"]]
+
+
+def test_two_runs_are_laid_over_each_other(result: dict[str, Any]) -> None:
+    figure = layers.per_layer(frames.overlay([("a", result), ("b", result)]), "output_error")
+    assert [bar.name for bar in figure.data] == ["a", "b"]
+    assert len({bar.marker.color for bar in figure.data}) == 2
+    assert figure.layout.barmode == "group"
+
+
+def test_a_result_without_layers_has_an_empty_frame() -> None:
+    assert frames.layers_of({"layers": []}).empty
+
+
+def test_the_scatter_shows_size_quality_and_the_paired_interval() -> None:
+    frame = frames.tradeoffs([record(1, 1.1, 5_000, 1.0), record(2, 1.5, 4_000, 2.0)])
+    (points,) = tradeoff.scatter(frame).data
+    assert list(points.x) == [5_000, 4_000]
+    assert list(points.y) == [1.1, 1.5]
+    assert list(points.error_y.array) == pytest.approx([0.2, 0.2])
+    assert list(points.error_y.arrayminus) == pytest.approx([0.1, 0.1])
+    assert list(points.marker.color) == [1.0, 2.0]
+    assert points.marker.size[1] > points.marker.size[0]
+    assert [custom[0] for custom in points.customdata] == [1, 2]
+
+
+def test_a_measurement_without_latency_is_an_open_circle() -> None:
+    figure = tradeoff.scatter(frames.tradeoffs([record(1, 1.1, 5_000, 1.0), record(2, 1.5, 4_000, None)]))
+    assert [trace.name for trace in figure.data] == ["timed", "latency not measured"]
+    assert figure.data[1].marker.symbol == "circle-open"
+    assert figure.data[1].customdata[0][5] == "not measured yet"
+
+
+def test_ratios_far_apart_are_drawn_on_a_logarithmic_axis() -> None:
+    near = [record(1, 1.1, 5_000, 1.0), record(2, 1.5, 4_000, 2.0)]
+    assert tradeoff.scatter(frames.tradeoffs(near)).layout.yaxis.type == "linear"
+    assert tradeoff.scatter(frames.tradeoffs([*near, record(3, 900.0, 3_000, 1.0)])).layout.yaxis.type == "log"
+
+
+def test_every_figure_of_a_result_is_in_the_table(result: dict[str, Any]) -> None:
+    table = frames.figures_of(result).set_index("figure")
+    assert table.loc["ppl", "original"] == "20"
+    assert table.loc["ppl", "compressed"] == "22"
+    assert table.loc["size_bytes", "compressed"] == "5,000,000"
+    assert table.loc["delta: ppl_ratio_ci95", "compressed"] == "1.089 to 1.111"
+    assert table.loc["details: kld_max", "compressed"] == "3.2"
+    assert table.loc["latency: decode_ms", "compressed"] == "1"
+
+
+def test_categories_never_take_a_colour_that_has_a_meaning() -> None:
+    assert not set(style.CATEGORIES) & set(style.MEANING.values())
