@@ -66,6 +66,38 @@ def models(as_json: Json = False) -> None:
 
 
 @app.command()
+def methods(as_json: Json = False) -> None:
+    """List compression methods and what they can be told."""
+    from optlab.methods import REGISTRY, method
+
+    found = [
+        {
+            "kind": kind,
+            "name": name,
+            "summary": method(kind, name).summary,
+            "source": method(kind, name).source,
+            "parameters": [
+                {"name": p.name, "default": p.default, "allowed": p.allowed(), "unit": p.unit, "help": p.help}
+                for p in method(kind, name).parameters
+            ],
+        }
+        for kind in REGISTRY
+        for name in REGISTRY[kind]
+    ]
+
+    def words(rows: list[dict[str, Any]]) -> str:
+        lines = []
+        for row in rows:
+            lines.append(f"{row['kind']} {row['name']}: {row['summary']} ({row['source']})")
+            lines += [
+                f"    {p['name']:16} default {p['default']}; {p['allowed']}. {p['help']}" for p in row["parameters"]
+            ]
+        return "\n".join(lines)
+
+    show(found, as_json, words)
+
+
+@app.command()
 def inspect(model: Model, as_json: Json = False) -> None:
     """Layers, parameters, and bytes by component."""
     from optlab.models.describe import describe

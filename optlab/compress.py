@@ -47,7 +47,7 @@ class Context:
     model: float32, changed in place, always holding the weights that would be stored. teacher: the untouched original,
     float32. names: the layers this step treats, in order. stored: how each touched weight will be written; absent =
     dense. statistics: of the original on the calibration text, computed on first use. training_windows(length):
-    windows of the calibration text. mixed_precision: whether training may multiply in bfloat16.
+    windows of the calibration text. calibration_windows(): the very windows of `statistics`. mixed_precision: whether training may multiply in bfloat16.
     """
 
     model: LanguageModel
@@ -60,6 +60,7 @@ class Context:
     progress: Progress
     storage_dtype: torch.dtype = torch.float16
     mixed_precision: bool = False
+    calibration_windows: Callable[[], list[list[int]]] = list
 
     def store(self, name: str, stored: Stored) -> None:
         """Write layer `name` as `stored` from now on; the model computes with exactly that."""
@@ -123,12 +124,17 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
         if protocol.text is not None:
             check_apart(protocol.text, text)
 
+    tokens = protocol.calibration_tokens
+    length = min(protocol.context, tokens, model.description.context_length)
+
+    def windows_once() -> list[list[int]]:
+        check_text()
+        return calibration_windows(text, model.tokenizer, tokens, length, protocol.seed)
+
     @cache
     def statistics_once() -> Statistics:
         check_text()
-        tokens = protocol.calibration_tokens
-        context = min(protocol.context, tokens, model.description.context_length)
-        return statistics(model, text, tokens, context, protocol.seed, span(progress, 0.0, 0.5 / parts))
+        return statistics(model, text, tokens, length, protocol.seed, span(progress, 0.0, 0.5 / parts))
 
     def training_windows(length: int) -> list[list[int]]:
         check_text()
@@ -154,6 +160,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             span(progress, number / parts, (number + 1) / parts),
             DTYPES[checkpoint.dtype],
             choose_dtype("auto", working.device) == torch.bfloat16,
+            windows_once,
         )
         with torch.set_grad_enabled(step.kind == "distill"):
             step.instance().apply(context)

@@ -65,7 +65,7 @@ def tradeoffs(records: Sequence[Mapping[str, Any]]) -> DataFrame:
     run, model, recipe, text, size_bytes, size_ratio, ppl_ratio, low, high (95% interval), ppl, decode_ms (None when not
     timed), speedup, finished.
     """
-    from pandas import DataFrame, to_numeric
+    from pandas import DataFrame, to_datetime, to_numeric
 
     names = {
         "run": "run", "model": "model", "recipe": "recipe", "text": "text", "tokens": "tokens", "dtype": "dtype",
@@ -79,6 +79,7 @@ def tradeoffs(records: Sequence[Mapping[str, Any]]) -> DataFrame:
     words = {"run", "model", "recipe", "text", "dtype"}
     for column in frame.columns.difference(words):
         frame[column] = to_numeric(frame[column], errors="coerce")
+    frame["finished"] = to_datetime(frame["finished"], unit="s", utc=True)
     return frame.dropna(subset=["ppl_ratio", "size_bytes"]).reset_index(drop=True)
 
 

@@ -22,8 +22,9 @@ CATEGORIES = ("#11A37B", "#CC79A7", "#A68A2D", "#7B6BB8", "#4FB3BF", "#B5562B")
 """For things without a meaning of their own, such as the parts of a model, in this order; none is blue, orange or grey,
 which have one."""
 
-SCALE = ((0.0, "#1F86C4"), (0.5, "#9FB4C4"), (1.0, "#D98200"))
-"""From good to bad for a third quantity, readable without telling red from green."""
+SCALE = ((0.0, "#11A37B"), (0.5, "#A9A9C0"), (1.0, "#CC4F8B"))
+"""From good to bad for a third quantity; its ends differ in hue and lightness for the colour-blind too, and neither is
+one of the colours with a meaning."""
 
 GRID = "rgba(127, 138, 150, 0.22)"
 

@@ -39,7 +39,7 @@ def scatter(frame: DataFrame) -> Figure:
     figure.add_hline(y=1.0, line={"dash": "dot", "color": style.BASE}, annotation_text=_("original"))
     wide = len(frame) and frame["ppl_ratio"].max() / frame["ppl_ratio"].min() > 4
     figure.update_layout(showlegend=bool(len(timed) and len(untimed)), clickmode="event+select", dragmode="pan")
-    figure.update_xaxes(title_text=_("size of the weights, bytes"), tickformat=".3s", rangemode="tozero")
+    figure.update_xaxes(title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B", rangemode="tozero")
     figure.update_yaxes(title_text=_("perplexity, times the original"), type="log" if wide else "linear")
     return figure
 

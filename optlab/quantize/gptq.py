@@ -2,20 +2,37 @@
 
 At 4 bits and fewer this keeps much more of a model than rounding, for seconds of work once the second moments of the
 inputs are known (`optlab.calibrate`), which every recipe on the same text shares.
+
+Two choices beyond the paper. Activation order does not scatter a group over the row: groups are taken in the order of
+their most energetic input, and inputs by energy within their group, so the file needs no index and the grid of a group
+is still fitted to weights that already carry the corrections of all groups before it. And the range of a group is not
+guessed from its weights alone: for several ranges the whole group is rounded with its corrections, and each row keeps
+the range that made the least output error.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.methods import Parameter
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
+    from optlab.calibrate.sequential import SequentialGrams
+    from optlab.calibrate.statistics import Statistics
     from optlab.compress import Context
+    from optlab.quantize.grid import Grid, Zero
+    from optlab.quantize.hessian import Span
     from optlab.quantize.tensor import QuantizedTensor
+
+SHRINK = (1.0, 0.85, 0.7, 0.55)
+"""Fractions of the lowest and of the highest weight of a group that the search for its range tries, in all pairs."""
+LANES_AT_ONCE = 1 << 24
+"""Numbers that the search holds in one matrix: 64 MB."""
 
 
 class GPTQ(LayerwiseQuantizer):
@@ -23,71 +40,153 @@ class GPTQ(LayerwiseQuantizer):
 
     name: ClassVar[str] = "gptq"
     title: ClassVar[str] = "GPTQ"
-    summary: ClassVar[str] = "Rounds column by column; what is left to round makes up for the error so far."
+    summary: ClassVar[str] = "Rounds column by column; the columns still open make up for the error of those done."
     source: ClassVar[str] = "Frantar et al. 2022, arXiv 2210.17323; order of groups as in Gafni et al., 2505.14638"
     needs_calibration: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (
         *FORMAT,
-        Parameter("order", str, "groups", "Order", "Which column is rounded first.", choices=("given", "groups", "columns"), advanced=True),
-        Parameter("damping", float, 0.01, "Damping", "x", minimum=0.0, maximum=1.0, step=0.005, advanced=True),
-        Parameter("clip", str, "mse", "Range", "x", choices=("minmax", "mse"), advanced=True),
-        Parameter("sequential", bool, False, "Sequential", "x"),
+        Parameter(
+            "sequential", bool, False, "Sequential",
+            "Off: every layer is fitted to the inputs it has in the original model, which all recipes share. On: to "
+            "the inputs that the already quantized layers before it make, for one more pass over the text per recipe.",
+        ),
+        Parameter(
+            "act_order", bool, True, "Activation order",
+            "Round the inputs with the most energy first, while many other weights can still make up for them.",
+            advanced=True,
+        ),
+        Parameter(
+            "clip", str, "mse", "Range",
+            "'minmax' covers every weight of a group; 'mse' tries narrower ranges and keeps the one with the least "
+            "error of the output.",
+            choices=("minmax", "mse"), advanced=True,
+        ),
+        Parameter(
+            "damping", float, 0.03, "Damping",
+            "How much is added to the energy of every input, as a share of their mean: more trusts the calibration "
+            "text less.",
+            minimum=0.0, maximum=1.0, step=0.01, advanced=True,
+        ),
     )  # fmt: skip
 
+    def apply(self, context: Context) -> None:
+        """Quantize `context.names` in order. Raises RecipeError, ModelError, TextError, Cancelled."""
+        self._factored: tuple[str, Tensor, Tensor] | None = None
+        self._sequential: SequentialGrams | None = None
+        if self.values["sequential"]:
+            from optlab.calibrate.sequential import SequentialGrams
+
+            self._sequential = SequentialGrams(context.model, context.calibration_windows())
+        super().apply(context)
+
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
+        order, R = self._order_and_factor(W, name, context)
+        shrink = SHRINK if self.values["clip"] == "mse" else (1.0,)
+        return solve(W, R, order, self.group_size, self.bits, self.zero, shrink)
+
+    def _order_and_factor(self, W: Tensor, name: str, context: Context) -> tuple[Tensor, Tensor]:
+        """The order of the inputs of layer `name` and the factor of their second moments; kept for its siblings."""
         import torch
 
-        from optlab.quantize.grid import Grid, best_clip, in_groups, minmax
-        from optlab.quantize.hessian import compensate, factor
-        from optlab.quantize.tensor import QuantizedTensor
+        from optlab.quantize.hessian import factor
 
-        stats = context.statistics()
-        key = stats.shared_with(name)
-        size = self.group_size or W.shape[1]
-        if getattr(self, "_key", None) != key:
-            H = stats.gram(name)
-            d = H.diagonal()
-            if self.values["order"] == "columns":
-                perm = d.argsort(descending=True)
-            elif self.values["order"] == "groups":
-                g = d.view(-1, size)
-                inner = g.argsort(1, descending=True)
-                outer = g.max(1).values.argsort(descending=True)
-                perm = (inner + torch.arange(g.shape[0])[:, None] * size)[outer].flatten()
-            else:
-                perm = torch.arange(W.shape[1])
-            self._R = factor(H[perm][:, perm], self.values["damping"])
-            self._perm = perm
-            self._key = key
-        perm = self._perm
-        choose = best_clip if self.values["clip"] == "mse" else minmax
-        codes = torch.empty(W.shape[1], W.shape[0], dtype=torch.uint8)
-        static = choose(in_groups(W, size), self.bits, self.zero)
-        grids = {}
-        order = self.values["order"]
+        structure = context.model.structure
+        if name == structure.embedding and not structure.tied:
+            # A row is looked up, not multiplied: every weight counts alike and alone.
+            return torch.arange(W.shape[1]), torch.eye(W.shape[1])
+        read = structure.head if name == structure.embedding else name
+        source: Statistics | SequentialGrams = context.statistics()
+        if self._sequential is not None and read in self._sequential:
+            source = self._sequential
+        key = source.shared_with(read)
+        if self._factored is None or self._factored[0] != key:
+            H = source.gram(read).to(W.device)
+            energy = H.diagonal()
+            order = by_energy(energy, self.group_size) if self.values["act_order"] else torch.arange(len(energy))
+            self._factored = key, order, factor(H[order][:, order], float(self.values["damping"] or 0.0))
+        return self._factored[1:]
 
-        def rule_for(begin, expected):
-            if order != "columns":
-                g = int(perm[begin]) // size
-                grids[g] = choose(expected.contiguous(), self.bits, self.zero)
 
-            def rule(i, w):
-                j = int(perm[i])
-                if order == "columns":
-                    k = j // size
-                    grid = Grid(self.bits, static.scale[:, k], None if static.zero_point is None else static.zero_point[:, k])
-                else:
-                    grid = grids[j // size]
-                c = grid.encode(w)
-                codes[j] = c
-                return grid.decode(c)
+def by_energy(energy: Tensor, group_size: int | None) -> Tensor:
+    """An order of the inputs, long [in], that keeps groups together: groups by their largest energy, inputs by theirs
+    within a group, largest first."""
+    import torch
 
-            return rule
+    groups = energy.view(-1, group_size or len(energy))
+    inside = groups.argsort(dim=1, descending=True, stable=True)
+    members = inside + groups.shape[1] * torch.arange(len(groups), device=energy.device).unsqueeze(1)
+    return members[groups.amax(1).argsort(descending=True, stable=True)].flatten()
 
-        compensate(W[:, perm], self._R, size, rule_for)
-        if order == "columns":
-            s, z = static.scale, static.zero_point
-        else:
-            s = torch.stack([grids[g].scale for g in range(len(grids))], 1)
-            z = None if self.zero == "none" else torch.stack([grids[g].zero_point for g in range(len(grids))], 1)
-        return QuantizedTensor(codes.T.contiguous(), s, z, self.bits, self.group_size)
+
+def solve(
+    W: Tensor,
+    R: Tensor,
+    order: Tensor,
+    group_size: int | None,
+    bits: int,
+    zero: Zero,
+    shrink: tuple[float, ...] = (1.0,),
+) -> QuantizedTensor:
+    """W [out, in] float32, rounded with error feedback.
+
+    order: long [in], in which inputs are settled, groups kept together. R: `hessian.factor` in that order. shrink: see
+    `SHRINK`; (1.0,) takes the full range of every group.
+    """
+    import torch
+
+    from optlab.quantize.grid import in_groups, minmax
+    from optlab.quantize.hessian import compensate
+    from optlab.quantize.tensor import QuantizedTensor
+
+    rows, columns = W.shape
+    size = group_size or columns
+    # A tensor has one dtype for its scales, so it is chosen before the first group.
+    dtype = minmax(in_groups(W, size), bits, zero).scale.dtype
+    fractions = torch.tensor(list(product(shrink, shrink)), device=W.device)
+    at_once = max(1, LANES_AT_ONCE // (size * len(fractions)))
+    codes = torch.empty(columns, rows, dtype=torch.uint8, device=W.device)
+    scale = torch.empty(rows, columns // size, dtype=dtype, device=W.device)
+    zero_point = None if zero == "none" else torch.empty_like(scale, dtype=torch.uint8 if zero == "integer" else dtype)
+
+    def settle(span: Span) -> Tensor:
+        inside = order[span.begin : span.begin + size]
+        group = int(inside[0]) // size
+        error = torch.empty_like(span.weights)
+        for begin in range(0, rows, at_once):
+            some = slice(begin, begin + at_once)
+            error[:, some], codes[inside, some], grid = best_range(span.rows(some), bits, zero, fractions, dtype)
+            scale[some, group] = grid.scale
+            if zero_point is not None and grid.zero_point is not None:
+                zero_point[some, group] = grid.zero_point
+        return error
+
+    compensate(W[:, order], R, size, settle)
+    return QuantizedTensor(codes.T.contiguous(), scale, zero_point, bits, group_size)
+
+
+def best_range(
+    span: Span, bits: int, zero: Zero, fractions: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Grid]:
+    """A group of every row rounded within its best range: error [size, out], codes uint8 [size, out], grid of [out].
+
+    fractions [times, 2]: of the lowest and the highest weight. Each pair is walked in lanes beside the others.
+    """
+    import torch
+
+    from optlab.quantize.grid import Grid, fit
+
+    rows, times = span.weights.shape[1], len(fractions)
+    low, high = span.expected.aminmax(dim=0)
+    grid = fit((fractions[:, :1] * low).flatten(), (fractions[:, 1:] * high).flatten(), bits, zero, dtype)
+    # The same numbers in float32: converting them for every column would take longer than rounding.
+    wide = Grid(bits, grid.scale.float(), grid.zero_point)
+    codes = torch.empty(span.weights.shape[0], times * rows, dtype=torch.uint8, device=low.device)
+
+    def rule(i: int, target: Tensor) -> Tensor:
+        codes[i] = wide.encode(target)
+        return wide.decode(codes[i])
+
+    error, cost = span.repeated(times).walk(rule)
+    best = cost.view(times, rows).argmin(0) * rows + torch.arange(rows, device=low.device)
+    zero_point = None if grid.zero_point is None else grid.zero_point[best]
+    return error[:, best], codes[:, best], Grid(bits, grid.scale[best], zero_point)

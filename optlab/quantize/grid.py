@@ -80,24 +80,30 @@ def in_groups(W: Tensor, group_size: int | None) -> Tensor:
     return W.unflatten(1, (-1, group_size or W.shape[1]))
 
 
-def fit(low: Tensor, high: Tensor, bits: int, zero: Zero) -> Grid:
-    """The grid over the ranges low..high (float32, any shape). Ranges of an integer zero are widened to hold 0."""
+def fit(low: Tensor, high: Tensor, bits: int, zero: Zero, dtype: torch.dtype | None = None) -> Grid:
+    """The grid over the ranges low..high (float32, any shape). Ranges of an integer zero are widened to hold 0.
+
+    dtype: of the scales, where other groups of the same tensor have decided it; None chooses what fits (`stored`).
+    """
     if zero == "none":
         edge = torch.maximum(low.abs(), high.abs())
-        scale = stored(2 * edge / levels(bits))
+        scale = stored(2 * edge / levels(bits), dtype)
         return Grid(bits, torch.where(scale == 0, torch.ones_like(scale), scale), None)
     if zero == "float":
-        pair = stored(torch.stack(((high - low) / levels(bits), low)))
+        pair = stored(torch.stack(((high - low) / levels(bits), low)), dtype)
         return Grid(bits, pair[0], pair[1])
     low, high = low.clamp(max=0.0), high.clamp(min=0.0)
-    scale = stored((high - low) / levels(bits))
+    scale = stored((high - low) / levels(bits), dtype)
     scale = torch.where(scale == 0, torch.ones_like(scale), scale)
     zero_point = (-low / scale.float()).round_().clamp_(0, levels(bits)).to(torch.uint8)
     return Grid(bits, scale, zero_point)
 
 
-def stored(values: Tensor) -> Tensor:
-    """`values` in the 16-bit format that holds them best: float16, or bfloat16 where float16's range ends."""
+def stored(values: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """`values` in the 16-bit format that holds them best: float16, or bfloat16 where float16's range ends. With a
+    dtype, in that one, cut to its range."""
+    if dtype is not None:
+        return values.clamp(torch.finfo(dtype).min, torch.finfo(dtype).max).to(dtype)
     size = values.abs()
     smallest = size[size > 0].min() if bool((size > 0).any()) else torch.tensor(1.0)
     fits = float(size.max()) <= torch.finfo(torch.float16).max and float(smallest) >= SMALLEST_IN_FLOAT16

@@ -13,64 +13,96 @@ tr((W - Q) H (W - Q)^T). Factor H = R R^T with R upper triangular; then it is th
 These are the updates of GPTQ (Frantar et al., arXiv 2210.17323, eq. 2 to 4) and SparseGPT (2301.00774), whose Cholesky
 factor of the inverse of H is the inverse of this R: no matrix is inverted here. Seen so, both are Babai's nearest plane
 (Chen et al., arXiv 2507.18553).
+
+Columns are the rows of every tensor here ([in, out]), so that one column is contiguous in memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-CHUNK = 32
+CHUNK = 64
 """Columns whose mutual corrections are made one by one; those between chunks are one matrix product. Only speed."""
 
 Rule = Callable[[int, Tensor], Tensor]
-"""(i, what column i should become, float32 [out]) -> what it becomes, float32 [out]."""
+"""(i, what column i of the span should become, [out]) -> what it becomes, [out]; float32."""
 
 
 def factor(H: Tensor, damping: float) -> Tensor:
     """R upper triangular, float32, with R R^T = H + damping * mean(diag H) * I.
 
-    H [in, in]: symmetric, positive semidefinite, float32. Inputs that are always 0 get a diagonal of 1 where no damping
-    reaches them. Where H is not positive definite to working precision, it is tried in float64, then with ten times
-    the damping, again and again.
+    H [in, in]: symmetric, positive semidefinite, float32. Inputs that are always 0 get a diagonal of the mean. Where H
+    is not positive definite to working precision, it is tried in float64, then with ten times the damping, and so on.
     """
     diagonal = H.diagonal()
-    level = float(diagonal.mean())
-    floor = torch.where(diagonal > 0, 0.0, level or 1.0)
+    level = float(diagonal.mean()) or 1.0
+    dead = torch.where(diagonal > 0, 0.0, level)
     while True:
-        added = floor + damping * level
+        added = torch.diag(dead + damping * level)
         for dtype in (torch.float32, torch.float64):
-            damped = H.to(dtype) + torch.diag(added.to(dtype))
             # The last input first: the lower factor of the reversed matrix is the reversed upper factor.
-            lower, failed = torch.linalg.cholesky_ex(damped.flip(0, 1))
+            lower, failed = torch.linalg.cholesky_ex((H.to(dtype) + added.to(dtype)).flip(0, 1))
             if not int(failed):
                 return lower.flip(0, 1).float().contiguous()
         damping = max(10 * damping, 1e-6)
 
 
-def compensate(W: Tensor, R: Tensor, size: int, rule_for: Callable[[int, Tensor], Rule]) -> Tensor:
-    """Q [out, in] float32: W with every column settled, from left to right, by the rules of its span.
+@dataclass(frozen=True)
+class Span:
+    """Neighbouring columns that are settled together.
 
-    W [out, in] float32; R as `factor` gives it, for inputs in the same order. size: columns of a span. rule_for(begin,
-    expected): called where a span begins, with what its columns [out, size] should become if no error were made from
-    here on; answers with the rule that settles them.
+    begin: number of the first. weights [size, lanes]: as they were. expected [size, lanes]: what they should become if
+    no error were made from here on. share [size, size] and cost [size]: R_ji / R_ii (at row i, column j) and R_ii^2.
     """
-    columns = W.shape[1]
-    weights = W.T.contiguous()
-    share = (R / R.diagonal()).T.contiguous()
-    error = torch.zeros_like(weights)
-    for begin in range(0, columns, size):
-        end = min(begin + size, columns)
-        expected = torch.addmm(weights[begin:end], share[begin:end, :begin], error[:begin])
-        rule = rule_for(begin, expected.T)
-        for first in range(begin, end, CHUNK):
-            last = min(first + CHUNK, end)
-            chunk = expected[first - begin : last - begin]
-            if first > begin:
-                chunk = torch.addmm(chunk, share[first:last, begin:first], error[begin:first])
+
+    begin: int
+    weights: Tensor
+    expected: Tensor
+    share: Tensor
+    cost: Tensor
+
+    def rows(self, some: slice) -> Span:
+        """The same columns of some rows of W."""
+        return Span(self.begin, self.weights[:, some], self.expected[:, some], self.share, self.cost)
+
+    def repeated(self, times: int) -> Span:
+        """The same side by side, so that several choices are walked at once."""
+        return Span(self.begin, self.weights.repeat(1, times), self.expected.repeat(1, times), self.share, self.cost)
+
+    def walk(self, rule: Rule) -> tuple[Tensor, Tensor]:
+        """Settle the columns by `rule`: (weights minus what they became [size, lanes], cost of each lane [lanes])."""
+        size, lanes = self.weights.shape
+        error, total = torch.empty_like(self.weights), torch.zeros_like(self.weights[0])
+        for first in range(0, size, CHUNK):
+            last = min(first + CHUNK, size)
+            chunk = self.expected[first:last]
+            if first:
+                chunk = torch.addmm(chunk, self.share[first:last, :first], error[:first])
             for i in range(first, last):
-                target = torch.addmv(chunk[i - first], error[first:i].T, share[i, first:i])
-                error[i] = weights[i] - rule(i, target)
-    return (weights - error).T.contiguous()
+                target = torch.addmv(chunk[i - first], error[first:i].T, self.share[i, first:i])
+                value = rule(i, target)
+                torch.sub(self.weights[i], value, out=error[i])
+                missed = target.sub_(value)
+                total.addcmul_(missed, missed, value=float(self.cost[i]))
+        return error, total
+
+
+def compensate(W: Tensor, R: Tensor, size: int, settle: Callable[[Span], Tensor]) -> Tensor:
+    """W - Q [out, in] after every column was settled, from left to right, `size` columns at a time.
+
+    W [out, in] float32; R as `factor` gives it, for inputs in the same order. settle(span): chooses what the columns
+    of a span become, as by `Span.walk`, and answers with their error [size, out].
+    """
+    weights = W.T.contiguous()
+    diagonal = R.diagonal()
+    share = (R / diagonal).T.contiguous()
+    error = torch.zeros_like(weights)
+    for begin in range(0, weights.shape[0], size):
+        inside = slice(begin, begin + size)
+        expected = torch.addmm(weights[inside], share[inside, :begin], error[:begin])
+        error[inside] = settle(Span(begin, weights[inside], expected, share[inside, inside], diagonal[inside].square()))
+    return error.T

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +16,12 @@ from optlab.errors import OptLabError
 from optlab.runs.client import Client
 from optlab.runs.store import Store
 from optlab.words import _
+
+if TYPE_CHECKING:
+    from optlab.runs.supervisor import Supervisor
+
+STARTING_S = 20.0
+"""A worker imports torch before it gives its first sign of life."""
 
 
 def client() -> Client:
@@ -26,6 +33,14 @@ def start_workers() -> None:
     """Start and watch worker processes, once for all sessions; OPTLAB_NO_WORKERS=1 leaves that to others."""
     if os.environ.get("OPTLAB_NO_WORKERS") != "1":
         _supervisor(paths.store_url())
+
+
+def workers_are_starting() -> bool:
+    """Whether the workers were started so recently that none need have answered yet."""
+    if os.environ.get("OPTLAB_NO_WORKERS") == "1":
+        return False
+    _, started = _supervisor(paths.store_url())
+    return time.monotonic() - started < STARTING_S
 
 
 def description(model: str) -> dict[str, Any] | None:
@@ -75,7 +90,8 @@ def _client(url: str) -> Client:
 
 
 @st.cache_resource(show_spinner=False)
-def _supervisor(url: str) -> Any:
+def _supervisor(url: str) -> tuple[Supervisor, float]:
+    """The supervisor, and when it started."""
     from optlab.runs.supervisor import Supervisor
 
-    return Supervisor(Store(url)).start()
+    return Supervisor(Store(url)).start(), time.monotonic()

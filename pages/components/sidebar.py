@@ -55,7 +55,9 @@ def _health() -> None:
         alive = [worker for worker in client.health() if worker.age() < FRESH_S]
         counts = client.store.counts()
         waiting, running = counts["queued"], counts["running"]
-        if not alive:
+        if not alive and services.workers_are_starting():
+            st.caption(_(":material/hourglass_top: workers are starting"))
+        elif not alive:
             st.caption(_(":material/warning: no worker is running; new runs wait"))
         elif waiting or running:
             words = _("{running} running, {waiting} waiting").format(running=running, waiting=waiting)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 
@@ -13,32 +14,20 @@ from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.runs.client import Client
 from optlab.runs.run import Run
+from pages.components.view import link_to_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+expect = sync_api.expect
+expect.set_options(timeout=30_000)
 
 pytestmark = pytest.mark.browser
 
 MEASURED_S = 180_000
 """Milliseconds; far more than nano needs, because other work may share the machine."""
 QUICK = "model=nano&tokens=1024&context=256"
-
-
-def expect(subject: object, timeout: float = 30_000) -> object:
-    from playwright.sync_api import expect
-
-    return _Patient(expect(subject), timeout)  # type: ignore[call-overload]
-
-
-class _Patient:
-    """Playwright's expectations with a default patience."""
-
-    def __init__(self, inner: object, timeout: float) -> None:
-        self.inner, self.timeout = inner, timeout
-
-    def __getattr__(self, name: str) -> object:
-        check = getattr(self.inner, name)
-        return lambda *values: check(*values, timeout=self.timeout)
 
 
 def ready(page: Page, path: str, heading: str | re.Pattern[str]) -> None:
@@ -65,8 +54,8 @@ def wait_for_run(client: Client, kind: str, status: str = "done", seconds: float
 def test_a_deep_link_into_a_fresh_server_has_its_frame(page: Page, errors: list[str]) -> None:
     ready(page, f"/explore?{QUICK}", "Explore")
     expect(page.get_by_role("link", name="Compare")).to_be_visible()
-    expect(page.get_by_test_id("stSidebar")).to_contain_text("nano")
-    expect(page.get_by_test_id("stSidebar"), 60_000).to_contain_text(re.compile("worker|running"))
+    expect(page.get_by_test_id("stSidebar").get_by_role("combobox")).to_have_value("nano")
+    expect(page.get_by_test_id("stSidebar")).to_contain_text(re.compile("worker|running"), timeout=60_000)
     assert errors == []
 
 
@@ -75,7 +64,7 @@ def test_from_the_slider_to_a_measured_result(page: Page, client: Client, errors
     page.get_by_test_id("stSidebar").get_by_role("combobox").click()
     page.get_by_role("option", name="nano").click()
     expect(page.get_by_role("heading", name="nano", level=1)).to_be_visible()
-    expect(page.get_by_role("button", name="Try 4 bits"), 60_000).to_be_visible()
+    expect(page.get_by_role("button", name="Try 4 bits")).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Try 4 bits").click()
     expect(page.get_by_role("heading", name="Explore", level=1)).to_be_visible()
 
@@ -87,7 +76,7 @@ def test_from_the_slider_to_a_measured_result(page: Page, client: Client, errors
     assert main_text(page).count(format.not_measured()) == 3, "nothing is shown before it is measured"
 
     page.get_by_role("button", name="Measure").click()
-    expect(page.get_by_text("What happened to each layer"), MEASURED_S).to_be_visible()
+    expect(page.get_by_text("What happened to each layer")).to_be_visible(timeout=MEASURED_S)
     run = wait_for_run(client, "measure")
     assert Recipe.from_dict(run.spec["recipe"]).steps[0].values["bits"] == 3
     result = run.result
@@ -200,8 +189,4 @@ def measured(client: Client) -> Run:
 
 
 def link(run: Run) -> str:
-    from urllib.parse import urlencode
-
-    from pages.components.view import link_to_run
-
     return f"/explore?{urlencode(link_to_run(run.spec))}"

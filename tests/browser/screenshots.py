@@ -1,0 +1,102 @@
+"""Pictures of the four pages for the README and for the eye: `python -m tests.browser.screenshots`, or `make images`.
+
+From a real server with real runs, light and dark, wide and on a phone, into `docs/images/`. What has to be measured
+first is kept in `OPTLAB_HOME/images` between calls.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from optlab import paths
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe, Step
+from optlab.runs.client import Client
+from pages.components.view import link
+from tests.browser import serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+IMAGES = serving.ROOT / "docs" / "images"
+MODEL = "nano"
+PATIENCE_S = 900.0
+SIZES = {"wide": (1440, 900), "phone": (390, 844)}
+PAGES = {"overview": "/", "explore": "/explore", "compare": "/compare", "runs": "/runs"}
+TALLEST = 2600
+
+
+def quantized(bits: int) -> Step:
+    return Step("quantize", "rtn", {"bits": bits})
+
+
+PRUNED = Step("prune", "magnitude", {"sparsity": 0.5})
+SHOWN = Recipe.of(quantized(4))
+RECIPES = (
+    Recipe.of(quantized(8)), Recipe.of(quantized(6)), SHOWN, Recipe.of(quantized(3)), Recipe.of(PRUNED),
+    Recipe.of(PRUNED, quantized(4)), Recipe.of(quantized(2)),
+)  # fmt: skip
+
+
+def measure_all(client: Client) -> None:
+    """Measure every recipe and let both models write, once."""
+    runs = [client.submit_measure(MODEL, recipe, Protocol()) for recipe in RECIPES]
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        states = [client.store.get(run.id) for run in runs]
+        failed = [run for run in states if run is not None and run.retryable]
+        if failed:
+            raise SystemExit(f"{failed[0].title}: {failed[0].error or failed[0].message}")
+        done = sum(run is not None and run.status == "done" for run in states)
+        print(f"\r{done} of {len(runs)} measured", end="", file=sys.stderr)
+        if done == len(runs):
+            print(file=sys.stderr)
+            return
+        time.sleep(1)
+    raise SystemExit("the measurements did not finish")
+
+
+def shoot(page: Page, path: Path, width: int) -> None:
+    """The whole page in one picture: Streamlit scrolls inside the window, so the window must be as tall as it."""
+    page.get_by_role("heading", level=1).wait_for()
+    page.wait_for_timeout(2500)
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": width, "height": min(int(height), TALLEST)})
+    page.wait_for_timeout(1200)
+    page.screenshot(path=path)
+    print(path, file=sys.stderr)
+
+
+def main() -> None:
+    """Take all pictures."""
+    if why := serving.missing():
+        raise SystemExit(why)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    query = urlencode(link(MODEL, SHOWN, Protocol()))
+    with serving.server(paths.folder("images")) as (address, client), serving.chromium() as browser:
+        measure_all(client)
+        for scheme in ("light", "dark"):
+            for size, (width, height) in SIZES.items():
+                for name, url in PAGES.items():
+                    with browser.new_context(
+                        base_url=address, color_scheme=scheme, viewport={"width": width, "height": height}
+                    ) as session:  # type: ignore[arg-type]
+                        page = session.new_page()
+                        page.goto(f"{url}?{query}")
+                        if name == "explore":
+                            write(page)
+                        shoot(page, IMAGES / f"{name}-{scheme}-{size}.png", width)
+
+
+def write(page: Page) -> None:
+    """Have both models continue the prompt, and wait for it."""
+    page.get_by_role("button", name="Write", exact=True).click()
+    page.get_by_text("tokens per second in this run").nth(1).wait_for(timeout=120_000)
+
+
+if __name__ == "__main__":
+    main()
