@@ -29,6 +29,8 @@ REGISTRY: dict[str, dict[str, str]] = {
     "quantize": {
         "rtn": "optlab.quantize.rtn:RTN",
         "gptq": "optlab.quantize.gptq:GPTQ",
+        "signround": "optlab.quantize.signround:SignRound",
+        "hqq": "optlab.quantize.hqq:HQQ",
     },
     "distill": {
         "forward_kl": "optlab.distill.forward_kl:ForwardKL",

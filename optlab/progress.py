@@ -28,4 +28,15 @@ def span(progress: Progress, start: float, end: float) -> Progress:
     return inner
 
 
+class Rising:
+    """A progress that never goes back, for work whose parts are entered from several places."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.reached = progress, 0.0
+
+    def __call__(self, fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+        self.reached = max(self.reached, fraction)
+        self.progress(self.reached, message, partial)
+
+
 CancelCheck = Callable[[], bool]

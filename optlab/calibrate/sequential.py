@@ -50,7 +50,8 @@ class SequentialGrams:
 
     def gram(self, name: str) -> Tensor:
         """Mean of x x^T over all tokens, float32 [in, in]; raises as `shared_with`."""
-        return self._grams[self.shared_with(name)]
+        key = self.shared_with(name)
+        return self._grams[key]
 
     @torch.no_grad()
     def _measure(self, number: int) -> None:

@@ -22,25 +22,27 @@ QUANTILES = {
 }  # fmt: skip
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def details(
     base: Floats, candidate: Floats, divergence: Floats, probability_change: Floats, same_top: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """Statistics over N tokens (arrays [N]: losses of both models in nats, KL in nats, change of the true token's
-    probability, agreement of the first choice). A figure with an error is {"value", "error"}, one standard error;
-    probabilities are in percent, as llama.cpp prints them.
+    probability, agreement of the first choice). A figure with an error is {"value", "error"}, one standard error, None
+    where the tokens give none (a single token, an infinite perplexity); probabilities are in percent, as llama.cpp
+    prints them.
     """
-    covariance = np.cov(np.stack([candidate, base])) / len(base)  # of the two means
+    pair = np.stack([candidate, base])
+    covariance = np.cov(pair) / len(base) if len(base) > 1 else np.full((2, 2), np.nan)  # of the two means
     ppl_base, ppl_candidate = exponential(float(base.mean())), exponential(float(candidate.mean()))
     log_ratio = float((candidate - base).mean())
     log_error = _standard_error(candidate - base)
     spread = math.sqrt(covariance[0, 0] * covariance[1, 1])
     # Delta method on exp(a) - exp(b): the gradient is (exp(a), -exp(b)).
     gradient = np.array([ppl_candidate, -ppl_base])
-    with np.errstate(over="ignore", invalid="ignore"):
-        difference_error = math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
+    difference_error = math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
     change = 100 * probability_change
     square = float((change**2).mean())
-    agreement = float(same_top.mean())
+    agreement = 100 * same_top.astype(np.float64)
     return {
         "tokens": len(base),
         "ppl_base": _with(ppl_base, ppl_base * math.sqrt(covariance[1, 1])),
@@ -55,16 +57,16 @@ def details(
             **_quantiles(change),
             "rms": _with(math.sqrt(square), _standard_error(change**2) / (2 * math.sqrt(square)) if square else 0.0),
         },
-        "same_top": _with(100 * agreement, 100 * math.sqrt(agreement * (1 - agreement) / (len(base) - 1))),
+        "same_top": _with(float(agreement.mean()), _standard_error(agreement)),
     }
 
 
-def _with(value: float, error: float) -> dict[str, float]:
-    return {"value": value, "error": error}
+def _with(value: float, error: float) -> dict[str, float | None]:
+    return {"value": value, "error": error if math.isfinite(error) else None}
 
 
 def _standard_error(values: Floats) -> float:
-    return float(values.std(ddof=1)) / math.sqrt(len(values))
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
 def _quantiles(values: Floats) -> dict[str, float]:

@@ -7,7 +7,8 @@ that. Beside it stand
 
 - **bits per byte**: the same losses in bits, over the bytes of the predicted text; comparable between tokenizers.
 - **llama.cpp's convention** (`llama-perplexity`): only predictions with at least half a window before them, that is
-  tokens context // 2 + 2 to context of every window. It gives a lower number, because more context helps.
+  tokens context // 2 + 2 to context of every window. Usually lower, because more context helps. Where a
+  model asks for a first token (BOS), llama.cpp writes it over the first of every window; here no token is added.
 - **pseudo-perplexity** for masked models (arXiv 1910.14659): each token masked in turn, all tokens counted, [CLS] and
   [SEP] around the window where the tokenizer has them. Not comparable with a causal model's perplexity.
 """

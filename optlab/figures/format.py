@@ -60,11 +60,11 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def amount(count: float) -> str:
-    """A count of parameters or tokens: '134.5 million', '4,096'."""
+    """A count of parameters or tokens, as people name models: '134.5 M', '7.24 B', '4,096'."""
     if count >= 1e9:
-        return _("{n} billion").format(n=significant(count / 1e9, 4))
+        return _("{n} B").format(n=significant(count / 1e9))
     if count >= 1e6:
-        return _("{n} million").format(n=significant(count / 1e6, 4))
+        return _("{n} M").format(n=significant(count / 1e6, 4 if count >= 1e8 else 3))
     return f"{count:,.0f}"
 
 

@@ -15,11 +15,11 @@ QUANTITIES = ("output_error", "bits_per_weight", "sparsity")
 
 
 def label(quantity: str) -> str:
-    """The axis title of a quantity."""
+    """What a quantity is called: an error relative to the output itself, zeros as a share of the weights."""
     names = {
-        "output_error": _("output error (relative)"),
+        "output_error": _("output error"),
         "bits_per_weight": _("bits per weight"),
-        "sparsity": _("share of zeros"),
+        "sparsity": _("zeros"),
     }
     return names[quantity]
 
@@ -44,5 +44,6 @@ def per_layer(frame: DataFrame, quantity: str) -> Figure:
         type="category", categoryorder="array", categoryarray=order["name"].tolist(), title_text=_("layer, by block"),
         tickmode="array", tickvals=starts["name"].tolist(), ticktext=starts["block"].tolist(), showgrid=False,
     )  # fmt: skip
-    figure.update_yaxes(title_text=label(quantity), rangemode="tozero")
+    as_percent = {"tickformat": ".0%"} if quantity != "bits_per_weight" else {}
+    figure.update_yaxes(title_text=label(quantity), rangemode="tozero", **as_percent)
     return figure

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 class Pair:
     """One quantity of both models. low, high: interval of the candidate; base_low, base_high: of the original.
 
-    headline: what changed, in words; interval: the uncertainty, in words ('' when there is none); good: whether the
-    change is one that people want, None when nothing changed or nothing is known.
+    headline: what changed, in words; interval: the uncertainty, in words ('' when there is none).
     """
 
     name: str
@@ -39,7 +38,6 @@ class Pair:
     high: float | None = None
     base_low: float | None = None
     base_high: float | None = None
-    good: bool | None = None
 
     @property
     def complete(self) -> bool:
@@ -61,18 +59,18 @@ def quality(result: Mapping[str, Any]) -> Pair:
     """Perplexity of both, and the ratio with its paired interval."""
     base, candidate = _figure(result, "baseline", "ppl"), _figure(result, "compressed", "ppl")
     delta = result.get("delta") or {}
-    ratio, ends = delta.get("ppl_ratio"), delta.get("ppl_ratio_ci95") or (None, None)
-    low, high = ends
-    certain = low is not None and high is not None
+    ratio, interval = delta.get("ppl_ratio"), delta.get("ppl_ratio_ci95")
+    ends = interval or (1.0, 1.0)
+    noise = bool(interval) and ends[0] <= 1 <= ends[1]
+    drawn = base is not None and bool(interval)
     return Pair(
         _("Perplexity"),
         _("How surprised the model is by a text it has not seen; lower is better, 1 would be perfect foresight."),
         base, candidate, format.number(base), format.number(candidate),
-        format.worse(ratio),
-        _("95 % interval {range}").format(range=format.change_range(low, high)) if certain else "",
-        low=base * low if certain and base is not None else None,
-        high=base * high if certain and base is not None else None,
-        good=None if ratio is None or (certain and low <= 1 <= high) else ratio < 1,
+        _("no measurable change") if noise else format.worse(ratio),
+        _("95 % interval {range}").format(range=format.change_range(*ends)) if interval else "",
+        low=base * ends[0] if drawn else None,
+        high=base * ends[1] if drawn else None,
     )  # fmt: skip
 
 
@@ -86,7 +84,6 @@ def size(result: Mapping[str, Any]) -> Pair:
         base, candidate, format.megabytes(base), format.megabytes(candidate),
         format.smaller(ratio),
         _("exact, counted on disk") if ratio is not None else "",
-        good=None if ratio is None or abs(ratio - 1) < 0.005 else ratio < 1,
     )  # fmt: skip
 
 
@@ -107,7 +104,6 @@ def latency(result: Mapping[str, Any]) -> Pair:
         format.faster(speedup),
         spread.format(low=format.milliseconds(low), high=format.milliseconds(high)) if low and high else "",
         low=low, high=high, base_low=old.get("decode_ms_p5"), base_high=old.get("decode_ms_p95"),
-        good=None if speedup is None or abs(speedup - 1) < 0.005 else speedup > 1,
     )  # fmt: skip
 
 

@@ -33,7 +33,8 @@ def scatter(frame: DataFrame) -> Figure:
         )  # fmt: skip
     if len(untimed):
         figure.add_scatter(
-            **_points(untimed), name=_("latency not measured"),
+            **_points(untimed),
+            name=_("latency not measured"),
             marker={"size": SMALLEST, "symbol": "circle-open", "color": style.BASE, "line": {"width": 2}},
         )
     figure.add_hline(y=1.0, line={"dash": "dot", "color": style.BASE}, annotation_text=_("original"))

@@ -1,12 +1,11 @@
-# NOTE to the colleague who also edits this file (16:00): the lead has handed this room (quantize, prune, calibrate,
-# compress.py, kernels/artefact.py + hub_format.py and their tests) to me; please stop editing here, I merge your work.
 """The file of a compressed model: what `save` writes is what was evaluated, and its bytes are the size that is shown.
 
 A folder in hub layout: config.json, the tokenizer, `model.safetensors` (`optlab.safetensors` where other programs could
-not read it, see `hub_format`), and `optlab.json`, which tells how to read the weights back exactly. A quantized layer is stored as `weight_packed`, `weight_scale`, `weight_zero_point` (or, with a
-float zero point, `weight_minimum`) and `weight_shape`, and with `weight_bitmask` where pruned codes are left out; a
-sparse one as `weight_bitmask` or `weight_rows` and `weight_columns`, with `weight_values`. All other tensors keep the
-checkpoint's own numbers, and a tied head is not written. A folder appears complete or not at all.
+not read it, see `hub_format`), and `optlab.json`, which tells how to read the weights back exactly. A quantized layer
+is stored as `weight_packed`, `weight_scale`, `weight_zero_point` (or, with a float zero point, `weight_minimum`) and
+`weight_shape`, and with `weight_bitmask` where pruned codes are left out; a sparse one as `weight_bitmask` or
+`weight_rows` and `weight_columns`, with `weight_values`. All other tensors keep the checkpoint's own numbers; a tied
+head is not written. A folder appears complete or not at all.
 """
 
 from __future__ import annotations
@@ -252,6 +251,7 @@ def _empty(config: dict[str, Any]) -> nn.Module:
         found: nn.Module = library_class(library, objective_of(config))(library)
         return found
     module = skeleton(config)
+    assert isinstance(module, Transformer)
     module.rotary = Rotary(own)  # its tables are plain tensors, which must be real
     return module
 
@@ -262,9 +262,9 @@ def _filled(module: nn.Module, weights: dict[str, Tensor], dtype: torch.dtype) -
     found = {name: tuple(W.shape) for name, W in weights.items()}
     if wrong := [name for name in sorted(set(wanted) | set(found)) if wanted.get(name) != found.get(name)]:
         raise ValueError(f"{wrong[0]} does not fit config.json")
-    own = isinstance(module, Transformer)
-    module.load_state_dict({name: W.to(dtype) for name, W in weights.items()}, strict=False, assign=own)
-    if own and module.config.tied:
+    cast = {name: W.to(dtype) for name, W in weights.items()}
+    module.load_state_dict(cast, strict=False, assign=isinstance(module, Transformer))
+    if isinstance(module, Transformer) and module.config.tied:
         module.lm_head.weight = module.model.embed_tokens.weight
     cast_parameters(module, dtype)
     return module.eval()

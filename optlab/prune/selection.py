@@ -53,12 +53,14 @@ def _pattern(scores: Tensor) -> Tensor:
 
 def _kth(patterns: Sequence[_Bits], k: int) -> tuple[int, int]:
     """(bit pattern of the k-th smallest, how many are smaller than it)."""
-    high = sum((torch.bincount(p.read() >> 16, minlength=BINS) for p in patterns), torch.zeros(BINS, dtype=torch.int64))
+    high = torch.zeros(BINS, dtype=torch.int64)
+    for p in patterns:
+        high += torch.bincount(p.read() >> 16, minlength=BINS).cpu()
     bin_, below = _bin_of(high, k)
     low = torch.zeros(BINS, dtype=torch.int64)
     for p in patterns:
         bits = p.read()
-        low += torch.bincount(bits[bits >> 16 == bin_] & 0xFFFF, minlength=BINS)
+        low += torch.bincount(bits[bits >> 16 == bin_] & 0xFFFF, minlength=BINS).cpu()
     low_bin, low_below = _bin_of(low, k - below)
     return (bin_ << 16) | low_bin, below + low_below
 

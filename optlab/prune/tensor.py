@@ -3,7 +3,7 @@
 With n weights of b bytes in r rows and c columns, of which k are not zero:
 
     dense     n * b                                        zeros stored as numbers save nothing
-    bitmask   ceil(n / 8) + k * b                          cheaper once 1 / (8 b) of the weights are zero: 1/16 for b = 2
+    bitmask   ceil(n / 8) + k * b                          cheaper once 1 / (8 b) of the weights are 0
     csr       4 (r + 1) + k * (2 + b), or (4 + b) when c > 65536     cheaper than a bitmask below one weight in 16
 
 Ties go to the form named first.

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from optlab.quantize.hessian import Span
     from optlab.quantize.tensor import QuantizedTensor
 
-SHRINK = (1.0, 0.85, 0.7, 0.55)
-"""Fractions of the lowest and of the highest weight of a group that the search for its range tries, in all pairs."""
+FEW_BITS, MORE_BITS = (1.0, 0.8, 0.6), (1.0, 0.9, 0.8)
+"""Fractions of the lowest and of the highest weight of a group that the search for its range tries, in all pairs: to 3
+bits, and above, where the levels are dense enough to hold the outermost weights."""
 LANES_AT_ONCE = 1 << 24
 """Numbers that the search holds in one matrix: 64 MB."""
 
@@ -62,17 +63,18 @@ class GPTQ(LayerwiseQuantizer):
             choices=("minmax", "mse"), advanced=True,
         ),
         Parameter(
-            "damping", float, 0.03, "Damping",
+            "damping", float, 0.1, "Damping",
             "How much is added to the energy of every input, as a share of their mean: more trusts the calibration "
             "text less.",
             minimum=0.0, maximum=1.0, step=0.01, advanced=True,
         ),
     )  # fmt: skip
 
+    _factored: tuple[str, Tensor, Tensor] | None = None
+    _sequential: SequentialGrams | None = None
+
     def apply(self, context: Context) -> None:
         """Quantize `context.names` in order. Raises RecipeError, ModelError, TextError, Cancelled."""
-        self._factored: tuple[str, Tensor, Tensor] | None = None
-        self._sequential: SequentialGrams | None = None
         if self.values["sequential"]:
             from optlab.calibrate.sequential import SequentialGrams
 
@@ -81,7 +83,7 @@ class GPTQ(LayerwiseQuantizer):
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
         order, R = self._order_and_factor(W, name, context)
-        shrink = SHRINK if self.values["clip"] == "mse" else (1.0,)
+        shrink = (1.0,) if self.values["clip"] == "minmax" else FEW_BITS if self.bits <= 3 else MORE_BITS
         return solve(W, R, order, self.group_size, self.bits, self.zero, shrink)
 
     def _order_and_factor(self, W: Tensor, name: str, context: Context) -> tuple[Tensor, Tensor]:
@@ -129,8 +131,8 @@ def solve(
 ) -> QuantizedTensor:
     """W [out, in] float32, rounded with error feedback.
 
-    order: long [in], in which inputs are settled, groups kept together. R: `hessian.factor` in that order. shrink: see
-    `SHRINK`; (1.0,) takes the full range of every group.
+    order: long [in], in which inputs are settled, groups kept together. R: `hessian.factor` in that order. shrink:
+    fractions of the range of a group to try (see `FEW_BITS`); the full range alone by default.
     """
     import torch
 
@@ -164,9 +166,7 @@ def solve(
     return QuantizedTensor(codes.T.contiguous(), scale, zero_point, bits, group_size)
 
 
-def best_range(
-    span: Span, bits: int, zero: Zero, fractions: Tensor, dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Grid]:
+def best_range(span: Span, bits: int, zero: Zero, fractions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Grid]:
     """A group of every row rounded within its best range: error [size, out], codes uint8 [size, out], grid of [out].
 
     fractions [times, 2]: of the lowest and the highest weight. Each pair is walked in lanes beside the others.
@@ -178,15 +178,14 @@ def best_range(
     rows, times = span.weights.shape[1], len(fractions)
     low, high = span.expected.aminmax(dim=0)
     grid = fit((fractions[:, :1] * low).flatten(), (fractions[:, 1:] * high).flatten(), bits, zero, dtype)
-    # The same numbers in float32: converting them for every column would take longer than rounding.
-    wide = Grid(bits, grid.scale.float(), grid.zero_point)
-    codes = torch.empty(span.weights.shape[0], times * rows, dtype=torch.uint8, device=low.device)
+    levels = grid.wide()
+    codes = torch.empty(span.weights.shape[0], times * rows, device=low.device)
 
     def rule(i: int, target: Tensor) -> Tensor:
-        codes[i] = wide.encode(target)
-        return wide.decode(codes[i])
+        codes[i] = levels.nearest(target)
+        return levels.value(codes[i])
 
     error, cost = span.repeated(times).walk(rule)
     best = cost.view(times, rows).argmin(0) * rows + torch.arange(rows, device=low.device)
     zero_point = None if grid.zero_point is None else grid.zero_point[best]
-    return error[:, best], codes[:, best], Grid(bits, grid.scale[best], zero_point)
+    return error[:, best], codes[:, best].to(torch.uint8), Grid(bits, grid.scale[best], zero_point)

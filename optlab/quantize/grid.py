@@ -39,21 +39,17 @@ class Grid:
 
     def encode(self, w: Tensor) -> Tensor:
         """Nearest codes (uint8) of w, float32, whose shape broadcasts against that of the scale."""
-        scale = self.scale.float()
-        if self.zero_point is not None and self.zero_point.is_floating_point():
-            # A group of equal numbers has scale 0: code 0 stands for all of them.
-            codes = ((w - self.zero_point.float()) / torch.where(scale == 0, 1.0, scale)).round_()
-        else:
-            # Round before the shift: 0 must meet its own level whatever the zero point is.
-            codes = (w / scale).round_().add_(self.zero_code())
-        return codes.clamp_(0, levels(self.bits)).to(torch.uint8)
+        return self.wide().nearest(w).to(torch.uint8)
 
     def decode(self, codes: Tensor) -> Tensor:
         """The numbers that codes stand for, float32 (exact: 11 bits of scale times at most 9 of code)."""
-        scale = self.scale.float()
+        return self.wide().value(codes.float())
+
+    def wide(self) -> Levels:
+        """The same levels in float32, for loops that round many times to one grid."""
         if self.zero_point is not None and self.zero_point.is_floating_point():
-            return codes.float().mul_(scale).add_(self.zero_point.float())
-        return codes.float().sub_(self.zero_code()).mul_(scale)
+            return Levels(levels(self.bits), self.scale.float(), 0.0, self.zero_point.float())
+        return Levels(levels(self.bits), self.scale.float(), self.zero_code(), None)
 
     def zero_code(self) -> Tensor | float:
         """The code, as float32, that stands for 0; only where there is one."""
@@ -68,6 +64,33 @@ class Grid:
         """The same with a last dimension of size 1, to meet the weights of each group."""
         zero = None if self.zero_point is None else self.zero_point.unsqueeze(-1)
         return Grid(self.bits, self.scale.unsqueeze(-1), zero)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A grid in float32, codes too. largest: the largest code. zero_code: which code stands for 0, or `lowest`: the
+    number that code 0 stands for."""
+
+    largest: int
+    scale: Tensor
+    zero_code: Tensor | float
+    lowest: Tensor | None
+
+    def nearest(self, w: Tensor) -> Tensor:
+        """Nearest codes of w, as whole float32 numbers."""
+        if self.lowest is not None:
+            # A group of equal numbers has scale 0: code 0 stands for all of them.
+            codes = ((w - self.lowest) / torch.where(self.scale == 0, 1.0, self.scale)).round_()
+        else:
+            # Round before the shift: 0 must meet its own level whatever the zero point is.
+            codes = (w / self.scale).round_().add_(self.zero_code)
+        return codes.clamp_(0, self.largest)
+
+    def value(self, codes: Tensor) -> Tensor:
+        """The numbers that codes (whole, float32) stand for."""
+        if self.lowest is not None:
+            return (codes * self.scale).add_(self.lowest)
+        return (codes - self.zero_code).mul_(self.scale)
 
 
 def levels(bits: int) -> int:

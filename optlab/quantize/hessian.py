@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CHUNK = 64
+CHUNK = 16
 """Columns whose mutual corrections are made one by one; those between chunks are one matrix product. Only speed."""
 
 Rule = Callable[[int, Tensor], Tensor]
@@ -75,7 +75,7 @@ class Span:
 
     def walk(self, rule: Rule) -> tuple[Tensor, Tensor]:
         """Settle the columns by `rule`: (weights minus what they became [size, lanes], cost of each lane [lanes])."""
-        size, lanes = self.weights.shape
+        size = self.weights.shape[0]
         error, total = torch.empty_like(self.weights), torch.zeros_like(self.weights[0])
         for first in range(0, size, CHUNK):
             last = min(first + CHUNK, size)

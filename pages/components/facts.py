@@ -13,7 +13,7 @@ from optlab.runs.run import Run
 from optlab.words import _, plural
 from pages.components.services import sentence
 
-WIDTH = 160
+WIDTH = 148
 """Pixels: six beside each other on a wide screen, two on a phone."""
 
 

@@ -128,18 +128,19 @@ def _knob(scope: str, parameter: Parameter, start: Mapping[str, Any]) -> Value:
 
 
 def _number(label: str, key: str, help: str, parameter: Parameter) -> Value:
-    cast = parameter.type
-    low, high = parameter.minimum, parameter.maximum
-    step = cast(parameter.step) if parameter.step is not None else None
+    """A slider where the range is closed and its steps can be seen, else a field for a number."""
+    cast: Any = parameter.type  # int or float; streamlit wants all numbers of a widget to be of one type
+    low, high, step = (None if limit is None else cast(limit) for limit in _limits(parameter))
     if not parameter.optional and low is not None and high is not None and step:
         steps = (high - low) / step
-        on_grid = math.isclose(steps, round(steps), abs_tol=1e-9)
-        if steps <= LARGEST_SLIDER and on_grid:
-            return st.slider(label, cast(low), cast(high), step=step, key=key, help=help)
+        if steps <= LARGEST_SLIDER and math.isclose(steps, round(steps), abs_tol=1e-9):
+            return st.slider(label, low, high, step=step, key=key, help=help)
+    start: Any = None if parameter.optional else "min"
     return st.number_input(
-        label,
-        cast(low) if low is not None else None,
-        cast(high) if high is not None else None,
-        value=None if parameter.optional else "min", step=step, key=key, help=help,
+        label, low, high, value=start, step=step, key=key, help=help,
         placeholder=_(parameter.none_label), format=None if cast is int else "%g",
     )  # fmt: skip
+
+
+def _limits(parameter: Parameter) -> tuple[float | None, float | None, float | None]:
+    return parameter.minimum, parameter.maximum, parameter.step

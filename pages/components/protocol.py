@@ -62,7 +62,8 @@ def settings(protocol: Protocol, description: Description) -> Protocol:
                 _("Stop as soon as the 95 % interval of the perplexity ratio is narrower than this."),
             )  # fmt: skip
         latency = st.toggle(
-            _("Time both models"), key=widgets.keyed(f"{PREFIX}latency", protocol.latency),
+            _("Time both models"),
+            key=widgets.keyed(f"{PREFIX}latency", protocol.latency),
             help=_("Batch 1, in turns, alone on the machine: other runs wait meanwhile."),
         )
     chosen = _checked(

@@ -31,21 +31,19 @@ def show(client: Client, view: View, default_text: str) -> None:
         )  # fmt: skip
         asked = st.button(_("Write"), key="writing/go", icon=":material/edit_note:", disabled=not prompt.strip())
     if asked:
-        run = client.submit_generate(
+        wanted = client.submit_generate(
             view.model, view.recipe, prompt, max_tokens=count, temperature=warmth, protocol=view.protocol
         )
-        if run.retryable:
-            run = client.store.retry(run.id)
-        st.session_state[RUN] = (view.model, view.recipe.content_hash, run.id)
+        st.session_state[RUN] = (view.model, view.recipe.content_hash, wanted.id)
     model, recipe, id = st.session_state.get(RUN) or (None, None, 0)
     run = client.store.get(id) if (model, recipe) == (view.model, view.recipe.content_hash) else None
     if run is None:
         st.caption(_("Nothing written yet with this recipe. Both models continue the same words, token by token."))
         return
-    st.fragment(_watched, run_every=0.7 if run.live else None)(run.id, prompt)
+    st.fragment(_watched, run_every=0.7 if run.live else None)(run.id)
 
 
-def _watched(id: int, prompt: str) -> None:
+def _watched(id: int) -> None:
     with services.shown_errors():
         client = services.client()
         run = client.store.get(id)

@@ -27,7 +27,7 @@ MODEL = "nano"
 PATIENCE_S = 900.0
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 PAGES = {"overview": "/", "explore": "/explore", "compare": "/compare", "runs": "/runs"}
-TALLEST = 2600
+TALLEST = 4000
 
 
 def quantized(bits: int) -> Step:
@@ -43,7 +43,7 @@ RECIPES = (
 
 
 def measure_all(client: Client) -> None:
-    """Measure every recipe and let both models write, once."""
+    """Measure every recipe that was not measured before."""
     runs = [client.submit_measure(MODEL, recipe, Protocol()) for recipe in RECIPES]
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
@@ -52,9 +52,7 @@ def measure_all(client: Client) -> None:
         if failed:
             raise SystemExit(f"{failed[0].title}: {failed[0].error or failed[0].message}")
         done = sum(run is not None and run.status == "done" for run in states)
-        print(f"\r{done} of {len(runs)} measured", end="", file=sys.stderr)
         if done == len(runs):
-            print(file=sys.stderr)
             return
         time.sleep(1)
     raise SystemExit("the measurements did not finish")
@@ -64,6 +62,7 @@ def shoot(page: Page, path: Path, width: int) -> None:
     """The whole page in one picture: Streamlit scrolls inside the window, so the window must be as tall as it."""
     page.get_by_role("heading", level=1).wait_for()
     page.wait_for_timeout(2500)
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": width, "height": min(int(height), TALLEST)})
     page.wait_for_timeout(1200)
@@ -78,6 +77,7 @@ def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     query = urlencode(link(MODEL, SHOWN, Protocol()))
     with serving.server(paths.folder("images")) as (address, client), serving.chromium() as browser:
+        browser.new_page(base_url=address).goto("/")  # the first session starts the workers
         measure_all(client)
         for scheme in ("light", "dark"):
             for size, (width, height) in SIZES.items():

@@ -92,6 +92,17 @@ def test_one_window_has_no_interval() -> None:
     assert found.delta["ppl_ratio_ci95"] is None
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_single_token_has_figures_but_no_errors() -> None:
+    found = compare(random_model(1), random_model(2), random_ids(2), 2, cache=None)
+    assert found.details["tokens"] == 1
+    assert found.details["kl"]["mean"] == {"value": found.kl_mean, "error": None}
+    assert found.details["same_top"] == {"value": 100 * found.top1_agreement, "error": None}
+    assert found.details["ppl_difference"]["value"] == pytest.approx(found.candidate.ppl - found.base.ppl)
+    assert found.details["ppl_difference"]["error"] is None
+    assert found.details["correlation"] is None
+
+
 @pytest.mark.usefixtures("one_window_at_a_time")
 def test_figures_appear_while_it_runs() -> None:
     seen = []
@@ -162,7 +173,10 @@ def test_what_llama_perplexity_prints_follows_from_the_tokens() -> None:
     assert details["delta_p"]["mean"]["value"] == pytest.approx(change.mean(), abs=1e-4)
     assert details["delta_p"]["rms"]["value"] == pytest.approx(math.sqrt((change**2).mean()), rel=1e-4)
     assert details["delta_p"]["p5"] == pytest.approx(np.quantile(change, 0.05), rel=1e-4)
-    assert details["same_top"]["value"] == pytest.approx(100 * found.top1_agreement)
+    p = found.top1_agreement
+    assert 0 < p < 1
+    assert details["same_top"]["value"] == pytest.approx(100 * p)
+    assert details["same_top"]["error"] == pytest.approx(100 * math.sqrt(p * (1 - p) / (n - 1)))
 
 
 def test_the_error_of_a_perplexity_difference_is_what_resampling_gives() -> None:

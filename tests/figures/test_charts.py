@@ -57,9 +57,10 @@ def test_what_was_not_measured_is_words_not_zero(result: dict[str, Any]) -> None
     assert pair.frame().empty
 
 
-def test_an_interval_that_contains_one_is_neither_good_nor_bad(result: dict[str, Any]) -> None:
+def test_an_interval_that_contains_one_is_no_measurable_change(result: dict[str, Any]) -> None:
     result["delta"] |= {"ppl_ratio": 1.001, "ppl_ratio_ci95": [0.998, 1.004]}
-    assert pairs.quality(result).good is None
+    pair = pairs.quality(result)
+    assert (pair.headline, pair.interval) == ("no measurable change", "95 % interval -0.20 % to +0.40 %")
 
 
 def test_running_figures_have_the_form_of_a_result() -> None:

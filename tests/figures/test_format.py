@@ -62,3 +62,10 @@ def test_significant_digits_keep_the_value(value: float) -> None:
 @given(st.integers(0, 10**12))
 def test_the_exact_count_of_bytes_is_kept(count: int) -> None:
     assert int(format.exact(count, "bytes").removesuffix(" bytes").replace(",", "")) == count
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(4096, "4,096"), (5_181_000, "5.18 M"), (134_515_008, "134.5 M"), (7_241_732_096, "7.24 B")]
+)
+def test_counts_are_named_as_models_are(count: int, shown: str) -> None:
+    assert format.amount(count) == shown

@@ -23,13 +23,19 @@ def quantized(bits=4, size=32, zero="integer", rows=48, columns=96, seed=0) -> Q
     size=st.sampled_from([3, 16, 20, 32]),
     zero=st.sampled_from(["none", "integer", "float"]),
     per_channel=st.booleans(),
+    share=st.floats(0, 1),
 )
-def test_parts_bring_back_the_same_weight(bits, rows, groups, size, zero, per_channel):
+def test_parts_bring_back_the_same_weight(bits, rows, groups, size, zero, per_channel, share):
     before = quantized(bits, None if per_channel else size, zero, rows, groups * size)
+    if zero != "float" and share > 0.1:
+        before = before.with_zeros(torch.rand(before.shape, generator=torch.Generator().manual_seed(1)) < share)
     after = QuantizedTensor.from_parts(before.meta(), before.parts())
     assert torch.equal(after.codes, before.codes)
     assert torch.equal(after.dequantize(), before.dequantize())
     assert (after.zero, after.bits, after.group_size) == (before.zero, before.bits, before.group_size)
+    assert (after.pruned, after.form) == (before.pruned, before.form)
+    parts = before.parts().values()
+    assert before.stored_bits() == 8 * sum(part.numel() * part.element_size() for part in parts)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +70,22 @@ def test_masked_weights_become_exactly_zero_and_others_stay():
         after = tensor.with_zeros(mask).dequantize()
         assert (after[mask] == 0).all()
         assert torch.equal(after[~mask], tensor.dequantize()[~mask])
+
+
+def test_codes_of_zeros_are_left_out_where_that_is_smaller_and_only_after_pruning():
+    # Symmetric: code 2 stands for 0. Half the weights fall on it by rounding alone.
+    scale = torch.ones(8, 1, dtype=torch.float16)
+    codes = torch.tensor([2, 1], dtype=torch.uint8).repeat(8, 64)
+    rounded = QuantizedTensor(codes, scale, None, 2, None)
+    assert rounded.form == "codes"
+    for share, form in ((0.1, "codes"), (0.9, "bitmask")):
+        mask = torch.zeros(64, 128, dtype=torch.bool)
+        mask[:, : int(128 * share)] = True
+        tensor = quantized(4, 32, "none", 64, 128).with_zeros(mask)
+        assert tensor.form == form
+    kept = int((tensor.codes != 8).sum())
+    bits = 64 * 128 + 32 * -(-kept * 4 // 32) + 16 * tensor.scale.numel()
+    assert tensor.stored_bits() == bits < 4 * 64 * 128
 
 
 def test_a_float_zero_point_cannot_hold_pruned_weights():

@@ -1,0 +1,84 @@
+"""Zeros are stored in the cheapest of three forms, whose bytes are closed forms, and come back exactly."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optlab.bitmask import pack_bits, unpack_bits
+from optlab.errors import ModelError
+from optlab.prune.tensor import SparseTensor, byte_costs
+
+
+def sparse(rows: int, columns: int, share: float, dtype: torch.dtype = torch.float16, seed: int = 0) -> SparseTensor:
+    generator = torch.Generator().manual_seed(seed)
+    W = torch.randn(rows, columns, generator=generator) + 3
+    return SparseTensor(W.masked_fill(torch.rand(rows, columns, generator=generator) < share, 0.0).to(dtype))
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    rows=st.integers(1, 20),
+    columns=st.integers(1, 70),
+    share=st.floats(0, 1),
+    dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32]),
+    seed=st.integers(0, 1000),
+)
+def test_parts_bring_back_the_same_weight_and_take_the_bytes_that_are_reported(rows, columns, share, dtype, seed):
+    before = sparse(rows, columns, share, dtype, seed)
+    parts = before.parts()
+    after = SparseTensor.from_parts(before.meta(), parts)
+    assert torch.equal(after.values, before.values)
+    assert after.values.dtype == dtype
+    assert before.stored_bits() == 8 * sum(part.numel() * part.element_size() for part in parts.values())
+
+
+@pytest.mark.parametrize(
+    ("share", "form"), [(0.0, "dense"), (0.05, "dense"), (0.08, "bitmask"), (0.5, "bitmask"), (0.99, "csr")]
+)
+def test_the_cheapest_form_is_chosen(share, form):
+    tensor = sparse(256, 512, share)
+    assert tensor.form == form
+    costs = byte_costs(256, 512, tensor.nonzeros, 2)
+    assert costs[form] == min(costs.values())
+
+
+def test_bytes_are_those_of_the_formulas():
+    # 100 rows of 1000 columns, 16-bit numbers, a tenth of them not zero.
+    costs = byte_costs(100, 1000, 10_000, 2)
+    assert costs == {"dense": 200_000, "bitmask": 12_500 + 20_000, "csr": 4 * 101 + 10_000 * 4}
+    assert byte_costs(1, 65_537, 1, 2)["csr"] == 4 * 2 + 4 + 2
+
+
+def test_a_negative_zero_is_a_zero():
+    tensor = SparseTensor(torch.tensor([[-0.0] * 31 + [1.0]], dtype=torch.float16))
+    assert tensor.nonzeros == 1
+    assert torch.equal(SparseTensor.from_parts(tensor.meta(), tensor.parts()).values, tensor.values)
+
+
+def test_columns_beyond_the_reach_of_16_bits_come_back():
+    W = torch.zeros(2, (1 << 16) + 8, dtype=torch.float16)
+    W[0, 0], W[1, -1] = 1, 2
+    tensor = SparseTensor(W)
+    assert tensor.form == "csr"
+    assert torch.equal(SparseTensor.from_parts(tensor.meta(), tensor.parts()).values, W)
+
+
+@pytest.mark.parametrize(
+    ("share", "part"),
+    [(0.5, "weight_values"), (0.5, "weight_bitmask")]
+    + [(0.99, part) for part in ("weight_values", "weight_rows", "weight_columns")],
+)
+def test_a_damaged_part_is_one_clear_sentence(share, part):
+    tensor = sparse(64, 64, share)
+    parts = tensor.parts()
+    with pytest.raises(ModelError, match="make the artefact again"):
+        SparseTensor.from_parts(tensor.meta(), {**parts, part: parts[part][:-1]})
+    with pytest.raises(ModelError, match="make the artefact again"):
+        SparseTensor.from_parts(tensor.meta(), {name: value for name, value in parts.items() if name != part})
+
+
+def test_the_first_entry_is_the_lowest_bit():
+    mask = torch.tensor([True, False, False, True, False, False, False, False, True])
+    assert pack_bits(mask).tolist() == [0b1001, 1]
+    assert torch.equal(unpack_bits(pack_bits(mask), 9), mask)
