@@ -272,9 +272,7 @@ def _report(
     return layers
 
 
-def _output_error(
-    name: str, working: LanguageModel, teacher: LanguageModel, found: Statistics | None
-) -> float | None:
+def _output_error(name: str, working: LanguageModel, teacher: LanguageModel, found: Statistics | None) -> float | None:
     """sqrt(tr(D A D^T) / tr(W A W^T)) with D the change of the weight W and A the mean of x x^T over its inputs: the
     relative root mean square error of the layer's output when its input is the original's."""
     W, D = teacher.weight(name), working.weight(name)

@@ -127,9 +127,7 @@ def main() -> None:
 
     # Two phases of windows half a window apart, so that the same boundaries are not seen in every epoch.
     windows = torch.cat((windows_of(ids), windows_of(ids, CONTEXT // 2)))
-    schedule = Schedule(
-        arguments.steps, arguments.batch, arguments.learning_rate, warmup=60, mixed_precision=True
-    )
+    schedule = Schedule(arguments.steps, arguments.batch, arguments.learning_rate, warmup=60, mixed_precision=True)
     seen: list[tuple[int, float]] = []
     start = time.perf_counter()
 

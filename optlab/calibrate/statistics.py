@@ -160,9 +160,7 @@ class Listener:
     _first: dict[int, tuple[str, Tensor]] = field(default_factory=dict)
 
     def __enter__(self) -> Listener:
-        self._handles = [
-            module.register_forward_pre_hook(self._hook(name)) for name, module in self.layers.items()
-        ]
+        self._handles = [module.register_forward_pre_hook(self._hook(name)) for name, module in self.layers.items()]
         return self
 
     def __exit__(self, *_: object) -> None:

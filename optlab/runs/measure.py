@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from optlab.evaluate.perplexity import Perplexity
     from optlab.models.language_model import LanguageModel
 
+
 def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
     """The worker's entry: spec {"model", "recipe", "protocol"}. Raises whatever `measure` raises."""
     return measure(
@@ -141,7 +142,6 @@ def _latency(
     from optlab.evaluate.latency import latency
     from optlab.kernels.runtime import runtime
 
-
     def waiting() -> None:
         progress(0.0, "waiting until nothing else computes, to time alone")
 
@@ -172,4 +172,3 @@ def _side(quality: Perplexity, size: int, timed: Latency | None, memory: int | N
         "prefill_tokens_per_s": timed.prefill_tokens_per_s if timed else None,
         "peak_rss_bytes": memory,
     }
-
