@@ -18,6 +18,7 @@ import typer
 
 from optlab.errors import OptLabError
 from optlab.progress import Progress, silent
+from optlab.runs.safe_json import finite
 
 app = typer.Typer(
     add_completion=False,
@@ -47,8 +48,8 @@ def reporter(quiet: bool) -> Progress:
 
 
 def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
-    """Print `result` as JSON, or in words."""
-    print(json.dumps(result, indent=2, allow_nan=False) if as_json else text(result))
+    """Print `result` as JSON (null where a number is not finite), or in words."""
+    print(json.dumps(finite(result), indent=2, allow_nan=False) if as_json else text(result))
 
 
 @app.command()

@@ -6,7 +6,7 @@ import streamlit as st
 
 from optlab.figures import frames, tradeoff
 from optlab.words import _
-from pages.components import frame, services, side_by_side, view
+from pages.components import frame, own_text, services, side_by_side, view
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -54,7 +54,7 @@ def filtered(frame: "DataFrame") -> "DataFrame":
         texts = list(dict.fromkeys(rows["text"]))
         text = st.selectbox(
             _("Text"), texts, key=f"compare/text/{model}", width=240,
-            help=_("Perplexities of different texts do not compare."),
+            help=_("Perplexities of different texts do not compare."), format_func=own_text.title,
         )  # fmt: skip
     return rows[rows["text"] == text].reset_index(drop=True)
 

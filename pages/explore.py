@@ -86,7 +86,7 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
         with st.expander(_("Recipe, file and command line"), icon=":material/description:"):
             brought = recipe_file.show(shown)
     else:
-        brought = recipe_file.uploaded()
+        brought = recipe_file.brought()
     if brought is not None:
         view.change(recipe=brought)
         st.rerun()

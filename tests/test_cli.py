@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from optlab.cli import show
 from optlab.paths import ASSETS
 from tests.tiny import FAMILIES, tiny_model_folder
 
@@ -40,6 +41,11 @@ def measured(home: Path) -> tuple[dict[str, Any], Path]:
     saved = home / "saved"
     done = optlab(home, "measure", "nano", "--recipe", str(recipe), "--save", str(saved), "--json", *QUICK)
     return json.loads(done.stdout), saved
+
+
+def test_a_number_that_is_not_finite_is_null_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    show({"ppl": math.inf, "interval": [0.5, math.nan], "tokens": 3}, True, str)
+    assert json.loads(capsys.readouterr().out) == {"ppl": None, "interval": [0.5, None], "tokens": 3}
 
 
 def test_measure_prints_the_contract(measured: tuple[dict[str, Any], Path]) -> None:

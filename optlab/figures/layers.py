@@ -24,6 +24,11 @@ def label(quantity: str) -> str:
     return names[quantity]
 
 
+def short(quantity: str) -> str:
+    """A quantity in one word, so that three fit beside each other on a phone."""
+    return {"output_error": _("error"), "bits_per_weight": _("bits"), "sparsity": _("zeros")}[quantity]
+
+
 def per_layer(frame: DataFrame, quantity: str) -> Figure:
     """A bar per layer in the order of the model; runs laid over each other where the frame has several.
 

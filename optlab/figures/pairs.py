@@ -108,10 +108,10 @@ def latency(result: Mapping[str, Any]) -> Pair:
 
 
 def so_far(partial: Mapping[str, Any]) -> dict[str, Any]:
-    """What a measurement on its way reports (`optlab.evaluate.compare`), in the form of a result."""
+    """What a measurement on its way reports (`optlab.runs.measure`), in the form of a result."""
     return {
-        "baseline": {"ppl": partial.get("ppl_base")},
-        "compressed": {"ppl": partial.get("ppl_candidate")},
+        "baseline": {"ppl": partial.get("ppl_base"), "size_bytes": partial.get("size_base")},
+        "compressed": {"ppl": partial.get("ppl_candidate"), "size_bytes": partial.get("size_candidate")},
         "delta": {name: partial.get(name) for name in ("ppl_ratio", "ppl_ratio_ci95")},
     }
 
@@ -121,8 +121,8 @@ def of(result: Mapping[str, Any]) -> list[Pair]:
     return [quality(result), size(result), latency(result)]
 
 
-def bars(frame: DataFrame) -> Figure:
-    """Two thin bars with their interval. frame: `Pair.frame()`."""
+def bars(frame: DataFrame, ink: str = style.INK["light"]) -> Figure:
+    """Two thin bars with their interval. frame: `Pair.frame()`; ink: of the interval, one of `style.INK`."""
     figure = style.figure(height=92, showlegend=False)
     names = {"base": _("original"), "measured": _("compressed"), "predicted": _("predicted")}
     for row in frame.to_dict("records"):
@@ -132,7 +132,7 @@ def bars(frame: DataFrame) -> Figure:
             marker_color=style.MEANING[row["side"]], width=0.62,
             error_x={
                 "type": "data", "symmetric": False, "array": [row["high"] - row["value"]],
-                "arrayminus": [row["value"] - row["low"]], "thickness": 2, "width": 4,
+                "arrayminus": [row["value"] - row["low"]], "thickness": 2, "width": 4, "color": ink,
             } if known else None,
             hovertemplate=f"{names[row['side']]}: {format.exact(row['value'])}<extra></extra>",
         )  # fmt: skip

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from optlab.models.structure import Structure
 
-VERSION = 1
+VERSION = 2
 """Raised when the content of a description changes, so that older ones are not read."""
 
 LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
@@ -137,7 +137,7 @@ def describe_folder(
         size_bytes=checkpoint.size_bytes,
         dtype=checkpoint.dtype,
         vocabulary=embedding.shape[0],
-        context_length=int(next((config[key] for key in LENGTH_KEYS if config.get(key)), 2048)),
+        context_length=_context_length(config, module),
         blocks=len(structure.blocks),
         tied=structure.tied,
         checkpoint_note=None,
@@ -146,6 +146,17 @@ def describe_folder(
     )
     fingerprints.write_atomically(_memory_file(found.fingerprint), json.dumps(found.to_dict()))
     return _personal(found, name, checkpoint)
+
+
+def _context_length(config: dict[str, Any], module: nn.Module) -> int:
+    """Tokens that the model reads at once; where positions are counted from behind the padding token, fewer than the
+    table of positions has rows."""
+    stated = int(next((config[key] for key in LENGTH_KEYS if config.get(key)), 2048))
+    for name, part in module.named_modules():
+        padding = getattr(part, "padding_idx", None)
+        if name.rpartition(".")[2] == "position_embeddings" and padding is not None:
+            return min(stated, int(part.weight.shape[0]) - padding - 1)
+    return stated
 
 
 def _layers(checkpoint: Checkpoint, structure: Structure, module: nn.Module) -> list[LayerInfo]:

@@ -32,16 +32,18 @@ def understands(file: GGUFFile) -> bool:
 
 
 def build(file: GGUFFile) -> tuple[Tokenizer, dict[str, Any]]:
-    """(tokenizer, the hub's tokenizer_config.json)."""
+    """(tokenizer, the hub's tokenizer_config.json). Raises ValueError when the merges do not fit the vocabulary."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
     pieces = file.value("tokenizer.ggml.tokens")
     types = file.value("tokenizer.ggml.token_type") or [1] * len(pieces)
     merges = [tuple(merge.split(" ")) for merge in file.value("tokenizer.ggml.merges")]
     pre = file.value("tokenizer.ggml.pre", "default")
-    tokenizer = Tokenizer(
-        models.BPE({piece: i for i, piece in enumerate(pieces)}, merges, ignore_merges=pre == "llama-bpe")
-    )
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
+    try:
+        tokenizer = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=pre == "llama-bpe"))
+    except Exception as error:  # tokenizers raises nothing narrower, for instance for a merge of unknown pieces
+        raise ValueError(f"the vocabulary and the merges do not fit together: {error}") from None
     by_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=pre not in PATTERNS)
     if pre in DIGIT_SPLITTERS:
         first: pre_tokenizers.PreTokenizer = pre_tokenizers.Digits(individual_digits=True)

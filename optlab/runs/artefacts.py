@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from optlab import paths
@@ -17,6 +19,8 @@ from optlab.recipes import Recipe
 
 FORMAT = 1
 """Raised whenever the same recipe would write other bytes than before."""
+
+LEFT_BEHIND_S = 86_400.0
 
 
 def key(fingerprint: str, recipe: Recipe, protocol: Protocol) -> str:
@@ -34,6 +38,14 @@ def key(fingerprint: str, recipe: Recipe, protocol: Protocol) -> str:
 def folder(key: str) -> Path:
     """Where the artefact of `key` is, or would be."""
     return paths.folder("artefacts") / key
+
+
+def sweep(older_than_s: float = LEFT_BEHIND_S) -> None:
+    """Delete what a killed process left half written, a day ago or earlier: younger ones may still be written."""
+    for left in paths.folder("artefacts").glob(".*unfinished-*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > older_than_s:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def remove(recorded: str) -> bool:

@@ -7,13 +7,13 @@ is settled when a run is submitted, so that its key and its page say which one w
 from __future__ import annotations
 
 import hashlib
-import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
+from optlab.evaluate.environment import processor
 from optlab.models.device import cpu_has_bfloat16
 from optlab.runs.locks import cores
 
@@ -36,8 +36,7 @@ def gpus() -> tuple[str, ...]:
 @cache
 def machine() -> str:
     """A name for people, such as 'AMD EPYC 9B14, 2 cores, 8 GB'."""
-    processor = _processor() or platform.processor() or platform.machine()
-    parts = [processor, f"{cores()} cores", f"{psutil.virtual_memory().total / 2**30:.0f} GB", *gpus()]
+    parts = [processor(), f"{cores()} cores", f"{psutil.virtual_memory().total / 2**30:.0f} GB", *gpus()]
     return ", ".join(parts)
 
 
@@ -52,11 +51,3 @@ def torch_version() -> str:
         return version("torch")
     except PackageNotFoundError:
         return "none"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

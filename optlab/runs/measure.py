@@ -74,6 +74,12 @@ def measure(
         compressed, folder = _compress(base, recipe, protocol, save, span(progress, 0.1, 0.5))
         seconds = {"compress": time.perf_counter() - began}
         log(f"compressed in {seconds['compress']:.1f} s; the file is in {folder}")
+        sizes = {"size_base": weight_bytes(base.folder), "size_candidate": weight_bytes(folder)}
+
+        def known(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+            progress(fraction, message, None if partial is None else sizes | partial)
+
+        progress(0.5, "measuring quality", sizes)
 
         began = time.perf_counter()
         quality = compare(
@@ -81,7 +87,7 @@ def measure(
             compressed.model.to(dtype=protocol.dtype),
             ids,
             protocol.context,
-            span(progress, 0.5, 0.85),
+            span(known, 0.5, 0.85),
             protocol.stop_below_percent,
         )
         seconds["evaluate"] = time.perf_counter() - began
@@ -104,8 +110,10 @@ def measure(
         "dtype": protocol.dtype,
         "seed": protocol.seed,
         "versions": environment.versions(),
-        "baseline": _side(quality.base, weight_bytes(base.folder), timed.get("base"), memory.get("base")),
-        "compressed": _side(quality.candidate, weight_bytes(folder), timed.get("candidate"), memory.get("candidate")),
+        "baseline": _side(quality.base, sizes["size_base"], timed.get("base"), memory.get("base")),
+        "compressed": _side(
+            quality.candidate, sizes["size_candidate"], timed.get("candidate"), memory.get("candidate")
+        ),
         "delta": quality.delta,
         "layers": compressed.layers,
         "seconds": seconds,
@@ -154,11 +162,14 @@ def _latency(
 def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Progress) -> dict[str, int]:
     if base.objective != "causal":
         return {}
+    import torch
+
     from optlab.evaluate.memory import peak_memory
 
+    threads = torch.get_num_threads()  # as many as this run was given
     return {
-        "base": peak_memory_of_original(base, protocol.dtype, protocol.device, span(progress, 0.0, 0.5)),
-        "candidate": peak_memory(folder, protocol.dtype, protocol.device, span(progress, 0.5, 1.0)),
+        "base": peak_memory_of_original(base, protocol.dtype, protocol.device, span(progress, 0.0, 0.5), threads),
+        "candidate": peak_memory(folder, protocol.dtype, protocol.device, span(progress, 0.5, 1.0), threads=threads),
     }
 
 

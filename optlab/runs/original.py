@@ -13,18 +13,20 @@ if TYPE_CHECKING:
     from optlab.models.language_model import LanguageModel
 
 
-def peak_memory_of_original(model: LanguageModel, dtype: str, device: str, progress: Progress = silent) -> int:
+def peak_memory_of_original(
+    model: LanguageModel, dtype: str, device: str, progress: Progress = silent, threads: int | None = None
+) -> int:
     """Peak resident bytes of a process that loads and runs `model`; from the cache when this machine knows it.
 
     Raises MeasurementError when the process fails, Cancelled.
     """
     from optlab.evaluate.memory import peak_memory
 
-    remembered = paths.folder("memory") / f"{model.fingerprint[:16]}-{machine_id()}-{dtype}.json"
+    remembered = paths.folder("memory") / f"{model.fingerprint[:16]}-{machine_id()}-{model.device.type}-{dtype}.json"
     try:
         return int(json.loads(remembered.read_text())["peak_rss_bytes"])
     except (OSError, ValueError, KeyError, TypeError):  # not measured yet, or a torn file
         pass
-    peak = peak_memory(model.folder, dtype, device, progress)
+    peak = peak_memory(model.folder, dtype, device, progress, threads=threads)
     remembered.write_text(json.dumps({"peak_rss_bytes": peak}))
     return peak

@@ -34,6 +34,7 @@ def packed(
         progress(0.0, "reading the packed model")
         return load_artefact(folder, "float32", protocol.device), folder
     compressed = compress(model, recipe, protocol, span(progress, 0.0, 0.9))
+    artefacts.sweep()
     keep(compressed, folder, span(progress, 0.9, 1.0))
     return compressed, folder
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from pathlib import PurePath
 from typing import Any
@@ -35,6 +36,15 @@ def dumps(value: Any) -> str:
 def loads(text: str) -> Any:
     """What `dumps` wrote, non-finite numbers included."""
     return json.loads(text)
+
+
+def finite(value: Any) -> Any:
+    """`value` with None for every number that JSON has no word for (infinite, or not a number)."""
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def printable(text: str, longest: int) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -11,15 +12,16 @@ from optlab.models.describe import Description
 from optlab.runs import records
 from optlab.runs.run import Run
 from optlab.words import _, plural
-from pages.components.services import sentence
+from pages.components import own_text
+from pages.components.services import escaped, sentence
 
-WIDTH = 148
+WIDTH = 155
 """Pixels: six beside each other on a wide screen, two on a phone."""
 
 
 def row(facts: Sequence[tuple[str, str, str | None]]) -> None:
     """Figures beside each other, wrapping on a narrow screen: (label, value, exact value or explanation)."""
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="xsmall"):
         for label, value, help in facts:
             st.metric(label, value, help=help, border=True, width=WIDTH)
 
@@ -38,10 +40,22 @@ def measured_badge(run: Run) -> None:
     cores = plural("{count} core", "{count} cores", environment["cores"]) if environment.get("cores") else ""
     st.badge(
         _("measured"), color="blue", icon=":material/check:",
-        help=_("Measured {when} on {where}").format(
-            when=format.moment(run.finished), where=", ".join(part for part in (where, cores) if part)
+        help=_("Measured {when} on {where}: {how}").format(
+            when=format.moment(run.finished), where=", ".join(part for part in (where, cores) if part),
+            how=escaped(", ".join(protocol_words(result))),
         ),
     )  # fmt: skip
+
+
+def protocol_words(result: Mapping[str, Any]) -> list[str]:
+    """How a result was measured: text, amount, precision; only what it tells."""
+    tokens = result.get("tokens")
+    words = [
+        own_text.title(result.get("text") or ""),
+        _("{count} tokens").format(count=format.amount(tokens)) if tokens else "",
+        str(result.get("dtype") or ""),
+    ]
+    return [word for word in words if word]
 
 
 def words(run: Run) -> str:

@@ -40,8 +40,8 @@ def meaning(kind: str) -> str:
                    "only when the zeros are stored as such, and faster only where a kernel can skip them."),
         "distill": _("Trains the compressed model, or one with fewer blocks, to answer as the original does. The "
                      "temperature decides how much of the original's second guesses it gets to see."),
-        "quantize": _("Writes each weight with fewer bits, as a step on a short ruler. 8 bits lose almost nothing, 4 "
-                      "bits a little, 2 bits a lot; the file shrinks in proportion."),
+        "quantize": _("Writes each weight with fewer bits, as a step on a short ruler. 8 bits lose almost nothing, 2 "
+                      "bits can lose a lot; how much, you measure. What is written so shrinks in proportion."),
     }[kind]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from optlab.figures.pairs import so_far
 from optlab.runs.client import Client
 from optlab.runs.run import Run
 from optlab.words import _
-from pages.components import pairs, progress, services, view
+from pages.components import facts, pairs, progress, services, view
 
 WATCHED = "measurement/watched"
 
@@ -62,7 +62,7 @@ def _details(run: Run) -> None:
     else:
         offered = [name for name in layers.QUANTITIES if frame[name].notna().any()]
         quantity = st.segmented_control(
-            _("Shown per layer"), offered, default=offered[0], format_func=layers.label,
+            _("Shown per layer"), offered, default=offered[0], format_func=layers.short,
             label_visibility="collapsed", key="layers/quantity",
         )  # fmt: skip
         st.plotly_chart(
@@ -74,8 +74,7 @@ def _details(run: Run) -> None:
 
 def _provenance(run: Run, result: Mapping[str, Any]) -> None:
     parts = [
-        format.moment(run.finished), str(result.get("dtype") or ""), str(result.get("text") or ""),
-        _("{count} tokens").format(count=format.amount(result["tokens"])) if result.get("tokens") else "",
+        format.moment(run.finished), *facts.protocol_words(result),
         _("stopped early, the interval was narrow enough") if result.get("stopped_early") else "",
         _("took {time}").format(time=format.duration(run.elapsed())),
     ]  # fmt: skip

@@ -10,7 +10,7 @@ import streamlit as st
 from optlab.figures import format, pairs
 from optlab.runs.run import Run
 from optlab.words import _
-from pages.components import facts
+from pages.components import facts, services
 
 CHART = {"displayModeBar": False, "staticPlot": False}
 
@@ -30,7 +30,7 @@ def _card(pair: pairs.Pair, run: Run | None, key: str) -> None:
         return
     st.markdown(f"### {pair.headline}")
     st.plotly_chart(
-        pairs.bars(pair.frame()), key=key, config=CHART,
+        pairs.bars(pair.frame(), services.ink()), key=key, config=CHART,
         alt=f"{pair.name}: {_('original')} {pair.base_text}, {_('compressed')} {pair.candidate_text}",
     )  # fmt: skip
     st.caption(f"{pair.base_text} :material/arrow_right_alt: **{pair.candidate_text}**  \n{pair.interval}")

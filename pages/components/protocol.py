@@ -13,7 +13,7 @@ from optlab.protocol import Protocol
 from optlab.runs.machine import resolve_dtype
 from optlab.texts.names import names
 from optlab.words import _
-from pages.components import widgets
+from pages.components import own_text, widgets
 
 PREFIX = "protocol/"
 SHOWN_FOR = "protocols/shown for"
@@ -26,18 +26,18 @@ def settings(protocol: Protocol, description: Description) -> Protocol:
     """Draw the settings and return what they are set to. Raises OptLabError for an impossible combination."""
     if st.session_state.get(SHOWN_FOR) != (description.model, protocol):
         widgets.forget(PREFIX)
-    auto = _("auto ({dtype} here)").format(dtype=resolve_dtype("auto"))
     texts = {card.name: card for card in names()}
     default = _("{name} (default of this model)").format(name=description.default_text)
     with st.expander(_("How it is measured"), icon=":material/science:"):
         text = widgets.choice(
-            _("Text"), _with([None, *texts], protocol.text), protocol.text, f"{PREFIX}text",
-            lambda name: default if name is None else texts[name].title if name in texts else name,
+            _("Text"), _with([None, *texts], protocol.text, own_text.latest()), protocol.text, f"{PREFIX}text",
+            lambda name: default if name is None else texts[name].title if name in texts else own_text.title(name),
             _("The text whose next words the model must guess. A named text, or the path of a text file. Calibration "
               "never sees what is evaluated."), free=True,
         )  # fmt: skip
         if text in texts:
             st.caption(_(texts[text].summary))
+        own_text.bring(f"{PREFIX}text")
         left, right = st.columns(2)
         with left:
             tokens = widgets.choice(
@@ -46,8 +46,9 @@ def settings(protocol: Protocol, description: Description) -> Protocol:
             )  # fmt: skip
             dtype = widgets.choice(
                 _("Precision"), ["auto", "bfloat16", "float32"], protocol.dtype, f"{PREFIX}dtype",
-                lambda name: auto if name == "auto" else name,
-                _("Numbers that the computation uses; not the bits that are stored."),
+                str,
+                _("Numbers that the computation uses; not the bits that are stored. On this machine, auto is {dtype}.")
+                .format(dtype=resolve_dtype("auto")),
             )  # fmt: skip
         with right:
             contexts = [size for size in CONTEXTS if size <= description.context_length]
@@ -82,6 +83,6 @@ def _checked(protocol: Protocol, **changes: Any) -> Protocol:
         raise OptLabError(f"{first['loc'][0]}: {first['msg']}") from None
 
 
-def _with(options: Any, value: Any) -> list[Any]:
-    """`options` with `value` among them, which a link may have brought."""
-    return [*options] if value in options else [*options, value]
+def _with(options: Any, *values: Any) -> list[Any]:
+    """`options` with `values` among them, which a link or a person may have brought."""
+    return list(dict.fromkeys([*options, *values]))

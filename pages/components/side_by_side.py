@@ -32,7 +32,7 @@ def show(runs: Sequence[Run]) -> None:
     if frame.empty:
         return
     quantity = st.segmented_control(
-        _("Shown per layer"), layers.QUANTITIES, default=layers.QUANTITIES[0], format_func=layers.label,
+        _("Shown per layer"), layers.QUANTITIES, default=layers.QUANTITIES[0], format_func=layers.short,
         label_visibility="collapsed", key="side/quantity",
     )  # fmt: skip
     st.plotly_chart(

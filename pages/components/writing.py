@@ -36,11 +36,11 @@ def show(client: Client, view: View, default_text: str) -> None:
         )
         st.session_state[RUN] = (view.model, view.recipe.content_hash, wanted.id)
     model, recipe, id = st.session_state.get(RUN) or (None, None, 0)
-    run = client.store.get(id) if (model, recipe) == (view.model, view.recipe.content_hash) else None
-    if run is None:
+    written = client.store.get(id) if (model, recipe) == (view.model, view.recipe.content_hash) else None
+    if written is None:
         st.caption(_("Nothing written yet with this recipe. Both models continue the same words, token by token."))
         return
-    st.fragment(_watched, run_every=0.7 if run.live else None)(run.id)
+    st.fragment(_watched, run_every=0.7 if written.live else None)(written.id)
 
 
 def _watched(id: int) -> None:

@@ -76,6 +76,19 @@ def test_the_layer_map_is_what_a_person_counts(tiny: Tiny, family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+@torch.no_grad()
+def test_a_window_of_the_stated_length_can_be_read(tiny: Tiny, family: str) -> None:
+    model = load(str(tiny(family)), "float32", "cpu")
+    longest = model.description.context_length
+    # RoBERTa counts positions from behind the padding token, which is 0 here.
+    assert longest == {"roberta": 63, "distilbert": 512}.get(family, 64)
+    assert torch.isfinite(model.logits(ids(1, longest))).all()
+    if family in (*MASKED, "gpt2"):
+        with pytest.raises((IndexError, RuntimeError)):
+            model.logits(ids(1, longest + 1))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_parameter_is_in_the_map_once(tiny: Tiny, family: str) -> None:
     description = load(str(tiny(family)), "float32", "cpu").description
     expected = sum(p.numel() for p in reference(tiny(family), family).parameters())

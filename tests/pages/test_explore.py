@@ -7,6 +7,7 @@ import json
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.runs.client import Client
+from optlab.texts.text import load
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words
 
@@ -137,3 +138,39 @@ def test_text_by_both_asks_for_one_generation(prepared: Client) -> None:
 def test_an_unknown_model_shows_no_exception(client: Client) -> None:
     app = open_page("explore", model="no/such model\x00")
     assert not app.exception
+
+
+def test_a_pasted_recipe_is_used(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    app.text_area(key="recipe/pasted").set_value("steps:\n  - quantize: {bits: 3}")
+    well(next(button for button in app.button if button.label == "Use what I pasted").click().run())
+    (step,) = json.loads(parameter(app, "recipe"))
+    assert step["quantize"]["bits"] == 3
+
+
+def test_a_pasted_recipe_that_is_none_is_one_sentence(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    app.text_area(key="recipe/pasted").set_value("steps: [quantise: {}]")
+    well(next(button for button in app.button if button.label == "Use what I pasted").click().run())
+    assert "use prune, quantize, distill" in app.error[0].value
+    (step,) = json.loads(parameter(app, "recipe"))
+    assert step["quantize"]["bits"] == 4
+
+
+def test_a_pasted_text_is_what_the_next_measurement_reads(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    app.text_area(key="own text/area").set_value("It was a dark and stormy night. " * 50)
+    well(next(button for button in app.button if button.label == "Use this text").click().run())
+    name = parameter(app, "text")
+    assert load(name).documents[0].startswith("It was a dark and stormy night.")
+    well(app.button(key="explore/measure").click().run())
+    (run,) = prepared.store.list(kind="measure")
+    assert run.spec["protocol"]["text"] == name
+    assert run.spec["protocol"]["calibration"] == "shakespeare"
+
+
+def test_an_empty_own_text_changes_nothing(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    well(next(button for button in app.button if button.label == "Use this text").click().run())
+    assert "text" not in app.query_params
+    assert "empty" in app.toast[0].value

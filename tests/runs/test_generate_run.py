@@ -5,6 +5,7 @@ The model and its kernels are small fakes here: what is tested is the run around
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -171,3 +172,13 @@ def test_what_changes_the_weights_changes_the_key_and_nothing_else_does(setting:
     for unrelated in ({"tokens": 64}, {"text": "x"}, {"latency": False}, {"dtype": "bfloat16"}):
         assert artefacts.key("f", recipe, base) == artefacts.key("f", recipe, base.model_copy(update=unrelated))
     assert artefacts.key("g", recipe, base) != artefacts.key("f", recipe, base) != artefacts.key("f", Recipe(), base)
+
+
+def test_what_a_killed_process_left_is_swept_a_day_later(kernels: Kernels, model: SimpleNamespace) -> None:
+    root = paths.folder("artefacts")
+    old, young = root / ".unfinished-old", root / ".unfinished-young"
+    for left in (old, young):
+        left.mkdir()
+    os.utime(old, (0, 0))
+    _, folder = pack.packed(model, Recipe.from_dict(FOUR), Protocol.model_validate({"dtype": "float32"}))  # type: ignore[arg-type]
+    assert sorted(root.iterdir()) == sorted([young, folder])
