@@ -196,7 +196,9 @@ def gather(model: LanguageModel, batches: list[Tensor], folder: Path, progress: 
         with Listener(linears_of(block, prefix, names)) as listener:
             for batch in range(len(batches)):
                 done = (number + batch / len(batches)) / (len(blocks) + 1)
-                progress(done, f"learning from the calibration text what each layer is fed: block {number + 1}/{len(blocks)}")
+                progress(
+                    done, f"learning from the calibration text what each layer is fed: block {number + 1}/{len(blocks)}"
+                )
                 walk.states[batch] = walk.through(batch)
                 listener.learned()
         walk.position += 1

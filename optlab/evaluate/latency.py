@@ -20,6 +20,7 @@ import numpy as np
 
 from optlab.errors import MeasurementError
 from optlab.evaluate.environment import record
+from optlab.evaluate.paired import interval, ratio_interval
 from optlab.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class Latency:
     """Timings of one model, batch 1. Medians over all rounds, each with its 5th and 95th percentile.
 
     prompt_tokens may be fewer than were asked for, where the model's context is shorter. samples: decoded tokens that
-    were timed. path: which code ran; notes: what had no kernel. machine: `environment.record()` just before the
-    timing, so that its load is that of the others.
+    were timed. decode_ms_by_round: median of each round, in the order of timing. path: which code ran; notes: what had
+    no kernel. machine: `environment.record()` just before the timing, so that its load is that of the others.
     """
 
     decode_ms: float
@@ -66,6 +67,7 @@ class Latency:
     new_tokens: int
     rounds: int
     samples: int
+    decode_ms_by_round: list[float]
     path: str
     notes: list[str]
     machine: dict[str, Any]
@@ -131,6 +133,17 @@ def latency(
     }
 
 
+def speedup(base: Latency, candidate: Latency) -> dict[str, Any]:
+    """How many times faster the candidate decodes: "decode_speedup", and "decode_speedup_ci95" [low, high].
+
+    The rounds were timed in turn, so the interval is that of the mean log ratio of rounds that lie beside each other
+    (Student's t); None with one round. What slows down the whole machine for a while slows both and cancels out.
+    """
+    ratios = np.log(np.array(base.decode_ms_by_round) / np.array(candidate.decode_ms_by_round))
+    found = ratio_interval(interval(ratios))
+    return {"decode_speedup": float(np.exp(ratios.mean())), "decode_speedup_ci95": list(found) if found else None}
+
+
 def _round(runtime: Timed, prompt: list[int], new_tokens: int, samples: Samples, clock: Clock) -> None:
     runtime.reset()
     before = clock()
@@ -157,6 +170,7 @@ def _summary(
     samples: Samples, prompt_tokens: int, new_tokens: int, rounds: int, runtime: Timed, machine: dict[str, Any]
 ) -> Latency:
     decode = 1000 * np.array(samples.decode)
+    by_round = np.median(decode.reshape(rounds, new_tokens), axis=1)
     speed = prompt_tokens / np.array(samples.prefill)
     return Latency(
         decode_ms=float(np.median(decode)),
@@ -170,6 +184,7 @@ def _summary(
         new_tokens=new_tokens,
         rounds=rounds,
         samples=len(samples.decode),
+        decode_ms_by_round=by_round.tolist(),
         path=runtime.path,
         notes=list(runtime.notes),
         machine=machine,

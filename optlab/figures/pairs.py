@@ -95,13 +95,16 @@ def latency(result: Mapping[str, Any]) -> Pair:
     base = old.get("decode_ms", _figure(result, "baseline", per_token))
     candidate = new.get("decode_ms", _figure(result, "compressed", per_token))
     low, high = new.get("decode_ms_p5"), new.get("decode_ms_p95")
-    speedup = base / candidate if base is not None and candidate else None
+    delta = result.get("delta") or {}
+    speedup = delta.get("decode_speedup") or (base / candidate if base is not None and candidate else None)
+    gain = delta.get("decode_speedup_ci95")
+    noise = bool(gain) and gain[0] <= 1 <= gain[1]
     spread = _("5 to 95 % of tokens: {low} to {high}")
     return Pair(
         _("Latency"),
         _("Time for each new token, one text at a time, on this machine; both models are timed in turns."),
         base, candidate, format.milliseconds(base), format.milliseconds(candidate),
-        format.faster(speedup),
+        _("no measurable change") if noise else format.faster(speedup),
         spread.format(low=format.milliseconds(low), high=format.milliseconds(high)) if low and high else "",
         low=low, high=high, base_low=old.get("decode_ms_p5"), base_high=old.get("decode_ms_p95"),
     )  # fmt: skip

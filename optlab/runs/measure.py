@@ -114,7 +114,7 @@ def measure(
         "compressed": _side(
             quality.candidate, sizes["size_candidate"], timed.get("candidate"), memory.get("candidate")
         ),
-        "delta": quality.delta,
+        "delta": quality.delta | _speedup(timed),
         "layers": compressed.layers,
         "seconds": seconds,
         "details": quality.details,
@@ -157,6 +157,12 @@ def _latency(
     with compute_lock(exclusive=True, waiting=waiting):
         sides = {"base": runtime(base, protocol.dtype), "candidate": runtime(compressed, protocol.dtype)}
         return latency(sides, ids, context_length=base.description.context_length, progress=progress)
+
+
+def _speedup(timed: dict[str, Latency]) -> dict[str, Any]:
+    from optlab.evaluate.latency import speedup
+
+    return speedup(timed["base"], timed["candidate"]) if timed else {}
 
 
 def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Progress) -> dict[str, int]:

@@ -1,0 +1,47 @@
+"""What NF4 and FP4 share: rounding to 16 levels that are not evenly spaced, with a scale per group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from optlab.methods import Parameter, Value
+from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from optlab.compress import Context
+    from optlab.quantize.codebook_tensor import CodebookTensor
+    from optlab.quantize.grid import Zero
+
+
+class CodebookQuantizer(LayerwiseQuantizer):
+    """Base of methods that round to a codebook; its name is the method's name."""
+
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        *(parameter for parameter in FORMAT if parameter.name == "group_size"),
+        Parameter(
+            "clip", str, "minmax", "Range",
+            "'minmax' puts the outermost level on the largest weight of a group; 'mse' searches the narrower scale "
+            "with the least squared error.",
+            choices=("minmax", "mse"), advanced=True,
+        ),
+    )  # fmt: skip
+
+    @classmethod
+    def describe(cls, values: Mapping[str, Value]) -> str:
+        return f"{cls.name}, group {values['group_size']}" if values["group_size"] else f"{cls.name}, per channel"
+
+    @classmethod
+    def check_together(cls, values: Mapping[str, Value]) -> None:
+        """Nothing to check: a codebook has no zero point."""
+
+    @property
+    def zero(self) -> Zero:
+        return "none"
+
+    def quantize(self, W: Tensor, name: str, context: Context) -> CodebookTensor:
+        from optlab.quantize.codebook_tensor import CodebookTensor
+
+        return CodebookTensor.of(W, self.name, self.group_size, search=self.values["clip"] == "mse")

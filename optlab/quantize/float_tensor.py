@@ -1,0 +1,104 @@
+"""A weight of floating-point numbers narrower than the checkpoint's: float16, bfloat16, or float8 with scales.
+
+16-bit weights are written like any other tensor. A float8 (E4M3: 4 exponent and 3 mantissa bits, largest number 448)
+has too little range for weights, so it is stored with a scale: one for all, one per row, or one per group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from optlab.errors import ModelError
+from optlab.quantize.grid import stored
+
+E4M3 = torch.float8_e4m3fn
+FORMATS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float8_e4m3": E4M3}
+NAMES = {dtype: name for name, dtype in FORMATS.items()}
+
+
+@dataclass(frozen=True)
+class FloatTensor:
+    """values: [out, in] in one of FORMATS; scale: float16 or bfloat16 [out or 1, groups] for float8, else None.
+    pruned: whether a pruning step put zeros into it."""
+
+    KIND: ClassVar[str] = "float"
+
+    values: Tensor
+    scale: Tensor | None = None
+    pruned: bool = False
+
+    @classmethod
+    def scaled(cls, W: Tensor, rows: int, groups: int) -> FloatTensor:
+        """W [out, in] float32 as float8. rows: of the scale, `out` or 1 (one for all rows); groups: scales per row.
+
+        The scale takes the largest |w| that shares it to 448, the largest float8 (Micikevicius et al.,
+        arXiv 2209.05433).
+        """
+        blocks = W.reshape(rows, groups, -1) if rows > 1 else W.reshape(1, 1, -1)
+        limit = torch.finfo(E4M3).max
+        scale = stored(blocks.abs().amax(-1) / limit)
+        scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+        # A scale that was rounded down would lead past the largest float8, which torch turns into NaN.
+        values = (blocks / scale.float().unsqueeze(-1)).clamp_(-limit, limit).to(E4M3)
+        return cls(values.reshape(W.shape), scale)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.values.shape[0], self.values.shape[1]
+
+    @property
+    def form(self) -> str:
+        """"dense" where it is written like any other tensor, else the name of the format."""
+        return "dense" if self.scale is None else NAMES[self.values.dtype]
+
+    def dequantize(self) -> Tensor:
+        """The weight, float32 [out, in], without any rounding after the cast."""
+        values = self.values.float()
+        if self.scale is None:
+            return values
+        rows, groups = self.scale.shape
+        return (values.reshape(rows, groups, -1) * self.scale.float().unsqueeze(-1)).reshape(values.shape)
+
+    def with_zeros(self, mask: Tensor) -> FloatTensor:
+        """The same with the weights where `mask` [out, in] is true set to exactly 0."""
+        values = self.values.float().masked_fill(mask, 0.0).to(self.values.dtype)
+        return replace(self, values=values, pruned=True)
+
+    def parts(self) -> dict[str, Tensor]:
+        """The tensors of the file by their suffix, on the CPU."""
+        parts = {"weight": self.values.cpu().contiguous()}
+        return parts if self.scale is None else {**parts, "weight_scale": self.scale.cpu().contiguous()}
+
+    def meta(self) -> dict[str, Any]:
+        """What a reader must know besides the parts; plain JSON."""
+        return {
+            "kind": self.KIND,
+            "format": NAMES[self.values.dtype],
+            "pruned": self.pruned,
+            "shape": list(self.shape),
+        }
+
+    @classmethod
+    def from_parts(cls, meta: Mapping[str, Any], parts: Mapping[str, Tensor]) -> FloatTensor:
+        """Reverse of `parts`. Raises ModelError when they do not fit together."""
+        try:
+            values, scale = parts["weight"], parts.get("weight_scale")
+            rows, columns = (int(n) for n in meta["shape"])
+            if values.dtype != FORMATS[meta["format"]] or values.shape != (rows, columns):
+                raise ValueError("format or shape differs")
+            if (values.dtype == E4M3) != (scale is not None):
+                raise ValueError("only float8 has a scale, and always one")
+            if scale is not None and (scale.shape[0] not in (1, rows) or columns * rows % scale.numel()):
+                raise ValueError("shapes differ")
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise ModelError(f"a weight in a narrow format is damaged ({error}); make the artefact again") from None
+        return cls(values, scale, bool(meta["pruned"]))
+
+    def stored_bits(self) -> int:
+        """Bits of numbers and scales as they are written."""
+        return 8 * sum(part.numel() * part.element_size() for part in (self.values, self.scale) if part is not None)

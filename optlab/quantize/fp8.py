@@ -1,0 +1,60 @@
+"""float8 (E4M3): eight bits as a floating-point number, nearly lossless for weights. No text is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from optlab.methods import Parameter, Value
+from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from optlab.compress import Context
+    from optlab.quantize.float_tensor import FloatTensor
+    from optlab.quantize.grid import Zero
+
+
+class FP8(LayerwiseQuantizer):
+    """Rounding to float8 E4M3 under a scale."""
+
+    name: ClassVar[str] = "fp8"
+    title: ClassVar[str] = "float8 (E4M3)"
+    summary: ClassVar[str] = "Eight bits as a floating-point number: small weights keep three digits as large ones do."
+    source: ClassVar[str] = "Micikevicius et al. 2022, FP8 Formats for Deep Learning, arXiv 2209.05433"
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter(
+            "scale", str, "channel", "Scale",
+            "What shares one scale: the whole 'tensor', a 'channel' (one row of the weight), or a 'group' of "
+            "neighbouring weights.",
+            choices=("tensor", "channel", "group"),
+        ),
+        *(parameter for parameter in FORMAT if parameter.name == "group_size"),
+    )  # fmt: skip
+
+    @classmethod
+    def describe(cls, values: Mapping[str, Value]) -> str:
+        if values["scale"] == "group" and values["group_size"] is not None:
+            return f"fp8, group {values['group_size']}"
+        return "fp8, per tensor" if values["scale"] == "tensor" else "fp8, per channel"
+
+    @classmethod
+    def check_together(cls, values: Mapping[str, Value]) -> None:
+        """Nothing to check: group_size counts where scale is 'group' only."""
+
+    @classmethod
+    def check_layer(cls, values: Mapping[str, Value], name: str, shape: tuple[int, int]) -> None:
+        if values["scale"] == "group":
+            super().check_layer(values, name, shape)
+
+    @property
+    def zero(self) -> Zero:
+        return "none"
+
+    def quantize(self, W: Tensor, name: str, context: Context) -> FloatTensor:
+        from optlab.quantize.float_tensor import FloatTensor
+
+        rows, columns = W.shape
+        groups = columns // (self.group_size or columns) if self.values["scale"] == "group" else 1
+        return FloatTensor.scaled(W, 1 if self.values["scale"] == "tensor" else rows, groups)
