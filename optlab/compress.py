@@ -26,11 +26,15 @@ from optlab.models.language_model import LanguageModel
 from optlab.progress import Progress, Rising, silent, span
 from optlab.protocol import Protocol
 from optlab.prune.tensor import SparseTensor
+from optlab.quantize.codebook_tensor import CodebookTensor
+from optlab.quantize.float_tensor import FloatTensor
 from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe, Step
 from optlab.texts import calibration_windows, check_apart, names
 
-Stored = QuantizedTensor | SparseTensor
+Coded = QuantizedTensor | CodebookTensor | FloatTensor
+"""A weight in a narrower format, which a later pruning keeps: each kind also has with_zeros() and pruned."""
+Stored = Coded | SparseTensor
 """How a touched weight is written. Each kind has shape, dequantize(), stored_bits(), parts(), meta(), from_parts()."""
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -75,7 +79,7 @@ class Context:
         A quantized weight keeps its codes, and W is not used. Raises RecipeError when its grid has no level for 0.
         """
         before = self.stored.get(name)
-        if isinstance(before, QuantizedTensor):
+        if isinstance(before, Coded):
             self.store(name, before.with_zeros(mask))
         else:
             values = self.model.weight(name) if W is None else W

@@ -31,6 +31,12 @@ REGISTRY: dict[str, dict[str, str]] = {
         "gptq": "optlab.quantize.gptq:GPTQ",
         "signround": "optlab.quantize.signround:SignRound",
         "hqq": "optlab.quantize.hqq:HQQ",
+        "nf4": "optlab.quantize.nf4:NF4",
+        "fp4": "optlab.quantize.fp4:FP4",
+        "fp8": "optlab.quantize.fp8:FP8",
+        "cast": "optlab.quantize.cast:Cast",
+        "dynamic": "optlab.quantize.dynamic:Dynamic",
+        "smoothquant": "optlab.quantize.smoothquant:SmoothQuant",
     },
     "distill": {
         "forward_kl": "optlab.distill.forward_kl:ForwardKL",

@@ -30,12 +30,15 @@ from optlab.models.checkpoint import Checkpoint, TensorEntry, open_checkpoint, r
 from optlab.models.describe import Description
 from optlab.models.device import choose_device, choose_dtype
 from optlab.models.families import library_class, library_config, objective_of, own_config, read_tensors, skeleton
+from optlab.models.inputs import InputFormat, input_formats, round_inputs
 from optlab.models.language_model import LanguageModel, cast_parameters
 from optlab.models.structure import analyse, is_conv1d
 from optlab.models.tokenizer import Tokenizer
 from optlab.models.transformer import Rotary, Transformer
 from optlab.progress import Progress, silent
 from optlab.prune.tensor import SparseTensor
+from optlab.quantize.codebook_tensor import CodebookTensor
+from optlab.quantize.float_tensor import FloatTensor
 from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe
 
@@ -46,9 +49,8 @@ COPIED = (
     "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "generation_config.json", "chat_template.jinja",
     "LICENSE",
 )  # fmt: skip
-KINDS: dict[str, type[QuantizedTensor] | type[SparseTensor]] = {
-    QuantizedTensor.KIND: QuantizedTensor,
-    SparseTensor.KIND: SparseTensor,
+KINDS: dict[str, type[Stored]] = {
+    kind.KIND: kind for kind in (QuantizedTensor, CodebookTensor, FloatTensor, SparseTensor)
 }
 
 
@@ -177,6 +179,7 @@ def _notice(compressed: Compressed) -> dict[str, Any]:
         "fingerprint": model.fingerprint,
         "recipe": compressed.recipe.to_dict(),
         "stored": {name: stored.meta() for name, stored in compressed.stored.items()},
+        "inputs": {name: chosen.meta() for name, chosen in input_formats(model.module).items()},
         "layers": compressed.layers,
         "notes": compressed.notes,
         "seconds": compressed.seconds,
@@ -213,6 +216,8 @@ def load_artefact(folder: str | Path, dtype: str = "float32", device: str = "aut
             stored[name] = KINDS[meta["kind"]].from_parts(meta, parts[name])
             tensors[f"{name}.weight"] = _as_kept(layer, stored[name].dequantize())
         module = _filled(module, tensors, chosen).to(target)
+        for name, meta in notice.get("inputs", {}).items():
+            round_inputs(module.get_submodule(name), InputFormat(**meta))
         description = Description.from_dict(notice["description"])
         model = LanguageModel(
             name=notice["model"],

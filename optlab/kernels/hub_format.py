@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from optlab.compress import Compressed, Stored
+from optlab.models.inputs import input_formats
 from optlab.quantize.tensor import QuantizedTensor
 
 METHOD_OF_OURS = "optlab"
@@ -24,6 +25,8 @@ Scheme = tuple[int, bool, int | None]
 
 def reason_against(compressed: Compressed) -> str | None:
     """Why compressed-tensors cannot express an artefact, as one sentence; None when it can."""
+    for name in input_formats(compressed.model.module):
+        return f"{name} rounds its activations when it runs, which only OptLab does with this file"
     for name, stored in compressed.stored.items():
         if is_plain(stored):
             continue

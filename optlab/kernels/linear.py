@@ -1,8 +1,9 @@
 """Linear layers that keep their weights packed and are faster for it, and the honest choice between them.
 
 Torch's CPU kernels know two packed forms: int8 with one scale per output row, and int4 with a scale and an offset per
-group of 32, 64, 128 or 256 inputs. Everything else has no kernel: 2 and 3 bits are stretched to int4 at load (same
-weights, but the speed of int4), 5 to 8 bits in groups run as dense bfloat16. `pack` decides, and says what it did.
+group of 32, 64, 128 or 256 inputs. Where a recipe rounds activations to 8 bits too, whole numbers are multiplied by
+whole numbers. Everything else has no kernel: 2 and 3 bits are stretched to int4 at load (same weights, but the speed of
+int4), 5 to 8 bits in groups run as dense bfloat16. `pack` decides, and says what it did.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from optlab.models.inputs import InputFormat, round_inputs
 
 if TYPE_CHECKING:
     from optlab.quantize.tensor import QuantizedTensor
@@ -89,6 +92,27 @@ class Int8Linear(nn.Module):
         return y if self.bias is None else y + self.bias.to(x.dtype)
 
 
+class Int8Products(nn.Module):
+    """int8 codes, one scale per row, times int8 codes of the activations, summed in int32."""
+
+    kernel = "int8x8"
+
+    def __init__(self, weight: Affine, bias: Tensor | None, inputs: InputFormat) -> None:
+        super().__init__()
+        codes = (weight.codes.to(torch.int16) - 2 ** (weight.bits - 1)).to(torch.int8)
+        # The kernel wants [in, out], and is fastest when each column lies in one piece.
+        self.codes = codes.contiguous().T
+        self.scale = weight.scale[:, 0].contiguous()
+        self.bias, self.inputs = bias, inputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        step = self.inputs.step(flat)
+        products = torch._int_mm(self.inputs.codes(flat, step).to(torch.int8), self.codes)
+        y = products.float().mul_(step).mul_(self.scale).view(*x.shape[:-1], -1).to(x.dtype)
+        return y if self.bias is None else y + self.bias.to(x.dtype)
+
+
 class Int4Linear(nn.Module):
     """4-bit codes in groups; w = (code - 8) * scale + zero, scale and zero in bfloat16, as the kernel wants them."""
 
@@ -128,15 +152,21 @@ class Stacked(nn.Module):
 
 @dataclass(frozen=True)
 class Source:
-    """One weight to be packed: its values [out, in] (float), its bias, and how it is stored (None = dense)."""
+    """One weight to be packed: its values [out, in] (float), its bias, how it is stored (None = dense), and how the
+    layer rounds what it reads (None = not)."""
 
     weight: Tensor
     bias: Tensor | None
     stored: QuantizedTensor | None
+    inputs: InputFormat | None = None
 
 
-def kernel_for(stored: QuantizedTensor | None, device: torch.device | str) -> tuple[str, str | None]:
-    """(kernel, note): 'int4', 'int8' or 'dense', and a sentence when the format has no kernel of its own."""
+def kernel_for(
+    stored: QuantizedTensor | None, device: torch.device | str, inputs: InputFormat | None = None
+) -> tuple[str, str | None]:
+    """(kernel, note): 'int4', 'int8', 'int8x8' or 'dense', and a sentence when the format has no kernel of its own."""
+    if inputs is not None:
+        return _kernel_for_products(stored, device, inputs)
     if stored is None:
         return "dense", None
     bits, width = stored.bits, stored.shape[1]
@@ -152,6 +182,17 @@ def kernel_for(stored: QuantizedTensor | None, device: torch.device | str) -> tu
     return "dense", f"{bits} bits, {kind}, {where} have no kernel: timed as dense 16-bit numbers"
 
 
+def _kernel_for_products(
+    stored: QuantizedTensor | None, device: torch.device | str, inputs: InputFormat
+) -> tuple[str, str | None]:
+    rows = stored is not None and stored.zero == "none" and stored.scale.shape[1] == 1
+    if not rows or torch.device(device).type != "cpu":
+        return "dense", "activations are rounded and then multiplied as dense 16-bit numbers: no kernel for this format"
+    if stored is not None and (stored.bits, inputs.bits) != (8, 8):
+        return "int8x8", f"{stored.bits} times {inputs.bits} bits have no kernel: timed stretched to 8 times 8 bits"
+    return "int8x8", None
+
+
 def pack(
     sources: list[Source], dtype: torch.dtype, device: torch.device | str
 ) -> tuple[nn.Module, list[str], set[str]]:
@@ -163,7 +204,7 @@ def pack(
     notes: list[str] = []
     kernels: list[str] = []
     for source in sources:
-        kernel, note = kernel_for(source.stored, device)
+        kernel, note = kernel_for(source.stored, device, source.inputs)
         if note and note not in notes:
             notes.append(note)
         if runs and kernels[-1] == kernel and _stackable(runs[-1][-1], source, kernel):
@@ -176,7 +217,7 @@ def pack(
 
 
 def _stackable(a: Source, b: Source, kernel: str) -> bool:
-    if (a.bias is None) != (b.bias is None):
+    if (a.bias is None) != (b.bias is None) or a.inputs != b.inputs:
         return False
     if kernel == "dense":
         return True
@@ -188,9 +229,14 @@ def _stackable(a: Source, b: Source, kernel: str) -> bool:
 def _build(run: list[Source], kernel: str, dtype: torch.dtype, device: torch.device | str) -> nn.Module:
     bias = None if run[0].bias is None else torch.cat([s.bias for s in run if s.bias is not None]).to(device)
     if kernel == "dense":
-        return DenseLinear(torch.cat([s.weight for s in run]).to(device), bias, dtype)
+        dense = DenseLinear(torch.cat([s.weight for s in run]).to(device), bias, dtype)
+        if run[0].inputs is not None:
+            round_inputs(dense, run[0].inputs)
+        return dense
     weights = [Affine.of(s.stored) for s in run if s.stored is not None]
     whole = weights[0]
     for weight in weights[1:]:
         whole = whole.stack(weight)
+    if kernel == "int8x8" and run[0].inputs is not None:
+        return Int8Products(whole, bias, run[0].inputs)
     return Int4Linear(whole, bias) if kernel == "int4" else Int8Linear(whole, bias)

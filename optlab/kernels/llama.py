@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optlab.kernels.linear import Source, pack
+from optlab.models.inputs import input_format
 from optlab.models.transformer import Block, Rotary, Transformer, rotate
 from optlab.quantize.tensor import QuantizedTensor
 
@@ -56,7 +57,7 @@ class LlamaRuntime:
             for name in (f"{prefix}.{name}" for name in names):
                 layer = module.get_submodule(name)
                 assert isinstance(layer, nn.Linear)
-                sources.append(Source(layer.weight.detach(), layer.bias, stored.get(name)))
+                sources.append(Source(layer.weight.detach(), layer.bias, stored.get(name), input_format(layer)))
             return self._pack(sources)
 
         self.blocks = []
@@ -78,7 +79,7 @@ class LlamaRuntime:
         if config.scale_embedding:
             self.scale = torch.tensor(math.sqrt(config.width), dtype=dtype, device=self.device)
         head = stored.get("lm_head") or (stored.get("model.embed_tokens") if config.tied else None)
-        self.head = self._pack([Source(module.lm_head.weight.detach(), None, head)])
+        self.head = self._pack([Source(module.lm_head.weight.detach(), None, head, input_format(module.lm_head))])
         shape = (config.blocks, config.kv_heads, length, config.head_dim)
         self.keys = torch.zeros(shape, dtype=dtype, device=self.device)
         self.values = torch.zeros(shape, dtype=dtype, device=self.device)

@@ -16,8 +16,11 @@ from optlab.compress import Compressed
 from optlab.errors import MeasurementError
 from optlab.kernels.linear import DenseLinear, Source, pack
 from optlab.kernels.llama import LlamaRuntime
+from optlab.kernels.native import llama as native
+from optlab.models.inputs import input_format
 from optlab.models.language_model import LanguageModel
 from optlab.models.transformer import Transformer
+from optlab.prune.tensor import SparseTensor
 from optlab.quantize.tensor import QuantizedTensor
 
 CONTEXT = 2048
@@ -80,19 +83,26 @@ def runtime(source: LanguageModel | Compressed, dtype: str | torch.dtype = "bflo
         raise MeasurementError(f"{model.name} fills gaps and does not write token by token, so decoding has no latency")
     model = model.to(dtype=dtype)
     quantized = {name: one for name, one in stored.items() if isinstance(one, QuantizedTensor)}
-    sparse = [name for name, one in stored.items() if not isinstance(one, QuantizedTensor)]
+    sparse = any(isinstance(one, SparseTensor) for one in stored.values())
     notes = ["zeros have no kernel: they are multiplied like other numbers"] if sparse else []
+    others = {one.form for one in stored.values() if not isinstance(one, (QuantizedTensor, SparseTensor))} - {"dense"}
+    notes += [f"{form} has no kernel: timed as dense 16-bit numbers" for form in sorted(others)]
     if isinstance(model.module, Transformer):
-        fast = LlamaRuntime(model.module, quantized, model.dtype, min(room, model.module.config.context_length), notes)
-        fast.path = f"own runtime, {describe(fast.kernels, model.dtype)}"
+        why_not = native.refusal(model.module, model.dtype)
+        kind, loop = (native.NativeLlama, "own runtime in C++") if why_not is None else (LlamaRuntime, "own runtime")
+        fast = kind(model.module, quantized, model.dtype, min(room, model.module.config.context_length), notes)
+        fast.path = f"{loop}, {describe(fast.kernels, model.dtype)}"
+        if why_not is not None:
+            fast.notes.append(why_not)
         return fast
     packed: dict[str, nn.Module] = {}
     kernels = {"dense"}
     for name in quantized:
         if name not in model.structure.linears:
             continue
-        bias = model.module_named(name).bias
-        weight = Source(model.weight(name), bias if isinstance(bias, Tensor) else None, quantized[name])
+        layer = model.module_named(name)
+        bias = layer.bias if isinstance(layer.bias, Tensor) else None
+        weight = Source(model.weight(name), bias, quantized[name], input_format(layer))
         one, said, used = pack([weight], model.dtype, model.device)
         kernels |= used
         notes += [note for note in said if note not in notes]
@@ -105,4 +115,6 @@ def describe(kernels: set[str], dtype: torch.dtype) -> str:
     """'int4 weights' or 'bfloat16', for people."""
     names = [k for k in ("int4", "int8") if k in kernels]
     dense = str(dtype).removeprefix("torch.")
-    return " and ".join(f"{k} weights" for k in names) + f", {dense} activations" if names else dense
+    parts = [" and ".join(f"{k} weights" for k in names) + f", {dense} activations"] if names else []
+    parts += ["int8 weights and activations"] if "int8x8" in kernels else []
+    return "; ".join(parts) or dense

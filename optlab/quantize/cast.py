@@ -25,7 +25,9 @@ class Cast(LayerwiseQuantizer):
 
     name: ClassVar[str] = "cast"
     title: ClassVar[str] = "16-bit numbers"
-    summary: ClassVar[str] = "Writes weights as float16 or bfloat16; changes nothing where the checkpoint has that format."
+    summary: ClassVar[str] = (
+        "Writes weights as float16 or bfloat16; changes nothing where the checkpoint has that format."
+    )
     source: ClassVar[str] = "IEEE 754-2008 binary16; Kalamkar et al. 2019, A Study of BFLOAT16, arXiv 1905.12322"
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter(

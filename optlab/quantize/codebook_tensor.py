@@ -1,4 +1,8 @@
-"""A weight whose codes point into a codebook: w = scale * level[code], one scale per group, 4 bits per code."""
+"""A weight whose codes point into a codebook: w = scale * level[code], one scale per group, 4 bits per code.
+
+The codes of an earlier pruning's zeros are left out, with one bit per weight saying where they are, where that is
+smaller, as in `QuantizedTensor`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from optlab.bitmask import pack_bits, unpack_bits
 from optlab.errors import ModelError
 from optlab.quantize.codebooks import BITS, levels, nearest
 from optlab.quantize.grid import CLIP_FACTORS, in_groups, stored
@@ -37,10 +42,10 @@ class CodebookTensor:
         largest = groups.abs().amax(-1)
         scale = stored(largest)
         if search:
-            best = torch.full_like(largest, torch.inf)
+            best, book_levels = torch.full_like(largest, torch.inf), levels(book).to(W.device)
             for factor in CLIP_FACTORS.tolist():
                 narrower = stored(largest * factor, scale.dtype)
-                found = levels(book).to(W.device)[_codes(groups, narrower, book).long()] * narrower.float().unsqueeze(-1)
+                found = book_levels[_codes(groups, narrower, book).long()] * narrower.float().unsqueeze(-1)
                 error = (found - groups).square_().sum(-1)
                 scale = torch.where(error < best, narrower, scale)
                 best = torch.minimum(error, best)
@@ -52,8 +57,19 @@ class CodebookTensor:
 
     @property
     def form(self) -> str:
-        """How it is written: packed codes of this codebook."""
-        return self.book
+        """How the codes are written: "bitmask" without those of zeros, else the codebook's name."""
+        return "bitmask" if self.pruned and self._code_bytes(True) < self._code_bytes(False) else self.book
+
+    @property
+    def _zero(self) -> int:
+        """The code of 0."""
+        return int((levels(self.book) == 0).nonzero()[0])
+
+    def _code_bytes(self, without_zeros: bool) -> int:
+        rows, columns = self.shape
+        if not without_zeros:
+            return 4 * rows * words_per_row(columns, BITS)
+        return -(-rows * columns // 8) + 4 * words_per_row(int((self.codes != self._zero).sum()), BITS)
 
     def dequantize(self) -> Tensor:
         """The weight, float32 [out, in]."""
@@ -62,12 +78,16 @@ class CodebookTensor:
 
     def with_zeros(self, mask: Tensor) -> CodebookTensor:
         """The same with the weights where `mask` [out, in] is true set to exactly 0."""
-        zero = int((levels(self.book) == 0).nonzero()[0])
-        return replace(self, codes=self.codes.masked_fill(mask, zero), pruned=True)
+        return replace(self, codes=self.codes.masked_fill(mask, self._zero), pruned=True)
 
     def parts(self) -> dict[str, Tensor]:
         """The tensors of the file by their suffix, on the CPU."""
-        return {"weight_packed": pack(self.codes.cpu(), BITS), "weight_scale": self.scale.cpu().contiguous()}
+        codes, scale = self.codes.cpu(), self.scale.cpu().contiguous()
+        if self.form != "bitmask":
+            return {"weight_packed": pack(codes, BITS), "weight_scale": scale}
+        kept = codes != self._zero
+        packed = pack(codes[kept].unsqueeze(0), BITS)
+        return {"weight_bitmask": pack_bits(kept), "weight_packed": packed, "weight_scale": scale}
 
     def meta(self) -> dict[str, Any]:
         """What a reader must know besides the parts; plain JSON."""
@@ -84,18 +104,28 @@ class CodebookTensor:
         """Reverse of `parts`. Raises ModelError when they do not fit together."""
         try:
             size, (rows, columns) = meta["group_size"], (int(n) for n in meta["shape"])
-            codes, scale = unpack(parts["weight_packed"], BITS, columns), parts["weight_scale"]
-            levels(meta["book"])
-            if codes.shape[0] != rows or scale.shape != (rows, columns // (size or columns)) or columns % (size or 1):
+            scale = parts["weight_scale"]
+            tensor = cls(torch.empty(0, dtype=torch.uint8), scale, meta["book"], size, bool(meta["pruned"]))
+            tensor = replace(tensor, codes=tensor._read_codes(parts, rows, columns))
+            groups = columns // (size or columns)
+            levels(tensor.book)
+            if tensor.shape != (rows, columns) or scale.shape != (rows, groups) or columns % groups:
                 raise ValueError("shapes differ")
         except (KeyError, ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
             raise ModelError(f"a quantized weight is damaged ({error}); make the artefact again") from None
-        return cls(codes, scale, meta["book"], size, bool(meta["pruned"]))
+        return tensor
+
+    def _read_codes(self, parts: Mapping[str, Tensor], rows: int, columns: int) -> Tensor:
+        if "weight_bitmask" not in parts:
+            return unpack(parts["weight_packed"], BITS, columns)
+        kept = unpack_bits(parts["weight_bitmask"], rows * columns).view(rows, columns)
+        codes = torch.full((rows, columns), self._zero, dtype=torch.uint8)
+        codes[kept] = unpack(parts["weight_packed"], BITS, int(kept.sum()))[0]
+        return codes
 
     def stored_bits(self) -> int:
-        """Bits of codes and scales as they are written."""
-        rows, columns = self.shape
-        return 32 * rows * words_per_row(columns, BITS) + 8 * self.scale.numel() * self.scale.element_size()
+        """Bits of codes, scales and bitmask as they are written."""
+        return 8 * (self._code_bytes(self.form == "bitmask") + self.scale.numel() * self.scale.element_size())
 
 
 def _codes(groups: Tensor, scale: Tensor, book: str) -> Tensor:

@@ -51,5 +51,7 @@ def levels(book: str) -> Tensor:
 def nearest(x: Tensor, book: str) -> Tensor:
     """The codes (uint8) of the levels nearest to x (float32, any shape)."""
     ascending, order = levels(book).to(x.device).sort(stable=True)
+    different = ascending.diff(prepend=ascending.new_tensor([-torch.inf])) > 0  # FP4 has two zeros
+    ascending, order = ascending[different], order[different]
     between = (ascending[1:] + ascending[:-1]) / 2
     return order.to(torch.uint8)[torch.bucketize(x.contiguous(), between)]

@@ -1,7 +1,8 @@
 """A weight of floating-point numbers narrower than the checkpoint's: float16, bfloat16, or float8 with scales.
 
 16-bit weights are written like any other tensor. A float8 (E4M3: 4 exponent and 3 mantissa bits, largest number 448)
-has too little range for weights, so it is stored with a scale: one for all, one per row, or one per group.
+has too little range for weights, so it is stored with a scale: one for all, one per row, or one per group. The zeros of
+an earlier pruning are left out, with one bit per weight saying where they are, where that is smaller.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from optlab.bitmask import pack_bits, unpack_bits
 from optlab.errors import ModelError
 from optlab.quantize.grid import stored
 
@@ -53,8 +55,14 @@ class FloatTensor:
 
     @property
     def form(self) -> str:
-        """"dense" where it is written like any other tensor, else the name of the format."""
+        """How the numbers are written: "dense" like any other tensor, "bitmask" without zeros, else the format."""
+        if self.pruned and self._bytes(without_zeros=True) < self._bytes(without_zeros=False):
+            return "bitmask"
         return "dense" if self.scale is None else NAMES[self.values.dtype]
+
+    def _bytes(self, without_zeros: bool) -> int:
+        kept = int(torch.count_nonzero(self.values.float())) if without_zeros else self.values.numel()
+        return kept * self.values.element_size() + (-(-self.values.numel() // 8) if without_zeros else 0)
 
     def dequantize(self) -> Tensor:
         """The weight, float32 [out, in], without any rounding after the cast."""
@@ -71,7 +79,11 @@ class FloatTensor:
 
     def parts(self) -> dict[str, Tensor]:
         """The tensors of the file by their suffix, on the CPU."""
-        parts = {"weight": self.values.cpu().contiguous()}
+        values = self.values.cpu().contiguous()
+        parts = {"weight": values}
+        if self.form == "bitmask":
+            kept = values.float() != 0
+            parts = {"weight_bitmask": pack_bits(kept), "weight_values": values[kept]}
         return parts if self.scale is None else {**parts, "weight_scale": self.scale.cpu().contiguous()}
 
     def meta(self) -> dict[str, Any]:
@@ -87,18 +99,28 @@ class FloatTensor:
     def from_parts(cls, meta: Mapping[str, Any], parts: Mapping[str, Tensor]) -> FloatTensor:
         """Reverse of `parts`. Raises ModelError when they do not fit together."""
         try:
-            values, scale = parts["weight"], parts.get("weight_scale")
             rows, columns = (int(n) for n in meta["shape"])
+            values, scale = _read(parts, rows, columns), parts.get("weight_scale")
             if values.dtype != FORMATS[meta["format"]] or values.shape != (rows, columns):
                 raise ValueError("format or shape differs")
             if (values.dtype == E4M3) != (scale is not None):
                 raise ValueError("only float8 has a scale, and always one")
             if scale is not None and (scale.shape[0] not in (1, rows) or columns * rows % scale.numel()):
                 raise ValueError("shapes differ")
-        except (KeyError, ValueError, TypeError, IndexError) as error:
+        except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
             raise ModelError(f"a weight in a narrow format is damaged ({error}); make the artefact again") from None
         return cls(values, scale, bool(meta["pruned"]))
 
     def stored_bits(self) -> int:
-        """Bits of numbers and scales as they are written."""
-        return 8 * sum(part.numel() * part.element_size() for part in (self.values, self.scale) if part is not None)
+        """Bits of numbers, scales and bitmask as they are written."""
+        scales = 0 if self.scale is None else self.scale.numel() * self.scale.element_size()
+        return 8 * (self._bytes(self.form == "bitmask") + scales)
+
+
+def _read(parts: Mapping[str, Tensor], rows: int, columns: int) -> Tensor:
+    if "weight_bitmask" not in parts:
+        return parts["weight"]
+    kept = unpack_bits(parts["weight_bitmask"], rows * columns).view(rows, columns)
+    values = torch.zeros(rows, columns, dtype=parts["weight_values"].dtype)
+    values[kept] = parts["weight_values"]
+    return values

@@ -14,9 +14,8 @@ from optlab.methods import Method, Parameter, Value, divisors_for_groups
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.compress import Coded, Context
     from optlab.quantize.grid import Zero
-    from optlab.quantize.tensor import QuantizedTensor
 
 FORMAT = (
     Parameter(
@@ -83,7 +82,7 @@ class LayerwiseQuantizer(Method):
             return "none"
         return "float" if self.values["zero_point"] == "float" else "integer"
 
-    def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
+    def quantize(self, W: Tensor, name: str, context: Context) -> Coded:
         """The quantized form of W [out, in] float32, the weight of layer `name`; W must not be changed."""
         raise NotImplementedError
 

@@ -1,0 +1,129 @@
+"""Weights as the C++ loop reads them, and the same weights for a whole prompt.
+
+Codes of up to 4 bits are stored as 4, of 5 to 8 as 8; every group size that is a multiple of 32 is read as it is. One
+token is multiplied by the loop itself; a prompt is one large multiplication, for which rows are expanded into bfloat16
+and handed to torch, so that nothing is stored twice.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from optlab.kernels.linear import Affine, Source
+from optlab.kernels.native.library import Linear, library
+
+DENSE, INT4, INT8 = 0, 1, 2
+BLOCK = 32
+"""Inputs that are multiplied at once; widths and groups are multiples of it."""
+ROW = 64
+"""Codes of 4 bits come in rows of whole multiples of this."""
+HALF_PRECISION = 1e-3
+"""Largest relative error with which scales may be written in 16 bits."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a weight will be read. note: a sentence where that is not how it is stored."""
+
+    kind: int
+    note: str | None = None
+
+
+def format_of(source: Source) -> Format:
+    """The format in which `source` is read by the loop."""
+    stored = source.stored
+    if stored is None:
+        return Format(DENSE)
+    group = stored.shape[1] // stored.scale.shape[1]
+    scale = stored.scale.float()
+    exact = bool(((scale.half().float() - scale).abs() <= HALF_PRECISION * scale.abs()).all())
+    if group % BLOCK or not exact:
+        reason = f"groups of {group}" if group % BLOCK else "scales beyond 16 bits"
+        return Format(DENSE, f"{stored.bits} bits with {reason} have no kernel: timed as dense 16-bit numbers")
+    room = 4 if stored.bits <= 4 else 8
+    note = None if stored.bits == room else f"{stored.bits} bits have no kernel: timed stretched to {room} bits"
+    return Format(INT4 if room == 4 else INT8, note)
+
+
+class NativeLinear(nn.Module):
+    """One weight [out, in] in memory that the C++ loop may read. The module owns what `struct` points to."""
+
+    def __init__(self, source: Source, format: Format) -> None:
+        super().__init__()
+        self.outputs, self.inputs = source.weight.shape
+        self.kind, self.group = format.kind, self.inputs
+        self.bias = None if source.bias is None else source.bias.detach().float().contiguous()
+        self.scale: Tensor | None = None
+        self.offset: Tensor | None = None
+        if format.kind == DENSE:
+            self.weight = source.weight.detach().to(torch.bfloat16).contiguous()
+        else:
+            assert source.stored is not None
+            self._quantized(Affine.of(source.stored))
+        self.struct = Linear(
+            self.kind, self.outputs, self.inputs, self.group, self.weight.data_ptr(), *map(_pointer, self._tables())
+        )
+
+    def _tables(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        return self.scale, self.offset, self.bias
+
+    def _quantized(self, weight: Affine) -> None:
+        self.group = weight.group
+        middle = 1 << (weight.bits - 1)
+        offset = weight.offset + middle * weight.scale
+        self.scale = weight.scale.half().contiguous()
+        self.offset = offset.half().contiguous() if bool(offset.any()) else None
+        codes = weight.codes.to(torch.int16) - middle
+        if self.kind == INT8:
+            self.weight = codes.to(torch.int8).contiguous()
+            return
+        nibbles = F.pad((codes + 8).to(torch.uint8), (0, -self.inputs % ROW)).view(self.outputs, -1, 2, BLOCK)
+        self.weight = (nibbles[:, :, 0] | (nibbles[:, :, 1] << 4)).contiguous()
+
+    def dense(self) -> Tensor:
+        """The weight [out, in], bfloat16; a new tensor where it is not stored like that."""
+        if self.kind == DENSE:
+            return self.weight
+        found, why = library()
+        assert found is not None, why
+        out = torch.empty(self.outputs, self.inputs, dtype=torch.bfloat16)
+        threads = torch.get_num_threads()
+        groups = -(-(self.inputs // self.group) // 16) * 16
+        scratch = torch.empty(threads * 2 * groups)
+        found.optlab_expand(ctypes.byref(self.struct), out.data_ptr(), scratch.data_ptr(), threads)
+        return out
+
+    def times(self, x: Tensor) -> Tensor:
+        """W x + b for one vector x [in], which is rounded to bfloat16; float32 [out]."""
+        found, why = library()
+        assert found is not None, why
+        x, out, threads = x.float().contiguous(), torch.empty(self.outputs), torch.get_num_threads()
+        scratch = torch.zeros(threads * 4 * (-(-self.inputs // ROW) * ROW))
+        found.optlab_multiply(ctypes.byref(self.struct), x.data_ptr(), out.data_ptr(), scratch.data_ptr(), threads)
+        return out
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.numel() == self.inputs:
+            return self.times(x.reshape(-1)).to(x.dtype).view(*x.shape[:-1], -1)
+        y = F.linear(x, self.dense())
+        return y if self.bias is None else y + self.bias.to(x.dtype)
+
+
+class Together(nn.Module):
+    """Weights that read the same input: q, k, v; gate, up."""
+
+    def __init__(self, parts: list[NativeLinear]) -> None:
+        super().__init__()
+        self.parts = parts
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([part(x) for part in self.parts], dim=-1)
+
+
+def _pointer(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()

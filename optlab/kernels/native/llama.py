@@ -1,0 +1,118 @@
+"""A Llama-family model whose tokens are decoded by the C++ loop; prompts are read by torch into the same cache."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from optlab.kernels.linear import Source
+from optlab.kernels.llama import LlamaRuntime
+from optlab.kernels.native.library import Block, Linear, Model, library
+from optlab.kernels.native.linear import BLOCK, DENSE, INT4, NativeLinear, Together, format_of
+from optlab.models import transformer as layers
+from optlab.models.inputs import input_formats
+from optlab.models.transformer import Rotary, Transformer
+from optlab.quantize.tensor import QuantizedTensor
+
+PADDING = 64
+NAMES = {DENSE: "dense", INT4: "int4"}
+
+
+def refusal(module: Transformer, dtype: torch.dtype) -> str | None:
+    """Why the C++ loop cannot run this model, as a sentence; None when it can."""
+    config, device = module.config, module.model.embed_tokens.weight.device
+    if device.type != "cpu" or dtype != torch.bfloat16:
+        return f"the C++ loop computes in bfloat16 on the processor, not in {str(dtype)[6:]} on {device.type}"
+    widths = (config.width, config.mlp_width, config.heads * config.head_dim)
+    odd = next((width for width in widths if width % BLOCK), None)
+    if odd is not None:
+        return f"the C++ loop needs widths that are multiples of {BLOCK}, and this model has one of {odd}"
+    if input_formats(module):
+        return "the C++ loop does not round activations to 8 bits, so torch multiplies them"
+    return library()[1] or None
+
+
+class NativeLlama(LlamaRuntime):
+    """As `LlamaRuntime`, in bfloat16 on the CPU; one call per token. `refusal` must be None."""
+
+    def __init__(
+        self,
+        module: Transformer,
+        stored: Mapping[str, QuantizedTensor],
+        dtype: torch.dtype,
+        length: int,
+        notes: list[str],
+    ) -> None:
+        super().__init__(module, stored, dtype, length, notes)
+        config = self.config
+        found, why = library()
+        assert found is not None, why
+        self._decode = found.optlab_decode
+        cos, sin = Rotary(config).tables(0, length, torch.empty(0))
+        self._norms: list[tuple[Tensor, Tensor]] = []
+        for block in module.model.layers:
+            assert isinstance(block, layers.Block)
+            before, after = block.input_layernorm.weight, block.post_attention_layernorm.weight
+            self._norms.append((self._float(before), self._float(after)))
+        self._last_norm = self._float(module.model.norm.weight)
+        blocks = [
+            Block(before.data_ptr(), after.data_ptr(), *_structs(packed.qkv, packed.o, packed.gate_up, packed.down))
+            for (before, after), packed in zip(self._norms, self.blocks, strict=True)
+        ]
+        self._blocks = (Block * config.blocks)(*blocks)
+        self._tables = [table.contiguous() for table in (cos, sin)]
+        attention = config.heads * config.head_dim
+        keys_and_values = 2 * config.kv_heads * config.head_dim
+        self._shared = torch.zeros(config.width + 2 * attention + keys_and_values + 2 * config.mlp_width + PADDING)
+        widest = -(-max(config.width, config.mlp_width, attention) // PADDING) * PADDING
+        self._per_thread = 4 * widest + config.head_dim + length + PADDING
+        self._scratch = torch.zeros(0)
+        assert isinstance(self.head, Together)
+        self._model = Model(
+            config.blocks, config.width, config.heads, config.kv_heads, config.head_dim, config.mlp_width,
+            config.vocabulary, length, config.activation == "gelu_tanh", 0, config.norm_eps,
+            math.sqrt(config.width) if config.scale_embedding else 1.0, ctypes.addressof(self._blocks),
+            self._last_norm.data_ptr(), self.embedding.data_ptr(), self.head.parts[0].struct,
+            self._tables[0].data_ptr(), self._tables[1].data_ptr(), self.keys.data_ptr(), self.values.data_ptr(),
+            self._shared.data_ptr(), 0, self._per_thread,
+        )  # fmt: skip
+
+    def _pack(self, sources: list[Source]) -> nn.Module:
+        parts = []
+        for source in sources:
+            format = format_of(source)
+            if format.note and format.note not in self.notes:
+                self.notes.append(format.note)
+            self.kernels.add(NAMES.get(format.kind, "int8"))
+            parts.append(NativeLinear(source, format))
+        return Together(parts)
+
+    def _float(self, weight: Tensor) -> Tensor:
+        return (weight.detach().float() + self.config.norm_offset).contiguous()
+
+    def decode(self, token: int) -> Tensor:
+        """Raises ValueError when the buffers are full, or the token is none of the vocabulary."""
+        if self.position >= self.length:
+            raise ValueError(f"there is room for {self.length} tokens, {self.position + 1} are needed")
+        if not 0 <= token < len(self.embedding):
+            raise ValueError(f"token {token} is none of the {len(self.embedding)} of the vocabulary")
+        threads = torch.get_num_threads()
+        if threads != self._model.threads:
+            self._scratch = torch.zeros(threads * self._per_thread)
+            self._model.threads, self._model.scratch = threads, self._scratch.data_ptr()
+        logits = torch.empty(self._model.head.outputs)
+        self._decode(ctypes.byref(self._model), token, self.position, logits.data_ptr())
+        self.position += 1
+        return logits
+
+
+def _structs(*modules: nn.Module) -> list[Linear]:
+    structs = []
+    for module in modules:
+        assert isinstance(module, Together)
+        structs += [part.struct for part in module.parts]
+    return structs

@@ -1,0 +1,180 @@
+// One row of a packed weight times one vector, for processors with AVX512-BF16.
+//
+// Decoding reads every weight once for every token, so the speed limit is how fast memory delivers them. These loops
+// expand codes in registers only: a 4-bit code becomes a bfloat16 integer by one table lookup for 32 codes, products
+// are summed in float32, and scale and offset of a group are applied to its sum.
+//
+//     w[i] = scale[g] * code[i] + offset[g]      =>      w . x = sum_g scale[g] * (code . x)_g + offset[g] * (sum x)_g
+#pragma once
+#include <immintrin.h>
+
+#include <cstdint>
+
+using bf16 = uint16_t;
+using f16 = uint16_t;
+
+enum Kind : int32_t { DENSE = 0, INT4 = 1, INT8 = 2 };
+
+// A weight [out, in]; in and group are multiples of 32. INT4: 32 bytes hold 64 codes + 8, the low halves first, rows
+// padded to whole 64; INT8: signed codes; DENSE: bfloat16, no scale. scale and offset: [out, in / group]; offset and
+// bias may be null.
+struct Linear {
+    int32_t kind, out, in, group;
+    const void* weight;
+    const f16* scale;
+    const f16* offset;
+    const float* bias;
+};
+
+// A vector ready to be multiplied: rounded to bfloat16, as floats of the same value, and summed by 32.
+struct Input {
+    float* values;
+    bf16* rounded;
+    float* sums;
+    float* group_sums;
+    float* scales;
+};
+
+alignas(64) static const bf16 FOUR_BITS[32] = {
+    // code - 8 as bfloat16, twice: the lookup uses five bits of its index, and the fifth belongs to a neighbour
+    0xC100, 0xC0E0, 0xC0C0, 0xC0A0, 0xC080, 0xC040, 0xC000, 0xBF80, 0x0000, 0x3F80, 0x4000, 0x4040, 0x4080, 0x40A0,
+    0x40C0, 0x40E0, 0xC100, 0xC0E0, 0xC0C0, 0xC0A0, 0xC080, 0xC040, 0xC000, 0xBF80, 0x0000, 0x3F80, 0x4000, 0x4040,
+    0x4080, 0x40A0, 0x40C0, 0x40E0};
+
+static inline __m512 dot(__m512 sum, __m512i a, __m512i b) {
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+}
+
+static inline __m512 widen(__m256i halves) {  // bfloat16 -> float32
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
+static inline __mmask16 first(int n) { return n >= 16 ? 0xFFFF : (__mmask16)((1u << n) - 1); }
+
+static inline __m512 load_f16(const f16* p, __mmask16 mask) {
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, p));
+}
+
+static inline void expand_scales(const f16* from, int count, float* to) {
+    for (int i = 0; i < count; i += 16)
+        _mm512_mask_storeu_ps(to + i, first(count - i), load_f16(from + i, first(count - i)));
+}
+
+static inline __m512 int4_row(const uint8_t* codes, const float* scales, const bf16* x, int in, int group) {
+    const __m512i table = _mm512_load_si512(FOUR_BITS);
+    __m512 total = _mm512_setzero_ps();
+    if (group % 64 == 0) {
+        for (int i = 0, g = 0; i < in; ++g) {
+            __m512 low = _mm512_setzero_ps(), high = _mm512_setzero_ps();
+            for (int end = i + group; i < end; i += 64, codes += 32) {
+                const __m512i pairs = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i*)codes));
+                low = dot(low, _mm512_permutexvar_epi16(pairs, table), _mm512_loadu_si512(x + i));
+                high = dot(high, _mm512_permutexvar_epi16(_mm512_srli_epi16(pairs, 4), table),
+                           _mm512_loadu_si512(x + i + 32));
+            }
+            total = _mm512_fmadd_ps(_mm512_add_ps(low, high), _mm512_set1_ps(scales[g]), total);
+        }
+        return total;
+    }
+    const __m512 zero = _mm512_setzero_ps();
+    for (int i = 0; i < in; i += 64, codes += 32) {
+        const __m512i pairs = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i*)codes));
+        const __m512 low = dot(zero, _mm512_permutexvar_epi16(pairs, table), _mm512_loadu_si512(x + i));
+        total = _mm512_fmadd_ps(low, _mm512_set1_ps(scales[i / group]), total);
+        if (i + 32 >= in) break;
+        const __m512i upper = _mm512_permutexvar_epi16(_mm512_srli_epi16(pairs, 4), table);
+        const __m512 high = dot(zero, upper, _mm512_loadu_si512(x + i + 32));
+        total = _mm512_fmadd_ps(high, _mm512_set1_ps(scales[(i + 32) / group]), total);
+    }
+    return total;
+}
+
+static inline __m512 int8_row(const int8_t* codes, const float* scales, const float* x, int in, int group) {
+    __m512 total = _mm512_setzero_ps();
+    for (int i = 0, g = 0; i < in; ++g) {
+        __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps();
+        for (int end = i + group; i < end; i += 32) {
+            const __m512i a = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)(codes + i)));
+            const __m512i b = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)(codes + i + 16)));
+            even = _mm512_fmadd_ps(_mm512_cvtepi32_ps(a), _mm512_loadu_ps(x + i), even);
+            odd = _mm512_fmadd_ps(_mm512_cvtepi32_ps(b), _mm512_loadu_ps(x + i + 16), odd);
+        }
+        total = _mm512_fmadd_ps(_mm512_add_ps(even, odd), _mm512_set1_ps(scales[g]), total);
+    }
+    return total;
+}
+
+static inline __m512 dense_row(const bf16* weight, const bf16* x, int in) {
+    __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps();
+    int i = 0;
+    for (; i + 64 <= in; i += 64) {
+        even = dot(even, _mm512_loadu_si512(weight + i), _mm512_loadu_si512(x + i));
+        odd = dot(odd, _mm512_loadu_si512(weight + i + 32), _mm512_loadu_si512(x + i + 32));
+    }
+    if (i < in) even = dot(even, _mm512_loadu_si512(weight + i), _mm512_loadu_si512(x + i));
+    return _mm512_add_ps(even, odd);
+}
+
+static inline int64_t row_bytes(const Linear& w) {
+    return w.kind == INT4 ? (int64_t)(w.in + 63) / 64 * 32 : (int64_t)w.in * (w.kind == INT8 ? 1 : 2);
+}
+
+static inline void sum_groups(const Linear& w, const Input& x) {
+    if (w.kind == DENSE || !w.offset) return;
+    const int per = w.group / 32;
+    for (int g = 0; g < w.in / w.group; ++g) {
+        float sum = 0;
+        for (int j = 0; j < per; ++j) sum += x.sums[g * per + j];
+        x.group_sums[g] = sum;
+    }
+}
+
+// Row r of W x + b. `sum_groups` must have been called for this weight.
+static inline float row(const Linear& w, const Input& x, int r) {
+    const uint8_t* codes = (const uint8_t*)w.weight + r * row_bytes(w);
+    __m512 total;
+    if (w.kind == DENSE) {
+        total = dense_row((const bf16*)codes, x.rounded, w.in);
+    } else {
+        const int groups = w.in / w.group;
+        expand_scales(w.scale + (int64_t)r * groups, groups, x.scales);
+        total = w.kind == INT4 ? int4_row(codes, x.scales, x.rounded, w.in, w.group)
+                               : int8_row((const int8_t*)codes, x.scales, x.values, w.in, w.group);
+        if (w.offset)
+            for (int g = 0; g < groups; g += 16) {
+                const __mmask16 mask = first(groups - g);
+                total = _mm512_fmadd_ps(load_f16(w.offset + (int64_t)r * groups + g, mask),
+                                        _mm512_maskz_loadu_ps(mask, x.group_sums + g), total);
+            }
+    }
+    return _mm512_reduce_add_ps(total) + (w.bias ? w.bias[r] : 0.0f);
+}
+
+// Row r as bfloat16 numbers, for prompts: there the multiplication is a large one, which a library does best.
+static inline void expand_row(const Linear& w, int r, float* scales, float* offsets, bf16* out) {
+    const uint8_t* codes = (const uint8_t*)w.weight + r * row_bytes(w);
+    const int groups = w.in / w.group;
+    const __m512i table = _mm512_load_si512(FOUR_BITS);
+    expand_scales(w.scale + (int64_t)r * groups, groups, scales);
+    if (w.offset) expand_scales(w.offset + (int64_t)r * groups, groups, offsets);
+    for (int i = 0; i < w.in; i += 32) {
+        const int g = i / w.group;
+        const __m512 scale = _mm512_set1_ps(scales[g]), offset = _mm512_set1_ps(w.offset ? offsets[g] : 0.0f);
+        __m512 low, high;
+        if (w.kind == INT4) {
+            const __m256i bytes = _mm256_loadu_si256((const __m256i*)(codes + i / 64 * 32));
+            __m512i pairs = _mm512_cvtepu8_epi16(bytes);
+            if (i % 64) pairs = _mm512_srli_epi16(pairs, 4);
+            const __m512i values = _mm512_permutexvar_epi16(pairs, table);
+            low = widen(_mm512_castsi512_si256(values));
+            high = widen(_mm512_extracti64x4_epi64(values, 1));
+        } else {
+            const int8_t* from = (const int8_t*)codes + i;
+            low = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)from)));
+            high = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)(from + 16))));
+        }
+        low = _mm512_fmadd_ps(low, scale, offset);
+        high = _mm512_fmadd_ps(high, scale, offset);
+        _mm512_storeu_si512(out + i, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    }
+}
