@@ -35,6 +35,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "fp4": "optlab.quantize.fp4:FP4",
         "fp8": "optlab.quantize.fp8:FP8",
         "cast": "optlab.quantize.cast:Cast",
+        "qat": "optlab.quantize.qat:QAT",
         "dynamic": "optlab.quantize.dynamic:Dynamic",
         "smoothquant": "optlab.quantize.smoothquant:SmoothQuant",
     },

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from optlab.models.language_model import LanguageModel
 from optlab.models.optimizer import AdamW
+from optlab.models.structure import is_conv1d
 from optlab.quantize.grid import Grid, Zero, best_clip, fit, in_groups, minmax
 from optlab.quantize.tensor import QuantizedTensor
 
@@ -79,8 +80,8 @@ class StraightThrough(AdamW):
         for name, shadow in self.shadows.items():
             weight = self.weights[name]
             if weight.grad is not None:
-                cut = shadow.cut_off()
-                weight.grad.masked_fill_(cut if cut.shape == weight.shape and weight.is_contiguous() else cut.T, 0.0)
+                transposed = is_conv1d(self.model.module_named(name))
+                weight.grad.masked_fill_(shadow.cut_off().T if transposed else shadow.cut_off(), 0.0)
         self.restore()
         super().step(learning_rate)
         for name, shadow in self.shadows.items():

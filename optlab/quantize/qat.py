@@ -1,0 +1,153 @@
+"""Quantization-aware training: the weights are trained a little while the model already computes with rounded ones.
+
+Rounding each layer well is not rounding the model well: errors of one layer can be made up for by the next. So all
+float weights are moved together by the gradient of what the whole model loses, and at every step it is their rounded
+values that compute (`straight_through`). The model learns from the original's predictions on the calibration text (as
+LLM-QAT, arXiv 2305.17888, section 3.2), from the text itself, or from both.
+
+It costs a training, three weights' worth of memory beside the model, and helps most at 2 and 3 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from optlab.errors import RecipeError
+from optlab.methods import Parameter, Value
+from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from optlab.compress import Context
+    from optlab.quantize.straight_through import Shadow
+    from optlab.quantize.tensor import QuantizedTensor
+
+TRAINING = (
+    Parameter(
+        "steps", int, 100, "Training steps", "More steps train longer and better.",
+        minimum=1, maximum=100_000, step=50,
+    ),
+    Parameter(
+        "learning_rate", float, 1e-4, "Learning rate", "Size of a training step at its peak.",
+        minimum=1e-7, maximum=1e-1, step=1e-5, advanced=True,
+    ),
+    Parameter(
+        "alpha", float, 0.0, "Weight of the true text (alpha)",
+        "1 trains on the text alone, 0 on the original's predictions alone.",
+        minimum=0.0, maximum=1.0, step=0.05, advanced=True,
+    ),
+    Parameter(
+        "batch", int, 8, "Batch", "Windows of text per step.",
+        minimum=1, maximum=512, step=1, unit="windows", advanced=True,
+    ),
+    Parameter(
+        "window", int, 128, "Window", "Tokens in each window.",
+        minimum=16, maximum=4096, step=16, unit="tokens", advanced=True,
+    ),
+)  # fmt: skip
+
+
+class QAT(LayerwiseQuantizer):
+    """Short fine-tuning through rounded weights, then rounding."""
+
+    name: ClassVar[str] = "qat"
+    title: ClassVar[str] = "Quantization-aware training"
+    summary: ClassVar[str] = "Trains the weights while the model computes with rounded ones; slow, for 2 and 3 bits."
+    source: ClassVar[str] = "Bengio et al. 2013, arXiv 1308.3432 (straight-through); LLM-QAT, arXiv 2305.17888"
+    needs_calibration: ClassVar[bool] = True
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        *FORMAT,
+        *TRAINING,
+        Parameter(
+            "clip", str, "mse", "Range",
+            "'minmax' covers every weight of a group; 'mse' searches the narrower range with the least squared error "
+            "before training, and keeps its share of the full range.",
+            choices=("minmax", "mse"), advanced=True,
+        ),
+    )  # fmt: skip
+
+    def __init__(self, values: Mapping[str, Value] | None = None) -> None:
+        super().__init__(values)
+        self._shadows: dict[str, Shadow] = {}
+
+    @classmethod
+    def describe(cls, values: Mapping[str, Value]) -> str:
+        return f"{super().describe(values)}, {values['steps']} steps"
+
+    def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
+        return self._shadows[name].rounded()
+
+    def apply(self, context: Context) -> None:
+        """Train and quantize `context.names`. Raises RecipeError (pruned weights on a float zero point; text for a
+        model that does not continue text), ModelError, TextError, Cancelled."""
+        from optlab.progress import span
+        from optlab.quantize.straight_through import Shadow
+
+        if self.zero == "float" and any(context.is_pruned(name) for name in context.names):
+            raise RecipeError("a float zero point has no level for 0, so pruned weights would come back; use integer")
+        if context.model.objective != "causal" and self.values["alpha"]:
+            raise RecipeError(f"{context.model.name} does not continue text, so it has no true text; use alpha 0")
+        search = self.values["clip"] == "mse"
+        for name in context.names:
+            W = context.model.weight(name).float()
+            self._shadows[name] = Shadow.of(W, self.bits, self.zero, self.group_size, search)
+        whole = context.progress
+        try:
+            context.progress = span(whole, 0.0, 0.95)
+            self._train(context)
+            context.progress = span(whole, 0.95, 1.0)
+            super().apply(context)
+        finally:
+            context.progress = whole
+
+    def _train(self, context: Context) -> None:
+        import torch
+        import torch.nn.functional as F
+
+        from optlab.models.train import Schedule, next_token_loss, shuffled_windows, train
+        from optlab.quantize.straight_through import StraightThrough
+
+        model, teacher, steps = context.model, context.teacher, int(self.values["steps"])
+        alpha, rate = float(self.values["alpha"]), float(self.values["learning_rate"])
+        treated = {model.module_named(name).get_parameter("weight") for name in context.names}
+        before = {parameter: parameter.requires_grad for parameter in model.module.parameters()}
+        for parameter in before:
+            parameter.requires_grad_(parameter in treated)
+        optimizer = StraightThrough(model, self._shadows, rate)
+        for name in context.names:
+            if context.is_pruned(name):
+                weight = optimizer.weights[name]
+                optimizer.hold(weight, weight != 0)
+
+        def loss_of(ids: Tensor) -> Tensor:
+            model.module.eval()  # dropout would be noise on top of that of rounding
+            optimizer.round()
+            logits = model.logits(ids)
+            loss = next_token_loss(logits, ids) if alpha else logits.new_zeros(())
+            if alpha == 1.0:
+                return loss
+            with torch.no_grad():
+                wanted = teacher.logits(ids).float().log_softmax(-1).flatten(0, 1)
+            found = logits.float().log_softmax(-1).flatten(0, 1)
+            soft = F.kl_div(found, wanted, reduction="batchmean", log_target=True)
+            return alpha * loss + (1 - alpha) * soft
+
+        schedule = Schedule(
+            steps=steps,
+            batch=int(self.values["batch"]),
+            learning_rate=rate,
+            warmup=max(1, min(20, steps // 10)),
+            weight_decay=0.0,
+            mixed_precision=context.mixed_precision,
+        )
+        windows = torch.tensor(context.training_windows(int(self.values["window"])), device=model.device)
+        try:
+            with torch.enable_grad():
+                batches = shuffled_windows(windows, schedule.batch, context.seed)
+                train(model.module, batches, loss_of, schedule, context.progress, optimizer)
+        finally:
+            for parameter, moved in before.items():
+                parameter.requires_grad_(moved)
+            optimizer.restore()
