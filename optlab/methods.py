@@ -39,16 +39,19 @@ REGISTRY: dict[str, dict[str, str]] = {
         "dynamic": "optlab.quantize.dynamic:Dynamic",
         "smoothquant": "optlab.quantize.smoothquant:SmoothQuant",
     },
+    "cache": {
+        "kv": "optlab.quantize.key_value_cache:KeyValueCache",
+    },
     "distill": {
         "forward_kl": "optlab.distill.forward_kl:ForwardKL",
     },
 }
 """kind of step -> method name -> "module:class"."""
 
-METHOD_KEY = {"prune": "method", "quantize": "method", "distill": "loss"}
+METHOD_KEY = {"prune": "method", "quantize": "method", "cache": "method", "distill": "loss"}
 """The key of a step that names its method; a distillation is named by its loss."""
 
-DEFAULT_METHOD = {"prune": "magnitude", "quantize": "rtn", "distill": "forward_kl"}
+DEFAULT_METHOD = {"prune": "magnitude", "quantize": "rtn", "cache": "kv", "distill": "forward_kl"}
 
 
 @dataclass(frozen=True)

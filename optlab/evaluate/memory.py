@@ -116,7 +116,7 @@ def _source(folder: Path, dtype: str, device: str) -> Any:
 
     notice = folder / artefact.NOTICE
     if notice.is_file() and "artefact" in read_json(notice):
-        return artefact.load_artefact(folder, dtype, device)
+        return artefact.load_artefact(folder, dtype, device, hollow=True)
     from optlab.models import load
 
     return load(str(folder), dtype, device)

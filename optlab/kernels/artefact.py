@@ -31,6 +31,7 @@ from optlab.models.describe import Description
 from optlab.models.device import choose_device, choose_dtype
 from optlab.models.families import library_class, library_config, objective_of, own_config, read_tensors, skeleton
 from optlab.models.inputs import InputFormat, input_formats, round_inputs
+from optlab.models.key_values import KeyValueFormat, key_value_formats, round_key_values
 from optlab.models.language_model import LanguageModel, cast_parameters
 from optlab.models.structure import analyse, is_conv1d
 from optlab.models.tokenizer import Tokenizer
@@ -180,6 +181,7 @@ def _notice(compressed: Compressed) -> dict[str, Any]:
         "recipe": compressed.recipe.to_dict(),
         "stored": {name: stored.meta() for name, stored in compressed.stored.items()},
         "inputs": {name: chosen.meta() for name, chosen in input_formats(model.module).items()},
+        "key_values": {name: chosen.meta() for name, chosen in key_value_formats(model).items()},
         "layers": compressed.layers,
         "notes": compressed.notes,
         "seconds": compressed.seconds,
@@ -188,10 +190,14 @@ def _notice(compressed: Compressed) -> dict[str, Any]:
     }
 
 
-def load_artefact(folder: str | Path, dtype: str = "float32", device: str = "auto") -> Compressed:
+def load_artefact(
+    folder: str | Path, dtype: str = "float32", device: str = "auto", *, hollow: bool = False
+) -> Compressed:
     """Read an artefact back: the same weights, exactly (in float32), and how each of them is stored.
 
-    dtype, device: as `optlab.models.load`. Raises ModelError when the folder is not an artefact or is damaged.
+    dtype, device: as `optlab.models.load`. hollow: quantized linear layers of the Llama family hold no values, only
+    their shape; a runtime reads `stored`, and needs the memory of the packed file instead of that of the original.
+    Raises ModelError when the folder is not an artefact or is damaged.
     """
     folder = Path(folder)
     if not is_artefact(folder):
@@ -214,7 +220,10 @@ def load_artefact(folder: str | Path, dtype: str = "float32", device: str = "aut
             if set(parts[name]) == {"weight"}:  # a pruned weight for which no form was cheaper than numbers
                 parts[name] = {"weight": _as_kept(layer, parts[name]["weight"])}
             stored[name] = KINDS[meta["kind"]].from_parts(meta, parts[name])
-            tensors[f"{name}.weight"] = _as_kept(layer, stored[name].dequantize())
+            if hollow and isinstance(module, Transformer) and isinstance(layer, nn.Linear):
+                tensors[f"{name}.weight"] = torch.zeros((), dtype=chosen).expand(stored[name].shape)
+            else:
+                tensors[f"{name}.weight"] = _as_kept(layer, stored[name].dequantize())
         module = _filled(module, tensors, chosen).to(target)
         for name, meta in notice.get("inputs", {}).items():
             round_inputs(module.get_submodule(name), InputFormat(**meta))
@@ -231,6 +240,8 @@ def load_artefact(folder: str | Path, dtype: str = "float32", device: str = "aut
             description=description,
             structure=analyse(module),
         )
+        for name, meta in notice.get("key_values", {}).items():
+            round_key_values(model, name, KeyValueFormat(**meta))
         recipe = Recipe.from_dict(notice["recipe"])
         return Compressed(model, stored, notice["layers"], recipe, notice["seconds"], notice["notes"])
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:

@@ -14,6 +14,7 @@ from torch import nn
 
 from optlab.compress import Compressed, Stored
 from optlab.models.inputs import input_formats
+from optlab.models.key_values import key_value_formats
 from optlab.quantize.tensor import QuantizedTensor
 
 METHOD_OF_OURS = "optlab"
@@ -27,6 +28,8 @@ def reason_against(compressed: Compressed) -> str | None:
     """Why compressed-tensors cannot express an artefact, as one sentence; None when it can."""
     for name in input_formats(compressed.model.module):
         return f"{name} rounds its activations when it runs, which only OptLab does with this file"
+    for name in key_value_formats(compressed.model):
+        return f"{name} rounds its keys and values when it runs, which only OptLab does with this file"
     for name, stored in compressed.stored.items():
         if is_plain(stored):
             continue
@@ -56,12 +59,12 @@ def is_plain(stored: Stored) -> bool:
 
 def quantization_config(compressed: Compressed) -> dict[str, Any] | None:
     """The `quantization_config` for config.json; None for a model without packed weights."""
-    packed = {name: stored for name, stored in compressed.stored.items() if not is_plain(stored)}
-    if not packed:
-        return None
     reason = reason_against(compressed)
     if reason is not None:
         return {"quant_method": METHOD_OF_OURS, "reason": reason}
+    packed = {name: stored for name, stored in compressed.stored.items() if not is_plain(stored)}
+    if not packed:
+        return None
     groups = schemes(packed)
     linears = [name for name, module in compressed.model.module.named_modules() if isinstance(module, nn.Linear)]
     config: dict[str, Any] = {

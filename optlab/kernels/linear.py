@@ -160,6 +160,10 @@ class Source:
     stored: QuantizedTensor | None
     inputs: InputFormat | None = None
 
+    def values(self) -> Tensor:
+        """[out, in] float; from what is stored, because `weight` of a hollow model (`load_artefact`) is only a shape."""
+        return self.weight.detach() if self.stored is None else self.stored.dequantize()
+
 
 def kernel_for(
     stored: QuantizedTensor | None, device: torch.device | str, inputs: InputFormat | None = None
@@ -229,7 +233,7 @@ def _stackable(a: Source, b: Source, kernel: str) -> bool:
 def _build(run: list[Source], kernel: str, dtype: torch.dtype, device: torch.device | str) -> nn.Module:
     bias = None if run[0].bias is None else torch.cat([s.bias for s in run if s.bias is not None]).to(device)
     if kernel == "dense":
-        dense = DenseLinear(torch.cat([s.weight for s in run]).to(device), bias, dtype)
+        dense = DenseLinear(torch.cat([s.values() for s in run]).to(device), bias, dtype)
         if run[0].inputs is not None:
             round_inputs(dense, run[0].inputs)
         return dense

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from optlab.kernels.linear import Source, pack
 from optlab.models.inputs import input_format
+from optlab.models.key_values import KeyValueFormat
 from optlab.models.transformer import Block, Rotary, Transformer, rotate
 from optlab.quantize.tensor import QuantizedTensor
 
@@ -31,6 +32,7 @@ class PackedBlock:
     post_norm: Tensor
     gate_up: nn.Module
     down: nn.Module
+    key_values: KeyValueFormat | None
 
 
 class LlamaRuntime:
@@ -72,6 +74,7 @@ class LlamaRuntime:
                     self._norm(block.post_attention_layernorm.weight),
                     packed(f"{prefix}.mlp", "gate_proj", "up_proj"),
                     packed(f"{prefix}.mlp", "down_proj"),
+                    block.self_attn.key_values,
                 )
             )
         self.norm = self._norm(module.model.norm.weight)
@@ -129,6 +132,23 @@ class LlamaRuntime:
         self.position = end
         return self.head(F.rms_norm(x[-1:], width, self.norm, config.norm_eps))[0]
 
+    def _cached(self, i: int, chosen: KeyValueFormat | None, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Store k, v [kv_heads, T, head_dim]; returns all that is stored of block i, rounded as it asks."""
+        start, end = self.position, self.position + k.shape[1]
+        keys, values = self.keys[i], self.values[i]
+        if chosen is not None and chosen.keys == "token":
+            k, v = chosen.kept(k, v)
+        elif chosen is not None and start % chosen.group == 0 and start:
+            # The group before is full: from here on its tokens are seen rounded.
+            full = slice(start - chosen.group, start)
+            keys[:, full], values[:, full] = chosen.kept(keys[:, full], values[:, full])
+        elif chosen is not None and start == 0:
+            full = slice((end - 1) // chosen.group * chosen.group)
+            rounded_k, rounded_v = chosen.kept(k[:, full], v[:, full])
+            k, v = torch.cat((rounded_k, k[:, full.stop :]), dim=1), torch.cat((rounded_v, v[:, full.stop :]), dim=1)
+        keys[:, start:end], values[:, start:end] = k, v
+        return keys[:, :end], values[:, :end]
+
     def _attention(self, i: int, block: PackedBlock, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """x [T, width] -> [T, heads * head_dim]."""
         config, count = self.config, x.shape[0]
@@ -137,9 +157,10 @@ class LlamaRuntime:
         qkv = block.qkv(x).view(count, heads + 2 * kv_heads, size).transpose(0, 1)
         qk = rotate(qkv[: heads + kv_heads], cos, sin)
         q = qk[:heads]
-        self.keys[i, :, start:end] = qk[heads:]
-        self.values[i, :, start:end] = qkv[heads + kv_heads :]
-        k, v = self.keys[i, :, :end], self.values[i, :, :end]
+        k, v = self._cached(i, block.key_values, qk[heads:], qkv[heads + kv_heads :])
+        if block.key_values is not None and count > 1:
+            y = block.key_values.attention(q[None], qk[None, heads:], qkv[None, heads + kv_heads :])
+            return y[0].transpose(0, 1).reshape(count, heads * size)
         if count == 1:
             # The query heads of a group are the rows of one small attention over their shared keys.
             y = F.scaled_dot_product_attention(q.reshape(1, kv_heads, heads // kv_heads, size), k[None], v[None])

@@ -87,6 +87,12 @@ def runtime(source: LanguageModel | Compressed, dtype: str | torch.dtype = "bflo
     notes = ["zeros have no kernel: they are multiplied like other numbers"] if sparse else []
     others = {one.form for one in stored.values() if not isinstance(one, (QuantizedTensor, SparseTensor))} - {"dense"}
     notes += [f"{form} has no kernel: timed as dense 16-bit numbers" for form in sorted(others)]
+    for chosen in set(key_value_formats(model).values()):
+        share = chosen.bits_per_number(_head_dim(model)) / (8 * model.dtype.itemsize)
+        notes.append(
+            f"keys and values are rounded to {chosen.bits} bits but held as {str(model.dtype)[6:]}: no time is saved, "
+            f"and the {share:.0%} of the memory that they would take packed is not shown"
+        )
     if isinstance(model.module, Transformer):
         why_not = native.refusal(model.module, model.dtype)
         kind, loop = (native.NativeLlama, "own runtime in C++") if why_not is None else (LlamaRuntime, "own runtime")

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optlab.errors import ModelError
+from optlab.models.key_values import KeyValueFormat
 
 ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu_tanh", "gelu_tanh": "gelu_tanh"}
 TRAITS: dict[str, dict[str, Any]] = {
@@ -217,6 +218,7 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(width, self.kv_heads * self.head_dim, bias=bias)
         self.v_proj = nn.Linear(width, self.kv_heads * self.head_dim, bias=bias)
         self.o_proj = nn.Linear(self.heads * self.head_dim, width, bias=config.o_bias)
+        self.key_values: KeyValueFormat | None = None
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None) -> Tensor:
         batch, length, _ = x.shape
@@ -228,6 +230,9 @@ class Attention(nn.Module):
         if cache is not None:
             past = cache.position
             k, v = cache.write(self.block, k, v)
+        if self.key_values is not None:
+            y = self.key_values.attention(q, k, v)
+            return self.o_proj(y.transpose(1, 2).reshape(batch, length, self.heads * self.head_dim))
         mask = None
         if past and length > 1:
             mask = torch.ones(length, past + length, dtype=torch.bool, device=x.device).tril(past)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optlab.compress import compress
+from optlab.kernels.artefact import load_artefact, save
 from optlab.kernels.linear import Source
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native import library as built
@@ -189,3 +190,18 @@ def test_a_compiler_that_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tm
     finally:
         monkeypatch.undo()
         built.library.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("bits", [4, 6])
+def test_a_hollow_artefact_decodes_as_the_full_one(bits: int, dtype: str, tmp_path: Path) -> None:
+    model = load(str(tiny_model_folder("llama", tmp_path / "m", tie_word_embeddings=True)), "float32", "cpu")
+    steps = [{"quantize": {"bits": bits, "group_size": 32}, "layers": "model.layers.*|lm_head"}]
+    save(compress(model, Recipe.from_dict({"steps": steps}), Protocol(calibration_tokens=512)), tmp_path / "saved")
+    full, hollow = (load_artefact(tmp_path / "saved", dtype, "cpu", hollow=hollow) for hollow in (False, True))
+    name = hollow.model.linear_names()[0]
+    assert hollow.model.weight(name).stride() == (0, 0), "a hollow weight takes no memory"
+    ids = list(range(4, 20))
+    one, other = (runtime(source, dtype) for source in (full, hollow))
+    assert torch.equal(one.prefill(ids), other.prefill(ids))
+    assert torch.equal(one.decode(7), other.decode(7))

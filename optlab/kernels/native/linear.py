@@ -61,7 +61,7 @@ class NativeLinear(nn.Module):
         self.scale: Tensor | None = None
         self.offset: Tensor | None = None
         if format.kind == DENSE:
-            self.weight = source.weight.detach().to(torch.bfloat16).contiguous()
+            self.weight = source.values().to(torch.bfloat16).contiguous()
         else:
             assert source.stored is not None
             self._quantized(Affine.of(source.stored))

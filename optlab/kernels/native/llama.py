@@ -33,6 +33,8 @@ def refusal(module: Transformer, dtype: torch.dtype) -> str | None:
         return f"the C++ loop needs widths that are multiples of {BLOCK}, and this model has one of {odd}"
     if input_formats(module):
         return "the C++ loop does not round activations to 8 bits, so torch multiplies them"
+    if any(block.self_attn.key_values is not None for block in module.model.layers):
+        return "the C++ loop does not round keys and values, so torch's operators do"
     return library()[1] or None
 
 
