@@ -3,7 +3,6 @@
 import streamlit as st
 
 from optlab.figures import format, frames, parts
-from optlab.methods import REGISTRY
 from optlab.models.catalog import card
 from optlab.models.describe import Description
 from optlab.words import _, plural
@@ -77,7 +76,7 @@ def where_the_bytes_are(description: Description) -> None:
 def what_the_knobs_mean() -> None:
     """Each kind of step in plain words."""
     st.subheader(_("What each knob means"))
-    for column, kind in zip(st.columns(len(REGISTRY)), knobs.DRAWN, strict=True):
+    for column, kind in zip(st.columns(len(knobs.DRAWN)), knobs.DRAWN, strict=True):
         with column, st.container(border=True, height="stretch"):
             st.markdown(f"{knobs.icon(kind)} **{knobs.title(kind)}**")
             st.markdown(knobs.meaning(kind))

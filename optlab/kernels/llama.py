@@ -152,7 +152,6 @@ class LlamaRuntime:
     def _attention(self, i: int, block: PackedBlock, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """x [T, width] -> [T, heads * head_dim]."""
         config, count = self.config, x.shape[0]
-        start, end = self.position, self.position + count
         heads, kv_heads, size = config.heads, config.kv_heads, config.head_dim
         qkv = block.qkv(x).view(count, heads + 2 * kv_heads, size).transpose(0, 1)
         qk = rotate(qkv[: heads + kv_heads], cos, sin)

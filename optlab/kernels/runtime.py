@@ -18,6 +18,7 @@ from optlab.kernels.linear import DenseLinear, Source, pack
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native import llama as native
 from optlab.models.inputs import input_format
+from optlab.models.key_values import head_dim, key_value_formats
 from optlab.models.language_model import LanguageModel
 from optlab.models.transformer import Transformer
 from optlab.prune.tensor import SparseTensor
@@ -88,7 +89,7 @@ def runtime(source: LanguageModel | Compressed, dtype: str | torch.dtype = "bflo
     others = {one.form for one in stored.values() if not isinstance(one, (QuantizedTensor, SparseTensor))} - {"dense"}
     notes += [f"{form} has no kernel: timed as dense 16-bit numbers" for form in sorted(others)]
     for chosen in set(key_value_formats(model).values()):
-        share = chosen.bits_per_number(_head_dim(model)) / (8 * model.dtype.itemsize)
+        share = chosen.bits_per_number(head_dim(model)) / (8 * model.dtype.itemsize)
         notes.append(
             f"keys and values are rounded to {chosen.bits} bits but held as {str(model.dtype)[6:]}: no time is saved, "
             f"and the {share:.0%} of the memory that they would take packed is not shown"

@@ -127,6 +127,12 @@ def key_value_formats(model: LanguageModel) -> dict[str, KeyValueFormat]:
     return found
 
 
+def head_dim(model: LanguageModel) -> int:
+    """Numbers in one head's key."""
+    config: Any = model.module.config
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+
+
 def _register() -> None:
     """Make `_attention` known to transformers; masks as for its own scaled_dot_product_attention."""
     from transformers import AttentionInterface

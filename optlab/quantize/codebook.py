@@ -1,4 +1,8 @@
-"""What NF4 and FP4 share: rounding to 16 levels that are not evenly spaced, with a scale per group."""
+"""What NF4 and FP4 share: rounding to 16 levels that are not evenly spaced, with a scale per group.
+
+The outermost level always lies on the largest weight of a group. A search for the scale with the least squared error
+(as `rtn` offers) measured worse: SmolLM2-135M on WikiText-2, NF4 in groups of 64, 40.5 instead of 38.2.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +25,7 @@ class CodebookQuantizer(LayerwiseQuantizer):
 
     parameters: ClassVar[tuple[Parameter, ...]] = (
         *(parameter for parameter in FORMAT if parameter.name == "group_size"),
-        Parameter(
-            "clip", str, "minmax", "Range",
-            "'minmax' puts the outermost level on the largest weight of a group; 'mse' searches the narrower scale "
-            "with the least squared error.",
-            choices=("minmax", "mse"), advanced=True,
-        ),
-    )  # fmt: skip
+    )
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
@@ -44,4 +42,4 @@ class CodebookQuantizer(LayerwiseQuantizer):
     def quantize(self, W: Tensor, name: str, context: Context) -> CodebookTensor:
         from optlab.quantize.codebook_tensor import CodebookTensor
 
-        return CodebookTensor.of(W, self.name, self.group_size, search=self.values["clip"] == "mse")
+        return CodebookTensor.of(W, self.name, self.group_size)

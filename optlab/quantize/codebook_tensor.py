@@ -16,7 +16,7 @@ from torch import Tensor
 from optlab.bitmask import pack_bits, unpack_bits
 from optlab.errors import ModelError
 from optlab.quantize.codebooks import BITS, levels, nearest
-from optlab.quantize.grid import CLIP_FACTORS, in_groups, stored
+from optlab.quantize.grid import in_groups, stored
 from optlab.quantize.packing import pack, unpack, words_per_row
 
 
@@ -35,21 +35,13 @@ class CodebookTensor:
     pruned: bool = False
 
     @classmethod
-    def of(cls, W: Tensor, book: str, group_size: int | None, search: bool = False) -> CodebookTensor:
-        """W [out, in] float32 rounded to the nearest levels. The scale is the largest |w| of the group, or, with
-        search, the fraction of it (`grid.CLIP_FACTORS`) that leaves the least squared error."""
+    def of(cls, W: Tensor, book: str, group_size: int | None) -> CodebookTensor:
+        """W [out, in] float32 rounded to the nearest levels; the scale is the largest |w| of the group."""
         groups = in_groups(W, group_size)
-        largest = groups.abs().amax(-1)
-        scale = stored(largest)
-        if search:
-            best, book_levels = torch.full_like(largest, torch.inf), levels(book).to(W.device)
-            for factor in CLIP_FACTORS.tolist():
-                narrower = stored(largest * factor, scale.dtype)
-                found = book_levels[_codes(groups, narrower, book).long()] * narrower.float().unsqueeze(-1)
-                error = (found - groups).square_().sum(-1)
-                scale = torch.where(error < best, narrower, scale)
-                best = torch.minimum(error, best)
-        return cls(_codes(groups, scale, book).flatten(1), scale, book, group_size)
+        scale = stored(groups.abs().amax(-1))
+        step = scale.float().unsqueeze(-1)
+        codes = nearest(groups / torch.where(step == 0, 1.0, step), book)
+        return cls(codes.flatten(1), scale, book, group_size)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -126,8 +118,3 @@ class CodebookTensor:
     def stored_bits(self) -> int:
         """Bits of codes, scales and bitmask as they are written."""
         return 8 * (self._code_bytes(self.form == "bitmask") + self.scale.numel() * self.scale.element_size())
-
-
-def _codes(groups: Tensor, scale: Tensor, book: str) -> Tensor:
-    step = scale.float().unsqueeze(-1)
-    return nearest(groups / torch.where(step == 0, 1.0, step), book)

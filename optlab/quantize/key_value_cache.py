@@ -23,7 +23,9 @@ class KeyValueCache(Method):
     kind: ClassVar[str] = "cache"
     name: ClassVar[str] = "kv"
     title: ClassVar[str] = "Keys and values"
-    summary: ClassVar[str] = "Keeps the keys and values of earlier tokens with few bits while the model reads and writes."
+    summary: ClassVar[str] = (
+        "Keeps the keys and values of earlier tokens with few bits while the model reads and writes."
+    )
     source: ClassVar[str] = "Liu et al. 2024, KIVI, arXiv 2402.02750"
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter(

@@ -39,7 +39,7 @@ TRAINING = (
         minimum=0.0, maximum=1.0, step=0.05, advanced=True,
     ),
     Parameter(
-        "batch", int, 8, "Batch", "Windows of text per step.",
+        "batch", int, 4, "Batch", "Windows of text per step.",
         minimum=1, maximum=512, step=1, unit="windows", advanced=True,
     ),
     Parameter(

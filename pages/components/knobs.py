@@ -20,9 +20,9 @@ from pages.components import widgets
 from pages.components.fitting import fitted
 
 PREFIX = "knob/"
-ORDER = ("prune", "distill", "quantize")
+ORDER = ("prune", "distill", "quantize", "cache")
 """Of the steps in the recipe: training comes before quantization, because it would move weights off their grid."""
-DRAWN = ("quantize", "prune", "distill")
+DRAWN = ("quantize", "prune", "distill", "cache")
 """Of the knobs on the page: the one that everybody tries first on top."""
 LARGEST_SLIDER = 400
 SHOWN_FOR = "knobs/shown for"
@@ -30,7 +30,8 @@ SHOWN_FOR = "knobs/shown for"
 
 def title(kind: str) -> str:
     """A kind of step as a heading."""
-    return {"prune": _("Prune"), "distill": _("Distill"), "quantize": _("Quantize")}[kind]
+    titles = {"prune": _("Prune"), "distill": _("Distill"), "quantize": _("Quantize"), "cache": _("Cache")}
+    return titles[kind]
 
 
 def meaning(kind: str) -> str:
@@ -42,12 +43,14 @@ def meaning(kind: str) -> str:
                      "temperature decides how much of the original's second guesses it gets to see."),
         "quantize": _("Writes each weight with fewer bits, as a step on a short ruler. 8 bits lose almost nothing, 2 "
                       "bits can lose a lot; how much, you measure. What is written so shrinks in proportion."),
+        "cache": _("Keeps what the model remembers of the words before (its keys and values) with fewer bits. The file "
+                   "stays as it is; with long texts, this memory can outgrow the weights."),
     }[kind]  # fmt: skip
 
 
 def icon(kind: str) -> str:
     """The icon of a kind of step."""
-    icons = {"prune": "content_cut", "distill": "science", "quantize": "straighten"}
+    icons = {"prune": "content_cut", "distill": "science", "quantize": "straighten", "cache": "memory"}
     return f":material/{icons[kind]}:"
 
 

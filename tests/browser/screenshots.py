@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 IMAGES = serving.ROOT / "docs" / "images"
 MODEL = "nano"
 PATIENCE_S = 900.0
-SIZES = {"wide": (1440, 900), "phone": (390, 844)}
+SIZES = {"1440": (1440, 900), "390": (390, 844)}
 PAGES = {"overview": "/", "explore": "/explore", "compare": "/compare", "runs": "/runs"}
 TALLEST = 4000
 

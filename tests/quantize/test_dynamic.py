@@ -75,7 +75,7 @@ def test_what_is_timed_multiplies_whole_numbers_too(family, tmp_path):
     result = compressed(tiny(family, tmp_path), tmp_path, dynamic())
     timed = runtime(result, "float32")
     assert timed.path.endswith("int8 weights and activations")
-    assert timed.notes == []
+    assert not any("16-bit" in note or "stretched" in note for note in timed.notes)
     expected = result.model.logits(IDS)[0]
     ids = IDS[0].tolist()
     # A sum in another order may move a number across the edge between two codes.
@@ -86,15 +86,14 @@ def test_what_is_timed_multiplies_whole_numbers_too(family, tmp_path):
 def test_a_width_without_a_kernel_is_rounded_all_the_same_and_says_so(tmp_path):
     result = compressed(tiny("llama", tmp_path), tmp_path, quantize(bits=4), dynamic(activation_bits=4))
     timed = runtime(result, "float32")
-    assert timed.notes == ["8 times 4 bits have no kernel: timed stretched to 8 times 8 bits"]
+    assert "8 times 4 bits have no kernel: timed stretched to 8 times 8 bits" in timed.notes
     torch.testing.assert_close(timed.prefill(IDS[0].tolist()), result.model.logits(IDS)[0, -1], rtol=0.1, atol=0.2)
 
 
 def test_a_later_step_may_change_the_weights_and_keeps_the_rounding(tmp_path):
     result = compressed(tiny("llama", tmp_path), tmp_path, dynamic(), quantize(bits=4))
     timed = runtime(result, "float32")
-    assert len(timed.notes) == 1
-    assert timed.notes[0].startswith("activations are rounded and then multiplied as dense 16-bit numbers")
+    assert any(note.startswith("activations are rounded and then multiplied as dense") for note in timed.notes)
     torch.testing.assert_close(timed.prefill(IDS[0].tolist()), result.model.logits(IDS)[0, -1], rtol=0.01, atol=0.02)
 
 

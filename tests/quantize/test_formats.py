@@ -65,8 +65,9 @@ def test_pruned_weights_stay_zero_and_are_not_stored(name, tmp_path):
 def test_a_format_without_a_kernel_says_how_it_is_timed(tmp_path):
     model = tiny("llama", tmp_path)
     timed = runtime(compressed(model, tmp_path, step("nf4", group_size=16)), "float32")
-    assert timed.notes == ["nf4 has no kernel: timed as dense 16-bit numbers"]
-    assert runtime(compressed(model, tmp_path, step("cast"))).notes == []
+    assert "nf4 has no kernel: timed as dense 16-bit numbers" in timed.notes
+    cast = runtime(compressed(model, tmp_path, step("cast")))
+    assert not any("16-bit" in note or "zeros" in note for note in cast.notes)
 
 
 def test_a_cast_to_the_format_of_the_checkpoint_changes_nothing(tmp_path):

@@ -56,10 +56,10 @@ def test_the_float_weight_moves_by_the_gradient_at_the_rounded_one(family, tmp_p
 
 
 def test_what_the_grid_cuts_off_gets_no_gradient():
-    """16 levels of step 1 centred on 0 reach from -8 to 7: only a weight beyond -8.5 or 7.5 cannot be rounded to."""
+    """Levels from -7 to 8 in steps of 1: only a weight beyond -7.5 or 8.5 is not met by half a step."""
     W = torch.tensor([[-9.0, -8.4, -1.0, 0.0, 3.2, 7.4, 7.6, 11.0]])
     shadow = Shadow.of(W, 4, "integer", None, search=False)
-    shadow.share = torch.tensor([[0.75]])  # from -6.75 to 8.25 in 15 steps of 1: levels -7 to 8
+    shadow.share = torch.tensor([[0.75]])  # from -6.75 to 8.25 in 15 steps of 1, moved to where 0 is a level
     assert torch.equal(shadow.grid().scale, torch.tensor([[1.0]], dtype=torch.float16))
     assert shadow.cut_off().tolist() == [[True, True, False, False, False, False, False, True]]
 

@@ -15,6 +15,7 @@ from optlab.kernels.native.library import Block, Linear, Model, library
 from optlab.kernels.native.linear import BLOCK, DENSE, INT4, NativeLinear, Together, format_of
 from optlab.models import transformer as layers
 from optlab.models.inputs import input_formats
+from optlab.models.key_values import ATTRIBUTE as KEY_VALUES
 from optlab.models.transformer import Rotary, Transformer
 from optlab.quantize.tensor import QuantizedTensor
 
@@ -33,7 +34,7 @@ def refusal(module: Transformer, dtype: torch.dtype) -> str | None:
         return f"the C++ loop needs widths that are multiples of {BLOCK}, and this model has one of {odd}"
     if input_formats(module):
         return "the C++ loop does not round activations to 8 bits, so torch multiplies them"
-    if any(block.self_attn.key_values is not None for block in module.model.layers):
+    if any(getattr(part, KEY_VALUES, None) is not None for part in module.modules()):
         return "the C++ loop does not round keys and values, so torch's operators do"
     return library()[1] or None
 
