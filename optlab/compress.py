@@ -46,6 +46,23 @@ not wait minutes for its report, and always as many, so that methods can be comp
 
 
 @dataclass
+class Scalings:
+    """What was moved from one weight into another without changing the model (`optlab.quantize.folding`).
+
+    columns, rows: layer -> by what its columns [in] and rows [out] were multiplied, all steps together.
+    """
+
+    columns: dict[str, Tensor] = field(default_factory=dict)
+    rows: dict[str, Tensor] = field(default_factory=dict)
+
+    def undo(self, name: str, W: Tensor) -> Tensor:
+        """W [out, in], the weight of layer `name`, as it would be had nothing been moved."""
+        if name in self.columns:
+            W = W / self.columns[name]
+        return W / self.rows[name].unsqueeze(1) if name in self.rows else W
+
+
+@dataclass
 class Context:
     """What a method's `apply` gets.
 
@@ -53,7 +70,7 @@ class Context:
     float32. names: the layers this step treats, in order. stored: how each touched weight will be written; absent =
     dense. statistics: of the original on the calibration text, computed on first use. training_windows(length):
     windows of the calibration text. mixed_precision: whether training may multiply in bfloat16. calibration_windows():
-    the windows of `statistics`.
+    the windows of `statistics`. scalings: what earlier folds have moved, see `note_scaling`.
     """
 
     model: LanguageModel
@@ -67,6 +84,17 @@ class Context:
     storage_dtype: torch.dtype = torch.float16
     mixed_precision: bool = False
     calibration_windows: Callable[[], list[list[int]]] = list
+    scalings: Scalings = field(default_factory=Scalings)
+
+    def note_scaling(self, source: str, readers: tuple[str, ...], s: Tensor) -> None:
+        """Remember a fold: the columns of `readers` were multiplied by s [in], what makes their inputs divided by it.
+
+        Weights are compared with the original's as if nothing had been moved.
+        """
+        for name in readers:
+            self.scalings.columns[name] = self.scalings.columns.get(name, torch.ones_like(s)) * s
+        if source in self.model.linear_names():
+            self.scalings.rows[source] = self.scalings.rows.get(source, torch.ones_like(s)) / s
 
     def store(self, name: str, stored: Stored) -> None:
         """Write layer `name` as `stored` from now on; the model computes with exactly that."""
@@ -124,6 +152,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
     text = calibration_text(model, protocol)
     notes: list[str] = []
     stored: dict[str, Stored] = {}
+    scalings = Scalings()
     parts = len(recipe.steps) + 1
     rising = Rising(progress)
 
@@ -169,12 +198,13 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             DTYPES[checkpoint.dtype],
             choose_dtype("auto", working.device) == torch.bfloat16,
             windows_once,
+            scalings,
         )
         with torch.set_grad_enabled(step.kind == "distill"):
             step.instance().apply(context)
     _settle_dense(working, teacher, stored, checkpoint)
     few = partial(statistics_of, min(tokens, REPORT_TOKENS))
-    layers = _report(working, teacher, stored, checkpoint, few, notes, span(rising, 1 - 1 / parts, 1.0))
+    layers = _report(working, teacher, stored, scalings, checkpoint, few, notes, span(rising, 1 - 1 / parts, 1.0))
     return Compressed(working, stored, layers, recipe, time.perf_counter() - began, notes)
 
 
@@ -243,6 +273,7 @@ def _report(
     working: LanguageModel,
     teacher: LanguageModel,
     stored: dict[str, Stored],
+    scalings: Scalings,
     checkpoint: Checkpoint,
     statistics_once: Callable[[], Statistics],
     notes: list[str],
@@ -270,16 +301,18 @@ def _report(
                 "name": name,
                 "bits_per_weight": dense_bits if kept is None else kept.stored_bits() / W.numel(),
                 "sparsity": 1.0 - int(torch.count_nonzero(W)) / W.numel(),
-                "output_error": _output_error(name, working, teacher, found) if same_depth else None,
+                "output_error": _output_error(name, working, teacher, scalings, found) if same_depth else None,
             }
         )
     return layers
 
 
-def _output_error(name: str, working: LanguageModel, teacher: LanguageModel, found: Statistics | None) -> float | None:
+def _output_error(
+    name: str, working: LanguageModel, teacher: LanguageModel, scalings: Scalings, found: Statistics | None
+) -> float | None:
     """sqrt(tr(D A D^T) / tr(W A W^T)) with D the change of the weight W and A the mean of x x^T over its inputs: the
     relative root mean square error of the layer's output when its input is the original's."""
-    W, D = teacher.weight(name), working.weight(name)
+    W, D = teacher.weight(name), scalings.undo(name, working.weight(name))
     if W.shape != D.shape:
         return None
     D = D - W

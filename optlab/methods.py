@@ -31,6 +31,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "gptq": "optlab.quantize.gptq:GPTQ",
         "signround": "optlab.quantize.signround:SignRound",
         "hqq": "optlab.quantize.hqq:HQQ",
+        "awq": "optlab.quantize.awq:AWQ",
         "nf4": "optlab.quantize.nf4:NF4",
         "fp4": "optlab.quantize.fp4:FP4",
         "fp8": "optlab.quantize.fp8:FP8",

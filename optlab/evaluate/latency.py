@@ -53,7 +53,8 @@ class Latency:
 
     prompt_tokens may be fewer than were asked for, where the model's context is shorter. samples: decoded tokens that
     were timed. decode_ms_by_round: median of each round, in the order of timing. path: which code ran; notes: what had
-    no kernel. machine: `environment.record()` just before the timing, so that its load is that of the others.
+    no kernel. bytes_per_token: of weights that a token reads, None where the runtime does not say. machine:
+    `environment.record()` just before the timing, so that its load is that of the others.
     """
 
     decode_ms: float
@@ -70,6 +71,7 @@ class Latency:
     decode_ms_by_round: list[float]
     path: str
     notes: list[str]
+    bytes_per_token: int | None
     machine: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
@@ -187,6 +189,7 @@ def _summary(
         decode_ms_by_round=by_round.tolist(),
         path=runtime.path,
         notes=list(runtime.notes),
+        bytes_per_token=getattr(runtime, "bytes_per_token", None),
         machine=machine,
     )
 

@@ -98,7 +98,7 @@ def latency(result: Mapping[str, Any]) -> Pair:
     delta = result.get("delta") or {}
     speedup = delta.get("decode_speedup") or (base / candidate if base is not None and candidate else None)
     gain = delta.get("decode_speedup_ci95")
-    noise = bool(gain) and gain[0] <= 1 <= gain[1]
+    noise = gain is not None and gain[0] <= 1 <= gain[1]
     spread = _("5 to 95 % of tokens: {low} to {high}")
     return Pair(
         _("Latency"),

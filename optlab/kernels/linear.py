@@ -161,7 +161,7 @@ class Source:
     inputs: InputFormat | None = None
 
     def values(self) -> Tensor:
-        """[out, in] float; from what is stored, because `weight` of a hollow model (`load_artefact`) is only a shape."""
+        """[out, in] float; from what is stored: `weight` of a hollow model (`load_artefact`) is only a shape."""
         return self.weight.detach() if self.stored is None else self.stored.dequantize()
 
 

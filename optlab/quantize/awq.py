@@ -6,15 +6,18 @@ grow; dividing the input by s where it is made (`folding`) keeps the model the s
 layer: s = (mean |x|)^a, a from 0 (nothing) to 1, the one with the least error of the layers' outputs.
 
 Layers whose inputs cannot be scaled anywhere (an attention output with fewer value heads, the second layer of an MLP
-without a gate) are rounded within their best range.
+without a gate) are rounded within their best range. The scaled norms and value projections are ordinary weights of the
+model, so a saved folder needs nothing that says it was made by AWQ.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
 from optlab.methods import Parameter
+from optlab.progress import span
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
 
 if TYPE_CHECKING:
@@ -23,6 +26,13 @@ if TYPE_CHECKING:
     from optlab.compress import Context
     from optlab.quantize.folding import Fold
     from optlab.quantize.tensor import QuantizedTensor
+
+ROWS = 256
+"""Rows of the weights that choose the exponent, spread evenly; all rows decide whether to scale at all."""
+SMALLEST_INPUT = 1e-6
+"""Inputs that are always 0 count as this large."""
+SEARCH_SHARE = 0.5
+"""How much of the time the search takes, for the progress bar."""
 
 
 class AWQ(LayerwiseQuantizer):
@@ -42,7 +52,8 @@ class AWQ(LayerwiseQuantizer):
         ),
         Parameter(
             "clip", str, "mse", "Range",
-            "'minmax' covers every weight of a group; 'mse' searches the narrower range with the least squared error.",
+            "'minmax' covers every weight of a group; 'mse' tries narrower ranges and keeps the one with the least "
+            "error of the group's share of the output.",
             choices=("minmax", "mse"), advanced=True,
         ),
     )  # fmt: skip
@@ -63,38 +74,65 @@ class AWQ(LayerwiseQuantizer):
                 "be folded into; use gptq or rtn"
             )
         for done, fold in enumerate(usable):
-            context.progress(0.8 * done / len(usable), f"scaling the inputs of {fold.readers[0]}")
+            context.progress(SEARCH_SHARE * done / len(usable), f"scaling the inputs of {fold.readers[0]}")
             s = self._search(fold, context)
             fold.apply(context.model, s)
             context.note_scaling(fold.source, fold.readers, s)
-        super().apply(context)
+        super().apply(replace(context, progress=span(context.progress, SEARCH_SHARE, 1.0)))
 
     def _search(self, fold: Fold, context: Context) -> Tensor:
-        """The scales s [in] with the least error of the outputs of all readers together."""
+        """The scales s [in] with the least error of the outputs of all readers together; 1 where none is better."""
         import torch
 
-        statistics = context.statistics()
-        name = fold.readers[0]
         W = torch.cat([context.model.weight(reader).float() for reader in fold.readers])
-        H, size = statistics.gram(name).to(W.device), statistics.mean_abs(name).to(W.device).clamp(min=1e-6)
-        best, best_error = torch.ones_like(size), float("inf")
-        steps = int(self.values["grid"] or 1)
-        for step in range(steps + 1):
-            s = size ** (step / steps)
-            s = s / (s.amax() * s.amin()).sqrt()
-            D = self._rounded(W * s).dequantize() / s - W
-            error = float(((D @ H) * D).sum())
-            if error < best_error:
-                best, best_error = s, error
-        return best
+        some = W[:: -(-len(W) // ROWS)]
+        H = _moments(fold.readers[0], context)
+        size = _as_now(context.statistics().mean_abs(fold.readers[0]).to(W.device), fold.readers[0], context)
+        size = size.clamp(min=SMALLEST_INPUT)
+        steps = int(self.values["grid"])
+        candidates = [_balanced(size ** (step / steps)) for step in range(1, steps + 1)]
+        best = min(candidates, key=lambda s: self._error(some, s, H))
+        unscaled = torch.ones_like(best)
+        return best if self._error(W, best, H) < self._error(W, unscaled, H) else unscaled
 
-    def _rounded(self, W: Tensor, clip: str = "minmax") -> QuantizedTensor:
-        from optlab.quantize.grid import best_clip, in_groups, minmax
+    def _error(self, W: Tensor, s: Tensor, H: Tensor) -> float:
+        """tr(D H D^T), D the error of rounding W [rows, in] scaled by s, over the full range: scales are compared,
+        for which that does, and only the winner is worth its best range."""
+        from optlab.quantize.grid import in_groups, minmax
         from optlab.quantize.tensor import QuantizedTensor
 
-        choose = best_clip if clip == "mse" else minmax
-        return QuantizedTensor.of(W, choose(in_groups(W, self.group_size), self.bits, self.zero), self.group_size)
+        scaled = W * s
+        grid = minmax(in_groups(scaled, self.group_size), self.bits, self.zero)
+        D = QuantizedTensor.of(scaled, grid, self.group_size).dequantize().div_(s).sub_(W)
+        return float(((D @ H) * D).sum())
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
-        # The search compares exponents, for which the full range does; only its result is worth the best range.
-        return self._rounded(W, str(self.values["clip"]))
+        from optlab.quantize.grid import best_clip, diagonal_blocks, in_groups, minmax
+        from optlab.quantize.tensor import QuantizedTensor
+
+        groups = in_groups(W, self.group_size)
+        if self.values["clip"] == "minmax":
+            grid = minmax(groups, self.bits, self.zero)
+        elif name == context.model.structure.embedding:
+            # A row is looked up, not multiplied: every weight counts alike.
+            grid = best_clip(groups, self.bits, self.zero)
+        else:
+            within = diagonal_blocks(_moments(name, context), groups.shape[-1])
+            grid = best_clip(groups, self.bits, self.zero, within)
+        return QuantizedTensor.of(W, grid, self.group_size)
+
+
+def _moments(name: str, context: Context) -> Tensor:
+    """Mean of x x^T over the inputs of layer `name`, float32 [in, in], after what folds have moved so far."""
+    H = context.statistics().gram(name).to(context.model.device)
+    return _as_now(_as_now(H, name, context).T, name, context)
+
+
+def _as_now(x: Tensor, name: str, context: Context) -> Tensor:
+    """x [..., in], of the original's inputs of layer `name`, as its inputs are after what folds have moved so far."""
+    return x / context.scalings.columns[name] if name in context.scalings.columns else x
+
+
+def _balanced(s: Tensor) -> Tensor:
+    """s times a number, so that the largest is as far above 1 as the smallest is below."""
+    return s / (s.amax() * s.amin()).sqrt()

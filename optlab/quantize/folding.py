@@ -32,18 +32,20 @@ class Fold:
         for name in self.readers:
             model.set_weight(name, model.weight(name) * s)
         source = model.module_named(self.source)
-        if source.weight.ndim == 2:
+        weight, bias = source.weight, getattr(source, "bias", None)
+        assert isinstance(weight, Tensor)
+        if weight.ndim == 2:
             model.set_weight(self.source, model.weight(self.source) / s.unsqueeze(1))
         else:
-            offset = getattr(source, "offset", 0.0)  # a norm that multiplies by weight + offset
-            source.weight.data.add_(offset).div_(s).sub_(offset)
-        if getattr(source, "bias", None) is not None:
-            source.bias.data.div_(s)
+            offset = float(getattr(source, "offset", 0.0))  # a norm that multiplies by weight + offset
+            weight.data.add_(offset).div_(s).sub_(offset)
+        if isinstance(bias, Tensor):
+            bias.data.div_(s)
 
 
 @torch.no_grad()
 def folds(model: LanguageModel) -> list[Fold]:
-    """All folds of `model` that leave what it computes unchanged, in order of the blocks; inner ones of a block first."""
+    """All folds of `model` that leave what it computes unchanged, by block; inner ones of a block first."""
     ids = torch.arange(min(16, model.description.context_length), device=model.device).unsqueeze(0)
     found = []
     for candidates in (_between_linears(model), _after_norms(model, ids)):

@@ -103,6 +103,12 @@ def in_groups(W: Tensor, group_size: int | None) -> Tensor:
     return W.unflatten(1, (-1, group_size or W.shape[1]))
 
 
+def diagonal_blocks(H: Tensor, size: int) -> Tensor:
+    """The square blocks [groups, size, size] along the diagonal of H [in, in]."""
+    count = H.shape[0] // size
+    return H.view(count, size, count, size).diagonal(dim1=0, dim2=2).movedim(-1, 0)
+
+
 def fit(low: Tensor, high: Tensor, bits: int, zero: Zero, dtype: torch.dtype | None = None) -> Grid:
     """The grid over the ranges low..high (float32, any shape). Ranges of an integer zero are widened to hold 0.
 
@@ -139,8 +145,11 @@ def minmax(groups: Tensor, bits: int, zero: Zero) -> Grid:
     return fit(low, high, bits, zero)
 
 
-def best_clip(groups: Tensor, bits: int, zero: Zero) -> Grid:
+def best_clip(groups: Tensor, bits: int, zero: Zero, moments: Tensor | None = None) -> Grid:
     """The grid, among shrunken full ranges (`CLIP_FACTORS`), with the least squared error in each group.
+
+    groups: [..., groups, size]. moments [groups, size, size]: mean of x x^T over the inputs of each group; with it the
+    error that counts is that of the group's share of the output, e^T (x x^T) e, instead of e^T e.
 
     Few levels are better spent on the many weights near 0 than on the outermost one: at 2 bits the best range of
     normally distributed weights is 1.5 standard deviations to each side, where the largest of 64 lies at 2.4.
@@ -150,7 +159,12 @@ def best_clip(groups: Tensor, bits: int, zero: Zero) -> Grid:
     best_low, best_high = low, high
     for factor in CLIP_FACTORS.tolist():
         grid = fit(low * factor, high * factor, bits, zero).unsqueeze()
-        error = (grid.decode(grid.encode(groups)) - groups).square_().sum(-1)
+        difference = grid.decode(grid.encode(groups)).sub_(groups)
+        if moments is None:
+            error = difference.square_().sum(-1)
+        else:
+            felt = torch.matmul(difference.transpose(-3, -2), moments).transpose(-3, -2)
+            error = felt.mul_(difference).sum(-1)
         better = error < best_error
         best_error = torch.where(better, error, best_error)
         best_low = torch.where(better, low * factor, best_low)

@@ -50,20 +50,13 @@ class SmoothQuant(Dynamic):
         ),
     )  # fmt: skip
 
-    def __init__(self, values: dict[str, object] | None = None) -> None:
-        super().__init__(values)  # type: ignore[arg-type]
-        self._scales: dict[str, Tensor] = {}
-
     def inputs(self, name: str, context: Context) -> InputFormat:
         from optlab.models.inputs import InputFormat
 
         bits = int(self.values["activation_bits"])
         if self.values["activations"] == "token":
             return InputFormat(bits)
-        largest = context.statistics().absmax(name)
-        if name in self._scales:
-            largest = largest / self._scales[name].cpu()
-        return InputFormat(bits, max(float(largest.max()), 1e-30) / InputFormat(bits).largest)
+        return InputFormat(bits, max(float(_absmax(name, context).max()), 1e-30) / InputFormat(bits).largest)
 
     def apply(self, context: Context) -> None:
         """Quantize `context.names`. Raises RecipeError (nothing can be scaled), ModelError, TextError, Cancelled."""
@@ -85,7 +78,6 @@ class SmoothQuant(Dynamic):
             s = self.migration(fold, context)
             fold.apply(context.model, s)
             context.note_scaling(fold.source, fold.readers, s)
-            self._scales |= dict.fromkeys(fold.readers, s)
         super().apply(context)
 
     def migration(self, fold: Fold, context: Context) -> Tensor:
@@ -93,7 +85,13 @@ class SmoothQuant(Dynamic):
         import torch
 
         alpha = float(self.values["alpha"])
-        X = context.statistics().absmax(fold.readers[0]).to(context.model.device)
+        X = _absmax(fold.readers[0], context)
         W = torch.stack([context.model.weight(name).abs().amax(0) for name in fold.readers]).amax(0)
         s = X**alpha / W ** (1 - alpha)
         return torch.where((X > 0) & (W > 0), s, 1.0)
+
+
+def _absmax(name: str, context: Context) -> Tensor:
+    """Largest |x| of each input of layer `name` on the calibration text, after what folds have moved so far; [in]."""
+    found = context.statistics().absmax(name).to(context.model.device)
+    return found / context.scalings.columns[name] if name in context.scalings.columns else found

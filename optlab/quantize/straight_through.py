@@ -45,13 +45,13 @@ class Shadow:
         low, high = in_groups(self.W, self.group_size).aminmax(dim=-1)
         return fit(low * self.share, high * self.share, self.bits, self.zero)
 
-    def rounded(self) -> QuantizedTensor:
-        """The weight as it would be stored now."""
-        return QuantizedTensor.of(self.W, self.grid(), self.group_size)
+    def rounded(self, grid: Grid | None = None) -> QuantizedTensor:
+        """The weight as it would be stored now. grid: where `grid()` is known already."""
+        return QuantizedTensor.of(self.W, grid or self.grid(), self.group_size)
 
-    def cut_off(self) -> Tensor:
+    def cut_off(self, grid: Grid | None = None) -> Tensor:
         """Whether a weight lies beyond the outermost level of its group by more than half a step: bool [out, in]."""
-        grid = self.grid().unsqueeze()
+        grid = (grid or self.grid()).unsqueeze()
         codes = torch.tensor([0.0, (1 << self.bits) - 1.0], device=self.W.device)
         ends = grid.decode(codes.expand(*self.share.shape, 2))
         half, groups = grid.scale.float() / 2, in_groups(self.W, self.group_size)
@@ -66,13 +66,15 @@ class StraightThrough(AdamW):
 
     def __init__(self, model: LanguageModel, shadows: dict[str, Shadow], learning_rate: float) -> None:
         self.model, self.shadows = model, shadows
+        self.grids: dict[str, Grid] = {}
         self.weights = {name: model.module_named(name).get_parameter("weight") for name in shadows}
         super().__init__(self.weights.values(), learning_rate, weight_decay=0.0)
 
     def round(self) -> None:
         """Let the model compute with the rounded weights."""
+        self.grids = {name: shadow.grid() for name, shadow in self.shadows.items()}
         for name, shadow in self.shadows.items():
-            self.model.set_weight(name, shadow.rounded().dequantize())
+            self.model.set_weight(name, shadow.rounded(self.grids[name]).dequantize())
 
     @torch.no_grad()
     def step(self, learning_rate: float | None = None) -> None:
@@ -80,8 +82,8 @@ class StraightThrough(AdamW):
         for name, shadow in self.shadows.items():
             weight = self.weights[name]
             if weight.grad is not None:
-                transposed = is_conv1d(self.model.module_named(name))
-                weight.grad.masked_fill_(shadow.cut_off().T if transposed else shadow.cut_off(), 0.0)
+                cut = shadow.cut_off(self.grids[name])
+                weight.grad.masked_fill_(cut.T if is_conv1d(self.model.module_named(name)) else cut, 0.0)
         self.restore()
         super().step(learning_rate)
         for name, shadow in self.shadows.items():

@@ -94,7 +94,7 @@ def measure(
         log(f"evaluated {quality.windows} windows in {seconds['evaluate']:.1f} s")
 
     began = time.perf_counter()
-    timed = _latency(base, compressed, ids, protocol, span(progress, 0.85, 0.95))
+    timed, bandwidth = _latency(base, compressed, ids, protocol, span(progress, 0.85, 0.95))
     seconds["latency"] = time.perf_counter() - began
     with compute_lock():
         memory = _memory(base, folder, protocol, span(progress, 0.95, 1.0)) if protocol.latency else {}
@@ -119,7 +119,7 @@ def measure(
         "seconds": seconds,
         "details": quality.details,
         "latency": {side: one.to_dict() for side, one in timed.items()} or None,
-        "environment": environment.record(),
+        "environment": environment.record() | {"read_bytes_per_s": bandwidth},
         "windows": quality.windows,
         "stopped_early": quality.stopped_early,
         "checkpoint_note": base.description.checkpoint_note,
@@ -143,11 +143,15 @@ def _compress(
 
 def _latency(
     base: LanguageModel, compressed: Compressed, ids: list[int], protocol: Protocol, progress: Progress
-) -> dict[str, Latency]:
-    """Both sides timed in turns, alone on the machine; empty when not asked for or when the model does not decode."""
+) -> tuple[dict[str, Latency], float | None]:
+    """Both sides timed in turns, alone on the machine, and how many bytes per second its memory gives.
+
+    Empty when not asked for or when the model does not decode.
+    """
     if not protocol.latency or base.objective != "causal":
-        return {}
+        return {}, None
     from optlab.evaluate.latency import latency
+    from optlab.kernels.native.bandwidth import read_bandwidth
     from optlab.kernels.runtime import runtime
 
     def waiting() -> None:
@@ -156,7 +160,7 @@ def _latency(
     waiting()
     with compute_lock(exclusive=True, waiting=waiting):
         sides = {"base": runtime(base, protocol.dtype), "candidate": runtime(compressed, protocol.dtype)}
-        return latency(sides, ids, context_length=base.description.context_length, progress=progress)
+        return latency(sides, ids, context_length=base.description.context_length, progress=progress), read_bandwidth()
 
 
 def _speedup(timed: dict[str, Latency]) -> dict[str, Any]:

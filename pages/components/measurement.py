@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from optlab.figures import format, frames, layers
+from optlab.figures import format, frames, layers, limit
 from optlab.figures.pairs import so_far
 from optlab.runs.client import Client
 from optlab.runs.run import Run
@@ -55,6 +55,8 @@ def _watched(id: int) -> None:
 def _details(run: Run) -> None:
     result = run.result or {}
     _provenance(run, result)
+    if said := limit.sentence(result):
+        st.caption(said)
     st.subheader(_("What happened to each layer"))
     frame = frames.layers_of(result)
     if frame.empty:

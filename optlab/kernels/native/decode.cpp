@@ -254,6 +254,21 @@ void optlab_multiply(const Linear* w, const float* x, float* out, float* scratch
     }
 }
 
+// Reads `bytes` (a multiple of 64 * threads) once and answers with something that depends on all of them.
+int64_t optlab_read(const void* memory, int64_t bytes, int32_t threads) {
+    int64_t answer = 0;
+#pragma omp parallel num_threads(threads) reduction(^ : answer)
+    {
+        const int64_t share = bytes / omp_get_num_threads();
+        const char* from = (const char*)memory + share * omp_get_thread_num();
+        __m512i mixed[4] = {};
+        for (int64_t i = 0; i + 256 <= share; i += 256)
+            for (int j = 0; j < 4; ++j) mixed[j] = _mm512_xor_si512(mixed[j], _mm512_loadu_si512(from + i + 64 * j));
+        for (const __m512i& part : mixed) answer ^= _mm512_reduce_add_epi64(part);
+    }
+    return answer;
+}
+
 // out: bfloat16 [w.out, w.in]. scratch: 2 * w.in / w.group floats (rounded up to 16) per thread.
 void optlab_expand(const Linear* w, bf16* out, float* scratch, int32_t threads) {
     const int groups = (w->in / w->group + 15) / 16 * 16;

@@ -86,6 +86,8 @@ def library() -> tuple[ctypes.CDLL | None, str]:
     loaded.optlab_decode.argtypes = (ctypes.POINTER(Model), ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)
     loaded.optlab_expand.argtypes = (ctypes.POINTER(Linear), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)
     loaded.optlab_multiply.argtypes = (ctypes.POINTER(Linear), *[ctypes.c_void_p] * 3, ctypes.c_int32)
+    loaded.optlab_read.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)
+    loaded.optlab_read.restype = ctypes.c_int64
     loaded.optlab_decode.restype = loaded.optlab_expand.restype = loaded.optlab_multiply.restype = None
     return loaded, ""
 

@@ -69,6 +69,11 @@ class NativeLinear(nn.Module):
             self.kind, self.outputs, self.inputs, self.group, self.weight.data_ptr(), *map(_pointer, self._tables())
         )
 
+    @property
+    def bytes(self) -> int:
+        """What one token reads of it."""
+        return sum(t.numel() * t.element_size() for t in (self.weight, *self._tables()) if t is not None)
+
     def _tables(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         return self.scale, self.offset, self.bias
 

@@ -84,6 +84,12 @@ class NativeLlama(LlamaRuntime):
             self._shared.data_ptr(), 0, self._per_thread,
         )  # fmt: skip
 
+    @property
+    def bytes_per_token(self) -> int:
+        """Weights that one token reads, without keys and values."""
+        blocks = (part for block in self.blocks for part in (block.qkv, block.o, block.gate_up, block.down))
+        return sum(one.bytes for module in (*blocks, self.head) if isinstance(module, Together) for one in module.parts)
+
     def _pack(self, sources: list[Source]) -> nn.Module:
         parts = []
         for source in sources:
