@@ -1,1 +1,1 @@
-"""Measurements by hand: how good, how fast, beside the libraries that do the same; results in docs/benchmarks.md."""
+"""Measured by hand: how good and how fast, beside the libraries that do the same. Results: docs/benchmarks.md."""

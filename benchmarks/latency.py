@@ -1,0 +1,151 @@
+"""Tokens per second of our formats and of other engines on this machine, in turns, in one run.
+
+    python -m benchmarks.latency [--engines float32 bfloat16 int8 int4 int4-head] [--llama-cpp PYTHON GGUF] [--rounds 5]
+
+Every round times every engine once: a prompt of 512 tokens, then 64 tokens greedily, batch 1. The engines of other
+libraries run in processes of their own that wait for a line on stdin before each round, so that nobody computes at the
+same time. Let nothing else run: on two cores a busy neighbour costs more than any format gains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.protocol import MODEL, machine
+from optlab.compress import compress
+from optlab.kernels.native.bandwidth import read_bandwidth
+from optlab.kernels.runtime import Runtime, runtime
+from optlab.models import load
+from optlab.models.language_model import LanguageModel
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+
+PROMPT, NEW = 512, 64
+HEAD = "lm_head"
+FORMATS: dict[str, list[dict[str, Any]]] = {
+    "float32": [],
+    "bfloat16": [],
+    "int8": [{"quantize": {"bits": 8, "group_size": None, "symmetric": True}}],
+    "int4": [{"quantize": {"bits": 4, "group_size": 64}}],
+    "int4-head8": [
+        {"quantize": {"bits": 4, "group_size": 64}},
+        {"quantize": {"bits": 8, "group_size": None, "symmetric": True}, "layers": HEAD},
+    ],
+    "int4-head4": [
+        {"quantize": {"bits": 4, "group_size": 64}},
+        {"quantize": {"bits": 4, "group_size": 64}, "layers": HEAD},
+    ],
+    "dynamic": [{"quantize": {"method": "dynamic"}}],
+}
+Round = Callable[[], tuple[float, list[float]]]
+"""Seconds of the prompt, seconds of each new token."""
+
+
+def own(one: Runtime, ids: list[int]) -> Round:
+    def run() -> tuple[float, list[float]]:
+        one.reset()
+        began = time.perf_counter()
+        token = int(one.prefill(ids).argmax())
+        prompt, times = time.perf_counter() - began, []
+        for _ in range(NEW):
+            began = time.perf_counter()
+            token = int(one.decode(token).argmax())
+            times.append(time.perf_counter() - began)
+        return prompt, times
+
+    return run
+
+
+def transformers_eager(model: LanguageModel, ids: list[int]) -> Round:
+    from transformers import AutoModelForCausalLM
+
+    module = AutoModelForCausalLM.from_pretrained(model.folder, dtype=torch.bfloat16, local_files_only=True).eval()
+
+    @torch.inference_mode()
+    def run() -> tuple[float, list[float]]:
+        began = time.perf_counter()
+        out = module(input_ids=torch.tensor([ids]), use_cache=True)
+        token = int(out.logits[0, -1].argmax())
+        prompt, times = time.perf_counter() - began, []
+        for _ in range(NEW):
+            began = time.perf_counter()
+            out = module(input_ids=torch.tensor([[token]]), past_key_values=out.past_key_values, use_cache=True)
+            token = int(out.logits[0, -1].argmax())
+            times.append(time.perf_counter() - began)
+        return prompt, times
+
+    return run
+
+
+def elsewhere(python: str, script: Path, *arguments: str, ids: list[int]) -> Round:
+    """An engine in another environment: it answers every line on stdin with a line of JSON."""
+    process = subprocess.Popen(
+        [python, str(script), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    given, answers = process.stdin, process.stdout
+
+    def run() -> tuple[float, list[float]]:
+        given.write(json.dumps({"ids": ids, "new": NEW}) + "\n")
+        given.flush()
+        said = json.loads(answers.readline())
+        return said["prompt_s"], said["token_s"]
+
+    return run
+
+
+def main() -> None:
+    """Print one line for each engine: medians and the spread over all rounds."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency")
+    parser.add_argument("--engines", nargs="*", default=list(FORMATS))
+    parser.add_argument("--llama-cpp", nargs=2, metavar=("PYTHON", "GGUF"))
+    parser.add_argument("--rounds", type=int, default=5)
+    chosen = parser.parse_args()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    model = load(MODEL, "float32")
+    ids = model.tokenizer.encode(" ".join(["The quick brown fox jumps over the lazy dog."] * 100))[:PROMPT]
+    rounds: dict[str, Round] = {"transformers bfloat16, eager": transformers_eager(model, ids)}
+    sizes: dict[str, int] = {}
+    for name in chosen.engines:
+        made = compress(model, Recipe.from_dict({"steps": FORMATS[name]}), Protocol(calibration_tokens=1024))
+        one = runtime(made, "float32" if name == "float32" else "bfloat16")
+        rounds[f"OptLab {name}"] = own(one, ids)
+        sizes[f"OptLab {name}"] = getattr(one, "bytes_per_token", 0)
+    if chosen.llama_cpp:
+        script = Path(__file__).parent / "peers_latency" / "llama_cpp_loop.py"
+        rounds["llama.cpp"] = elsewhere(chosen.llama_cpp[0], script, chosen.llama_cpp[1], ids=ids)
+    prompts: dict[str, list[float]] = {name: [] for name in rounds}
+    tokens: dict[str, list[float]] = {name: [] for name in rounds}
+    bandwidth = read_bandwidth() or float("nan")
+    for number in range(chosen.rounds + 1):
+        for name, run in rounds.items():
+            prompt, times = run()
+            if number:  # the first round warms up
+                prompts[name].append(prompt)
+                tokens[name].append(float(np.median(times)))
+        print(f"round {number} of {chosen.rounds}", file=sys.stderr, flush=True)
+    print(f"{machine()}, memory read at {bandwidth / 1e9:.1f} GB/s\n")
+    print("| engine | decode tokens/s (rounds) | prefill tokens/s | of memory speed |\n|---|---|---|---|")
+    for name in rounds:
+        speed = 1 / np.array(tokens[name])
+        share = sizes.get(name, 0) * float(np.median(speed)) / bandwidth
+        print(
+            f"| {name} | {np.median(speed):.0f} ({', '.join(f'{s:.0f}' for s in speed)}) "
+            f"| {len(ids) / np.median(prompts[name]):.0f} | {f'{share:.0%}' if share else ''} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Which zeros are allowed: anywhere, N of every M kept (the form that some hardware multiplies faster), or whole units.
+
+The first two leave a matrix its shape; `masks` chooses them from scores. Whole units, attention heads, neurons or
+blocks, leave smaller matrices that any program runs faster; `optlab.prune.structured` removes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optlab.errors import RecipeError
+
+UNSTRUCTURED = "unstructured"
+FINE = {"2:4": (2, 4), "4:8": (4, 8)}
+"""Pattern -> (N, M): of every M neighbours in a row, N are kept (Mishra et al., arXiv 2104.08378)."""
+UNITS = ("heads", "neurons", "layers")
+PATTERNS = (UNSTRUCTURED, *FINE, *UNITS)
+
+
+def check_share(values: Mapping[str, Any]) -> None:
+    """Raises RecipeError when the pattern of `values` fixes another sparsity than they ask for."""
+    pattern = values["pattern"]
+    if pattern in FINE:
+        kept, of = FINE[pattern]
+        share = 1 - kept / of
+        if values["sparsity"] != share:
+            raise RecipeError(
+                f"pattern {pattern} keeps {kept} of every {of} weights; use sparsity {share:g}, or pattern unstructured"
+            )
+
+
+def check_width(pattern: Any, name: str, columns: int) -> None:
+    """Raises RecipeError when rows of `columns` weights cannot be cut into the groups of an N:M pattern."""
+    if pattern in FINE and columns % FINE[pattern][1]:
+        raise RecipeError(
+            f"pattern {pattern} needs rows that {FINE[pattern][1]} divides; {name} has {columns} columns, so leave it "
+            "out with a layers expression, or use pattern unstructured"
+        )
+
+
+def in_words(values: Mapping[str, Any]) -> str:
+    """Share and pattern for a table: '50%', '2:4', '25% of neurons'."""
+    pattern = values["pattern"]
+    if pattern in FINE:
+        return str(pattern)
+    return f"{float(values['sparsity'] or 0.0):.0%}" + (f" of {pattern}" if pattern in UNITS else "")

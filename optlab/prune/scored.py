@@ -1,0 +1,85 @@
+"""What all pruning methods share: their first knobs, and the walk over layers that zeroes the lowest scores.
+
+A subclass names itself and says how much each weight matters (`scores`); which weights then go is decided here, by
+the pattern and by the share that `allocation` gives each layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from optlab.errors import ModelError
+from optlab.methods import Method, Parameter, Value
+from optlab.prune.pattern import FINE, PATTERNS, check_share, check_width, in_words
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from optlab.compress import Context
+
+SPARSITY = Parameter(
+    "sparsity", float, 0.5, "Sparsity",
+    "The share of weights that become zero, or of heads, neurons or layers that are removed. Zeros save space in the "
+    "file; they make nothing faster on a processor without kernels for them.",
+    minimum=0.0, maximum=0.95, step=0.05,
+)  # fmt: skip
+PATTERN = Parameter(
+    "pattern", str, "unstructured", "Pattern",
+    "Which zeros are allowed. 'unstructured': anywhere. '2:4' and '4:8': exactly half of every 4 or 8 neighbours. "
+    "'heads', 'neurons', 'layers': whole attention heads, neurons or blocks are removed, which makes every matrix "
+    "smaller and the model faster everywhere.",
+    choices=PATTERNS,
+)  # fmt: skip
+SEQUENTIAL = Parameter(
+    "sequential", bool, False, "Sequential",
+    "Off: every layer is judged by the inputs it has in the original model, which all recipes share. On: by the "
+    "inputs that the already pruned layers before it make, for one more pass over the text per recipe.",
+)  # fmt: skip
+
+
+class ScoredPruning(Method):
+    """Base of the methods that zero the weights with the lowest scores; a subclass gives `scores`."""
+
+    kind: ClassVar[str] = "prune"
+    parameters: ClassVar[tuple[Parameter, ...]] = (SPARSITY, PATTERN)
+    by_row: ClassVar[bool] = False
+    """Whether scores are compared within each output row instead of over the layer."""
+
+    @classmethod
+    def describe(cls, values: Mapping[str, Value]) -> str:
+        how = ", sequential" if values.get("sequential") else ""
+        return f"{cls.name} {in_words(values)}{how}"
+
+    @classmethod
+    def check_together(cls, values: Mapping[str, Value]) -> None:
+        check_share(values)
+
+    @classmethod
+    def check_layer(cls, values: Mapping[str, Value], name: str, shape: tuple[int, int]) -> None:
+        check_width(values["pattern"], name, shape[1])
+
+    def begin(self, context: Context) -> None:
+        """Whatever the method needs to know before the first layer."""
+
+    def scores(self, name: str, context: Context) -> Tensor:
+        """How much each weight of layer `name` matters, float32 [out, in], not negative; 0 where it is already 0."""
+        raise NotImplementedError
+
+    def prune(self, name: str, share: float, context: Context) -> None:
+        """Zero `share` of layer `name`."""
+        from optlab.prune.masks import lowest, lowest_of_neighbours
+
+        scores, pattern = self.scores(name, context), self.values["pattern"]
+        context.zero(
+            name, lowest_of_neighbours(scores, pattern) if pattern in FINE else lowest(scores, share, self.by_row)
+        )
+
+    def apply(self, context: Context) -> None:
+        """Prune `context.names` in order. Raises RecipeError, ModelError, TextError, Cancelled."""
+        self.begin(context)
+        for done, name in enumerate(context.names):
+            context.progress(done / len(context.names), f"pruning {name}")
+            if not bool(context.model.weight(name).isfinite().all()):
+                raise ModelError(f"{name} holds numbers that are not finite, so they cannot be ranked")
+            self.prune(name, self.values["sparsity"], context)

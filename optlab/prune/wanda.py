@@ -1,0 +1,40 @@
+"""Wanda: a small weight on a loud input matters more than a large weight on a silent one.
+
+The score of a weight is |W_ij| times the norm of input j over the calibration text, compared within each output row
+(Sun et al., arXiv 2306.11695, eq. 1). Nothing is trained and no weight that stays is changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from optlab.methods import Parameter
+from optlab.prune.scored import PATTERN, SEQUENTIAL, SPARSITY, ScoredPruning
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from optlab.compress import Context
+    from optlab.prune.inputs import Inputs
+
+
+class Wanda(ScoredPruning):
+    """Zero the weights with the smallest |weight| x input norm of every row."""
+
+    name: ClassVar[str] = "wanda"
+    title: ClassVar[str] = "Wanda"
+    summary: ClassVar[str] = "Zeroes what contributes least: small weights on quiet inputs; needs a few pages of text."
+    source: ClassVar[str] = "Sun et al. 2023, arXiv 2306.11695"
+    needs_calibration: ClassVar[bool] = True
+    by_row: ClassVar[bool] = True
+    parameters: ClassVar[tuple[Parameter, ...]] = (SPARSITY, PATTERN, SEQUENTIAL)
+
+    _inputs: Inputs
+
+    def begin(self, context: Context) -> None:
+        from optlab.prune.inputs import Inputs
+
+        self._inputs = Inputs(context, self.values["sequential"])
+
+    def scores(self, name: str, context: Context) -> Tensor:
+        return context.model.weight(name).abs() * self._inputs.energy(name).sqrt()
