@@ -25,6 +25,9 @@ Value = int | float | bool | str | None
 REGISTRY: dict[str, dict[str, str]] = {
     "prune": {
         "magnitude": "optlab.prune.magnitude:Magnitude",
+        "wanda": "optlab.prune.wanda:Wanda",
+        "sparsegpt": "optlab.prune.sparsegpt:SparseGPT",
+        "random": "optlab.prune.random:Random",
     },
     "quantize": {
         "rtn": "optlab.quantize.rtn:RTN",

@@ -20,7 +20,7 @@ def quantize(model: Any, windows: list[list[int]], bits: int, group: int) -> Any
     inner = set(linears(model).values())
     quantize_(model, config, filter_fn=lambda module, name: module in inner)
     for module in inner:
-        module.weight = torch.nn.Parameter(module.weight.dequantize(output_dtype=torch.float32), requires_grad=False)
+        module.weight = torch.nn.Parameter(module.weight.dequantize().float(), requires_grad=False)
     return model
 
 

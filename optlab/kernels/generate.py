@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from optlab.kernels.runtime import Runtime
 
@@ -17,7 +18,20 @@ def generate(
     seed: int = 0,
     stop: frozenset[int] = frozenset(),
 ) -> Iterator[int]:
-    """Up to `max_tokens` tokens after the prompt `ids`, ending before a token of `stop`.
+    """Up to `max_tokens` tokens after the prompt `ids`; as `choices`, without the logits."""
+    return (token for token, _ in choices(runtime, ids, max_tokens, temperature, seed, stop))
+
+
+def choices(
+    runtime: Runtime,
+    ids: list[int],
+    max_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+    stop: frozenset[int] = frozenset(),
+) -> Iterator[tuple[int, Tensor]]:
+    """Up to `max_tokens` tokens after the prompt `ids`, ending before a token of `stop`; each with the logits [V] that
+    it was chosen from.
 
     temperature 0 takes the likeliest token; otherwise tokens are drawn from softmax(logits / temperature), seeded.
     """
@@ -32,6 +46,6 @@ def generate(
             token = int(torch.multinomial(p, 1, generator=generator))
         if token in stop:
             return
-        yield token
+        yield token, logits
         if number + 1 < max_tokens:
             logits = runtime.decode(token)

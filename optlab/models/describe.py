@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from optlab import paths
 from optlab.errors import ModelError
+from optlab.models import chat
+from optlab.models import chat
 from optlab.models import fingerprint as fingerprints
 from optlab.models.catalog import card, ready_folder, resolve
 from optlab.models.checkpoint import BYTES, Checkpoint, open_checkpoint
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from optlab.models.structure import Structure
 
-VERSION = 2
+VERSION = 3
 """Raised when the content of a description changes, so that older ones are not read."""
 
 LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
@@ -55,7 +57,7 @@ class Description:
 
     family: config.json's model_type.
     dtype: what most of the checkpoint is stored in, in safetensors' words. layers: every tensor, in module order; a
-    tied head is not listed again.
+    tied head is not listed again. chat: whether the model has a template for questions.
     """
 
     model: str
@@ -73,6 +75,7 @@ class Description:
     checkpoint_note: str | None
     default_text: str
     layers: list[LayerInfo]
+    chat: bool = False
 
     @property
     def linears(self) -> list[tuple[str, tuple[int, int]]]:
@@ -143,6 +146,7 @@ def describe_folder(
         checkpoint_note=None,
         default_text="",
         layers=layers,
+        chat=chat.known(checkpoint.folder),
     )
     fingerprints.write_atomically(_memory_file(found.fingerprint), json.dumps(found.to_dict()))
     return _personal(found, name, checkpoint)

@@ -19,6 +19,9 @@ STRENGTH = {"quantize": ("bits", "group_size"), "prune": ("sparsity",)}
 SHARED_OUT = {"scope": "layer", "threshold": None}
 """Parameters that only decide how sparsity is shared out between layers, which `treatment` works out; as probed."""
 SPARSITIES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+FEW_SPARSITIES = (0.1, 0.3, 0.5, 0.7)
+"""For methods that take longer."""
+FEW_BITS = (2, 3, 4)
 BITS = (2, 3, 4, 5, 6, 8)
 """Probed bits. 7 lies half-way between its neighbours on a log scale, as 5 and 6 would."""
 GROUPS = (32, 64, 128, 192, 256)
@@ -50,28 +53,42 @@ def family_key(step: Step) -> str | None:
 
 
 def families(widths: list[int]) -> list[Family]:
-    """The families that a probe tabulates for layers with these numbers of inputs, the most used first.
+    """The families that a probe tabulates for layers with these numbers of inputs, in the order in which it does.
 
     Every pruning method with a sparsity is probed; of the quantizations those that take seconds for a whole model.
+    Methods that need no calibration text come first, so that something can be predicted soon; quantizations follow
+    the prunings that they may be combined with.
     """
     sizes = common_groups(widths)
-    found = [_quantization("rtn", {}, BITS, sizes)]
-    for name in REGISTRY["prune"]:
-        declared = {parameter.name: parameter for parameter in method("prune", name).parameters}
-        if "sparsity" in declared:
-            largest = declared["sparsity"].maximum or 1.0
-            levels = tuple({"sparsity": s} for s in SPARSITIES if s <= largest)
-            found.append(Family("prune", name, _fixed("prune", method("prune", name).check({})), levels))
-    middle = [size for size in sizes if size == 64] or sizes[:1]
-    found.append(_quantization("rtn", {"symmetric": True}, BITS, [*middle, None]))
-    found.append(_quantization("gptq", {}, (2, 3, 4), middle))
-    return found
+    middle = sizes[:1]
+    prunings = [_pruning(name) for name in REGISTRY["prune"] if _has_sparsity(name)]
+    calibrated = {family.key for family in prunings if method("prune", family.method).needs_calibration}
+    return [
+        *[family for family in prunings if family.key not in calibrated],
+        _quantization("rtn", {}, BITS, sizes),
+        *[family for family in prunings if family.key in calibrated],
+        _quantization("rtn", {"symmetric": True}, BITS, [*middle, None]),
+        _quantization("gptq", {}, FEW_BITS, middle),
+    ]
+
+
+def _has_sparsity(name: str) -> bool:
+    return any(parameter.name == "sparsity" for parameter in method("prune", name).parameters)
+
+
+def _pruning(name: str) -> Family:
+    declared = method("prune", name)
+    largest = next(p.maximum for p in declared.parameters if p.name == "sparsity") or 1.0
+    probed = FEW_SPARSITIES if declared.needs_calibration else SPARSITIES
+    levels: tuple[dict[str, Value], ...] = tuple({"sparsity": s} for s in probed if s <= largest)
+    return Family("prune", name, _fixed("prune", declared.check({})), levels)
 
 
 def common_groups(widths: list[int]) -> list[int | None]:
-    """Group sizes that fit every layer, and None for one scale per row."""
+    """Group sizes that fit every layer, 64 first because it is the usual one, and None for one scale per row."""
     fitting = set.intersection(*(set(divisors_for_groups(width)) for width in set(widths)))
-    return [*[size for size in GROUPS if size in fitting and size < min(widths)], None]
+    found: list[int | None] = [size for size in GROUPS if size in fitting and size < min(widths)]
+    return [*sorted(found, key=lambda size: size != 64), None]
 
 
 def _quantization(name: str, changed: Mapping[str, Value], bits: tuple[int, ...], sizes: list[int | None]) -> Family:

@@ -37,9 +37,10 @@ class Inputs:
     def energy(self, name: str) -> Tensor:
         """Mean of x^2 of each input, float32 [in]; ones for an embedding."""
         H = self.gram(name)
-        return self.context.model.weight(name).new_ones(1).expand(self._width(name)) if H is None else H.diagonal()
+        return self.context.model.weight(name).new_ones(self.width(name)) if H is None else H.diagonal()
 
-    def _width(self, name: str) -> int:
+    def width(self, name: str) -> int:
+        """Inputs of layer `name`."""
         return self.context.model.weight(name).shape[1]
 
     def _source(self, name: str) -> tuple[Statistics | SequentialGrams | None, str]:

@@ -6,11 +6,13 @@ than Wanda or SparseGPT.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
-from optlab.methods import Method, Parameter, Value
+from optlab.methods import Parameter, Value
+from optlab.prune.pattern import UNSTRUCTURED
+from optlab.prune.scored import PATTERN, SPARSITY, ScoredPruning
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,21 +20,15 @@ if TYPE_CHECKING:
     from optlab.compress import Context
 
 
-class Magnitude(Method):
+class Magnitude(ScoredPruning):
     """Zero the weights with the smallest absolute value, counted per layer, over all layers, or below a threshold."""
 
-    kind: ClassVar[str] = "prune"
     name: ClassVar[str] = "magnitude"
     title: ClassVar[str] = "Smallest weights"
     summary: ClassVar[str] = "Sets the weights closest to zero to exactly zero; instant, needs no text."
     source: ClassVar[str] = "Han et al. 2015, arXiv 1506.02626"
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter(
-            "sparsity", float, 0.5, "Sparsity",
-            "The share of weights that become zero. Zeros save space in the file; they make nothing faster on a "
-            "processor without kernels for them.",
-            minimum=0.0, maximum=0.95, step=0.05,
-        ),
+        SPARSITY,
         Parameter(
             "scope", str, "layer", "Counted over",
             "'layer' takes the same share from every layer, 'global' the smallest of all layers together, 'threshold' "
@@ -44,49 +40,46 @@ class Magnitude(Method):
             "With scope 'threshold': weights whose absolute value is below this become zero.",
             minimum=0.0, maximum=1000.0, step=0.001, optional=True, advanced=True, none_label="not used",
         ),
-        Parameter(
-            "pattern", str, "unstructured", "Pattern",
-            "Which zeros are allowed: 'unstructured' lets them fall anywhere.",
-            choices=("unstructured",), advanced=True,
-        ),
+        PATTERN,
     )  # fmt: skip
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
         if values["scope"] == "threshold":
             return f"magnitude below {values['threshold']:g}"
-        share = f"magnitude {float(values['sparsity'] or 0.0):.0%}"
-        return share + (" over all layers" if values["scope"] == "global" else "")
+        return super().describe(values) + (" over all layers" if values["scope"] == "global" else "")
 
     @classmethod
     def check_together(cls, values: Mapping[str, Value]) -> None:
+        super().check_together(values)
         if values["scope"] == "threshold" and values["threshold"] is None:
             raise RecipeError("scope threshold needs a threshold, such as 0.01")
         if values["scope"] != "threshold" and values["threshold"] is not None:
             raise RecipeError(f"a threshold is only used with scope threshold, not with scope {values['scope']}")
+        if values["scope"] != "layer" and values["pattern"] != UNSTRUCTURED:
+            raise RecipeError(
+                f"pattern {values['pattern']} counts for itself, so scope {values['scope']} has no say; use scope "
+                "layer, or pattern unstructured"
+            )
 
-    def apply(self, context: Context) -> None:
-        """Zero weights of `context.names`. Raises RecipeError, Cancelled."""
-        masks = self.masks(context)
-        for done, name in enumerate(context.names):
-            context.progress(done / len(context.names), f"pruning {name}")
-            context.zero(name, next(masks))
+    def scores(self, name: str, context: Context) -> Tensor:
+        return context.model.weight(name).abs()
 
-    def masks(self, context: Context) -> Iterator[Tensor]:
-        """What to zero in each of `context.names`, bool [out, in]."""
+    def prune(self, name: str, share: float, context: Context) -> None:
+        if self.values["scope"] == "global":
+            context.zero(name, self._masks[name])
+        elif self.values["scope"] == "threshold":
+            context.zero(name, self.scores(name, context) < float(self.values["threshold"] or 0.0))
+        else:
+            super().prune(name, share, context)
+
+    def begin(self, context: Context) -> None:
+        if self.values["scope"] != "global":
+            return
         from optlab.prune.selection import smallest
 
-        def scores(i: int) -> Tensor:
-            return context.model.weight(context.names[i]).abs()
-
-        count, sparsity = len(context.names), float(self.values["sparsity"] or 0.0)
-        if self.values["scope"] == "threshold":
-            yield from (scores(i) < float(self.values["threshold"] or 0.0) for i in range(count))
-        elif self.values["scope"] == "global":
-            weights = sum(scores(i).numel() for i in range(count))
-            # Lists the masks first: a weight that is already zeroed would be counted anew for the next layer.
-            yield from list(smallest(scores, count, round(sparsity * weights)))
-        else:
-            for i in range(count):
-                W = scores(i)
-                yield from smallest(lambda _, W=W: W, 1, round(sparsity * W.numel()))  # type: ignore[misc]
+        names = context.names
+        weights = sum(context.model.weight(name).numel() for name in names)
+        # All masks before the first zero: a weight that is already zeroed would be counted anew for the next layer.
+        masks = smallest(lambda i: self.scores(names[i], context), len(names), round(self.values["sparsity"] * weights))
+        self._masks = dict(zip(names, masks, strict=True))

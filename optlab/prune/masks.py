@@ -6,18 +6,22 @@ earlier position goes.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from optlab.prune.pattern import FINE
 from optlab.prune.selection import smallest
 
 
-def lowest(scores: Tensor, share: float, by_row: bool) -> Tensor:
-    """True at the lowest `share` of scores [out, in] (non-negative, finite), of the layer or of every row."""
-    if by_row:
-        return _lowest_of_last(scores, round(share * scores.shape[1]))
-    (mask,) = smallest(lambda _: scores, 1, round(share * scores.numel()))
+def lowest(scores: Tensor, count: int) -> Tensor:
+    """True at the `count` lowest of scores [out, in] (non-negative, finite)."""
+    (mask,) = smallest(lambda _: scores, 1, count)
     return mask
+
+
+def lowest_of_rows(scores: Tensor, count: int) -> Tensor:
+    """True at the `count` lowest of every row of scores [out, in]."""
+    return _lowest_of_last(scores, count)
 
 
 def lowest_of_neighbours(scores: Tensor, pattern: str) -> Tensor:
@@ -29,4 +33,4 @@ def lowest_of_neighbours(scores: Tensor, pattern: str) -> Tensor:
 def _lowest_of_last(scores: Tensor, count: int) -> Tensor:
     """True at the `count` lowest along the last dimension."""
     order = scores.argsort(dim=-1, stable=True)[..., :count]
-    return scores.new_zeros(scores.shape, dtype=bool).scatter_(-1, order, True)  # type: ignore[call-overload,no-any-return]
+    return torch.zeros_like(scores, dtype=torch.bool).scatter_(-1, order, True)

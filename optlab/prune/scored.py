@@ -68,12 +68,16 @@ class ScoredPruning(Method):
 
     def prune(self, name: str, share: float, context: Context) -> None:
         """Zero `share` of layer `name`."""
-        from optlab.prune.masks import lowest, lowest_of_neighbours
+        from optlab.prune.masks import lowest, lowest_of_neighbours, lowest_of_rows
 
         scores, pattern = self.scores(name, context), self.values["pattern"]
-        context.zero(
-            name, lowest_of_neighbours(scores, pattern) if pattern in FINE else lowest(scores, share, self.by_row)
-        )
+        if pattern in FINE:
+            mask = lowest_of_neighbours(scores, pattern)
+        elif self.by_row:
+            mask = lowest_of_rows(scores, round(share * scores.shape[1]))
+        else:
+            mask = lowest(scores, round(share * scores.numel()))
+        context.zero(name, mask)
 
     def apply(self, context: Context) -> None:
         """Prune `context.names` in order. Raises RecipeError, ModelError, TextError, Cancelled."""

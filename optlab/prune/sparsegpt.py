@@ -19,3 +19,89 @@ if TYPE_CHECKING:
 
     from optlab.compress import Context
     from optlab.prune.inputs import Inputs
+
+BLOCK = 128
+"""Columns whose zeros are chosen together, as in the paper."""
+
+
+class SparseGPT(ScoredPruning):
+    """Zero the weights that the others can best make up for, and let them."""
+
+    name: ClassVar[str] = "sparsegpt"
+    title: ClassVar[str] = "SparseGPT"
+    summary: ClassVar[str] = "Zeroes what others can replace and lets them replace it: the best at 50 %, a few minutes."
+    source: ClassVar[str] = "Frantar and Alistarh 2023, arXiv 2301.00774"
+    needs_calibration: ClassVar[bool] = True
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        SPARSITY,
+        PATTERN,
+        SEQUENTIAL,
+        Parameter(
+            "damping", float, 0.01, "Damping",
+            "How much is added to the energy of every input, as a share of their mean: more trusts the calibration "
+            "text less.",
+            minimum=0.0, maximum=1.0, step=0.01, advanced=True,
+        ),
+    )  # fmt: skip
+
+    _inputs: Inputs
+    _factored: tuple[str, Tensor] | None = None
+
+    def begin(self, context: Context) -> None:
+        from optlab.prune.inputs import Inputs
+
+        self._inputs = Inputs(context, self.values["sequential"])
+
+    def prune(self, name: str, share: float, context: Context) -> None:
+        W = context.model.weight(name).float()
+        mask, Q = solve(W, self._factor(name), share, self.values["pattern"])
+        context.zero(name, mask, Q)
+
+    def _factor(self, name: str) -> Tensor:
+        """The factor of the second moments of what layer `name` reads; kept for its siblings."""
+        import torch
+
+        from optlab.quantize.hessian import factor
+
+        key = self._inputs.shared_with(name)
+        if self._factored is None or self._factored[0] != key:
+            H = self._inputs.gram(name)
+            R = torch.eye(self._inputs.width(name)) if H is None else factor(H, self.values["damping"])
+            self._factored = key, R
+        return self._factored[1]
+
+
+def solve(W: Tensor, R: Tensor, share: float, pattern: str = "unstructured") -> tuple[Tensor, Tensor]:
+    """(mask, Q), both [out, in]: which weights become 0, and what W [out, in] float32 becomes, 0 where they do.
+
+    R: `hessian.factor` of the second moments of the inputs. Weights that are 0 already stay 0 and count.
+    """
+    import torch
+
+    from optlab.prune.masks import lowest, lowest_of_neighbours
+    from optlab.quantize.hessian import Span, compensate
+
+    fine = pattern in FINE
+    size = FINE[pattern][1] if fine else BLOCK
+    rows = W.shape[0]
+    mask = torch.empty(W.shape[1], rows, dtype=torch.bool, device=W.device)
+
+    def settle(span: Span) -> Tensor:
+        inside = slice(span.begin, span.begin + len(span.weights))
+        frozen = span.weights == 0
+        scores = (span.expected.square() * span.cost.unsqueeze(1)).masked_fill_(frozen, 0.0)
+        if fine:
+            chosen = lowest_of_neighbours(scores.T, pattern).T
+        else:
+            # Counted from the left edge, so that the zeros of all blocks together are exact.
+            due = round(share * rows * (inside.stop)) - round(share * rows * inside.start)
+            chosen = lowest(scores, due)
+        mask[inside] = chosen | frozen
+
+        def rule(i: int, target: Tensor) -> Tensor:
+            return target.masked_fill(mask[span.begin + i], 0.0)
+
+        return span.walk(rule)[0]
+
+    Q = W - compensate(W, R, size, settle)
+    return mask.T, Q.masked_fill(mask.T, 0.0)

@@ -60,6 +60,8 @@ class AWQ(LayerwiseQuantizer):
 
     def apply(self, context: Context) -> None:
         """Quantize `context.names`. Raises RecipeError (nothing can be scaled), ModelError, TextError, Cancelled."""
+        import torch
+
         from optlab.quantize.folding import folds
 
         treated = set(context.names)
@@ -76,19 +78,22 @@ class AWQ(LayerwiseQuantizer):
         for done, fold in enumerate(usable):
             context.progress(SEARCH_SHARE * done / len(usable), f"scaling the inputs of {fold.readers[0]}")
             s = self._search(fold, context)
+            s = s / context.scalings.columns.get(fold.readers[0], torch.ones_like(s))
             fold.apply(context.model, s)
             context.note_scaling(fold.source, fold.readers, s)
         super().apply(replace(context, progress=span(context.progress, SEARCH_SHARE, 1.0)))
 
     def _search(self, fold: Fold, context: Context) -> Tensor:
-        """The scales s [in] with the least error of the outputs of all readers together; 1 where none is better."""
+        """The scales s [in] with the least error of the outputs of all readers together; 1 where none is better.
+
+        In the original's units: of its inputs, and of outputs that no other fold has scaled.
+        """
         import torch
 
-        W = torch.cat([context.model.weight(reader).float() for reader in fold.readers])
+        name, statistics = fold.readers[0], context.statistics()
+        W = torch.cat([context.scalings.undo(reader, context.model.weight(reader).float()) for reader in fold.readers])
+        H, size = statistics.gram(name).to(W.device), statistics.mean_abs(name).to(W.device).clamp(min=SMALLEST_INPUT)
         some = W[:: -(-len(W) // ROWS)]
-        H = _moments(fold.readers[0], context)
-        size = _as_now(context.statistics().mean_abs(fold.readers[0]).to(W.device), fold.readers[0], context)
-        size = size.clamp(min=SMALLEST_INPUT)
         steps = int(self.values["grid"])
         candidates = [_balanced(size ** (step / steps)) for step in range(1, steps + 1)]
         best = min(candidates, key=lambda s: self._error(some, s, H))
@@ -125,12 +130,8 @@ class AWQ(LayerwiseQuantizer):
 def _moments(name: str, context: Context) -> Tensor:
     """Mean of x x^T over the inputs of layer `name`, float32 [in, in], after what folds have moved so far."""
     H = context.statistics().gram(name).to(context.model.device)
-    return _as_now(_as_now(H, name, context).T, name, context)
-
-
-def _as_now(x: Tensor, name: str, context: Context) -> Tensor:
-    """x [..., in], of the original's inputs of layer `name`, as its inputs are after what folds have moved so far."""
-    return x / context.scalings.columns[name] if name in context.scalings.columns else x
+    s = context.scalings.columns.get(name)
+    return H if s is None else H / s / s.unsqueeze(1)
 
 
 def _balanced(s: Tensor) -> Tensor:

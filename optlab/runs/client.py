@@ -58,9 +58,11 @@ class Client:
 
     def submit_generate(
         self, model: str, recipe: Recipe | None, prompt: str, max_tokens: int = 64, temperature: float = 0.0,
-        seed: int = 0, protocol: Protocol | None = None,
+        seed: int = 0, protocol: Protocol | None = None, chat: bool = False,
     ) -> Run:  # fmt: skip
         """Continue `prompt` with the original and, when `recipe` has steps, the compressed model.
+
+        chat: answer it instead, through the model's chat template.
 
         protocol: that of the measurement beside it, so that the same artefact serves both; default settings if None.
         """
@@ -69,12 +71,12 @@ class Client:
         spec = {
             "model": model, "recipe": recipe.to_dict() if recipe.steps else None, "prompt": prompt,
             "max_tokens": max_tokens, "temperature": temperature, "seed": seed, "dtype": protocol.dtype,
-            "protocol": protocol.model_dump(),
+            "protocol": protocol.model_dump(), "chat": chat,
         }  # fmt: skip
         weights = self._identities(model)[0]
         made = artefacts.key(weights, recipe, protocol)  # not the rest of the protocol: it does not change the text
         runs_as = (protocol.dtype, protocol.device)
-        key = digest("generate", FORMAT, made, runs_as, prompt, max_tokens, temperature, seed)
+        key = digest("generate", FORMAT, made, runs_as, prompt, max_tokens, temperature, seed, chat)
         return self.store.submit("generate", spec, key, f"{title(model)}: text, {recipe.describe()}")
 
     def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:

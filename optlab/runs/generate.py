@@ -32,19 +32,21 @@ COMPRESSED = 0.6
 class Writer:
     """One of the two texts while it grows."""
 
-    tokens: Iterator[int]
+    choices: Iterator[tuple[int, Any]]
     tokenizer: Any
     ids: list[int] = field(default_factory=list)
     seconds: float = 0.0
     ended: bool = False
+    logits: Any = None
 
     def step(self) -> None:
         """Write one more token, if there is one."""
         began = time.perf_counter()
-        token = next(self.tokens, None)
-        if token is None:
+        chosen = next(self.choices, None)
+        if chosen is None:
             self.ended = True
             return
+        token, self.logits = chosen
         if self.ids:  # the first step reads the prompt, which is not decoding
             self.seconds += time.perf_counter() - began
         self.ids.append(int(token))
@@ -56,13 +58,16 @@ class Writer:
 
 
 def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """spec: {"model", "recipe" or None, "prompt", "max_tokens", "temperature", "seed", "dtype", "protocol"}.
+    """spec: {"model", "recipe" or None, "prompt", "max_tokens", "temperature", "seed", "dtype", "protocol", "chat"}.
 
     Returns {"base": {"text", "tokens", "tokens_per_second"}, "candidate": the same} (the candidate only when the
-    recipe has steps); partial results look the same. Raises ModelError, RecipeError, OptLabError.
+    recipe has steps), and "parted" (`optlab.kernels.parting`) as soon as the texts differ; partial results look the
+    same. chat: the prompt is a question for the model's chat template. Raises ModelError, RecipeError, OptLabError.
     """
-    from optlab.kernels.generate import generate
+    from optlab.kernels.generate import choices
+    from optlab.kernels.parting import parting
     from optlab.kernels.runtime import runtime
+    from optlab.models.chat import ask
 
     recipe = Recipe.from_dict(spec.get("recipe"))
     protocol = Protocol.model_validate({**(spec.get("protocol") or {}), "dtype": resolve_dtype(spec["dtype"])})
@@ -70,7 +75,8 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
     model = warm.model(spec["model"], "float32", protocol.device, span(progress, 0.0, LOADED))
     if model.objective != "causal":
         raise ModelError(f"{spec['model']} fills gaps and cannot continue a text; pick a causal model")
-    ids = _prompt(spec["prompt"], model.tokenizer, model.description.context_length - spec["max_tokens"])
+    prompt = ask(spec["prompt"], model.tokenizer, model.folder) if spec.get("chat") else spec["prompt"]
+    ids = _prompt(prompt, model.tokenizer, model.description.context_length - spec["max_tokens"])
 
     room = len(ids) + spec["max_tokens"]
     runtimes = {"base": runtime(model, protocol.dtype, room)}
@@ -80,17 +86,23 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
         runtimes["candidate"] = runtime(compressed, protocol.dtype, room)
 
     settings = (spec["max_tokens"], spec["temperature"], spec["seed"], _ends(model))
-    writers = {side: Writer(generate(one, ids, *settings), model.tokenizer) for side, one in runtimes.items()}
+    writers = {side: Writer(choices(one, ids, *settings), model.tokenizer) for side, one in runtimes.items()}
+    parted: dict[str, Any] = {}
     for count in range(spec["max_tokens"]):
         for writer in writers.values():
             if not writer.ended:
                 writer.step()
-        states = {side: writer.state() for side, writer in writers.items()}
+        base, candidate = writers["base"], writers.get("candidate")
+        if candidate and not parted and not (base.ended or candidate.ended) and base.ids[-1] != candidate.ids[-1]:
+            chosen = (base.ids[-1], candidate.ids[-1])
+            parted = {"parted": parting(count, base.logits, candidate.logits, chosen, model.tokenizer)}
+            parted["parted"]["shared"] = model.tokenizer.decode(base.ids[:count])
+        states = {side: writer.state() for side, writer in writers.items()} | parted
         if all(writer.ended for writer in writers.values()):
             break
         done = COMPRESSED + (1 - COMPRESSED) * (count + 1) / spec["max_tokens"]
         progress(done, f"token {count + 1} of {spec['max_tokens']}", states)
-    return {side: writer.state() for side, writer in writers.items()}
+    return {side: writer.state() for side, writer in writers.items()} | parted
 
 
 def _ends(model: LanguageModel) -> frozenset[int]:

@@ -132,7 +132,7 @@ def test_text_by_both_asks_for_one_generation(prepared: Client) -> None:
     states = {side: {"text": f" words of {side}", **state} for side in ("base", "candidate")}
     prepared.store.report(run.id, 0.7, "token 4 of 64", states)
     app.run()
-    shown = "\n".join(element.value for element in well(app).text)
+    shown = "\n".join(element.proto.body for element in well(app).get("html"))
     assert "words of base" in shown
     assert "words of candidate" in shown
 

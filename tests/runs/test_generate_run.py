@@ -14,6 +14,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from optlab import paths
 from optlab.errors import Cancelled, ModelError, OptLabError
@@ -80,19 +81,21 @@ def kernels(monkeypatch: pytest.MonkeyPatch, model: SimpleNamespace) -> Kernels:
 
     def write(
         runtime: Any, ids: list[int], max_tokens: int, temperature: float, seed: int, stop: frozenset[int]
-    ) -> Iterator[int]:
+    ) -> Iterator[tuple[int, Any]]:
         side, letters = ("candidate", "xy") if runtime == "compressed" else ("base", "cde")
         assert ids == [ord("a"), ord("b")]
         assert stop == {0, 7, 8}
         for letter in letters:
             calls.steps.append(side)
-            yield ord(letter)
+            logits = torch.full((128,), -9.0)
+            logits[ord(letter)] = 9.0
+            yield ord(letter), logits
 
     fakes: dict[str, dict[str, Any]] = {
         "optlab.compress": {"compress": compress},
         "optlab.kernels.artefact": {"save": save, "load_artefact": load_artefact},
         "optlab.kernels.runtime": {"runtime": lambda model, dtype, room: model},
-        "optlab.kernels.generate": {"generate": write},
+        "optlab.kernels.generate": {"choices": write},
     }
     for name, attributes in fakes.items():
         module = ModuleType(name)
@@ -105,6 +108,11 @@ def kernels(monkeypatch: pytest.MonkeyPatch, model: SimpleNamespace) -> Kernels:
 def test_both_texts_grow_in_turns_until_both_have_ended(kernels: Kernels) -> None:
     partial: list[dict[str, Any]] = []
     result = generate.execute(SPEC, lambda fraction, message, seen=None: partial.append(seen or {}), lambda line: None)
+    parted = result.pop("parted")
+    assert (parted["position"], parted["shared"]) == (0, "")
+    assert [(row["text"], row["chosen_by"]) for row in parted["tokens"][:2]] in (
+        [("c", ["base"]), ("x", ["candidate"])], [("x", ["candidate"]), ("c", ["base"])],
+    )  # fmt: skip
     assert {side: (text["text"], text["tokens"]) for side, text in result.items()} == {
         "base": ("cde", 3),
         "candidate": ("xy", 2),

@@ -1,0 +1,60 @@
+"""Playground: the original and the compressed model answer the same words, side by side, at their true speed."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optlab.models.describe import Description
+from optlab.recipes import Recipe
+from optlab.runs.run import Run
+from optlab.words import _
+from pages.components import facts, frame, prepare, services, view, writing
+
+CHOSEN = "playground/recipe"
+
+
+def main() -> None:
+    """Draw the page."""
+    st.title(_("Playground"))
+    with services.shown_errors():
+        shown = view.current()
+        description = prepare.description(shown.model)
+        if description is not None:
+            facts.checkpoint_note(description)
+            play(pick(shown), description)
+
+
+def pick(shown: view.View) -> view.View:
+    """The recipe of the view, or one that was measured on this model."""
+    runs = [run for run in services.client().store.list("measure", "done") if run.spec["model"] == shown.model]
+    by_recipe: dict[str, Run] = {}
+    for run in runs:
+        by_recipe.setdefault(facts.words(run), run)
+    now = shown.recipe.describe() if shown.recipe.steps else ""
+    offered = [now, *(words for words in by_recipe if words != now)] if now else list(by_recipe)
+    if not offered:
+        st.info(_("No recipe yet: set one up in Explore, or measure one."), icon=":material/tune:")
+        return shown
+    chosen = st.selectbox(_("Compressed by"), offered, width=420, key=f"{CHOSEN}/{shown.model}/{now}")
+    if chosen in by_recipe and chosen != now:
+        shown = view.change(recipe=Recipe.from_dict(by_recipe[chosen].spec["recipe"]))
+    return shown
+
+
+def play(shown: view.View, description: Description) -> None:
+    """Prompt, both texts, and where they part."""
+    if description.objective != "causal":
+        st.info(_("This model fills gaps in a text and cannot continue one."))
+        return
+    chat = False
+    if description.chat:
+        modes = {"ask": _("Ask"), "continue": _("Continue a text")}
+        mode = st.segmented_control(
+            _("Mode"), list(modes), default="ask", format_func=lambda mode: modes[mode], label_visibility="collapsed",
+        )  # fmt: skip
+        chat = mode != "continue"
+    writing.show(services.client(), shown, description.default_text, chat, writing.TALL)
+
+
+frame.required()
+main()
