@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from optlab.errors import OptLabError
-from optlab.progress import Progress, silent
+from optlab.progress import Progress, silent, span
 from optlab.runs.safe_json import finite
 
 app = typer.Typer(
@@ -171,6 +171,32 @@ def measure(
     from optlab.runs.summary import in_words
 
     show(run(model, chosen, protocol, reporter(as_json), save), as_json, in_words)
+
+
+@app.command()
+def export(
+    model: Model,
+    out: Annotated[Path, typer.Argument(help="The .gguf file to write.")],
+    recipe: Annotated[Path | None, typer.Option(help="Recipe file (YAML); none exports the original.")] = None,
+    calibration: Annotated[str | None, typer.Option(help="Calibration text; default: the model's own.")] = None,
+    calibration_tokens: Annotated[int, typer.Option(help="Tokens of calibration text.")] = 16_384,
+    as_json: Json = False,
+) -> None:
+    """Compress MODEL by a recipe and write it as one GGUF file for llama.cpp."""
+    from optlab.compress import compress
+    from optlab.kernels.gguf_export import export as write
+    from optlab.models import load
+    from optlab.protocol import Protocol
+    from optlab.recipes import Recipe
+
+    report = reporter(as_json)
+    protocol = Protocol(calibration=calibration, calibration_tokens=calibration_tokens)
+    chosen = Recipe.from_file(recipe) if recipe else Recipe()
+    made = compress(load(model, "float32", "cpu", span(report, 0.0, 0.1)), chosen, protocol, span(report, 0.1, 0.9))
+    types = write(made, out, span(report, 0.9, 1.0))
+    found = {"file": str(out), "bytes": out.stat().st_size, "types": types}
+    listed = ", ".join(f"{count} {kind}" for kind, count in types.items())
+    show(found, as_json, lambda one: f"{one['file']}: {one['bytes']:,} bytes; tensors: {listed}")
 
 
 def main() -> int:

@@ -68,7 +68,7 @@ def test_order_of_steps_matters() -> None:
         ("steps: [{quantize: {bits: .nan}}]", "whole, finite number"),
         ("steps: [{quantize: {method: gguf}}]", "unknown method 'gguf' for quantize; use rtn"),
         ("steps: [{quantize: {bit: 4}}]", "has no parameter 'bit'; it takes bits"),
-        ("steps: [{squeeze: {}}]", "unknown step 'squeeze'; use prune, quantize, distill"),
+        ("steps: [{squeeze: {}}]", "unknown step 'squeeze'; use prune, quantize, cache, distill"),
         ("steps: [{prune: {}, quantize: {}}]", "exactly one of"),
         ("steps: [{prune: {sparsity: 1.5}}]", "sparsity 1.5 is out of range"),
         ("steps: [{quantize: {bits: 4}, layers: '('}]", "is not a regular expression"),

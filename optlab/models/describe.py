@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from optlab import paths
 from optlab.errors import ModelError
 from optlab.models import chat
-from optlab.models import chat
 from optlab.models import fingerprint as fingerprints
 from optlab.models.catalog import card, ready_folder, resolve
 from optlab.models.checkpoint import BYTES, Checkpoint, open_checkpoint

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optlab.errors import ModelError
 from optlab.models.gguf_file import GGUFFile
 
 if TYPE_CHECKING:
@@ -29,6 +30,22 @@ def understands(file: GGUFFile) -> bool:
     """Whether the tokenizer of the file is byte-level BPE with a pre-tokenizer known here."""
     pre = file.value("tokenizer.ggml.pre", "default")
     return file.value("tokenizer.ggml.model") == "gpt2" and pre in (*PATTERNS, *DIGIT_SPLITTERS, *GPT2)
+
+
+def pre_tokenizer_name(tokenizer: dict[str, Any]) -> str:
+    """llama.cpp's name for the pre-tokenizer of a tokenizer.json. Raises ModelError when it has none here."""
+    first = tokenizer.get("pre_tokenizer") or {}
+    parts = first.get("pretokenizers", [first])
+    kinds = [part.get("type") for part in parts]
+    if kinds == ["ByteLevel"] and parts[0].get("use_regex", True):
+        return "gpt-2"
+    if kinds == ["Digits", "ByteLevel"] and parts[0].get("individual_digits") and parts[1].get("use_regex", True):
+        return DIGIT_SPLITTERS[0]
+    if kinds == ["Split", "ByteLevel"]:
+        for name, pattern in PATTERNS.items():
+            if parts[0].get("pattern") == {"Regex": pattern}:
+                return name
+    raise ModelError("the way this tokenizer splits text has no name in GGUF files")
 
 
 def build(file: GGUFFile) -> tuple[Tokenizer, dict[str, Any]]:

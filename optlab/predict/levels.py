@@ -18,6 +18,8 @@ STRENGTH = {"quantize": ("bits", "group_size"), "prune": ("sparsity",)}
 """The parameters that say how strong a step is."""
 SHARED_OUT = {"scope": "layer", "threshold": None}
 """Parameters that only decide how sparsity is shared out between layers, which `treatment` works out; as probed."""
+UNPROBED = ("random",)
+"""A yardstick that nobody would choose."""
 SPARSITIES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 FEW_SPARSITIES = (0.1, 0.3, 0.5, 0.7)
 """For methods that take longer."""
@@ -61,7 +63,7 @@ def families(widths: list[int]) -> list[Family]:
     """
     sizes = common_groups(widths)
     middle = sizes[:1]
-    prunings = [_pruning(name) for name in REGISTRY["prune"] if _has_sparsity(name)]
+    prunings = [_pruning(name) for name in REGISTRY["prune"] if _has_sparsity(name) and name not in UNPROBED]
     calibrated = {family.key for family in prunings if method("prune", family.method).needs_calibration}
     return [
         *[family for family in prunings if family.key not in calibrated],

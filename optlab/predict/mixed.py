@@ -35,7 +35,7 @@ def pattern(names: Sequence[str]) -> str:
     for (head, tail), numbers in alike.items():
         joined.setdefault((head, "|".join(numbers)), []).append(tail)
     alternatives = []
-    for (head, numbers), tails in joined.items():
+    for (head, joint), tails in joined.items():
         ends = "|".join(map(re.escape, tails))
-        alternatives.append(f"{re.escape(head)}(?:{numbers})(?:{ends})$")
+        alternatives.append(f"{re.escape(head)}(?:{joint})(?:{ends})$")
     return "|".join(alternatives)

@@ -75,7 +75,7 @@ def test_every_method_keeps_n_of_m_in_every_family(family, method, tmp_path):
     for pattern, of in (("2:4", 4), ("4:8", 8)):
         result = compressed(model, tmp_path, prune(method=method, pattern=pattern))
         for name in model.linear_names():
-            zeros = (result.model.weight(name) == 0).view(-1, of).sum(1)
+            zeros = (result.model.weight(name) == 0).reshape(-1, of).sum(1)
             assert (zeros == of // 2).all()
             assert torch.equal(result.model.weight(name), result.stored[name].dequantize())
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optlab.quantize.grid import Grid, best_clip, fit, in_groups, levels, minmax, stored
+from optlab.quantize.grid import Grid, best_clip, diagonal_blocks, fit, in_groups, levels, minmax, stored
 from optlab.quantize.tensor import QuantizedTensor
 
 ZEROS = ["none", "integer", "float"]
@@ -106,6 +106,28 @@ def test_best_range_of_normal_weights_at_two_bits_is_the_known_one():
     low, high = -3.0, 3.0
     grid = best_clip(W.clamp(low, high).unsqueeze(0), 2, "float")
     assert grid.scale.item() == pytest.approx(0.9957, rel=0.05)
+
+
+def test_best_range_for_the_output_sees_which_inputs_are_large():
+    W, size = weights(0, 16, 64), 32
+    loud = torch.ones(64)
+    loud[[5, 40]] = 100.0
+    X = torch.randn(4000, 64, generator=torch.Generator().manual_seed(1)) * loud
+    H = X.T @ X / len(X)
+
+    def error(moments: torch.Tensor | None) -> torch.Tensor:
+        Q = QuantizedTensor.of(W, best_clip(in_groups(W, size), 2, "integer", moments), size).dequantize()
+        return ((Q - W) @ H * (Q - W)).sum()
+
+    assert error(diagonal_blocks(H, size)) < 0.8 * error(None)
+    white = torch.eye(size).expand(2, size, size)
+    found, plain = (best_clip(in_groups(W, size), 2, "integer", moments) for moments in (white, None))
+    assert torch.equal(found.scale, plain.scale)
+
+
+def test_diagonal_blocks_are_the_moments_within_each_group():
+    H = torch.arange(16.0).view(4, 4)
+    assert diagonal_blocks(H, 2).tolist() == [[[0, 1], [4, 5]], [[10, 11], [14, 15]]]
 
 
 @pytest.mark.parametrize(("value", "dtype"), [(1.0, torch.float16), (1e-3, torch.float16), (1e-7, torch.bfloat16),

@@ -1,0 +1,151 @@
+"""A model as one GGUF file for llama.cpp: the opposite of `optlab.models.gguf_llama` and `gguf_tokenizer`.
+
+Weights that llama.cpp has blocks for keep their codes (`gguf_blocks`), everything else is written as float16. What a
+file cannot say (another family, activations rounded at run time) is refused with a sentence instead of approximated.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optlab.compress import Compressed
+from optlab.errors import ModelError
+from optlab.kernels.gguf_blocks import blocks, kind_of
+from optlab.models import gguf_llama, gguf_tokenizer
+from optlab.models.inputs import input_formats
+from optlab.models.language_model import LanguageModel
+from optlab.models.transformer import Config, Transformer
+from optlab.progress import Progress, silent
+from optlab.quantize.tensor import QuantizedTensor
+
+INNER = {hub: own for own, hub in gguf_llama.BLOCK_NAMES.items()}
+OUTER = {hub: own for own, hub in gguf_llama.NAMES.items()}
+NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
+"""llama.cpp's types of tokens."""
+
+
+def export(source: LanguageModel | Compressed, file: str | Path, progress: Progress = silent) -> dict[str, int]:
+    """Write `source` to `file`; how many weights of each GGUF type it holds ({"Q4_1": 210, "F16": 1, "F32": 61}).
+
+    Raises ModelError when the model cannot be expressed, or the file not written.
+    """
+    import gguf
+
+    model = source.model if isinstance(source, Compressed) else source
+    stored = source.stored if isinstance(source, Compressed) else {}
+    if not isinstance(model.module, Transformer) or model.family not in gguf_llama.MODEL_TYPES:
+        raise ModelError(f"only Llama and Qwen2 models are written as GGUF; {model.name} is a {model.family}")
+    if input_formats(model.module):
+        raise ModelError("a GGUF file cannot say that activations are rounded; export weights without that step")
+    config, target = model.module.config, Path(file)
+    counts: dict[str, int] = {}
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as unfinished:
+            made = Path(unfinished) / target.name
+            writer = gguf.GGUFWriter(made, model.family)
+            _settings(writer, config, model)
+            _tokens(writer, model, config.vocabulary)
+            parameters = dict(model.module.named_parameters())
+            for done, (name, parameter) in enumerate(parameters.items()):
+                progress(done / len(parameters), f"writing {name}")
+                kind = _add(writer, name, parameter.detach(), stored.get(name.removesuffix(".weight")), config, model)
+                counts[kind] = counts.get(kind, 0) + 1
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_tensors_to_file()
+            writer.close()
+            os.replace(made, target)
+    except OSError as error:
+        raise ModelError(f"{target} cannot be written: {error.strerror or error}") from None
+    return counts
+
+
+def gguf_name(name: str) -> str:
+    """llama.cpp's name of a hub parameter: model.layers.3.self_attn.q_proj.weight -> blk.3.attn_q.weight."""
+    base, _, leaf = name.rpartition(".")
+    if base in OUTER:
+        return f"{OUTER[base]}.{leaf}"
+    _, _, block, part = base.split(".", 3)
+    return f"blk.{block}.{INNER[part]}.{leaf}"
+
+
+def row_order(rows: int, heads: int) -> Tensor:
+    """Rows of q or k, long [rows], in llama.cpp's order: the pairs that are rotated together side by side."""
+    return torch.arange(rows).view(heads, 2, -1).transpose(1, 2).flatten()
+
+
+def _add(writer: Any, name: str, W: Tensor, stored: object, config: Config, model: LanguageModel) -> str:
+    """Add one tensor; the GGUF type it has there."""
+    import gguf
+
+    own = gguf_name(name)
+    order = None
+    if model.family == "llama" and own.split(".")[-2] in ("attn_q", "attn_k"):
+        order = row_order(len(W), config.heads if ".attn_q." in own else config.kv_heads)
+    if isinstance(stored, QuantizedTensor) and (kind := kind_of(stored)) is not None:
+        writer.add_tensor(own, blocks(stored, order), raw_dtype=gguf.GGMLQuantizationType[kind])
+        return kind
+    values = (W if order is None else W[order]).float().cpu().numpy()
+    exact = values.ndim == 1 or bool(np.abs(values).max(initial=0) > np.finfo(np.float16).max)
+    writer.add_tensor(own, np.ascontiguousarray(values if exact else values.astype(np.float16)))
+    return "F32" if exact else "F16"
+
+
+def _settings(writer: Any, config: Config, model: LanguageModel) -> None:
+    import gguf
+
+    writer.add_name(model.name)
+    writer.add_block_count(config.blocks)
+    writer.add_context_length(config.context_length)
+    writer.add_embedding_length(config.width)
+    writer.add_feed_forward_length(config.mlp_width)
+    writer.add_head_count(config.heads)
+    writer.add_head_count_kv(config.kv_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
+    writer.add_layer_norm_rms_eps(config.norm_eps)
+    writer.add_rope_freq_base(config.rope_theta)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_vocab_size(config.vocabulary)
+    scaling = dict(config.rope_scaling)
+    if scaling.get("rope_type") == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(float(scaling["factor"]))
+    elif scaling:
+        raise ModelError(f"rotary positions of type {scaling.get('rope_type')!r} are not written as GGUF")
+
+
+def _tokens(writer: Any, model: LanguageModel, rows: int) -> None:
+    tokenizer = json.loads(model.tokenizer.backend.to_str())
+    kind = tokenizer["model"]
+    if kind.get("type") != "BPE" or not kind.get("vocab"):
+        raise ModelError(f"{model.name} has a tokenizer of type {kind.get('type')}; only byte-level BPE is written")
+    pieces = {number: piece for piece, number in kind["vocab"].items()}
+    types = dict.fromkeys(pieces, NORMAL)
+    for token in tokenizer.get("added_tokens", ()):
+        pieces[token["id"]] = token["content"]
+        types[token["id"]] = CONTROL if token.get("special") else USER_DEFINED
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(gguf_tokenizer.pre_tokenizer_name(tokenizer))
+    writer.add_token_list([pieces.get(row, f"[PAD{row}]") for row in range(rows)])
+    writer.add_token_types([types.get(row, UNUSED) for row in range(rows)])
+    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in kind["merges"]]
+    writer.add_token_merges(merges)
+    for role, add in (
+        ("bos", writer.add_bos_token_id),
+        ("eos", writer.add_eos_token_id),
+        ("pad", writer.add_pad_token_id),
+    ):
+        if (number := model.tokenizer.special_id(role)) is not None:
+            add(number)
+    writer.add_add_bos_token(False)  # perplexity is defined on the text alone
+    if isinstance(template := model.tokenizer.settings.get("chat_template"), str):
+        writer.add_chat_template(template)
