@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optlab.calibrate.gradients import Gradients, gradients
 from optlab.calibrate.statistics import Statistics, statistics
 from optlab.errors import RecipeError, TextError
 from optlab.methods import method
@@ -62,6 +63,10 @@ class Scalings:
         return W / self.rows[name].unsqueeze(1) if name in self.rows else W
 
 
+def _no_gradients() -> Gradients:
+    raise RecipeError("this step was started without a calibration text")
+
+
 @dataclass
 class Context:
     """What a method's `apply` gets.
@@ -70,7 +75,8 @@ class Context:
     float32. names: the layers this step treats, in order. stored: how each touched weight will be written; absent =
     dense. statistics: of the original on the calibration text, computed on first use. training_windows(length):
     windows of the calibration text. mixed_precision: whether training may multiply in bfloat16. calibration_windows():
-    the windows of `statistics`. scalings: what earlier folds have moved, see `note_scaling`.
+    the windows of `statistics`. gradients: of the original on those windows, computed on first use. scalings: what
+    earlier folds have moved, see `note_scaling`.
     """
 
     model: LanguageModel
@@ -84,6 +90,7 @@ class Context:
     storage_dtype: torch.dtype = torch.float16
     mixed_precision: bool = False
     calibration_windows: Callable[[], list[list[int]]] = list
+    gradients: Callable[[], Gradients] = _no_gradients
     scalings: Scalings = field(default_factory=Scalings)
 
     def note_scaling(self, source: str, readers: tuple[str, ...], s: Tensor) -> None:
@@ -173,6 +180,12 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
         ahead = span(rising, rising.reached, rising.reached + 0.5 / parts)
         return statistics(model, text, tokens, min(length, tokens), protocol.seed, ahead)
 
+    @cache
+    def gradients_once() -> Gradients:
+        check_text()
+        ahead = span(rising, rising.reached, rising.reached + 0.5 / parts)
+        return gradients(teacher, text, tokens, length, protocol.seed, ahead)
+
     def training_windows(length: int) -> list[list[int]]:
         check_text()
         for tokens in (TRAINING_TOKENS, protocol.calibration_tokens):
@@ -198,6 +211,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             DTYPES[checkpoint.dtype],
             choose_dtype("auto", working.device) == torch.bfloat16,
             windows_once,
+            gradients_once,
             scalings,
         )
         with torch.set_grad_enabled(step.kind == "distill"):

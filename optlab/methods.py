@@ -27,6 +27,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "magnitude": "optlab.prune.magnitude:Magnitude",
         "wanda": "optlab.prune.wanda:Wanda",
         "sparsegpt": "optlab.prune.sparsegpt:SparseGPT",
+        "taylor": "optlab.prune.taylor:Taylor",
         "random": "optlab.prune.random:Random",
     },
     "quantize": {

@@ -21,6 +21,9 @@ from optlab.methods import DEFAULT_METHOD, METHOD_KEY, REGISTRY, Method, Value, 
 
 LARGEST_FILE = 1 << 20
 
+LONGEST_EXPRESSION = 48
+"""Characters of a layer expression that a recipe's short name shows."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -82,7 +85,13 @@ class Step:
 
     def describe(self) -> str:
         """A short name for tables: 'rtn 4 bits, group 64'."""
-        return method(self.kind, self.method).describe(self.values) + (f" on {self.layers}" if self.layers else "")
+        return method(self.kind, self.method).describe(self.values) + self._where()
+
+    def _where(self) -> str:
+        if not self.layers:
+            return ""
+        short = self.layers if len(self.layers) <= LONGEST_EXPRESSION else f"{self.layers[: LONGEST_EXPRESSION - 3]}..."
+        return f" on {short}"
 
 
 @dataclass(frozen=True)

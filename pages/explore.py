@@ -7,7 +7,20 @@ from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.words import _
-from pages.components import facts, frame, knobs, measurement, prepare, protocol, recipe_file, services, view, writing
+from pages.components import (
+    facts,
+    frame,
+    inside,
+    knobs,
+    layer_editor,
+    measurement,
+    prepare,
+    protocol,
+    recipe_file,
+    services,
+    view,
+    writing,
+)  # fmt: skip
 from pages.components.services import sentence
 
 
@@ -76,8 +89,16 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
         measurement.start(client, shown)
     if not shown.recipe.steps:
         st.info(_("Switch on a knob to begin. Quantize is a good first one."), icon=":material/tune:")
-    measurement.show(client, shown)
+    done = measurement.show(client, shown)
     if shown.recipe.steps:
+        with st.expander(_("Bits layer by layer"), icon=":material/view_list:"):
+            edited = layer_editor.show(shown.recipe, description, (done.result if done else None) or {})
+        if edited is not None:
+            view.change(recipe=edited)
+            st.rerun()
+        if done is not None:
+            st.subheader(_("Why the perplexity moved"))
+            inside.show(client, shown, done)
         st.subheader(_("What it writes"))
         if description.objective == "causal":
             writing.show(client, shown, description.default_text)

@@ -79,6 +79,19 @@ class Client:
         key = digest("generate", FORMAT, made, runs_as, prompt, max_tokens, temperature, seed, chat)
         return self.store.submit("generate", spec, key, f"{title(model)}: text, {recipe.describe()}")
 
+    def submit_anatomy(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> Run:
+        """Look inside one layer of the compressed model (`optlab.runs.anatomy`); nothing is computed twice."""
+        model = located(model)
+        protocol = settled(model, protocol)
+        spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump(), "layer": layer}
+        key = self._anatomy_key(model, recipe, protocol, layer)
+        return self.store.submit("anatomy", spec, key, f"{title(model)}: inside {layer}, {recipe.describe()}")
+
+    def find_anatomy(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> Run | None:
+        """The run that looked inside this layer, whatever its status; None when nobody asked for it yet."""
+        model = located(model)
+        return self.store.by_key(self._anatomy_key(model, recipe, settled(model, protocol), layer))
+
     def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that measures exactly this, whatever its status; None when nobody asked for it yet."""
         model = located(model)
@@ -100,6 +113,10 @@ class Client:
 
     def _prepare_key(self, model: str) -> str:
         return digest("prepare", FORMAT, unread_identity(model))
+
+    def _anatomy_key(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> str:
+        made = artefacts.key(self._identities(model)[0], recipe, protocol)
+        return digest("anatomy", FORMAT, made, protocol.device, layer)
 
     def _identities(self, model: str) -> list[str]:
         description = self.description(model)

@@ -19,6 +19,7 @@ Executor = Callable[[dict[str, Any], Progress, Log], dict[str, Any]]
 TABLE: dict[str, str] = {
     "measure": "optlab.runs.measure:execute",
     "generate": "optlab.runs.generate:execute",
+    "anatomy": "optlab.runs.anatomy:execute",
     "prepare": "optlab.runs.prepare:execute",
 }
 """kind -> "module:function"; imported by the worker only, because these need torch."""

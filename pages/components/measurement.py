@@ -24,15 +24,17 @@ def start(client: Client, shown: view.View) -> None:
         st.toast(_("This was measured before; here it is."), icon=":material/check:")
 
 
-def show(client: Client, shown: view.View) -> None:
-    """Draw whatever is known about this recipe."""
+def show(client: Client, shown: view.View) -> Run | None:
+    """Draw whatever is known about this recipe; the run when it is done."""
     run = client.find(shown.model, shown.recipe, shown.protocol) if shown.recipe.steps else None
     if run is None:
         pairs.show({}, None, "pairs")
-        return
+        return None
     st.fragment(_watched, run_every=1.0 if run.live else None)(run.id)
-    if run.status == "done":
-        _details(run)
+    if run.status != "done":
+        return None
+    _details(run)
+    return run
 
 
 def _watched(id: int) -> None:

@@ -5,6 +5,7 @@ The figures have the shape of the contract and are chosen so that what a page mu
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from optlab.models.describe import Description, LayerInfo
@@ -115,3 +116,8 @@ def running(client: Client, bits: int = 6) -> Run:
                "ppl_ratio": 1.05, "ppl_ratio_ci95": [1.02, 1.08]}  # fmt: skip
     client.store.report(run.id, 0.5, "window 8 of 16", partial)
     return run
+
+
+def as_link(bits: int) -> str:
+    """The recipe of `quantized` as a page's address holds it."""
+    return json.dumps(quantized(bits).to_dict()["steps"])

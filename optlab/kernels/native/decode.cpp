@@ -106,6 +106,31 @@ void normalize(const float* x, int width, float eps, const float* weight, const 
     prepare(x, width, 1.0f / std::sqrt(_mm512_reduce_add_ps(squares) / width + eps), weight, to);
 }
 
+// x rounded to whole multiples of a step, where w wants that; x has been prepared.
+void round_input(const Linear& w, const Input& x) {
+    if (!w.levels) return;
+    float step = w.step;
+    if (step == 0.0f) {
+        __m512 largest = _mm512_setzero_ps();
+        for (int i = 0; i < w.in; i += 16)
+            largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_loadu_ps(x.values + i)));
+        step = std::fmax(_mm512_reduce_max_ps(largest) / w.levels, 1.17549435e-38f);
+    }
+    const __m512 levels = _mm512_set1_ps(w.levels), steps = _mm512_set1_ps(step);
+    for (int i = 0; i < w.in; i += 32) {
+        __m512 part[2];
+        for (int j = 0; j < 2; ++j) {
+            const __m512 wide = _mm512_div_ps(_mm512_loadu_ps(x.values + i + 16 * j), steps);
+            const __m512 code = _mm512_roundscale_ps(wide, _MM_FROUND_TO_NEAREST_INT);
+            const __m512 bounded = _mm512_max_ps(_mm512_min_ps(code, levels), _mm512_sub_ps(_mm512_setzero_ps(), levels));
+            part[j] = _mm512_mul_ps(bounded, steps);
+            _mm512_storeu_ps(x.values + i + 16 * j, part[j]);
+        }
+        _mm512_storeu_si512(x.rounded + i, (__m512i)_mm512_cvtne2ps_pbh(part[1], part[0]));
+        x.sums[i / 32] = _mm512_reduce_add_ps(_mm512_add_ps(part[0], part[1]));
+    }
+}
+
 Input input_at(float* memory, int padded) {  // in 4 * padded floats
     return {memory, (bf16*)(memory + padded), memory + padded + padded / 2, memory + 2 * padded, memory + 3 * padded};
 }
@@ -203,6 +228,7 @@ void walk(const Model& m, int token, int position, float* logits, int me, int th
     for (int layer = 0; layer < m.blocks; ++layer) {
         const Block& b = m.block[layer];
         normalize(residual, m.width, m.eps, b.input_norm, x);
+        round_input(b.q, x);
         multiply(b.q, x, me, threads, qkv);
         multiply(b.k, x, me, threads, qkv + all);
         multiply(b.v, x, me, threads, qkv + all + m.kv_heads * m.head_dim);
@@ -210,10 +236,12 @@ void walk(const Model& m, int token, int position, float* logits, int me, int th
         for (int head = me; head < m.kv_heads; head += threads) attend(m, layer, head, position, qkv, attention, rest);
         meeting.wait(threads);
         prepare(attention, all, 1.0f, nullptr, x);
+        round_input(b.o, x);
         sum_groups(b.o, x);
         for (int r = mine.begin; r < mine.end; ++r) residual[r] += row(b.o, x, r);
         meeting.wait(threads);
         normalize(residual, m.width, m.eps, b.post_norm, x);
+        round_input(b.gate, x);
         const Share hidden(m.mlp_width, me, threads);
         multiply(b.gate, x, me, threads, mlp);
         multiply(b.up, x, me, threads, mlp + m.mlp_width);
@@ -225,11 +253,13 @@ void walk(const Model& m, int token, int position, float* logits, int me, int th
         }
         meeting.wait(threads);
         prepare(mlp, m.mlp_width, 1.0f, nullptr, x);
+        round_input(b.down, x);
         sum_groups(b.down, x);
         for (int r = mine.begin; r < mine.end; ++r) residual[r] += row(b.down, x, r);
         meeting.wait(threads);
     }
     normalize(residual, m.width, m.eps, m.norm, x);
+    round_input(m.head, x);
     multiply(m.head, x, me, threads, logits);
 }
 
@@ -250,6 +280,7 @@ void optlab_multiply(const Linear* w, const float* x, float* out, float* scratch
     {
         const Input own = input_at(scratch + (int64_t)omp_get_thread_num() * 4 * padded, padded);
         prepare(x, w->in, 1.0f, nullptr, own);
+        round_input(*w, own);
         multiply(*w, own, omp_get_thread_num(), omp_get_num_threads(), out);
     }
 }

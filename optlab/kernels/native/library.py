@@ -35,6 +35,8 @@ class Linear(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("kind", "outputs", "inputs", "group")),
         *((name, ctypes.c_void_p) for name in ("weight", "scale", "offset", "bias")),
+        ("levels", ctypes.c_int32),
+        ("step", ctypes.c_float),
     )
 
 

@@ -65,9 +65,11 @@ class NativeLinear(nn.Module):
         else:
             assert source.stored is not None
             self._quantized(Affine.of(source.stored))
+        self.rounding = source.inputs
         self.struct = Linear(
-            self.kind, self.outputs, self.inputs, self.group, self.weight.data_ptr(), *map(_pointer, self._tables())
-        )
+            self.kind, self.outputs, self.inputs, self.group, self.weight.data_ptr(), *map(_pointer, self._tables()),
+            *((0, 0.0) if source.inputs is None else (source.inputs.largest, source.inputs.scale or 0.0)),
+        )  # fmt: skip
 
     @property
     def bytes(self) -> int:
@@ -115,8 +117,25 @@ class NativeLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.numel() == self.inputs:
             return self.times(x.reshape(-1)).to(x.dtype).view(*x.shape[:-1], -1)
-        y = F.linear(x, self.dense())
+        y = self._products(x) if self.whole_numbers else F.linear(self._rounded(x), self.dense())
         return y if self.bias is None else y + self.bias.to(x.dtype)
+
+    @property
+    def whole_numbers(self) -> bool:
+        """Whether a prompt is multiplied as int8 codes by int8 codes."""
+        return self.rounding is not None and self.kind == INT8 and self.group == self.inputs and self.offset is None
+
+    def _rounded(self, x: Tensor) -> Tensor:
+        return x if self.rounding is None else self.rounding.rounded(x)
+
+    def _products(self, x: Tensor) -> Tensor:
+        """W x for many vectors, products summed in int32."""
+        assert self.rounding is not None
+        assert self.scale is not None
+        flat = x.reshape(-1, self.inputs)
+        step = self.rounding.step(flat)
+        sums = torch._int_mm(self.rounding.codes(flat, step).to(torch.int8), self.weight.T).float()
+        return sums.mul_(step).mul_(self.scale[:, 0].float()).view(*x.shape[:-1], -1).to(x.dtype)
 
 
 class Together(nn.Module):

@@ -14,13 +14,14 @@ from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native.library import Block, Linear, Model, library
 from optlab.kernels.native.linear import BLOCK, DENSE, INT4, NativeLinear, Together, format_of
 from optlab.models import transformer as layers
-from optlab.models.inputs import input_formats
+from optlab.models.inputs import input_format
 from optlab.models.key_values import ATTRIBUTE as KEY_VALUES
 from optlab.models.transformer import Rotary, Transformer
 from optlab.quantize.tensor import QuantizedTensor
 
 PADDING = 64
 NAMES = {DENSE: "dense", INT4: "int4"}
+ROUNDED_NOTE = "activations are rounded and then multiplied as 16-bit numbers: no kernel for this format"
 
 
 def refusal(module: Transformer, dtype: torch.dtype) -> str | None:
@@ -32,8 +33,8 @@ def refusal(module: Transformer, dtype: torch.dtype) -> str | None:
     odd = next((width for width in widths if width % BLOCK), None)
     if odd is not None:
         return f"the C++ loop needs widths that are multiples of {BLOCK}, and this model has one of {odd}"
-    if input_formats(module):
-        return "the C++ loop does not round activations to 8 bits, so torch multiplies them"
+    if _rounds_unevenly(module):
+        return "layers that read the same numbers round them differently, which the C++ loop does not do"
     if any(getattr(part, KEY_VALUES, None) is not None for part in module.modules()):
         return "the C++ loop does not round keys and values, so torch's operators do"
     return library()[1] or None
@@ -96,8 +97,11 @@ class NativeLlama(LlamaRuntime):
             format = format_of(source)
             if format.note and format.note not in self.notes:
                 self.notes.append(format.note)
-            self.kernels.add(NAMES.get(format.kind, "int8"))
-            parts.append(NativeLinear(source, format))
+            part = NativeLinear(source, format)
+            self.kernels.add("int8x8" if part.whole_numbers else NAMES.get(format.kind, "int8"))
+            if source.inputs is not None and not part.whole_numbers and ROUNDED_NOTE not in self.notes:
+                self.notes.append(ROUNDED_NOTE)
+            parts.append(part)
         return Together(parts)
 
     def _float(self, weight: Tensor) -> Tensor:
@@ -117,6 +121,16 @@ class NativeLlama(LlamaRuntime):
         self._decode(ctypes.byref(self._model), token, self.position, logits.data_ptr())
         self.position += 1
         return logits
+
+
+def _rounds_unevenly(module: Transformer) -> bool:
+    for block in module.model.layers:
+        assert isinstance(block, layers.Block)
+        attention, mlp = block.self_attn, block.mlp
+        for readers in ((attention.q_proj, attention.k_proj, attention.v_proj), (mlp.gate_proj, mlp.up_proj)):
+            if len({input_format(reader) for reader in readers}) > 1:
+                return True
+    return False
 
 
 def _structs(*modules: nn.Module) -> list[Linear]:

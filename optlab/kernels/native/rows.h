@@ -17,13 +17,16 @@ enum Kind : int32_t { DENSE = 0, INT4 = 1, INT8 = 2 };
 
 // A weight [out, in]; in and group are multiples of 32. INT4: 32 bytes hold 64 codes + 8, the low halves first, rows
 // padded to whole 64; INT8: signed codes; DENSE: bfloat16, no scale. scale and offset: [out, in / group]; offset and
-// bias may be null.
+// bias may be null. levels: the largest code that inputs are rounded to before they are multiplied, 0 = they are not;
+// step: what code 1 stands for, 0 = the largest number of the input over levels.
 struct Linear {
     int32_t kind, out, in, group;
     const void* weight;
     const f16* scale;
     const f16* offset;
     const float* bias;
+    int32_t levels;
+    float step;
 };
 
 // A vector ready to be multiplied: rounded to bfloat16, as floats of the same value, and summed by 32.

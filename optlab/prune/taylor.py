@@ -1,0 +1,39 @@
+"""First-order Taylor pruning: the weights whose removal the loss itself would hardly notice.
+
+The score of a weight is |w dL/dw|, what zeroing it changes in the loss to first order, averaged over windows of the
+calibration text (Molchanov et al., arXiv 1611.06440, eq. 7). Wanda and SparseGPT look at one layer's output; this looks
+through the whole model, but at each weight alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from optlab.errors import RecipeError
+from optlab.prune.scored import ScoredPruning
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from optlab.calibrate.gradients import Gradients
+    from optlab.compress import Context
+
+
+class Taylor(ScoredPruning):
+    """Zero the weights with the smallest |weight x gradient|."""
+
+    name: ClassVar[str] = "taylor"
+    title: ClassVar[str] = "Taylor (gradients)"
+    summary: ClassVar[str] = "Zeroes what the loss would miss least, judged by its gradients on a few pages of text."
+    source: ClassVar[str] = "Molchanov et al. 2016, arXiv 1611.06440"
+    needs_calibration: ClassVar[bool] = True
+
+    _gradients: Gradients
+
+    def begin(self, context: Context) -> None:
+        self._gradients = context.gradients()
+
+    def scores(self, name: str, context: Context) -> Tensor:
+        if name not in self._gradients:
+            raise RecipeError(f"gradients are kept for the layers of the blocks only, not for {name}; use wanda there")
+        return context.model.weight(name).abs() * self._gradients.mean_abs(name).to(context.model.device)

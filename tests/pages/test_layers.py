@@ -1,0 +1,54 @@
+"""Bits layer by layer go into the recipe and come back out of it; a look inside is asked for once."""
+
+from __future__ import annotations
+
+import pytest
+
+from optlab.errors import RecipeError
+from optlab.recipes import Recipe, Step
+from optlab.runs.client import Client
+from pages.components import layer_editor
+from tests.pages import samples
+from tests.pages.conftest import open_page, well, words
+
+DESCRIPTION = samples.description()
+NAMES = [name for name, _ in DESCRIPTION.linears]
+PRUNED = Step("prune", "magnitude", {"sparsity": 0.5})
+
+
+def test_bits_written_into_a_recipe_are_read_back() -> None:
+    bits = {name: (3, 4, 6, layer_editor.DENSE)[i % 4] for i, name in enumerate(NAMES)}
+    mixed = layer_editor.with_bits(Recipe.of(PRUNED, *samples.quantized(4).steps), bits)
+    assert layer_editor.bits_of(mixed, DESCRIPTION) == bits
+    assert mixed.steps[0].kind == "prune"
+    mixed.check_fits(DESCRIPTION.linears)
+    again = layer_editor.with_bits(mixed, dict.fromkeys(NAMES, 4))
+    assert again.content_hash == Recipe.of(PRUNED, *samples.quantized(4).steps).content_hash
+
+
+def test_a_recipe_without_one_quantization_has_no_table() -> None:
+    assert layer_editor.offered(Recipe.of(PRUNED)) is None
+    with pytest.raises(RecipeError, match="no quantization"):
+        layer_editor.with_bits(Recipe.of(PRUNED), {})
+    different = Recipe.of(*samples.quantized(4, 64).steps, *samples.quantized(4, 32).steps)
+    assert layer_editor.offered(different) is None
+
+
+def test_looking_inside_asks_for_the_worst_layer_of_exactly_this_recipe(prepared: Client) -> None:
+    run = samples.measured(prepared, 4)
+    link = {"recipe": samples.as_link(4)}
+    app = open_page("explore", **link)
+    assert "typical layer" in words(app)
+    well(next(button for button in app.button if button.label == "Look inside").click().run())
+    asked = prepared.store.list("anatomy")[0]
+    assert asked.spec["layer"] == NAMES[-1]  # the sample's errors grow from layer to layer
+    assert asked.spec["recipe"] == run.spec["recipe"]
+
+
+def test_the_table_of_layers_shows_the_error_that_was_measured(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    app = open_page("explore", recipe=samples.as_link(4))
+    table = next(frame.value for frame in app.dataframe if "layer" in frame.value.columns and "bits" in frame.value)
+    assert list(table["layer"]) == NAMES
+    assert set(table["bits"]) == {4}
+    assert list(table["error"])[:2] == pytest.approx([0.01, 0.02])
