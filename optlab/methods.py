@@ -49,6 +49,9 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "distill": {
         "forward_kl": "optlab.distill.forward_kl:ForwardKL",
+        "reverse_kl": "optlab.distill.reverse_kl:ReverseKL",
+        "jensen_shannon": "optlab.distill.jensen_shannon:JensenShannon",
+        "hidden_mse": "optlab.distill.hidden_mse:HiddenMSE",
     },
 }
 """kind of step -> method name -> "module:class"."""

@@ -52,12 +52,13 @@ COMMON = (
 
 
 class Distillation(Method):
-    """Base of every distillation method; a subclass gives `soft_loss`."""
+    """Base of every distillation method; a subclass gives `soft_loss`, and may look at hidden states too."""
 
     kind: ClassVar[str] = "distill"
     parameters: ClassVar[tuple[Parameter, ...]] = COMMON
     needs_calibration: ClassVar[bool] = True
     changes_shape: ClassVar[bool] = True
+    needs_hidden: ClassVar[bool] = False
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
@@ -68,10 +69,15 @@ class Distillation(Method):
         """Loss between logits [B, T, V]; a scalar tensor."""
         raise NotImplementedError
 
+    def hidden_loss(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+        """Added to the soft loss where `needs_hidden`: of the outputs [B, T, D] of all blocks; a scalar tensor."""
+        raise NotImplementedError
+
     def apply(self, context: Context) -> None:
         """Train `context.model` in place. Raises RecipeError (a depth that does not exist), Cancelled."""
         import torch
 
+        from optlab.distill.hidden import Outputs
         from optlab.distill.losses import mixed
         from optlab.distill.student import evenly_spaced, keep_blocks
         from optlab.models.optimizer import AdamW
@@ -100,6 +106,8 @@ class Distillation(Method):
             optimizer.hold(weight, weight != 0)
         alpha = float(values["alpha"])
 
+        watched = [Outputs(one) if self.needs_hidden else None for one in (model, teacher)]
+
         def loss_of(batch: Tensor) -> Tensor:
             logits = model.logits(batch)
             hard = next_token_loss(logits, batch)
@@ -107,7 +115,10 @@ class Distillation(Method):
                 return hard
             with torch.no_grad():
                 target = teacher.logits(batch)
-            return mixed(hard, self.soft_loss(logits[:, :-1].float(), target[:, :-1].float()), alpha)
+            soft = self.soft_loss(logits[:, :-1].float(), target[:, :-1].float())
+            if watched[0] is not None and watched[1] is not None:
+                soft = soft + self.hidden_loss(watched[0].states(), watched[1].states())
+            return mixed(hard, soft, alpha)
 
         try:
             train(
@@ -119,6 +130,9 @@ class Distillation(Method):
                 optimizer,
             )
         finally:
+            for outputs in watched:
+                if outputs is not None:
+                    outputs.close()
             for parameter in model.module.parameters():
                 parameter.requires_grad_(False)
         context.refresh_stored()

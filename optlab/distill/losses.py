@@ -7,6 +7,10 @@ size of the gradient comparable across temperatures, because d/dz_s of the softe
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -19,6 +23,45 @@ def forward_kl(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     log_p = F.log_softmax(teacher / temperature, dim=-1)
     log_q = F.log_softmax(student / temperature, dim=-1)
     return (log_p.exp() * (log_p - log_q)).sum(-1).mean() * temperature**2
+
+
+def reverse_kl(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T^2 * KL(softmax(z_s / T) || softmax(z_t / T)), mean over all positions.
+
+    The token-level form of MiniLLM (arXiv 2306.08543, eq. 1): the student may leave out what the teacher thinks
+    possible, but pays for what the teacher thinks impossible. For large T it meets `forward_kl`.
+    """
+    return forward_kl(teacher, student, temperature)
+
+
+def jensen_shannon(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T^2 * (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, mean over all positions.
+
+    Symmetric, and at most T^2 ln 2 however far apart the two are (Lin 1991; for language models arXiv 2306.13649).
+    """
+    log_p = F.log_softmax(teacher / temperature, dim=-1)
+    log_q = F.log_softmax(student / temperature, dim=-1)
+    log_m = torch.logaddexp(log_p, log_q) - math.log(2)
+    both = log_p.exp() * (log_p - log_m) + log_q.exp() * (log_q - log_m)
+    return both.sum(-1).mean() * temperature**2 / 2
+
+
+def hidden_mse(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
+    """Mean squared error of the student's hidden states [B, T, D] against those of their teacher blocks, relative to
+    the mean square of the latter; mean over the student's blocks.
+
+    Block i of n answers for block round((i + 1) N / n) of the teacher's N, so that the last meets the last (the
+    uniform layer map of TinyBERT, arXiv 1909.10351, section 3.2; hidden states as in DistilBERT, 1910.01108).
+    """
+    total = student[0].new_zeros(())
+    for own, other in zip(student, (teacher[i] for i in layer_map(len(student), len(teacher))), strict=True):
+        total = total + (own - other).square().mean() / other.square().mean().clamp(min=1e-12)
+    return total / len(student)
+
+
+def layer_map(student_blocks: int, teacher_blocks: int) -> list[int]:
+    """For each block of the student the block of the teacher whose output it should have."""
+    return [round((i + 1) * teacher_blocks / student_blocks) - 1 for i in range(student_blocks)]
 
 
 def mixed(hard: Tensor, soft: Tensor, alpha: float) -> Tensor:

@@ -18,6 +18,7 @@ Only numpy; 210 layers with 20 choices each take milliseconds for the sweep and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def sweep(size: Floats, damage: Floats) -> Hull:
     for layer in range(layers):
         corners = _corners(size[layer], damage[layer])
         first[layer] = corners[0]
-        for before, after in zip(corners, corners[1:], strict=False):
+        for before, after in pairwise(corners):
             slope = (damage[layer, after] - damage[layer, before]) / (size[layer, after] - size[layer, before])
             stairs.append((float(slope), -float(size[layer, after]), layer, after))
     # The steepest saving of damage per byte first; a layer's own slopes rise, so its stairs stay in order.

@@ -25,17 +25,20 @@ from optlab.methods import method
 from optlab.models.checkpoint import open_checkpoint
 from optlab.models.device import choose_dtype
 from optlab.models.language_model import LanguageModel
+from optlab.predict import singles
 from optlab.predict.anchors import anchors
 from optlab.predict.fisher import in_groups, sensitivities
-from optlab.predict.levels import Family, families, family_key
+from optlab.predict.levels import SPARSITIES, Family, families, family_key
 from optlab.predict.state import QUANTILES, State, folder_of
 from optlab.predict.tables import Filler, apply
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 
-PROBE_TOKENS = 4096
+PROBE_TOKENS = 2048
 ANCHOR_TOKENS = 4096
+FIRST_ANCHORS = 6
+"""So many anchors come before single layers are looked at."""
 DEFAULT = Protocol()
 
 
@@ -89,6 +92,20 @@ class Probe:
             )  # fmt: skip
             self.state.save(self.folder)
 
+    def correct(self, ahead: Progress) -> None:
+        """Measure how far single layers are from their quadratic form."""
+        if self.state.corrections:
+            return
+        text = self.model.description.default_text
+        asked = PROBE_TOKENS + singles.TOKENS
+        windows = texts.calibration_windows(text, self.model.tokenizer, asked, self.context, seed=1)
+        batches = in_batches(windows[PROBE_TOKENS // self.context :], 512)
+        main = {family.method: family for family in reversed(self.wanted)}
+        levels = [(main["rtn"], 0)]
+        levels += [(main["magnitude"], level) for level in (SPARSITIES.index(0.4), SPARSITIES.index(0.7))]
+        singles.measure(self.state, self.model, self.working, batches, levels, lambda: self.grams, ahead)
+        self.state.save(self.folder)
+
     def partial(self) -> dict[str, int]:
         return {"anchors": len(self.state.anchors), "anchors_wanted": len(self.recipes)}
 
@@ -119,9 +136,12 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
         else:
             filler.start(next(sensitivities(model, batches, 0, span(progress, 0.0, 0.1))))
             probe.fill(filler, [one for one in missing if one.key not in slow], span(progress, 0.1, 0.3))
-            probe.measure(quick, span(progress, 0.3, 0.6))
-            probe.fill(filler, [one for one in wanted if not complete(state, one)], span(progress, 0.6, 0.8))
-    probe.measure(probe.recipes, span(progress, 0.8, 1.0))
+            probe.measure(quick[:FIRST_ANCHORS], span(progress, 0.3, 0.4))
+            probe.correct(span(progress, 0.4, 0.6))
+            probe.measure(quick, span(progress, 0.6, 0.7))
+            probe.fill(filler, [one for one in wanted if not complete(state, one)], span(progress, 0.7, 0.9))
+    probe.correct(span(progress, 0.9, 0.95))
+    probe.measure(probe.recipes, span(progress, 0.95, 1.0))
     progress(1.0, "probed", probe.partial())
     return state
 
@@ -136,13 +156,19 @@ def complete(state: State, family: Family) -> bool:
 
 
 def held_out(model: LanguageModel, context: int) -> list[int]:
-    """The tokens that anchors are measured on; of the calibration side where the other one is too short."""
-    text = model.description.default_text
-    try:
-        return texts.evaluation_tokens(text, model.tokenizer, DEFAULT.tokens + ANCHOR_TOKENS)[DEFAULT.tokens :]
-    except TextError:
-        windows = texts.calibration_windows(text, model.tokenizer, PROBE_TOKENS + ANCHOR_TOKENS, context, seed=1)
-        return [token for window in windows[PROBE_TOKENS // context :] for token in window]
+    """The tokens that anchors are measured on: windows from all over what the default measurement does not read of the
+    evaluation side; of the calibration side where the other one is too short."""
+    text, wanted = model.description.default_text, ANCHOR_TOKENS // context
+    for reach in (16, 4, 1):
+        try:
+            ids = texts.evaluation_tokens(text, model.tokenizer, DEFAULT.tokens + reach * ANCHOR_TOKENS)
+        except TextError:
+            continue
+        starts = range(DEFAULT.tokens, len(ids) - context + 1, reach * context)
+        return [token for start in list(starts)[:wanted] for token in ids[start : start + context]]
+    asked = PROBE_TOKENS + singles.TOKENS + ANCHOR_TOKENS
+    windows = texts.calibration_windows(text, model.tokenizer, asked, context, seed=1)
+    return [token for window in windows[-wanted:] for token in window]
 
 
 def new_state(model: LanguageModel) -> State:

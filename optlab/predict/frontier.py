@@ -195,5 +195,7 @@ class Frontier:
             raise OptLabError("decoding was not timed on this machine yet; let the probe finish")
         if not fast:
             best = max(1000 / (point.prediction.decode_ms or math.inf) for point in timed)
-            raise OptLabError(f"no probed recipe is predicted to reach {tokens_per_s:g} tokens/s; use {best:.0f} or less")
+            raise OptLabError(
+                f"no probed recipe is predicted to reach {tokens_per_s:g} tokens/s; use {best:.0f} or less"
+            )
         return fast[-1]

@@ -67,7 +67,8 @@ class FamilyTable:
 class State:
     """names, shapes (out, in), kinds and blocks of the linear layers; quantiles [layers, QUANTILES] of |w|; energy:
     |W|^2. tensors: (name, dtype, shape) of everything in the weight files. head: the matrix that
-    turns the last states into logits. anchors, timings: what was measured."""
+    turns the last states into logits. corrections: see `singles`. anchors, timings: what was
+    measured."""
 
     model: str
     fingerprint: str
@@ -82,6 +83,7 @@ class State:
     energy: Floats
     head: str = ""
     anchors_wanted: int = 0
+    corrections: list[dict[str, Any]] = field(default_factory=list)
     tables: dict[str, FamilyTable] = field(default_factory=dict)
     anchors: list[dict[str, Any]] = field(default_factory=list)
     timings: list[dict[str, Any]] = field(default_factory=list)

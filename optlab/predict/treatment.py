@@ -137,7 +137,7 @@ def damage(state: State, done: Treatment) -> Damage:
         rows = np.array([row for row, one in enumerate(done.pruning) if key and one == key and done.sparsity[row] > 0])
         if len(rows):
             place = prune_place(state.tables[key], rows, done.sparsity[rows])
-            found.pruned[rows] = place.read("damage", True)
+            found.pruned[rows] = place.read("damage", True) * correction(state, key, rows, done.sparsity[rows])
             found.error[rows] += place.read("error", True)
             found.kept[rows] = 1 - done.sparsity[rows]
     groups: dict[tuple[str, Value, Value], list[int]] = {}
@@ -148,9 +148,24 @@ def damage(state: State, done: Treatment) -> Damage:
         rows = np.array(members)
         place = quantize_place(state, state.tables[key], rows, int(bits or 0), group)
         left = kept(state, place, done, rows, "kept_error")
-        found.quantized[rows] = place.read("damage", True) * left
+        found.quantized[rows] = place.read("damage", True) * left * correction(state, key, rows, np.zeros(len(rows)))
         found.error[rows] += place.read("error", True) * left
         found.kept[rows] = kept(state, place, done, rows, "kept_codes", place.read("left"))
+    return found
+
+
+def correction(state: State, key: str, rows: NDArray[np.intp], sparsity: Floats) -> Floats:
+    """Measured over predicted damage of single layers (`singles`), between the sparsities at which it was measured.
+
+    Other variants of the same method make the same kind of change, so they take the same factor.
+    """
+    like = " ".join(key.split(" ")[:2])
+    known = [one for one in state.corrections if one["family"].startswith(like + " ")]
+    if not known:
+        return np.ones(len(rows))
+    ratios = np.log([np.array(one["ratio"])[rows] for one in known])
+    at = [float(state.tables[one["family"]].levels[one["level"]].get("sparsity", 0.0)) for one in known]
+    found: Floats = np.exp([np.interp(s, at, ratios[:, i]) for i, s in enumerate(sparsity)])
     return found
 
 

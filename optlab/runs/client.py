@@ -14,14 +14,18 @@ import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.runs import artefacts, records
+from optlab.runs import artefacts, predictions, records
 from optlab.runs.machine import machine_id, resolve_dtype
 from optlab.runs.run import Worker
 from optlab.runs.store import Run, Store
+
+if TYPE_CHECKING:
+    from optlab.predict.ledger import Ledger
+    from optlab.predict.predictor import Predictor
 
 FORMAT = 1
 """Raised whenever the same run would have another result, or other fields in it, than before."""
@@ -53,6 +57,9 @@ class Client:
         if self.description(model) is None:
             self.submit_prepare(model)
         spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump()}
+        predictor = self.predictor(model, protocol)
+        if predictor is not None:
+            spec["predicted"] = predictor.predict(recipe).to_dict()
         key = self._measure_keys(model, recipe, protocol)[0]
         return self.store.submit("measure", spec, key, f"{title(model)}: {recipe.describe()}")
 
@@ -106,6 +113,36 @@ class Client:
     def records(self) -> list[dict[str, Any]]:
         """One flat row per finished measurement, newest first; see `optlab.runs.records`."""
         return [records.row(run) for run in self.store.list(kind="measure", status="done")]
+
+    def predictor(self, model: str, protocol: Protocol | None = None) -> Predictor | None:
+        """What predicts recipes of `model` on the text of `protocol`, having learnt from every finished measurement
+        there; None until the model was prepared and its probe has found something."""
+        description = self.description(model)
+        if description is None:
+            return None
+        text = settled(located(model), protocol or Protocol()).text
+        done = (self.store.url, self.store.counts()["done"], text)
+        return predictions.predictor(description["fingerprint"], done, lambda: self._measured(model, text))
+
+    def ledger(self, model: str | None = None) -> Ledger:
+        """Every finished measurement (of `model`) beside the prediction made when it was asked for, newest first."""
+        runs = self.store.list(kind="measure", status="done")
+        wanted = [run for run in runs if model is None or run.spec["model"] == located(model)]
+        return predictions.record(sorted(wanted, key=lambda run: run.finished or 0.0, reverse=True))
+
+    def _measured(self, model: str, text: str | None) -> list[Run]:
+        """Finished measurements of the weights that `model` has now, on `text`."""
+        model = located(model)
+        found = []
+        for run in self.store.list(kind="measure", status="done"):
+            if run.spec["model"] == model and run.spec["protocol"].get("text") == text:
+                try:
+                    recipe, protocol = Recipe.from_dict(run.spec["recipe"]), Protocol(**run.spec["protocol"])
+                except ValueError:  # written by a version with other methods or settings
+                    continue
+                if run.key in self._measure_keys(model, recipe, protocol):
+                    found.append(run)
+        return found
 
     def health(self) -> list[Worker]:
         """The worker processes and their last signs of life."""

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optlab.distill.losses import forward_kl, mixed
+from optlab.distill.losses import forward_kl, hidden_mse, jensen_shannon, layer_map, mixed, reverse_kl
 
 
 def logits(seed: int, rows: int = 6, width: int = 9) -> torch.Tensor:
@@ -47,3 +47,54 @@ def test_alpha_mixes_linearly() -> None:
     assert mixed(hard, soft, 1.0) == 2.0
     assert mixed(hard, soft, 0.0) == 6.0
     assert mixed(hard, soft, 0.25) == 5.0
+
+
+def test_reverse_kl_of_two_outcomes_equals_the_closed_form() -> None:
+    # p = (3/4, 1/4), q = (1/2, 1/2): KL(q || p) = 1/2 ln(2/3) + 1/2 ln 2
+    teacher, student = torch.tensor([[3.0, 1.0]]).log(), torch.zeros(1, 2)
+    expected = 0.5 * torch.tensor(2 / 3).log() + 0.5 * torch.tensor(2.0).log()
+    torch.testing.assert_close(reverse_kl(student, teacher, 1.0), expected)
+
+
+def test_reverse_and_forward_kl_meet_at_high_temperature() -> None:
+    assert reverse_kl(logits(1), logits(2), 1e3) == pytest.approx(
+        forward_kl(logits(1), logits(2), 1e3).item(), rel=1e-2
+    )
+
+
+@given(st.floats(0.25, 20.0), st.integers(0, 50))
+def test_jensen_shannon_is_symmetric_and_bounded(temperature: float, seed: int) -> None:
+    z, other = 20 * logits(seed), 20 * logits(seed + 1)
+    found = jensen_shannon(z, other, temperature)
+    assert found == pytest.approx(jensen_shannon(other, z, temperature).item(), rel=1e-9)
+    assert 0 <= found <= temperature**2 * (torch.tensor(2.0).double().log() + 1e-9)
+    assert jensen_shannon(z, z + 1.0, temperature).abs() < 1e-9 * temperature**2 + 1e-9
+
+
+def test_jensen_shannon_of_disjoint_answers_is_ln_2() -> None:
+    sure, other = torch.tensor([[40.0, -40.0]]).double(), torch.tensor([[-40.0, 40.0]]).double()
+    torch.testing.assert_close(jensen_shannon(sure, other, 1.0), torch.tensor(2.0).double().log())
+
+
+@pytest.mark.parametrize("loss", [reverse_kl, jensen_shannon])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
+def test_gradients_are_those_of_autograd(loss, temperature: float) -> None:
+    assert torch.autograd.gradcheck(lambda z: loss(z, logits(4), temperature), (logits(3).requires_grad_(),))
+
+
+def test_the_gradient_of_reverse_kl_is_the_closed_form() -> None:
+    # d/dz_i KL(q || p) = q_i ((ln q_i - ln p_i) - KL(q || p)) for q = softmax(z)
+    z_s, z_t = logits(5, rows=1).requires_grad_(), logits(6, rows=1)
+    reverse_kl(z_s, z_t, 1.0).backward()
+    q, difference = z_s.detach().softmax(-1), (z_s.log_softmax(-1) - z_t.log_softmax(-1)).detach()
+    torch.testing.assert_close(z_s.grad, q * (difference - (q * difference).sum()))
+
+
+def test_hidden_states_are_compared_by_a_layer_map_from_the_end() -> None:
+    assert layer_map(2, 6) == [2, 5]
+    assert layer_map(6, 6) == [0, 1, 2, 3, 4, 5]
+    assert layer_map(4, 6)[-1] == 5
+    teacher = [torch.full((1, 2, 3), float(i + 1)) for i in range(6)]
+    student = [teacher[2].clone(), 1.5 * teacher[5]]
+    assert hidden_mse(student, teacher) == pytest.approx(0.25 / 2)  # a quarter of the second's energy, mean of two
+    assert torch.autograd.gradcheck(lambda h: hidden_mse([h], [logits(1)[None]]), (logits(2)[None].requires_grad_(),))

@@ -178,19 +178,3 @@ def test_sequential_moments_are_those_of_the_model_as_it_is_now(model):
     torch.testing.assert_close(grams.gram(last), X.T @ X / len(X), rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="before block"):
         grams.gram(names[0])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("bits", "llmcompressor"), [(4, 38.95), (3, 75.61), (2, 8743.0)])
-def test_gptq_is_below_llmcompressors_perplexity_on_smollm2(bits, llmcompressor):
-    from optlab.evaluate.perplexity import perplexity
-    from optlab.texts import evaluation_tokens
-
-    text = "/work/shared/data/wikitext-2-raw-test.txt"
-    if not Path(text).is_file():
-        pytest.skip("the WikiText-2 test file is not here")
-    original = load("smollm2-135m", "float32", "cpu")
-    protocol = Protocol(text=text, calibration="bbc-news", tokens=24 * 512, dtype="float32")
-    found = compress(original, recipe(bits=bits, group_size=64), protocol)
-    ids = evaluation_tokens(text, original.tokenizer, 24 * 512)
-    assert perplexity(found.model, ids, 512).ppl < llmcompressor
