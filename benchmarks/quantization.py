@@ -15,21 +15,21 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.protocol import HEAD, Bench, Row, machine
-from optlab.methods import names
 from optlab.models import load
 from optlab.recipes import Recipe
 
 PEERS = {path.stem: path for path in (Path(__file__).parent / "peers").glob("[a-z]*.py")}
 GROUP = 64
-METHODS = ("rtn minmax", "rtn", "hqq", "awq", "gptq", "gptq sequential", "signround")
+METHODS = ("rtn", "rtn mse", "hqq", "awq", "gptq", "gptq sequential", "signround")
 
 
 def recipe(method: str, bits: int, group: int | None) -> Recipe:
     """`method` is a registered name, and after it words that change a default."""
     name, *words = method.split()
-    values = {"method": name, "bits": bits, "group_size": group}
-    values |= {"clip": "minmax"} if "minmax" in words else {}
-    values |= {"sequential": True} if "sequential" in words else {}
+    changes: dict[str, dict[str, object]] = {"mse": {"clip": "mse"}, "sequential": {"sequential": True}}
+    values: dict[str, object] = {"method": name, "bits": bits, "group_size": group}
+    for word in words:
+        values |= changes[word]
     return Recipe.from_dict({"steps": [{"quantize": values}]})
 
 
@@ -56,14 +56,15 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=list(METHODS))
     parser.add_argument("--peer", nargs="*", default=[], metavar="NAME=PYTHON", help=f"of {', '.join(PEERS)}")
     chosen = parser.parse_args()
+    environments = dict(one.split("=", 1) for one in chosen.peer)
+    if unknown := set(environments) - set(PEERS):
+        parser.error(f"no peer is called {', '.join(sorted(unknown))}; use {', '.join(sorted(PEERS))}")
     bench = Bench()
     print(f"{machine()}\n\noriginal: perplexity {bench.ppl(bench.model):.3f}\n\n{HEAD}", flush=True)
-    environments = dict(one.split("=", 1) for one in chosen.peer)
     for bits in chosen.bits:
         for method in chosen.methods:
-            if method.split()[0] in names("quantize"):
-                row, _ = bench.measure(recipe(method, bits, chosen.group), f"{method}, {bits} bits")
-                print(row, flush=True)
+            row, _ = bench.measure(recipe(method, bits, chosen.group), f"{method}, {bits} bits")
+            print(row, flush=True)
         for name, python in environments.items():
             print(peer(name, python, bits, chosen.group, bench), flush=True)
     for name in sorted(set(PEERS) - set(environments)):

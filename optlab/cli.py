@@ -199,6 +199,67 @@ def export(
     show(found, as_json, lambda one: f"{one['file']}: {one['bytes']:,} bytes; tensors: {listed}")
 
 
+@app.command()
+def predict(
+    model: Model,
+    recipe: Annotated[Path, typer.Option(help="Recipe file (YAML).")],
+    as_json: Json = False,
+) -> None:
+    """What a recipe would cost and save, with 90 % bands; the model is probed first, which takes minutes once."""
+    from optlab.recipes import Recipe
+    from optlab.runs.client import Client
+    from optlab.runs.predictions import ensured
+    from optlab.runs.store import Store
+    from optlab.runs.summary import prediction_in_words
+
+    chosen = Recipe.from_file(recipe)
+    found = ensured(model, reporter(as_json)).predict(chosen).to_dict() | {"model": model}
+    store = Store()
+    try:
+        found["ledger"] = Client(store).ledger(model).to_dict()
+    finally:
+        store.close()
+    show(found, as_json, prediction_in_words)
+
+
+@app.command()
+def frontier(
+    model: Model,
+    max_bytes: Annotated[int | None, typer.Option(help="The best recipe whose weights file is at most this.")] = None,
+    max_ppl_ratio: Annotated[
+        float | None, typer.Option(help="The smallest recipe whose predicted perplexity ratio is at most this.")
+    ] = None,
+    min_tokens_per_s: Annotated[
+        float | None, typer.Option(help="The best recipe that is predicted to decode at least this fast.")
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="Quantization method to choose from; repeat it. Default: all probed.")
+    ] = None,
+    prune: Annotated[list[str] | None, typer.Option(help="Pruning method to combine them with; repeat it.")] = None,
+    count: Annotated[int, typer.Option(min=2, max=1000, help="Points to list.")] = 40,
+    as_json: Json = False,
+) -> None:
+    """The least damage for every size, predicted, over separate choices for each layer; or the answer to one limit."""
+    from optlab.predict.frontier import Frontier
+    from optlab.runs.predictions import ensured
+    from optlab.runs.summary import frontier_in_words
+
+    limits = {"--max-bytes": max_bytes, "--max-ppl-ratio": max_ppl_ratio, "--min-tokens-per-s": min_tokens_per_s}
+    given = [name for name, value in limits.items() if value is not None]
+    if len(given) > 1:
+        raise OptLabError(f"{' and '.join(given)} ask two questions; give one of them")
+    found = Frontier(ensured(model, reporter(as_json)), tuple(method) if method else None, tuple(prune or ()))
+    if max_bytes is not None:
+        points = [found.at_most_bytes(max_bytes)]
+    elif max_ppl_ratio is not None:
+        points = [found.at_most_ratio(max_ppl_ratio)]
+    elif min_tokens_per_s is not None:
+        points = [found.at_least_speed(min_tokens_per_s)]
+    else:
+        points = found.points(count)
+    show({"model": model, "points": [point.to_dict() for point in points]}, as_json, frontier_in_words)
+
+
 def main() -> int:
     """Run the command line; returns the exit code."""
     try:

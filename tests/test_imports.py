@@ -9,6 +9,7 @@ import pytest
 TORCH_FREE = [
     "optlab", "optlab.recipes", "optlab.methods", "optlab.protocol", "optlab.models", "optlab.models.catalog",
     "optlab.models.describe", "optlab.texts.names", "optlab.runs.store", "optlab.runs.client",
+    "optlab.runs.predictions", "optlab.predict.predictor", "optlab.predict.frontier", "optlab.predict.ledger",
     "optlab.runs.supervisor", "optlab.figures", "optlab.cli",
 ]  # fmt: skip
 

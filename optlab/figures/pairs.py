@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Pair:
     """One quantity of both models. low, high: interval of the candidate; base_low, base_high: of the original.
 
-    headline: what changed, in words; interval: the uncertainty, in words ('' when there is none).
+    headline: what changed, in words; interval: the uncertainty, in words ('' when there is none). side: "measured" or
+    "predicted", which decides the colour.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Pair:
     high: float | None = None
     base_low: float | None = None
     base_high: float | None = None
+    side: str = "measured"
 
     @property
     def complete(self) -> bool:
@@ -45,12 +47,12 @@ class Pair:
         return self.base is not None and self.candidate is not None
 
     def frame(self) -> DataFrame:
-        """side ('base', 'measured'), value, low, high, text: the rows of `bars`, only of sides that were measured."""
+        """side ('base' or `side`), value, low, high, text: the rows of `bars`, only of sides that were measured."""
         from pandas import DataFrame
 
         rows = [
             ("base", self.base, self.base_low, self.base_high, self.base_text),
-            ("measured", self.candidate, self.low, self.high, self.candidate_text),
+            (self.side, self.candidate, self.low, self.high, self.candidate_text),
         ]
         return DataFrame([row for row in rows if row[1] is not None], columns=["side", "value", "low", "high", "text"])
 

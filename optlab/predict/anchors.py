@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from optlab.methods import method
 from optlab.predict.levels import Family
 from optlab.predict.mixed import recipe_of
 from optlab.recipes import Recipe, Step
@@ -27,33 +28,36 @@ def anchors(names: Sequence[str], found: Sequence[Family]) -> list[Recipe]:
     def zeros(sparsity: float, family: Family) -> Step:
         return Step("prune", family.method, {**dict(family.fixed), "sparsity": sparsity})
 
-    chosen = [Recipe.of(rounded(3))]
     rng = random.Random(SEED)
-    if prunings:
-        plain = prunings[0]
-        chosen += [Recipe.of(zeros(0.5, plain)), Recipe.of(zeros(0.4, plain), rounded(3))]
-    chosen += [Recipe.of(rounded(4)), Recipe.of(rounded(2)), _mixed(names, rng, [rounded(b) for b in (2, 3, 4, 5)], [])]
-    for family in prunings:
-        chosen += [Recipe.of(zeros(s, family)) for s in (0.3, 0.7)]
-    if prunings:
-        plain = prunings[0]
-        chosen += [
-            _mixed(names, rng, [], [zeros(s, plain) for s in (0.2, 0.4, 0.6)]),
-            _mixed(names, rng, [rounded(b) for b in (3, 4, 6)], [zeros(s, plain) for s in (0.1, 0.3, 0.5)]),
-            Recipe.of(zeros(0.6, plain), rounded(4)),
-            Recipe.of(zeros(0.2, plain), rounded(2)),
-        ]
-    chosen += [
-        Recipe.of(rounded(3, None)),
-        _mixed(names, rng, [rounded(b, size) for b in (2, 3, 4) for size in (middle, None)], []),
-        Recipe.of(rounded(4, None)),
-        _mixed(names, rng, [rounded(b) for b in (3, 4, 8)], []),
-    ]
-    for family in prunings:
-        chosen += [Recipe.of(zeros(0.6 if family is prunings[0] else 0.5, family))]
+    plain = next(family for family in prunings if not method("prune", family.method).needs_calibration)
+
+    def mixed(
+        bits: Sequence[int] = (), sparsities: Sequence[float] = (), groups: Sequence[object] = (middle,)
+    ) -> Recipe:
+        return _mixed(names, rng, [rounded(b, g) for b in bits for g in groups], [zeros(s, plain) for s in sparsities])
+
     others = [family for family in found if family.kind == "quantize" and family is not _main(found)]
-    chosen += [Recipe.of(_at(family, 3)) for family in others]
-    return chosen
+    return [
+        Recipe.of(rounded(3)),
+        Recipe.of(zeros(0.5, plain)),
+        mixed(sparsities=(0.2, 0.4, 0.6, 0.7)),
+        mixed(bits=(2, 3, 4, 5)),
+        mixed(bits=(3, 4, 6), sparsities=(0.1, 0.3, 0.5)),
+        Recipe.of(rounded(2)),
+        Recipe.of(zeros(0.4, plain), rounded(3)),
+        Recipe.of(zeros(0.7, plain)),
+        mixed(sparsities=(0.3, 0.5, 0.7)),
+        mixed(bits=(2, 3, 4), groups=(middle, None)),
+        Recipe.of(zeros(0.3, plain)),
+        mixed(bits=(2, 3, 4), sparsities=(0.2, 0.4, 0.6)),
+        Recipe.of(rounded(3, None)),
+        mixed(sparsities=(0.1, 0.3, 0.5)),
+        Recipe.of(zeros(0.6, plain), rounded(4)),
+        mixed(bits=(3, 4), sparsities=(0.5, 0.6, 0.7)),
+        mixed(sparsities=(0.4, 0.5, 0.6, 0.7)),
+        *[Recipe.of(zeros(s, family)) for family in prunings if family is not plain for s in (0.5, 0.7)],
+        *[Recipe.of(_at(family, 3)) for family in others],
+    ]
 
 
 def _main(found: Sequence[Family]) -> Family:

@@ -15,7 +15,7 @@ exact in expectation, and close because the rows of D hardly move together.
 
 What is kept: A [in, in] and Gamma [out, SKETCH] of every layer in float32, of as many blocks at once as fit into
 `LARGEST_BYTES`; a larger model reads the text once for every such group of blocks, and its caller is done with one
-group before the next begins. SmolLM2-135M takes one pass and 640 MB.
+group before the next begins. SmolLM2-135M takes one pass and 640 MB, and 430 MB for the gradients.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from optlab.models.language_model import LanguageModel
 from optlab.progress import Progress, silent
 
 LARGEST_BYTES = 2 << 30
+"""Of factors and of the gradients that are held beside them."""
 SKETCH = 128
 """Random sums that stand for the gradients of a layer."""
 
@@ -133,7 +134,7 @@ def in_groups(model: LanguageModel) -> list[list[str]]:
     used = LARGEST_BYTES + 1
     for name in model.linear_names():
         rows, columns = model.weight(name).shape
-        size = 4 * (columns * columns + rows * SKETCH)
+        size = 4 * (columns * columns + rows * SKETCH + rows * columns)
         if used + size > LARGEST_BYTES:
             groups.append([])
             used = 0

@@ -22,8 +22,8 @@ import numpy as np
 
 from optlab.errors import OptLabError
 from optlab.predict.allocation import Chosen, Floats, Hull, sweep, within
-from optlab.predict.mixed import recipe_of
-from optlab.predict.size import layer_parts, nbytes
+from optlab.predict.mixed import pattern
+from optlab.predict.size import layer_bytes
 from optlab.predict.state import FamilyTable, State
 from optlab.predict.treatment import Outside, damage, treatment
 from optlab.recipes import Recipe, Step
@@ -61,13 +61,8 @@ def menu(state: State, methods: tuple[str, ...] | None = None, prunings: tuple[s
             continue
         choices.append(choice)
         harms.append(found.total)
-        sizes.append(
-            [
-                sum(map(nbytes, layer_parts(state, row, done.values[row], bool(done.pruning[row]), found.kept[row])))
-                for row in range(len(state.names))
-            ]
-        )
-    return Menu(tuple(choices), np.array(sizes, dtype=float).T, np.array(harms).T)
+        sizes.append(layer_bytes(state, done, found))
+    return Menu(tuple(choices), np.array(sizes).T, np.array(harms).T)
 
 
 def _steps(state: State, kind: str, methods: tuple[str, ...] | None) -> list[Step]:
@@ -96,6 +91,12 @@ class Point:
 
     recipe: Recipe
     prediction: Prediction
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its weights file."""
+        assert self.prediction.size_bytes is not None, "every choice of the menu was probed"
+        return self.prediction.size_bytes
 
     def to_dict(self) -> dict[str, Any]:
         """One of the `points` of the command line's JSON."""
@@ -129,9 +130,14 @@ class Frontier:
         return sweep(self.menu.size, self.menu.damage)
 
     def recipe(self, chosen: Chosen) -> Recipe:
-        """The recipe of one choice per layer."""
-        names = self.predictor.state.names
-        return recipe_of({name: self.menu.choices[choice] for name, choice in zip(names, chosen, strict=True)})
+        """The recipe of one choice per layer: a step for each that is used, prunings first."""
+        used: dict[int, tuple[Step, list[str]]] = {}
+        for name, choice in zip(self.predictor.state.names, chosen, strict=True):
+            for step in self.menu.choices[choice]:
+                # the menu makes one object of every step, and a step cannot be a key
+                used.setdefault(id(step), (step, []))[1].append(name)
+        ordered = sorted(used.values(), key=lambda pair: pair[0].kind != "prune")
+        return Recipe(tuple(Step(step.kind, step.method, step.values, pattern(names)) for step, names in ordered))
 
     def point(self, chosen: Chosen) -> Point:
         """What is predicted of one choice per layer."""
@@ -153,18 +159,16 @@ class Frontier:
         sizes, rows = self.menu.size, np.arange(len(self.menu.size))
         smallest = self.point(self.hull.chosen[0])
         # What the file holds besides the layers. Its header varies by a few bytes with the choices, hence the loop.
-        room = budget - (smallest.prediction.size_bytes - float(sizes[rows, self.hull.chosen[0]].sum()))
+        room = budget - (smallest.size_bytes - float(sizes[rows, self.hull.chosen[0]].sum()))
         while (best := within(sizes, self.menu.damage, room)) is not None:
             found = self.point(best)
-            over = found.prediction.size_bytes - budget
+            over = found.size_bytes - budget
             if over <= 0:
                 return found
             room -= over
-        if smallest.prediction.size_bytes <= budget:
+        if smallest.size_bytes <= budget:
             return smallest
-        raise OptLabError(
-            f"the smallest file that was probed takes {smallest.prediction.size_bytes:,} bytes; allow at least that"
-        )
+        raise OptLabError(f"the smallest file that was probed takes {smallest.size_bytes:,} bytes; allow at least that")
 
     def at_most_ratio(self, ratio: float) -> Point:
         """The smallest corner of the hull whose predicted perplexity is at most `ratio` times the original's.

@@ -97,9 +97,11 @@ class Ledger:
 def entry(recipe: Mapping[str, Any], predicted: Any, result: Any, finished: float | None = None) -> Entry | None:
     """The entry of one measurement; None when nothing was claimed, or nothing finite was measured.
 
+    That the original is as good as itself is no claim.
+
     predicted: as `predict --json` prints it, or None. result: as `measure --json` prints it.
     """
-    if not predicted or not predicted.get("inside_probed_range") or not result:
+    if not recipe.get("steps") or not predicted or not predicted.get("inside_probed_range") or not result:
         return None
     claimed, measured = predicted["delta"], result["delta"]["nll"]
     if measured is None or not math.isfinite(measured):

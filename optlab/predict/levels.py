@@ -18,8 +18,8 @@ STRENGTH = {"quantize": ("bits", "group_size"), "prune": ("sparsity",)}
 """The parameters that say how strong a step is."""
 SHARED_OUT = {"scope": "layer", "threshold": None}
 """Parameters that only decide how sparsity is shared out between layers, which `treatment` works out; as probed."""
-UNPROBED = ("random",)
-"""A yardstick that nobody would choose."""
+UNPROBED = ("random", "taylor")
+"""A yardstick that nobody would choose, and one that needs a pass of its own over the calibration text."""
 SPARSITIES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 FEW_SPARSITIES = (0.1, 0.3, 0.5, 0.7)
 """For methods that take longer."""

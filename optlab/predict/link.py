@@ -4,8 +4,9 @@ The sum of the layers' damages is right for small changes and ever more wrong fo
 meet errors of the next; how wrong depends on the kind of change. So log(KL / damage) is modelled as a sum of smooth
 functions: of the logarithm of the damage, the same for each family's share, and small tilts for the kinds of layers
 where the damage lies. All have Gaussian priors around 0, which makes the fit a Gaussian process (kriging): ridge
-regression in closed form, stiff where there are few anchors. A difference of losses is the divergence times a factor,
-fitted in the same way, because sampling noise hides small losses but not small divergences.
+regression in closed form, stiff where there are few anchors. A difference of losses is the divergence times a factor
+plus the first order of the loss times another, fitted in the same way, because sampling noise hides small losses but
+not small divergences.
 
 The 90 % band is jackknife+ (Barber et al., arXiv 1905.02928): leave-one-out misses on the logarithm, around
 leave-one-out predictions, in closed form; widened by the model's own doubt where anchors are far away.
@@ -16,30 +17,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optlab.predict.state import Floats
 
 COVERED = 0.9
-PRIOR_SPREAD = 0.7
-"""Standard deviation of log(KL / damage) before anything was measured: a factor of two either way."""
-OFFSET, BEND, FAMILY, TILT = 0.7, 0.35, 0.35, 0.25
-"""Prior standard deviations: of a common factor, of the bend along the damage, of a family's own, of kinds of layers."""
+OFFSET, BEND, FAMILY, TILT = 0.7, 0.35, 0.35, 0.1
+"""Prior standard deviations: a common factor, its bend along the damage, a family's own, tilts by kinds of layers."""
+FEWEST, UNKNOWN = 8, 2.0
+"""Below so many misses the edges are those of a normal distribution, somewhat widened: in standard deviations."""
+LEAN = 0.4
+"""Of how much of the first order counts: on the words of the anchors all of it, on others less."""
+TEXT = 0.3
+"""Of the difference between the text of the anchors and the one that a person measures on."""
 LENGTH = 1.5
 """How far along log(damage) one anchor speaks for another."""
-MISFIT = 0.05
+NOISE = 4.0
+"""Variance of the difference of two losses at one token, in units of its mean KL: 2 where the change is small and even,
+more because it is not."""
+MISFIT = 0.08
 """Relative error that no fit of the divergence takes away."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """Of n recipes. total [n]: summed damage in nats; families [n, f], kinds [n, k]: where it lies, as shares."""
+    """Of n recipes. total [n]: summed damage in nats; families [n, f], kinds [n, k]: where it lies, as shares. own
+    [n]: 1 for a measurement by a person, or for what is predicted once there is one; 0 for an anchor. slope [n]: the
+    first order of the loss, nats."""
 
     total: Floats
     families: Floats
     kinds: Floats
+    own: Floats
+    slope: Floats
 
-    def __getitem__(self, some: object) -> Features:
-        return Features(self.total[some], self.families[some], self.kinds[some])  # type: ignore[index]
+    def __getitem__(self, some: NDArray[np.bool_]) -> Features:
+        return Features(self.total[some], self.families[some], self.kinds[some], self.own[some], self.slope[some])
 
     def __len__(self) -> int:
         return len(self.total)
@@ -62,11 +75,10 @@ class Link:
         usable = (kl > 1e-7) & (features.total > 1e-9) & np.isfinite(kl) & np.isfinite(nll)
         self.anchors = features[usable]
         kl, nll, tokens = kl[usable], nll[usable], np.maximum(tokens[usable], 1.0)
-        # The difference of two losses has a variance of about 2 KL per token.
-        noise = 2.0 / (kl * tokens)
+        noise = NOISE / (kl * tokens)
         self.target = np.log(kl / self.anchors.total)
         self.noise = MISFIT**2 + noise / 4
-        self.ratio_target = nll / kl - 1.0
+        self.ratio_target = nll / kl - 1.0 - leaning(self.anchors)
         self.ratio_noise = MISFIT**2 + noise
         self.inverse = np.linalg.inv(kernel(self.anchors, self.anchors) + np.diag(self.noise))
         self.ratio_inverse = np.linalg.inv(ratio_kernel(self.anchors, self.anchors) + np.diag(self.ratio_noise))
@@ -78,26 +90,26 @@ class Link:
             return np.zeros(0)
         left_out = self.target - (self.inverse @ self.target) / np.diag(self.inverse)
         ratio = self.ratio_target - (self.ratio_inverse @ self.ratio_target) / np.diag(self.ratio_inverse)
-        predicted = np.exp(left_out) * self.anchors.total * np.maximum(1.0 + ratio, 0.1)
+        predicted = np.exp(left_out) * self.anchors.total * factor(ratio, self.anchors)
         clear = (nll > 0.015) & (self.ratio_noise < 0.15**2)
-        doubt = np.sqrt(1 / np.diag(self.inverse))
+        doubt = np.sqrt(1 / np.diag(self.inverse) + 1 / np.diag(self.ratio_inverse))
         found: Floats = (np.log(np.maximum(nll, 1e-9) / predicted) / doubt)[clear]
         return found
 
     def __call__(self, features: Features, tokens: int = 8192) -> Outcome:
         """What to expect. tokens: of the measurement that the band is for, whose own noise is part of it."""
         total = np.maximum(features.total, 1e-12)
-        if not len(self.anchors):
-            spread = 1.645 * PRIOR_SPREAD
-            return Outcome(total, total, total * np.exp(-spread), total * np.exp(spread))
         between = kernel(features, self.anchors)
         kl = total * np.exp(between @ (self.inverse @ self.target))
         variance = prior_variance(features) - np.einsum("ij,jk,ik->i", between, self.inverse, between)
         ratio_between = ratio_kernel(features, self.anchors)
-        nll = kl * np.maximum(1.0 + ratio_between @ (self.ratio_inverse @ self.ratio_target), 0.1)
-        doubt = np.sqrt(np.maximum(variance, 0.0) + MISFIT**2)
+        nll = kl * factor(ratio_between @ (self.ratio_inverse @ self.ratio_target), features)
+        ratio_variance = ratio_prior(features) - np.einsum(
+            "ij,jk,ik->i", ratio_between, self.ratio_inverse, ratio_between
+        )
+        doubt = np.sqrt(np.maximum(variance, 0.0) + np.maximum(ratio_variance, 0.0) + 2 * MISFIT**2)
         low, high = quantiles(self.misses)
-        sampling = 1.645 * np.sqrt(2 * kl / tokens)
+        sampling = 1.645 * np.sqrt(NOISE * kl / tokens)
         return Outcome(
             kl,
             nll,
@@ -106,11 +118,23 @@ class Link:
         )
 
 
+def leaning(features: Features) -> Floats:
+    """First order of the loss over the damage; beyond one half it would outweigh what it corrects."""
+    found: Floats = np.clip(features.slope / np.maximum(features.total, 1e-12), -0.5, 0.5)
+    return found
+
+
+def factor(ratio: Floats, features: Features) -> Floats:
+    """Loss over divergence, which noise must not turn negative."""
+    found: Floats = np.maximum(1.0 + ratio + leaning(features), 0.1)
+    return found
+
+
 def quantiles(misses: Floats) -> tuple[float, float]:
     """Lower and upper edge, in units of doubt, between which a further miss lies in nine of ten cases (conformal)."""
     count = len(misses)
-    if count < 8:
-        return -2.5, 2.5
+    if count < FEWEST:
+        return -UNKNOWN, UNKNOWN
     size = np.sort(np.abs(misses))
     edge = float(size[min(int(np.ceil(COVERED * (count + 1))) - 1, count - 1)])
     return -edge, edge
@@ -121,20 +145,27 @@ def kernel(one: Features, other: Features) -> Floats:
     bend = along(one, other)
     shared = one.families @ other.families.T
     found: Floats = OFFSET**2 + BEND**2 * bend + FAMILY**2 * shared * (1 + bend) + TILT**2 * (one.kinds @ other.kinds.T)
-    return found
+    return found + TEXT**2 * np.outer(one.own, other.own)
 
 
 def prior_variance(features: Features) -> Floats:
     """The diagonal of `kernel`."""
     shared, kinds = (features.families**2).sum(1), (features.kinds**2).sum(1)
-    found: Floats = OFFSET**2 + BEND**2 + 2 * FAMILY**2 * shared + TILT**2 * kinds
+    found: Floats = OFFSET**2 + BEND**2 + 2 * FAMILY**2 * shared + TILT**2 * kinds + TEXT**2 * features.own
     return found
 
 
 def ratio_kernel(one: Features, other: Features) -> Floats:
     """Prior covariance of (loss difference / divergence) - 1: nearly one number for a model and a text."""
     found: Floats = 0.3**2 + 0.15**2 * along(one, other) + 0.1**2 * (one.families @ other.families.T)
-    return found
+    found += LEAN**2 * np.outer(leaning(one), leaning(other))
+    return found + TEXT**2 * np.outer(one.own, other.own)
+
+
+def ratio_prior(features: Features) -> Floats:
+    """The diagonal of `ratio_kernel`."""
+    found: Floats = 0.3**2 + 0.15**2 + 0.1**2 * (features.families**2).sum(1) + TEXT**2 * features.own
+    return found + (LEAN * leaning(features)) ** 2
 
 
 def along(one: Features, other: Features) -> Floats:

@@ -24,7 +24,7 @@ from optlab.predict.tables import apply
 from optlab.progress import Progress, silent
 from optlab.recipes import Recipe
 
-TOKENS = 1024
+TOKENS = 512
 GROUPS = 64
 """Measurements of each change, about: layers are grouped so that there are no more."""
 

@@ -11,8 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from optlab.models.checkpoint import BYTES
-from optlab.predict.state import State
+from optlab.predict.state import Floats, State
 from optlab.predict.treatment import Damage, Treatment
 
 WORD = 32
@@ -57,6 +59,19 @@ def recipe_bytes(state: State, done: Treatment, found: Damage) -> int:
         if done.quantizing[row] or done.pruning[row]:
             parts[name] = layer_parts(state, row, done.values[row], bool(done.pruning[row]), float(found.kept[row]))
     return file_bytes(state, parts)
+
+
+def layer_bytes(state: State, done: Treatment, found: Damage) -> Floats:
+    """Bytes of each linear layer, array [layers], without the file's header."""
+    dense = BYTES[state.storage_dtype]
+    return np.array(
+        [
+            float(sum(map(nbytes, layer_parts(state, row, done.values[row], bool(done.pruning[row]), found.kept[row]))))
+            if done.quantizing[row] or done.pruning[row]
+            else float(dense * rows * columns)
+            for row, (rows, columns) in enumerate(state.shapes)
+        ]
+    )
 
 
 def layer_parts(state: State, row: int, values: Mapping[str, object] | None, pruned: bool, kept: float) -> list[Part]:

@@ -28,21 +28,22 @@ QUANTILES = 513
 """Points of the distribution of |w| that are kept of every layer: sparsity to 0.2 %."""
 
 Floats = NDArray[np.float64]
-ARRAYS = ("damage", "error", "left", "kept_error", "kept_codes")
+ARRAYS = ("damage", "slope", "error", "left", "kept_error", "kept_codes")
 
 
 @dataclass
 class FamilyTable:
-    """One family. damage [layers, levels]: nats. error: |D|^2 / |W|^2. left: share of weights (of codes, where it
-    quantizes) that are not zero. kept_error, kept_codes [layers, levels, masks]: for a quantization of weights pruned
-    by each of `masks` ("family key#level"): the share of its squared error on weights that are left, and the share of
-    codes that are not zero after both. levels: as `Family.levels`."""
+    """One family, levels as `Family.levels`. damage [layers, levels]: nats. slope: see `first_order`, nats. error:
+    |D|^2 / |W|^2. left: share of weights (of codes, where it quantizes) that are not zero. kept_error, kept_codes
+    [layers, levels, masks]: for a quantization of weights pruned by each of `masks` ("family key#level"): the share of
+    its squared error on weights that are left, and the share of codes that are not zero after both."""
 
     kind: str
     method: str
     levels: list[dict[str, Any]]
     masks: list[str]
     damage: Floats
+    slope: Floats
     error: Floats
     left: Floats
     kept_error: Floats
@@ -54,7 +55,7 @@ class FamilyTable:
         flat, deep = (layers, len(family.levels)), (layers, len(family.levels), len(masks))
         if family.kind == "prune":
             masks, deep = [], (layers, len(family.levels), 0)
-        blank = [np.full(flat if name in ("damage", "error", "left") else deep, np.nan) for name in ARRAYS]
+        blank = [np.full(deep if name.startswith("kept") else flat, np.nan) for name in ARRAYS]
         return cls(family.kind, family.method, [dict(level) for level in family.levels], masks, *blank)
 
     @property
@@ -92,6 +93,11 @@ class State:
     def index(self) -> dict[str, int]:
         """Row of each layer."""
         return {name: row for row, name in enumerate(self.names)}
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to measure; more methods may have been registered since."""
+        return bool(self.corrections) and 0 < self.anchors_wanted <= len(self.anchors)
 
     def pruned_levels(self, keys: list[str]) -> list[str]:
         """Every level of the given pruning families, as named in `FamilyTable.masks`."""

@@ -8,6 +8,7 @@ zero after both.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,11 +20,11 @@ from optlab.calibrate.statistics import Statistics
 from optlab.compress import Context, Stored, select
 from optlab.models.language_model import LanguageModel
 from optlab.predict.fisher import Sensitivity
-from optlab.predict.levels import Family
+from optlab.predict.levels import Family, families
 from optlab.predict.state import QUANTILES, FamilyTable, State
 from optlab.progress import Progress, silent
 from optlab.quantize.tensor import QuantizedTensor
-from optlab.recipes import Recipe
+from optlab.recipes import Recipe, Step
 
 SAMPLED_ROWS = 48
 
@@ -40,11 +41,12 @@ class Filler:
     state: State
     statistics: Callable[[], Statistics]
     sensitivity: dict[str, Sensitivity] = field(default_factory=dict)
+    gradient: dict[str, Tensor] = field(default_factory=dict)
     _masks: dict[tuple[str, str], Tensor] = field(default_factory=dict)
 
-    def start(self, sensitivity: dict[str, Sensitivity]) -> None:
-        """Go on with these layers."""
-        self.sensitivity = sensitivity
+    def start(self, sensitivity: dict[str, Sensitivity], gradient: dict[str, Tensor]) -> None:
+        """Go on with these layers. gradient: of the loss by their weights (`first_order`)."""
+        self.sensitivity, self.gradient = sensitivity, gradient
         self._masks.clear()
         places = torch.linspace(0, 1, QUANTILES)
         for name in sensitivity:
@@ -62,6 +64,9 @@ class Filler:
         if table is None or (family.kind == "quantize" and table.masks != masks):
             table = FamilyTable.empty(family, len(self.state.names), masks)
             self.state.tables[family.key] = table
+        self._remember(table.masks)
+        if family.kind == "quantize":
+            self._recall(masks)
         for level in range(len(family.levels)):
             step = family.step(level)
             tell(level / len(family.levels), f"trying {step.describe()}")
@@ -70,11 +75,41 @@ class Filler:
                 self._note(table, family, level, name, stored.get(name))
                 self.working.set_weight(name, self.original.weight(name))
 
+    def _remember(self, masks: list[str]) -> None:
+        """Prune again by each of `masks` that another run of the probe tabulated, for where the zeros lie."""
+        names = list(self.sensitivity)
+        for mask in masks:
+            if (names[0], mask) in self._masks:
+                continue
+            key, _, level = mask.rpartition("#")
+            kind, method, fixed = key.split(" ", 2)
+            step = Step(kind, method, json.loads(fixed) | self.state.tables[key].levels[int(level)])
+            apply(self.original, self.working, Recipe.of(step), names, self.statistics)
+            for name in names:
+                W = self.working.weight(name)
+                self._masks[name, mask] = W[sampled_rows(W.shape[0])] != 0
+                self.working.set_weight(name, self.original.weight(name))
+
+    def _recall(self, masks: list[str]) -> None:
+        """Prune again what an earlier process pruned, for the masks, which are not kept on disk."""
+        known = {family.key: family for family in families([columns for _, columns in self.state.shapes])}
+        for mask in masks:
+            key, _, level = mask.rpartition("#")
+            if all((name, mask) in self._masks for name in self.sensitivity):
+                continue
+            apply(self.original, self.working, Recipe.of(known[key].step(int(level))), list(self.sensitivity),
+                  self.statistics)  # fmt: skip
+            for name in self.sensitivity:
+                pruned = self.working.weight(name)
+                self._masks[name, mask] = pruned[sampled_rows(pruned.shape[0])] != 0
+                self.working.set_weight(name, self.original.weight(name))
+
     def _note(self, table: FamilyTable, family: Family, level: int, name: str, stored: Stored | None) -> None:
         row = self.state.index[name]
         W = self.original.weight(name)
         D = self.working.weight(name) - W
         table.damage[row, level] = self.sensitivity[name].damage(D)
+        table.slope[row, level] = float((self.gradient[name] * D).sum())
         table.error[row, level] = float(D.square().sum()) / max(self.state.energy[row], 1e-30)
         some = sampled_rows(W.shape[0])
         if family.kind == "prune":

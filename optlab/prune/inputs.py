@@ -1,4 +1,4 @@
-"""The second moments of what a layer reads, as pruning methods ask for them: of the original, or of the model so far."""
+"""The second moments of what a layer reads, for pruning: in the original, or in the model as it is so far."""
 
 from __future__ import annotations
 

@@ -112,26 +112,13 @@ class AWQ(LayerwiseQuantizer):
         return float(((D @ H) * D).sum())
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
-        from optlab.quantize.grid import best_clip, diagonal_blocks, in_groups, minmax
+        from optlab.quantize import output_range
+        from optlab.quantize.grid import in_groups, minmax
         from optlab.quantize.tensor import QuantizedTensor
 
-        groups = in_groups(W, self.group_size)
-        if self.values["clip"] == "minmax":
-            grid = minmax(groups, self.bits, self.zero)
-        elif name == context.model.structure.embedding:
-            # A row is looked up, not multiplied: every weight counts alike.
-            grid = best_clip(groups, self.bits, self.zero)
-        else:
-            within = diagonal_blocks(_moments(name, context), groups.shape[-1])
-            grid = best_clip(groups, self.bits, self.zero, within)
-        return QuantizedTensor.of(W, grid, self.group_size)
-
-
-def _moments(name: str, context: Context) -> Tensor:
-    """Mean of x x^T over the inputs of layer `name`, float32 [in, in], after what folds have moved so far."""
-    H = context.statistics().gram(name).to(context.model.device)
-    s = context.scalings.columns.get(name)
-    return H if s is None else H / s / s.unsqueeze(1)
+        if self.values["clip"] == "mse":
+            return output_range.nearest(W, name, context, self.bits, self.zero, self.group_size)
+        return QuantizedTensor.of(W, minmax(in_groups(W, self.group_size), self.bits, self.zero), self.group_size)
 
 
 def _balanced(s: Tensor) -> Tensor:

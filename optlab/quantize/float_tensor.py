@@ -41,7 +41,7 @@ class FloatTensor:
         The scale takes the largest |w| that shares it to 448, the largest float8 (Micikevicius et al.,
         arXiv 2209.05433).
         """
-        blocks = W.reshape(rows, groups, -1) if rows > 1 else W.reshape(1, 1, -1)
+        blocks = W.reshape(rows, groups, -1)
         limit = torch.finfo(E4M3).max
         scale = stored(blocks.abs().amax(-1) / limit)
         scale = torch.where(scale == 0, torch.ones_like(scale), scale)

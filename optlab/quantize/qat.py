@@ -5,7 +5,8 @@ float weights are moved together by the gradient of what the whole model loses, 
 values that compute (`straight_through`). The model learns from the original's predictions on the calibration text (as
 LLM-QAT, arXiv 2305.17888, section 3.2), from the text itself, or from both.
 
-It costs a training, three weights' worth of memory beside the model, and helps most at 2 and 3 bits.
+It costs a training and four copies of the weights beside the model and the original, and helps most at 2 and 3 bits:
+nano at 3 bits, 100 steps, falls from 44.57 (rounding) to 44.18 in 43 s on two busy cores, where the original has 44.23.
 """
 
 from __future__ import annotations
@@ -90,12 +91,13 @@ class QAT(LayerwiseQuantizer):
         if context.model.objective != "causal" and self.values["alpha"]:
             raise RecipeError(f"{context.model.name} does not continue text, so it has no true text; use alpha 0")
         search = self.values["clip"] == "mse"
-        for name in context.names:
+        for done, name in enumerate(context.names):
+            context.progress(0.05 * done / len(context.names), f"finding the range of {name}")
             W = context.model.weight(name).float()
             self._shadows[name] = Shadow.of(W, self.bits, self.zero, self.group_size, search)
         whole = context.progress
         try:
-            context.progress = span(whole, 0.0, 0.95)
+            context.progress = span(whole, 0.05, 0.95)
             self._train(context)
             context.progress = span(whole, 0.95, 1.0)
             super().apply(context)

@@ -28,8 +28,8 @@ class RTN(LayerwiseQuantizer):
         *FORMAT,
         Parameter(
             "clip", str, "minmax", "Range",
-            "'minmax' covers every weight of a group; 'mse' searches the narrower range with the least squared error, "
-            "which helps at 2 and 3 bits.",
+            "'minmax' covers every weight of a group; 'mse' searches the narrower range with the least squared error "
+            "of the weights, which need not be the least harm: large weights often meet large inputs.",
             choices=("minmax", "mse"), advanced=True,
         ),
     )  # fmt: skip

@@ -4,9 +4,11 @@ Rounding to nearest, and GPTQ, look at one layer at a time. Here a whole block i
 signed gradient descent turns the roundings of all its weights together until its output comes close to the original's.
 It takes minutes where GPTQ takes seconds.
 
-Three choices beyond the paper. Learning begins at GPTQ's result. A token's error counts relative to the size of its
-hidden state, since the norm of the next block divides by that size: otherwise the few tokens with enormous states
-would decide alone. And a block keeps what it learned only where that is better on windows it did not learn from.
+Three choices beyond the paper. Learning begins within the ranges that harm each layer's output least
+(`output_range`); beginning at GPTQ's result, which is fitted to inputs that the quantized blocks before no longer give,
+ends worse. The squared error of a token counts in inverse proportion to the size of its hidden state: unweighted, the
+few tokens with enormous states decide alone; relative to the squared size they are forgotten, though all others attend
+to them. And a block keeps what it learned only where that is better on windows it did not learn from.
 """
 
 from __future__ import annotations
@@ -25,10 +27,13 @@ if TYPE_CHECKING:
     from optlab.calibrate.walk import Walk
     from optlab.compress import Context
     from optlab.models.language_model import LanguageModel
+    from optlab.quantize.gptq import GPTQ
     from optlab.quantize.tensor import QuantizedTensor
 
 BATCH_TOKENS = 2048
 """Tokens of one step."""
+SMALLEST_STATE = 1e-6
+"""Hidden states smaller than this count as this large."""
 START_SHARE = 0.05
 """How much of the time the start takes, for the progress bar."""
 
@@ -50,23 +55,28 @@ class SignRound(LayerwiseQuantizer):
             minimum=1, maximum=1000, step=8, unit="steps",
         ),
         Parameter(
-            "start", str, "gptq", "Starts from",
-            "Which rounding is improved: 'gptq', or 'rtn' (to nearest, within the best range).",
-            choices=("gptq", "rtn"), advanced=True,
+            "start", str, "range", "Starts from",
+            "Which rounding is improved: 'range', to nearest within the range with the least error of the output, or "
+            "'gptq'.",
+            choices=("range", "gptq"), advanced=True,
         ),
     )  # fmt: skip
 
+    _gptq: GPTQ | None = None
+
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
         """Where the layer begins."""
-        return self._start.quantize(W, name, context)
+        from optlab.quantize import output_range
+        from optlab.quantize.gptq import GPTQ
+
+        if self.values["start"] == "range":
+            return output_range.nearest(W, name, context, self.bits, self.zero, self.group_size)
+        if self._gptq is None:
+            self._gptq = GPTQ({parameter.name: self.values[parameter.name] for parameter in FORMAT})
+        return self._gptq.quantize(W, name, context)
 
     def apply(self, context: Context) -> None:
         """Quantize `context.names`. Raises RecipeError, ModelError, TextError, Cancelled."""
-        from optlab.quantize.gptq import GPTQ
-        from optlab.quantize.rtn import RTN
-
-        shared = {parameter.name: self.values[parameter.name] for parameter in FORMAT}
-        self._start = GPTQ(shared) if self.values["start"] == "gptq" else RTN({**shared, "clip": "mse"})
         original = context.model.clone()
         super().apply(replace(context, progress=span(context.progress, 0.0, START_SHARE)))
         self._learn(original, replace(context, progress=span(context.progress, START_SHARE, 1.0)))
@@ -82,7 +92,8 @@ class SignRound(LayerwiseQuantizer):
         blocks = context.model.blocks()
         generator = torch.Generator().manual_seed(context.seed)
         kind = context.model.device.type
-        for number, (prefix, _) in enumerate(blocks):
+        touched = [i for i, (prefix, _) in enumerate(blocks) if any(n.startswith(f"{prefix}.") for n in context.names)]
+        for number, (prefix, _) in enumerate(blocks[: max(touched, default=-1) + 1]):
             part = replace(
                 context,
                 names=[name for name in context.names if name.startswith(f"{prefix}.")],
@@ -120,7 +131,7 @@ class SignRound(LayerwiseQuantizer):
         ]
 
         def loss(batch: int) -> Tensor:
-            return relative_error(learner.through(batch), targets[batch])
+            return output_error(learner.through(batch), targets[batch])
 
         # The last batch judges, the others teach; of a single one both must come.
         judge = len(targets) - 1
@@ -149,7 +160,7 @@ class SignRound(LayerwiseQuantizer):
                 context.store(name, start)
 
 
-def relative_error(found: Tensor, expected: Tensor) -> Tensor:
-    """Mean over tokens of |found - expected|^2 / |expected|^2; both [..., D]."""
-    difference = (found.float() - expected.float()).square().sum(-1)
-    return (difference / expected.float().square().sum(-1).clamp(min=1e-12)).mean()
+def output_error(found: Tensor, expected: Tensor) -> Tensor:
+    """Mean over tokens of |found - expected|^2 / |expected|; both [..., D]."""
+    error = (found.float() - expected.float()).square().sum(-1)
+    return (error / expected.float().norm(dim=-1).clamp(min=SMALLEST_STATE)).mean()

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optlab.predict.state import VERSION
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.runs import artefacts, predictions, records
@@ -45,6 +46,13 @@ class Client:
         """Convert or download `model` and list its layers; the result is `Description.to_dict()`."""
         model = located(model)
         return self.store.submit("prepare", {"model": model}, self._prepare_key(model), f"prepare {title(model)}")
+
+    def submit_probe(self, model: str) -> Run:
+        """Look at `model` once, so that `predictor` can answer; it can before the run is done, with a wider band."""
+        model = located(model)
+        if self.description(model) is None:
+            self.submit_prepare(model)
+        return self.store.submit("probe", {"model": model}, self._probe_key(model), f"probe {title(model)}")
 
     def submit_measure(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
         """Measure `recipe` on `model`, or the run that does so or did."""
@@ -150,6 +158,9 @@ class Client:
 
     def _prepare_key(self, model: str) -> str:
         return digest("prepare", FORMAT, unread_identity(model))
+
+    def _probe_key(self, model: str) -> str:
+        return digest("probe", VERSION, unread_identity(model), machine_id())
 
     def _anatomy_key(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> str:
         made = artefacts.key(self._identities(model)[0], recipe, protocol)

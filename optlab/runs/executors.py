@@ -21,6 +21,7 @@ TABLE: dict[str, str] = {
     "generate": "optlab.runs.generate:execute",
     "anatomy": "optlab.runs.anatomy:execute",
     "prepare": "optlab.runs.prepare:execute",
+    "probe": "optlab.runs.probe:execute",
 }
 """kind -> "module:function"; imported by the worker only, because these need torch."""
 

@@ -22,7 +22,14 @@ def show(result: Mapping[str, Any], run: Run | None, key: str) -> None:
             _card(pair, run, f"{key}/{pair.name}")
 
 
-def _card(pair: pairs.Pair, run: Run | None, key: str) -> None:
+def show_predicted(found: list[pairs.Pair], record: str, key: str) -> None:
+    """Draw what is predicted. record: how right predictions have been so far, in words."""
+    for column, pair in zip(st.columns(3), found, strict=True):
+        with column, st.container(border=True, height="stretch"):
+            _card(pair, None, f"{key}/{pair.name}", record)
+
+
+def _card(pair: pairs.Pair, run: Run | None, key: str, record: str = "") -> None:
     st.markdown(f"**{pair.name}**", help=pair.help)
     if pair.candidate is None:
         st.markdown(f"### :gray[{format.not_measured()}]")
@@ -34,7 +41,10 @@ def _card(pair: pairs.Pair, run: Run | None, key: str) -> None:
         alt=f"{pair.name}: {_('original')} {pair.base_text}, {_('compressed')} {pair.candidate_text}",
     )  # fmt: skip
     st.caption(f"{pair.base_text} :material/arrow_right_alt: **{pair.candidate_text}**  \n{pair.interval}")
-    _badge(pair, run)
+    if pair.side == "predicted":
+        st.badge(_("predicted"), color="orange", icon=":material/insights:", help=record or None)
+    else:
+        _badge(pair, run)
 
 
 def _badge(pair: pairs.Pair, run: Run | None) -> None:

@@ -11,7 +11,7 @@ from optlab.predict.levels import Family, families
 from optlab.predict.size import recipe_bytes
 from optlab.predict.state import QUANTILES, FamilyTable, State
 from optlab.predict.treatment import damage, treatment
-from optlab.recipes import Recipe
+from optlab.recipes import Recipe, Step
 
 WIDTH = 64
 KINDS = {"self_attn.q_proj": (WIDTH, WIDTH), "mlp.up_proj": (128, WIDTH), "mlp.down_proj": (WIDTH, 128)}
@@ -60,6 +60,7 @@ def table(found: State, family: Family, sensitivity: Any) -> FamilyTable:
             strength = 4.0 ** -int(str(level["bits"])) * size**0.5
             made.left[:, number] = 1.0
         made.damage[:, number] = sensitivity * strength
+        made.slope[:, number] = 0.0
         made.error[:, number] = strength
     made.kept_error[:] = 1.0
     made.kept_codes[:] = 1.0
@@ -93,3 +94,30 @@ class Told:
             "inside_probed_range": True, "size_bytes": self.size_bytes, "delta": delta,
             "decode_ms_per_token": self.decode_ms,
         }  # fmt: skip
+
+
+def truth(found: State, recipe: Recipe) -> float:
+    """The damage of a recipe by the law, nats."""
+    return float(damage(found, treatment(found, recipe)).total.sum())
+
+
+def uniform(bits: int, group: int | None, sparsity: float = 0.0) -> Recipe:
+    """Every layer the same."""
+    quantized = Step("quantize", "rtn", {"bits": bits, "group_size": group})
+    if not sparsity:
+        return Recipe.of(quantized)
+    return Recipe.of(Step("prune", "magnitude", {"sparsity": sparsity}), quantized)
+
+
+def with_anchors(found: State, factor: float) -> State:
+    """`found` with a dozen anchors, of which each was measured to do `factor` times the damage of the law."""
+    recipes = [uniform(bits, group, s) for bits in (2, 3, 4) for group in (32, None) for s in (0.0, 0.3)]
+    found.anchors = [
+        {
+            "hash": recipe.content_hash, "recipe": recipe.to_dict(), "kl": factor * truth(found, recipe),
+            "nll": factor * truth(found, recipe), "tokens": 4096,
+        }
+        for recipe in recipes
+    ]  # fmt: skip
+    found.anchors_wanted = len(recipes)
+    return found

@@ -67,6 +67,10 @@ def test_a_prediction_that_said_measure_claims_nothing() -> None:
     assert ledger([outside, entry(RECIPE, None, measured(5.0)), entry(RECIPE, predicted(1, 0, 2), None)]).measured == 0
 
 
+def test_that_the_original_equals_itself_is_no_success() -> None:
+    assert entry({"steps": []}, predicted(0.0, 0.0, 0.0), measured(0.0)) is None
+
+
 def test_what_could_not_be_measured_does_not_count() -> None:
     assert entry(RECIPE, predicted(1.0, 0.0, 2.0), {"delta": {"nll": None}}) is None
     assert entry(RECIPE, predicted(1.0, 0.0, 2.0), measured(math.nan)) is None

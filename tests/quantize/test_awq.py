@@ -130,6 +130,15 @@ def test_layers_whose_inputs_come_from_nowhere_are_refused_in_one_sentence(tmp_p
         compressed(tiny("llama", tmp_path), tmp_path, quantize(".*o_proj", method="awq"))
 
 
+@pytest.mark.parametrize("family", ["llama", "qwen2"])
+def test_embedding_and_head_are_quantized_when_named(family, tmp_path):
+    model = tiny(family, tmp_path)
+    found = compressed(model, tmp_path, quantize(".*", method="awq", bits=8))
+    ends = {model.structure.embedding} | (set() if model.structure.tied else {model.structure.head})
+    assert set(found.stored) == ends | set(model.linear_names())
+    assert relative(found.model.logits(IDS), model.logits(IDS)) < 0.02
+
+
 def test_only_whole_folds_are_scaled_and_pruned_weights_stay_zero(tmp_path):
     """The norm is read by q, k and v: where only q and k are treated, it must stay as it was."""
     model = tiny("llama", tmp_path, dtype="float32")

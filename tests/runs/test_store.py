@@ -14,7 +14,7 @@ from optlab import paths
 from optlab.errors import MeasurementError, OptLabError
 from optlab.runs import safe_json
 from optlab.runs import store as store_module
-from optlab.runs.run import Run, UnknownRunError
+from optlab.runs.run import PRIORITY, Run, UnknownRunError
 from optlab.runs.schema import schema_table
 from optlab.runs.store import Store
 
@@ -255,7 +255,7 @@ def test_runs_are_listed_newest_first_and_by_kind_and_status(store: Store) -> No
 
 
 def test_an_unknown_kind_is_refused(store: Store) -> None:
-    with pytest.raises(OptLabError, match="use generate, measure, prepare"):
+    with pytest.raises(OptLabError, match=f"use {', '.join(PRIORITY)}"):
         store.submit("dance", {}, "k", "")
 
 

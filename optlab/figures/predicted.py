@@ -1,0 +1,62 @@
+"""What is predicted of a recipe, in the form in which measured figures are shown, and never mistaken for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from optlab.figures import format
+from optlab.figures.pairs import Pair
+from optlab.words import _
+
+
+def of(found: Mapping[str, Any], original: Mapping[str, Any]) -> list[Pair]:
+    """Quality, size, latency. found: as `predict --json` prints it; original: the same for the recipe without steps.
+
+    Outside the probed range there is no quality: its pair has no candidate.
+    """
+    return [_quality(found), _size(found, original), _latency(found, original)]
+
+
+def _quality(found: Mapping[str, Any]) -> Pair:
+    delta = found.get("delta") or {}
+    ratio = delta.get("ppl_ratio")
+    low, high = (math.exp(edge) if edge is not None else None for edge in delta.get("nll_band90") or (None, None))
+    return Pair(
+        _("Perplexity"),
+        _("How many times that of the original; a measurement gives the perplexities themselves."),
+        1.0, ratio, _("original"), _not_above(ratio),
+        format.worse(ratio) if ratio is not None else "",
+        _("90 % band {range}").format(range=format.change_range(low, high)) if low and high else _("no band"),
+        low=low, high=high, side="predicted",
+    )  # fmt: skip
+
+
+def _not_above(ratio: float | None) -> str:
+    return format.not_measured() if ratio is None else _("{ratio} x").format(ratio=format.significant(ratio))
+
+
+def _size(found: Mapping[str, Any], original: Mapping[str, Any]) -> Pair:
+    base, candidate = original.get("size_bytes"), found.get("size_bytes")
+    ratio = candidate / base if base and candidate is not None else None
+    return Pair(
+        _("Size"), _("Worked out from the format of every weight, without writing the file."),
+        base, candidate, format.megabytes(base), format.megabytes(candidate), format.smaller(ratio),
+        _("exact"), side="predicted",
+    )  # fmt: skip
+
+
+def _latency(found: Mapping[str, Any], original: Mapping[str, Any]) -> Pair:
+    per_token = "decode_ms_per_token"
+    base, candidate = original.get(per_token), found.get(per_token)
+    low, high = found.get("decode_band90") or (None, None)
+    speedup = base / candidate if base and candidate else None
+    spread = _("90 % band {low} to {high}")
+    return Pair(
+        _("Latency"), _("From the bytes each token reads and how fast this machine's kernels read them."),
+        base, candidate, format.milliseconds(base), format.milliseconds(candidate),
+        format.faster(speedup) if speedup else "",
+        spread.format(low=format.milliseconds(low), high=format.milliseconds(high)) if low and high else "",
+        low=low, high=high, side="predicted",
+    )  # fmt: skip

@@ -1,0 +1,55 @@
+"""The whole probe on nano: what it predicts is then measured, and a second call costs nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from optlab.errors import OptLabError
+from optlab.evaluate.compare import compare
+from optlab.models import load
+from optlab.models.language_model import LanguageModel
+from optlab.predict.build import anchor_tokens, build
+from optlab.predict.predictor import Predictor
+from optlab.predict.tables import apply
+from optlab.progress import Progress
+from optlab.recipes import Recipe, Step
+
+
+class StopError(OptLabError):
+    """Raised by a progress to end the probe."""
+
+
+def stopping(fraction: float) -> Progress:
+    def report(done: float, message: str, partial: object = None) -> None:
+        if done >= fraction:
+            raise StopError(message)
+
+    return report
+
+
+@pytest.mark.slow
+def test_a_probe_that_is_stopped_goes_on_and_then_predicts_what_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTLAB_HOME", str(tmp_path))
+    model = load("nano", "float32", "cpu")
+    with pytest.raises(StopError):
+        build(model, stopping(0.35))
+    early = Predictor.load(model.fingerprint)
+    recipe = Recipe.of(Step("prune", "magnitude", {"sparsity": 0.45}), Step("quantize", "rtn", {"bits": 3}))
+    first = early.predict(recipe)
+    assert first.nll is not None and first.nll_band90 is not None
+
+    state = build(model)
+    assert state.done
+    assert build(model).anchors == state.anchors
+    late = Predictor(state).predict(recipe)
+    assert late.nll is not None and late.nll_band90 is not None
+    assert late.nll_band90[1] - late.nll_band90[0] < first.nll_band90[1] - first.nll_band90[0]
+    assert _measured(model, recipe) == pytest.approx(late.nll, rel=0.25)
+
+
+def _measured(model: LanguageModel, recipe: Recipe) -> float:
+    working = model.clone()
+    apply(model, working, recipe, None, lambda: None)  # type: ignore[arg-type, return-value]
+    return compare(model, working, anchor_tokens(model, 512), 512).nll_delta

@@ -1,0 +1,101 @@
+"""Sensitivities against what they stand for: the divergence that a small change really makes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from optlab.models import load
+from optlab.models.language_model import LanguageModel
+from optlab.predict.first_order import gradients
+from optlab.predict.fisher import SKETCH, Factors, in_groups, sensitivities
+from optlab.predict.singles import layer_groups
+from tests.tiny import tiny_model_folder
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LanguageModel:
+    monkeypatch.setenv("OPTLAB_HOME", str(tmp_path / "home"))
+    return load(str(tiny_model_folder("llama", tmp_path / "model")), "float32", "cpu")
+
+
+def words(model: LanguageModel, windows: int) -> torch.Tensor:
+    return torch.randint(4, model.description.vocabulary, (windows, 32), generator=torch.Generator().manual_seed(1))
+
+
+def test_the_sketch_gives_the_full_product() -> None:
+    torch.manual_seed(0)
+    x, g, D = torch.randn(4000, 24), torch.randn(4000, 40), torch.randn(40, 24)
+    factors = Factors(torch.zeros(24, 24), torch.zeros(40, SKETCH), torch.Generator().manual_seed(0))
+    factors.add(x[:1000], g[:1000])
+    factors.add(x[1000:], g[1000:])
+    found = factors.settled()
+    energy = g.square().sum(1, keepdim=True)
+    A, G = (x * energy).T @ x / energy.sum(), g.T @ g / 4000
+    torch.testing.assert_close(found.A, A, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found.Gamma.square().sum(), G.trace(), rtol=1e-4, atol=1e-4)
+    assert found.damage(D) == pytest.approx(0.5 * float((G @ D @ A * D).sum()), rel=0.05)
+
+
+def test_a_small_change_diverges_by_its_predicted_damage(model: LanguageModel) -> None:
+    ids = words(model, 48)
+    found = next(sensitivities(model, list(ids.split(16))))
+    assert set(found) == set(model.linear_names())
+    before = model.logits(ids).log_softmax(-1).detach()
+    generator = torch.Generator().manual_seed(3)
+    predicted = measured = 0.0
+    for name in model.linear_names():
+        W = model.weight(name).clone()
+        D = 0.02 * W.std() * torch.randn(W.shape, generator=generator)
+        model.set_weight(name, W + D)
+        after = model.logits(ids).log_softmax(-1).detach()
+        model.set_weight(name, W)
+        predicted += found[name].damage(D)
+        measured += float((before.exp() * (before - after)).sum(-1).mean())
+    assert measured > 1e-6
+    assert predicted == pytest.approx(measured, rel=0.5)
+
+
+def test_the_model_is_as_it_was_afterwards(model: LanguageModel) -> None:
+    before = {name: (p.detach().clone(), p.requires_grad) for name, p in model.module.named_parameters()}
+    next(sensitivities(model, [words(model, 2)]))
+    gradients(model, words(model, 2).tolist(), model.linear_names())
+    for name, parameter in model.module.named_parameters():
+        assert torch.equal(parameter, before[name][0]) and parameter.requires_grad == before[name][1]
+        assert parameter.grad is None
+
+
+def test_a_large_model_is_done_in_groups_of_layers(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = next(sensitivities(model, [words(model, 2)]))
+    monkeypatch.setattr("optlab.predict.fisher.LARGEST_BYTES", 1)
+    assert in_groups(model) == [[name] for name in model.linear_names()]
+    parts = list(sensitivities(model, [words(model, 2)]))
+    for part in parts:
+        for name, one in part.items():
+            torch.testing.assert_close(one.A, whole[name].A)
+
+
+def test_the_slope_is_what_the_loss_does_to_first_order(model: LanguageModel) -> None:
+    ids = words(model, 4)
+    name = model.linear_names()[3]
+    G = gradients(model, ids.tolist(), [name])[name]
+    W = model.weight(name).clone()
+    D = 1e-3 * torch.randn(W.shape, generator=torch.Generator().manual_seed(0))
+
+    def loss() -> float:
+        logits = model.logits(ids).double().detach()
+        return float(torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()))
+
+    model.set_weight(name, W + D)
+    up = loss()
+    model.set_weight(name, W - D)
+    down = loss()
+    assert float((G * D).sum()) == pytest.approx((up - down) / 2, rel=0.02)
+
+
+def test_layers_that_are_measured_together_are_of_one_kind_and_the_ends_alone() -> None:
+    kinds, blocks = ["q", "up"] * 30, [block for block in range(30) for _ in range(2)]
+    groups = layer_groups(kinds, blocks)
+    assert sorted(row for rows in groups for row in rows) == list(range(60))
+    assert [0] in groups and [59] in groups
+    assert all(len({kinds[row] for row in rows}) == 1 for rows in groups)

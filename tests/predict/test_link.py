@@ -1,0 +1,88 @@
+"""The link learns what anchors say, doubts what it has not seen, and its band holds what it claims."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from optlab.predict.link import Features, Link, quantiles
+from optlab.predict.state import Floats
+
+FAMILIES, KINDS = 2, 4
+
+
+def features(total: Floats, seed: int = 0) -> Features:
+    """Recipes of one family each, spread over four kinds of layers."""
+    rng = np.random.default_rng(seed)
+    families = np.eye(FAMILIES)[rng.integers(0, FAMILIES, len(total))]
+    return Features(
+        total, families, rng.dirichlet(np.ones(KINDS), len(total)), np.zeros(len(total)), np.zeros(len(total))
+    )
+
+
+def link(total: Floats, kl: Floats, nll: Floats, tokens: float = 1e9, seed: int = 0) -> Link:
+    return Link(features(total, seed), kl, nll, np.full(len(total), tokens))
+
+
+def test_without_anchors_the_damage_itself_is_predicted_within_a_wide_band() -> None:
+    nothing = np.zeros(0)
+    out = link(nothing, nothing, nothing)(features(np.array([0.1])))
+    assert out.nll[0] == 0.1
+    assert out.low[0] < 0.05 and out.high[0] > 0.2
+
+
+def test_what_anchors_lost_per_damage_is_what_is_predicted() -> None:
+    total = np.geomspace(0.01, 2, 20)
+    out = link(total, 1.6 * total, 1.2 * total)(features(np.geomspace(0.02, 1.5, 9), seed=1))
+    wanted = np.geomspace(0.02, 1.5, 9)
+    np.testing.assert_allclose(out.kl, 1.6 * wanted, rtol=0.05)
+    np.testing.assert_allclose(out.nll, 1.2 * wanted, rtol=0.05)
+
+
+def test_the_band_narrows_as_anchors_arrive() -> None:
+    total = np.geomspace(0.01, 2, 24)
+    new = features(np.array([0.3]), seed=1)
+    width = []
+    for count in (0, 8, 24):
+        out = link(total[:count], total[:count], total[:count])(new)
+        width.append(float(out.high[0] - out.low[0]))
+    assert width[0] > width[1] > width[2] > 0
+
+
+def test_a_curved_law_is_followed_between_its_anchors() -> None:
+    total = np.geomspace(0.02, 3, 24)
+    law = lambda d: d * (1 + d)  # noqa: E731
+    out = link(total, law(total), law(total))(features(np.array([0.1, 0.5, 1.7]), seed=1))
+    np.testing.assert_allclose(out.kl, law(np.array([0.1, 0.5, 1.7])), rtol=0.08)
+
+
+def test_nine_of_ten_new_recipes_lie_inside_the_band() -> None:
+    inside = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        total = np.exp(rng.uniform(np.log(0.05), np.log(2), 44))
+        lost = total * np.exp(rng.normal(0, 0.15, 44))
+        told = features(total, seed)
+        out = Link(told[np.arange(44) < 24], lost[:24], lost[:24], np.full(24, 1e9))(told[np.arange(44) >= 24], 10**9)
+        inside.append((lost[24:] >= out.low) & (lost[24:] <= out.high))
+    assert 0.85 <= np.mean(inside) <= 0.97
+
+
+def test_a_measurement_on_another_text_moves_the_prediction_there() -> None:
+    total = np.geomspace(0.05, 1, 16)
+    base = features(total)
+    own = Features(total[:4], base.families[:4], base.kinds[:4], np.ones(4), np.zeros(4))
+    both = Features(
+        *(np.concatenate([getattr(base, n), getattr(own, n)]) for n in ("total", "families", "kinds", "own", "slope"))
+    )
+    lost = np.concatenate([total, 2 * total[:4]])
+    found = Link(both, lost, lost, np.full(20, 1e9))
+    there = found(Features(total[5:6], base.families[5:6], base.kinds[5:6], np.ones(1), np.zeros(1)))
+    assert 1.5 * total[5] < there.nll[0] < 2.2 * total[5]
+
+
+@settings(max_examples=50, deadline=None)
+@given(some.lists(some.floats(-5, 5), min_size=8, max_size=60))
+def test_the_edges_of_a_band_hold_nine_in_ten_of_the_misses_they_come_from(misses: list[float]) -> None:
+    low, high = quantiles(np.array(misses))
+    assert low == -high
+    assert np.mean(np.abs(misses) <= high) >= 0.9
