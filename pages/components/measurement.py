@@ -12,7 +12,7 @@ from optlab.figures.pairs import so_far
 from optlab.runs.client import Client
 from optlab.runs.run import Run
 from optlab.words import _
-from pages.components import facts, pairs, progress, services, view
+from pages.components import facts, pairs, prediction, progress, services, view
 
 WATCHED = "measurement/watched"
 
@@ -28,7 +28,10 @@ def show(client: Client, shown: view.View) -> Run | None:
     """Draw whatever is known about this recipe; the run when it is done."""
     run = client.find(shown.model, shown.recipe, shown.protocol) if shown.recipe.steps else None
     if run is None:
-        pairs.show({}, None, "pairs")
+        if not shown.recipe.steps or not prediction.show(client, shown):
+            pairs.show({}, None, "pairs")
+            if shown.recipe.steps:
+                prediction.offer(client, shown.model)
         return None
     st.fragment(_watched, run_every=1.0 if run.live else None)(run.id)
     if run.status != "done":

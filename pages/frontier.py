@@ -1,0 +1,112 @@
+"""Frontier: the best quality at every size, predicted with its band; ask it a question, and prove the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from optlab.errors import OptLabError
+from optlab.figures import format, frames
+from optlab.figures import frontier as figure
+from optlab.predict.frontier import Frontier, Point
+from optlab.words import _
+from pages.components import facts, frame, prediction, prepare, services, view
+from pages.components.services import sentence
+
+MEGABYTE = 1_000_000
+
+
+def main() -> None:
+    """Draw the page."""
+    st.title(_("Frontier"))
+    with services.shown_errors():
+        shown = view.current()
+        description = prepare.description(shown.model)
+        if description is None:
+            return
+        facts.checkpoint_note(description)
+        client = services.client()
+        predictor = client.predictor(shown.model, shown.protocol)
+        if predictor is None:
+            st.markdown(_("For every size the best recipe is searched, layer by layer, among thousands."))
+            prediction.offer(client, shown.model)
+            return
+        try:
+            explore(shown, Frontier(predictor))
+        except OptLabError as error:
+            st.info(sentence(str(error)), icon=":material/hourglass_top:")
+            prediction.offer(client, shown.model)
+
+
+def explore(shown: view.View, frontier: Frontier) -> None:
+    """The question, the chart, the answer."""
+    client = services.client()
+    points = frontier.points()
+    answer = ask(frontier, points)
+    rows = frames.tradeoffs(client.records())
+    measured = rows[rows["model"] == shown.model]
+    predicted = figure.frame([point.to_dict() for point in points])
+    st.plotly_chart(
+        figure.chart(predicted, measured, answer.to_dict() if answer else None), key="frontier/chart",
+        config={"displayModeBar": False}, alt=_("Predicted perplexity against size, with measured points"),
+    )  # fmt: skip
+    st.caption(prediction.record(client, shown.model))
+    if answer is not None:
+        prove(shown, answer)
+
+
+def ask(frontier: Frontier, points: list[Point]) -> Point | None:
+    """The point that answers what the person asks."""
+    questions = {
+        "size": _("at most this many MB"),
+        "quality": _("at most this much worse"),
+        "speed": _("at least this fast"),
+    }
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.selectbox(
+            _("I want a model that is"), list(questions), format_func=lambda one: questions[one], width=260
+        )
+        smallest, largest = (points[end].prediction.size_bytes or 0 for end in (0, -1))
+        try:
+            if kind == "size":
+                start = (smallest + largest) / 2 / MEGABYTE
+                wanted = st.number_input(
+                    _("MB"), smallest / MEGABYTE, largest / MEGABYTE, start, width=160, format="%.3g"
+                )
+                return frontier.at_most_bytes(round(wanted * MEGABYTE))
+            if kind == "quality":
+                worse = st.number_input(_("% worse"), 0.0, 1000.0, 5.0, width=160)
+                return frontier.at_most_ratio(1 + worse / 100)
+            fast = st.number_input(_("tokens per second"), 1.0, 100_000.0, 50.0, width=160)
+            return frontier.at_least_speed(fast)
+        except OptLabError as error:
+            st.warning(sentence(str(error)))
+            return None
+
+
+def prove(shown: view.View, answer: Point) -> None:
+    """The answer in words, and what can be done with it."""
+    found: dict[str, Any] = answer.to_dict()
+    words = [format.megabytes(found["size_bytes"])]
+    if found["ppl_ratio"] is not None:
+        words.append(format.worse(found["ppl_ratio"]))
+    if found["decode_ms_per_token"]:
+        words.append(_("{time} per token").format(time=format.milliseconds(found["decode_ms_per_token"])))
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{', '.join(words)}**", width="stretch")
+            st.badge(_("predicted"), color="orange", icon=":material/insights:")
+            if st.button(_("Prove it"), type="primary", icon=":material/play_arrow:", help=_("Measures this recipe.")):
+                services.client().submit_measure(shown.model, answer.recipe, shown.protocol)
+                st.toast(_("Queued. The measured point appears here when it is done."), icon=":material/check:")
+            if st.button(_("Open in Explore"), icon=":material/tune:"):
+                changed = view.change(recipe=answer.recipe)
+                link = view.link(changed.model, changed.recipe, changed.protocol)
+                st.switch_page("pages/explore.py", query_params=link)
+        with st.expander(_("The recipe"), icon=":material/description:"):
+            st.code(answer.recipe.to_yaml(), language="yaml", wrap_lines=True)
+
+
+frame.required()
+main()
