@@ -73,7 +73,7 @@ def test_from_the_slider_to_a_measured_result(page: Page, client: Client, errors
     slider.press("ArrowLeft")
     expect(slider).to_have_value("3")
     page.wait_for_url(re.compile("bits%22%3A(%20)?3|bits%22:3"))
-    assert main_text(page).count(format.not_measured()) == 3, "nothing is shown before it is measured"
+    expect(page.get_by_role("heading", name=format.not_measured())).to_have_count(3)
 
     page.get_by_role("button", name="Measure").click()
     expect(page.get_by_text("What happened to each layer")).to_be_visible(timeout=MEASURED_S)
@@ -136,10 +136,10 @@ def test_both_models_write(page: Page, client: Client, errors: list[str]) -> Non
     written = wait_for_run(client, "generate")
     assert written.result is not None
     beginning = written.spec["prompt"].split()[0]
-    expect(page.get_by_test_id("stText").first).to_contain_text(beginning)
+    expect(page.get_by_test_id("stHtml").first).to_contain_text(beginning)
     for index, side in enumerate(("base", "candidate")):
         last = written.result[side]["text"].split()[-1]
-        expect(page.get_by_test_id("stText").nth(index)).to_contain_text(last)
+        expect(page.get_by_test_id("stHtml").nth(index)).to_contain_text(last)
     assert errors == []
 
 
