@@ -1,0 +1,60 @@
+"""Statistics of the original, read by the layers of a model from which units were removed.
+
+A step after a structured pruning asks for the inputs of layers that have fewer of them, or stand in a block with
+another number. `Kept` remembers what is left of what; `Shrunk` answers with that part of the original's moments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from optlab.calibrate.statistics import Statistics
+
+
+@dataclass
+class Kept:
+    """What is left of the original. names: layer now -> in the original, where they differ; columns: layer now -> the
+    inputs it still has, long; rows: likewise the outputs."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, Tensor] = field(default_factory=dict)
+    rows: dict[str, Tensor] = field(default_factory=dict)
+
+    def original(self, name: str) -> str:
+        return self.names.get(name, name)
+
+    def rename(self, new_names: dict[str, str]) -> None:
+        """new_names: layer before -> now, of every layer that is left."""
+        self.names = {now: self.original(before) for before, now in new_names.items()}
+        self.columns = {new_names[name]: kept for name, kept in self.columns.items() if name in new_names}
+        self.rows = {new_names[name]: kept for name, kept in self.rows.items() if name in new_names}
+
+    def narrow(self, name: str, rows: Tensor | None = None, columns: Tensor | None = None) -> None:
+        """Layer `name` now has only these of its present outputs or inputs."""
+        for place, kept in ((self.rows, rows), (self.columns, columns)):
+            if kept is not None:
+                place[name] = place[name][kept] if name in place else kept
+
+
+class Shrunk(Statistics):
+    """`source` as the layers that are left see it; as `Statistics` otherwise."""
+
+    def __init__(self, source: Statistics, kept: Kept) -> None:
+        self.source, self.kept = source, kept
+        self.folder, self.tokens = source.folder, source.tokens
+
+    def __contains__(self, name: object) -> bool:
+        return self.kept.original(str(name)) in self.source
+
+    def shared_with(self, name: str) -> str:
+        shared = self.source.shared_with(self.kept.original(name))
+        return next((now for now, before in self.kept.names.items() if before == shared), shared)
+
+    def _read(self, name: str, what: str) -> Tensor:
+        found = self.source._read(self.kept.original(name), what)
+        kept = self.kept.columns.get(name)
+        if kept is None:
+            return found
+        return found[kept][:, kept] if what == "gram" else found[kept]
