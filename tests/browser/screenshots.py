@@ -1,4 +1,4 @@
-"""Pictures of the four pages for the README and for the eye: `python -m tests.browser.screenshots`, or `make images`.
+"""Pictures of all pages for the README and for the eye: `python -m tests.browser.screenshots`, or `make images`.
 
 From a real server with real runs, light and dark, wide and on a phone, into `docs/images/`. What has to be measured
 first is kept in `OPTLAB_HOME/images` between calls.
@@ -26,7 +26,10 @@ IMAGES = serving.ROOT / "docs" / "images"
 MODEL = "nano"
 PATIENCE_S = 900.0
 SIZES = {"1440": (1440, 900), "390": (390, 844)}
-PAGES = {"overview": "/", "explore": "/explore", "compare": "/compare", "runs": "/runs"}
+PAGES = {
+    "overview": "/", "explore": "/explore", "frontier": "/frontier", "playground": "/playground",
+    "compare": "/compare", "runs": "/runs",
+}  # fmt: skip
 TALLEST = 4000
 
 
@@ -43,8 +46,9 @@ RECIPES = (
 
 
 def measure_all(client: Client) -> None:
-    """Measure every recipe that was not measured before."""
-    runs = [client.submit_measure(MODEL, recipe, Protocol()) for recipe in RECIPES]
+    """Probe the model and measure every recipe, as far as that was not done before."""
+    runs = [client.submit_probe(MODEL)]
+    runs += [client.submit_measure(MODEL, recipe, Protocol()) for recipe in RECIPES]
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         states = [client.store.get(run.id) for run in runs]
@@ -87,7 +91,7 @@ def main() -> None:
                     ) as session:  # type: ignore[arg-type]
                         page = session.new_page()
                         page.goto(f"{url}?{query}")
-                        if name == "explore":
+                        if name in ("explore", "playground"):
                             write(page)
                         shoot(page, IMAGES / f"{name}-{scheme}-{size}.png", width)
 
