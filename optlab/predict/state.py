@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from optlab import paths
 from optlab.errors import ModelError
-from optlab.predict.levels import Family
+from optlab.predict.levels import Family, families
 
 VERSION = 1
 """Raised whenever a probe would find other numbers than before."""
@@ -96,8 +96,9 @@ class State:
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to measure; more methods may have been registered since."""
-        return bool(self.corrections) and 0 < self.anchors_wanted <= len(self.anchors)
+        """Whether nothing is left to find: a method that was registered or given new knobs since is."""
+        wanted = {family.key for family in families([columns for _, columns in self.shapes])}
+        return wanted <= set(self.tables) and bool(self.corrections) and 0 < self.anchors_wanted <= len(self.anchors)
 
     def pruned_levels(self, keys: list[str]) -> list[str]:
         """Every level of the given pruning families, as named in `FamilyTable.masks`."""
