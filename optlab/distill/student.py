@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optlab.errors import RecipeError
 
+
 def evenly_spaced(blocks: int, keep: int) -> list[int]:
     """`keep` of `blocks` indices in order, first and last included when keep > 1 (as DistilBERT, arXiv 1910.01108).
 
