@@ -121,6 +121,11 @@ def _read(parts: Mapping[str, Tensor], rows: int, columns: int) -> Tensor:
     if "weight_bitmask" not in parts:
         return parts["weight"]
     kept = unpack_bits(parts["weight_bitmask"], rows * columns).view(rows, columns)
-    values = torch.zeros(rows, columns, dtype=parts["weight_values"].dtype)
-    values[kept] = parts["weight_values"]
+    present = parts["weight_values"]
+    if present.numel() != int(kept.sum()):
+        raise ValueError("bitmask and values differ in number")
+    # as whole numbers of the same width: torch places those at a mask in every case, float8 only in some
+    bits = torch.uint8 if present.element_size() == 1 else torch.int16
+    values = torch.zeros(rows, columns, dtype=present.dtype)
+    values.view(bits).masked_scatter_(kept, present.view(bits))
     return values

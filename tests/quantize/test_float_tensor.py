@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from optlab.errors import ModelError
@@ -74,6 +74,7 @@ def test_finer_scales_lose_less_where_rows_differ():
     groups=st.integers(1, 9),
     share=st.floats(0, 1),
 )
+@example(kind="tensor", rows=2, groups=4, share=0.9921875)  # a single weight is left
 def test_parts_bring_back_the_same_weight_and_their_bytes_are_the_size(kind, rows, groups, share):
     W = weights(rows, 8 * groups)
     before = of_format(kind, W)

@@ -1,0 +1,10 @@
+"""What all tests share: property tests draw the same examples every time, so that a change is judged by what it changed.
+
+`--hypothesis-profile=search` draws new ones; run it now and then, and keep what it finds as an `@example`.
+"""
+
+from hypothesis import settings
+
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None, max_examples=500)
+settings.load_profile("steady")
