@@ -1,4 +1,4 @@
-"""What all tests share: property tests draw the same examples every time, so that a change is judged by what it changed.
+"""What all tests share: property tests draw the same examples each time, so a change is judged by what it changed.
 
 `--hypothesis-profile=search` draws new ones; run it now and then, and keep what it finds as an `@example`.
 """
