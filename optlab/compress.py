@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from optlab.calibrate.gradients import Gradients, gradients
+from optlab.calibrate.shrunk import Kept, Shrunk
 from optlab.calibrate.statistics import Statistics, statistics
 from optlab.errors import RecipeError, TextError
 from optlab.methods import method
+from optlab.models import resize
 from optlab.models.checkpoint import Checkpoint, open_checkpoint
 from optlab.models.device import choose_dtype
 from optlab.models.families import build
@@ -76,7 +78,7 @@ class Context:
     dense. statistics: of the original on the calibration text, computed on first use. training_windows(length):
     windows of the calibration text. mixed_precision: whether training may multiply in bfloat16. calibration_windows():
     the windows of `statistics`. gradients: of the original on those windows, computed on first use. scalings: what
-    earlier folds have moved, see `note_scaling`.
+    earlier folds have moved, see `note_scaling`. kept: what earlier steps have left of the original.
     """
 
     model: LanguageModel
@@ -92,6 +94,24 @@ class Context:
     calibration_windows: Callable[[], list[list[int]]] = list
     gradients: Callable[[], Gradients] = _no_gradients
     scalings: Scalings = field(default_factory=Scalings)
+    kept: Kept = field(default_factory=Kept)
+
+    def keep_blocks(self, indices: list[int]) -> None:
+        """Keep only these blocks of the model, in this order; what is stored follows its layer to its new name."""
+        before = [prefix for prefix, _ in self.model.blocks()]
+        linears = self.model.linear_names()
+        resize.keep_blocks(self.model, indices)
+        places = {before[old]: before[new] for new, old in enumerate(indices)}
+        new_names = {n: places[p] + n[len(p) :] for p in places for n in linears if n.startswith(f"{p}.")}
+        outside = {name: name for name in self.stored if name not in linears}
+        followed = {(new_names | outside)[n]: one for n, one in self.stored.items() if n in new_names | outside}
+        self.stored.clear()
+        self.stored.update(followed)
+        self.kept.rename(new_names)
+        for place in (self.scalings.columns, self.scalings.rows):
+            moved = {new_names.get(name, name): s for name, s in place.items() if name in new_names | outside}
+            place.clear()
+            place.update(moved)
 
     def note_scaling(self, source: str, readers: tuple[str, ...], s: Tensor) -> None:
         """Remember a fold: the columns of `readers` were multiplied by s [in], what makes their inputs divided by it.
@@ -160,6 +180,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
     notes: list[str] = []
     stored: dict[str, Stored] = {}
     scalings = Scalings()
+    kept = Kept()
     parts = len(recipe.steps) + 1
     rising = Rising(progress)
 
@@ -204,7 +225,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             teacher,
             step_names,
             stored,
-            lambda: statistics_of(tokens),
+            lambda: Shrunk(statistics_of(tokens), kept),
             training_windows,
             protocol.seed,
             span(rising, number / parts, (number + 1) / parts),
@@ -213,7 +234,9 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             windows_once,
             gradients_once,
             scalings,
+            kept,
         )
+        _check_layers(working, step, step_names)
         with torch.set_grad_enabled(step.kind == "distill"):
             step.instance().apply(context)
     _settle_dense(working, teacher, stored, checkpoint)
@@ -225,9 +248,13 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
 def check(model: LanguageModel, recipe: Recipe) -> None:
     """Whether every step fits the layers it names. Raises RecipeError."""
     for step in recipe.steps:
-        for name in select(model, step):
-            rows, columns = model.weight(name).shape
-            method(step.kind, step.method).check_layer(step.values, name, (rows, columns))
+        _check_layers(model, step, select(model, step))
+
+
+def _check_layers(model: LanguageModel, step: Step, layers: list[str]) -> None:
+    for name in layers:
+        rows, columns = model.weight(name).shape
+        method(step.kind, step.method).check_layer(step.values, name, (rows, columns))
 
 
 def select(model: LanguageModel, step: Step) -> list[str]:
@@ -308,7 +335,7 @@ def _report(
         progress(done / len(every), f"comparing {name}")
         W = working.weight(name)
         entry = checkpoint.tensors.get(f"{name}.weight")
-        dense_bits = 8 * entry.bytes / W.numel() if entry is not None else 8.0 * DTYPES[checkpoint.dtype].itemsize
+        dense_bits = 8.0 * DTYPES[checkpoint.dtype if entry is None else entry.dtype].itemsize
         kept = stored.get(name)
         layers.append(
             {
@@ -326,10 +353,10 @@ def _output_error(
 ) -> float | None:
     """sqrt(tr(D A D^T) / tr(W A W^T)) with D the change of the weight W and A the mean of x x^T over its inputs: the
     relative root mean square error of the layer's output when its input is the original's."""
-    W, D = teacher.weight(name), scalings.undo(name, working.weight(name))
-    if W.shape != D.shape:
+    W = teacher.weight(name)
+    if W.shape != working.weight(name).shape:
         return None
-    D = D - W
+    D = scalings.undo(name, working.weight(name)) - W
     if not bool(D.any()):
         return 0.0
     structure = working.structure

@@ -29,6 +29,8 @@ REGISTRY: dict[str, dict[str, str]] = {
         "sparsegpt": "optlab.prune.sparsegpt:SparseGPT",
         "taylor": "optlab.prune.taylor:Taylor",
         "random": "optlab.prune.random:Random",
+        "gradual": "optlab.prune.gradual:Gradual",
+        "l1": "optlab.prune.l1:L1",
     },
     "quantize": {
         "rtn": "optlab.quantize.rtn:RTN",

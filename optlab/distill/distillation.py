@@ -87,9 +87,7 @@ class Distillation(Method):
         values = self.values
         model, teacher = context.model, context.teacher
         if values["student_layers"] is not None:
-            keep_blocks(model, evenly_spaced(len(model.blocks()), int(values["student_layers"])))
-            for name in [n for n in context.stored if n not in set(model.linear_names())]:
-                del context.stored[name]
+            context.keep_blocks(evenly_spaced(len(model.blocks()), int(values["student_layers"])))
         schedule = Schedule(
             steps=int(values["steps"]),
             batch=int(values["batch"]),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from optlab.methods import Parameter
 from optlab.prune.pattern import FINE
-from optlab.prune.scored import PATTERN, SEQUENTIAL, SPARSITY, ScoredPruning
+from optlab.prune.scored import ALLOCATION, PATTERN, SEQUENTIAL, SPARSITY, ScoredPruning
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +35,7 @@ class SparseGPT(ScoredPruning):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         SPARSITY,
         PATTERN,
+        ALLOCATION,
         SEQUENTIAL,
         Parameter(
             "damping", float, 0.01, "Damping",
@@ -51,6 +52,17 @@ class SparseGPT(ScoredPruning):
         from optlab.prune.inputs import Inputs
 
         self._inputs = Inputs(context, self.values["sequential"])
+
+    def scores(self, name: str, context: Context) -> Tensor:
+        """Optimal brain surgeon's |w| / sqrt([H^-1]_jj): what a weight costs once all others have adapted."""
+        import torch
+
+        R = self._factor(name)
+        inverse = torch.cholesky_inverse(R.flip(0, 1)).flip(0, 1)
+        return context.model.weight(name).abs() / inverse.diagonal().sqrt()
+
+    def second_moments(self, name: str) -> Tensor | None:
+        return self._inputs.gram(name)
 
     def prune(self, name: str, share: float, context: Context) -> None:
         W = context.model.weight(name).float()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.methods import Parameter
-from optlab.prune.scored import PATTERN, SEQUENTIAL, SPARSITY, ScoredPruning
+from optlab.prune.scored import ALLOCATION, PATTERN, SEQUENTIAL, SPARSITY, ScoredPruning
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ class Wanda(ScoredPruning):
     source: ClassVar[str] = "Sun et al. 2023, arXiv 2306.11695"
     needs_calibration: ClassVar[bool] = True
     by_row: ClassVar[bool] = True
-    parameters: ClassVar[tuple[Parameter, ...]] = (SPARSITY, PATTERN, SEQUENTIAL)
+    parameters: ClassVar[tuple[Parameter, ...]] = (SPARSITY, PATTERN, ALLOCATION, SEQUENTIAL)
 
     _inputs: Inputs
 
