@@ -81,7 +81,6 @@ class Distillation(Method):
         from optlab.distill.losses import mixed
         from optlab.distill.student import evenly_spaced
         from optlab.models.optimizer import AdamW
-        from optlab.models.resize import keep_blocks
         from optlab.models.train import Schedule, next_token_loss, shuffled_windows, train
 
         values = self.values

@@ -7,6 +7,7 @@ quarters of the steps the smallest weights become zero, and the rest settles wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.methods import Parameter
@@ -41,7 +42,7 @@ class L1(TrainedPruning):
         self._pressing = step < last
         return self.values["sparsity"] if step == last else None
 
-    def penalty(self, weights: list[Tensor]) -> Tensor | None:
+    def penalty(self, weights: Sequence[Tensor]) -> Tensor | None:
         import torch
 
         if not self._pressing:

@@ -6,7 +6,7 @@ the last quarter of the steps changes no mask, so that what is left settles. Zer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
@@ -55,7 +55,7 @@ class TrainedPruning(Method):
         """The share of zeros after `step` of 1..last, after which masks are held; None to leave the masks alone."""
         raise NotImplementedError
 
-    def penalty(self, weights: list[Tensor]) -> Tensor | None:
+    def penalty(self, weights: Sequence[Tensor]) -> Tensor | None:
         """Added to the loss in nats; weights: of the layers that are pruned."""
         return None
 

@@ -1,5 +1,6 @@
 """Pruning while training: the schedule of the paper, exact shares, held masks, and what the price of weights does."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_the_schedule_starts_at_zero_rises_and_ends_at_the_target():
     assert found[0] == 0.0
     assert found[-1] == pytest.approx(0.8)
     assert found[5] == pytest.approx(0.8 * 0.875)
-    rises = [b - a for a, b in zip(found, found[1:], strict=False)]
+    rises = [b - a for a, b in pairwise(found)]
     assert rises == sorted(rises, reverse=True)
 
 
