@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
 )
+FIT = "for (const one of document.querySelectorAll('.js-plotly-plot')) Plotly.Plots.resize(one);"
+"""Charts are drawn while the page is still being read; once it is whole they take the width they were given."""
 OVERLAID = 4
 """Runs whose layers are laid over each other; more lines cannot be told apart."""
 CHART = {"displaylogo": False, "displayModeBar": False, "responsive": True, "plotlyServerURL": ""}
@@ -53,7 +55,9 @@ def html(comparison: Comparison) -> str:
         "body",
         element("main", *_sections(comparison, heading)),
         element("script", Markup(data), type="application/json", id="optlab-report"),
+        element("script", Markup(FIT)),
     )
+    # the catalog translates "en" by the code of its own language
     return f'<!doctype html>\n<html lang="{_("en")}">{head}{body}</html>\n'
 
 

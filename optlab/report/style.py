@@ -19,7 +19,7 @@ tbody th { font-weight: 600 }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(250px, 1fr)); gap: 1rem; margin: 1rem 0 }
 .card { border: 1px solid var(--line); border-radius: .6rem; padding: .9rem 1rem; min-width: 0 }
 .headline { font-size: 1.3rem; font-weight: 650 }
-.chart { min-width: 0 }
+.chart { min-width: 0; overflow: hidden }
 pre { background: var(--soft); border-radius: .5rem; padding: .8rem 1rem; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: .85rem }
 a { color: var(--link) }
