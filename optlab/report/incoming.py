@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from optlab.errors import OptLabError
 from optlab.protocol import Protocol
 from optlab.runs.run import Run
@@ -43,8 +45,7 @@ def _run(data: Any, kinds: Sequence[str]) -> Run:
     if not isinstance(spec.get("model"), str) or not 0 < len(spec["model"]) <= LONGEST_NAME:
         raise ValueError("its spec names no model")
     _recipe(spec.get("recipe"), required=data["kind"] == "measure")
-    if spec.get("protocol") is not None:
-        Protocol.model_validate(spec["protocol"])  # pydantic's error is a ValueError
+    _protocol(spec.get("protocol"))
     if data["kind"] == "measure":
         _measured(result)
     if result.get("artefact") is not None:
@@ -65,6 +66,16 @@ def _recipe(recipe: Any, required: bool) -> None:
     steps = _mapping(recipe, "recipe").get("steps")
     if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
         raise ValueError("its recipe has no list of steps")
+
+
+def _protocol(settings: Any) -> None:
+    if settings is None:
+        return
+    try:
+        Protocol.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"its setting {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
 
 
 def _measured(result: Mapping[str, Any]) -> None:
