@@ -7,18 +7,16 @@ so that `--help` answers at once.
 
 from __future__ import annotations
 
-import json
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from optlab import cli_report
+from optlab.console import Json, Model, reporter, show
 from optlab.errors import OptLabError
-from optlab.progress import Progress, silent, span
-from optlab.runs.safe_json import finite
+from optlab.progress import span
 
 app = typer.Typer(
     add_completion=False,
@@ -26,30 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Compress a language model, and measure what it cost and what it saved.",
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-Model = Annotated[str, typer.Argument(help="Catalog name, folder in hub layout, .gguf file, or hub id.")]
-
-
-def reporter(quiet: bool) -> Progress:
-    """A progress that keeps one line of standard error up to date; silent where that is no terminal."""
-    if quiet or not sys.stderr.isatty():
-        return silent
-    last = 0.0
-
-    def report(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last > 0.1 or fraction >= 1:
-            print(f"\r\033[K{fraction:4.0%}  {message}", end="" if fraction < 1 else "\n", file=sys.stderr, flush=True)
-            last = now
-
-    return report
-
-
-def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
-    """Print `result` as JSON (null where a number is not finite), or in words."""
-    print(json.dumps(finite(result), indent=2, allow_nan=False) if as_json else text(result))
 
 
 @app.command()
@@ -258,6 +232,11 @@ def frontier(
     else:
         points = found.points(count)
     show({"model": model, "points": [point.to_dict() for point in points]}, as_json, frontier_in_words)
+
+
+app.command()(cli_report.report)
+app.command()(cli_report.archive)
+app.command(name="take-in")(cli_report.take_in)
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from optlab.figures import frames, tradeoff
 from optlab.words import _
-from pages.components import frame, own_text, services, side_by_side, view
+from pages.components import frame, own_text, services, side_by_side, takeaway, view
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -29,8 +29,11 @@ def main() -> None:
         if frame.empty:
             st.info(_("No measurement fits this filter; choose another model or text."))
             return
+        taking = st.container(horizontal=True)
         point = chart(frame)
         chosen = table(frame)
+        with taking:
+            take(frame, chosen)
         if point is not None:
             open_in_explore(point)
         if len(chosen) > 1:
@@ -96,6 +99,14 @@ def table(frame: "DataFrame") -> list[int]:
         },
     )  # fmt: skip
     return [int(frame["run"].iloc[row]) for row in event.selection.rows if row < len(frame)]
+
+
+def take(frame: "DataFrame", chosen: list[int]) -> None:
+    """Report and table of what is ticked, or of everything shown while nothing is."""
+    ticked = frame[frame["run"].isin(chosen)] if chosen else frame
+    found = (services.client().store.get(int(id)) for id in ticked["run"])
+    takeaway.report([run for run in found if run is not None])
+    takeaway.table(ticked, "comparison")
 
 
 def open_in_explore(id: int) -> None:

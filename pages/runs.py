@@ -6,7 +6,7 @@ from optlab.errors import OptLabError
 from optlab.figures import format
 from optlab.runs.run import Run
 from optlab.words import _
-from pages.components import frame, progress, services, view
+from pages.components import frame, progress, services, takeaway, view
 
 PER_PAGE = 12
 REFRESH_S = 1.5
@@ -23,10 +23,13 @@ def main() -> None:
     st.title(_("Runs"))
     st.caption(_("Runs belong to the workers, not to this tab: close it, and they go on."))
     names = {"all": _("All"), "live": _("Waiting and running"), "done": _("Done"), "stopped": _("Stopped")}
-    chosen = st.segmented_control(
-        _("Show"), list(FILTERS), default="all", format_func=names.__getitem__, key="runs/filter",
-        label_visibility="collapsed",
-    )  # fmt: skip
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        chosen = st.segmented_control(
+            _("Show"), list(FILTERS), default="all", format_func=names.__getitem__, key="runs/filter",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        with services.shown_errors():
+            takeaway.project()
     queue(FILTERS[chosen or "all"])
 
 

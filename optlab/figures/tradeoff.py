@@ -37,8 +37,11 @@ def scatter(frame: DataFrame) -> Figure:
             name=_("latency not measured"),
             marker={"size": SMALLEST, "symbol": "circle-open", "color": style.BASE, "line": {"width": 2}},
         )
-    figure.add_hline(y=1.0, line={"dash": "dot", "color": style.BASE}, annotation_text=_("original"))
     wide = len(frame) and frame["ppl_ratio"].max() / frame["ppl_ratio"].min() > 4
+    # on a logarithmic axis Plotly takes the height of a shape as it is, and that of its annotation as a power of ten
+    figure.add_hline(
+        y=1.0, line={"dash": "dot", "color": style.BASE}, annotation={"text": _("original"), "y": 0 if wide else 1}
+    )
     figure.update_layout(showlegend=bool(len(timed) and len(untimed)), clickmode="event+select", dragmode="pan")
     figure.update_xaxes(title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B", rangemode="tozero")
     figure.update_yaxes(title_text=_("perplexity, times the original"), type="log" if wide else "linear")

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from optlab.runs import safe_json
-from optlab.runs.run import RETRYABLE, Run, UnknownRunError
+from optlab.runs.run import PRIORITY, RETRYABLE, Run, UnknownRunError
 from optlab.runs.schema import runs_table
 
 R = runs_table.c
@@ -37,6 +37,20 @@ def interrupt(connection: Connection, id: int, reason: str, owner: str | None = 
     if asked is not None:
         return end(connection, id, owner, status="cancelled", message="cancelled")
     return end(connection, id, owner, status="interrupted", message=reason)
+
+
+def adopt(connection: Connection, run: Run) -> bool:
+    """Insert a finished run that was made elsewhere, without its artefact; False when its key is known here."""
+    if connection.execute(sa.select(R.id).where(R.key == run.key)).scalar() is not None:
+        return False
+    connection.execute(
+        runs_table.insert().values(
+            key=run.key, kind=run.kind, status="done", priority=PRIORITY[run.kind], spec=safe_json.dumps(run.spec),
+            title=run.title, progress=1.0, message="done", partial="{}", result=safe_json.dumps(run.result),
+            created=run.created, started=run.started, finished=run.finished, worker=run.worker, attempts=run.attempts,
+        )
+    )  # fmt: skip
+    return True
 
 
 def requeue(connection: Connection, id: int) -> None:

@@ -73,6 +73,14 @@ class Store:
                 rows.requeue(connection, row.id)
             return rows.to_run(connection.execute(sa.select(runs_table).where(R.key == key)).one())
 
+    def adopt(self, runs: Runs) -> int:
+        """Take in finished runs that were made elsewhere, all or none; those whose key is known stay as they are.
+
+        Returns how many are new.
+        """
+        with self._write() as connection:
+            return sum(rows.adopt(connection, run) for run in runs)
+
     def retry(self, id: int) -> Run:
         """Queue a failed, cancelled or interrupted run again; any other stays as it is. Raises UnknownRunError."""
         with self._write() as connection:

@@ -12,7 +12,7 @@ from optlab.figures.pairs import so_far
 from optlab.runs.client import Client
 from optlab.runs.run import Run
 from optlab.words import _
-from pages.components import facts, pairs, prediction, progress, services, view
+from pages.components import facts, pairs, prediction, progress, services, takeaway, view
 
 WATCHED = "measurement/watched"
 
@@ -92,6 +92,10 @@ def _provenance(run: Run, result: Mapping[str, Any]) -> None:
 
 def _table(result: Mapping[str, Any]) -> None:
     with st.expander(_("All figures"), icon=":material/table:"):
-        st.dataframe(frames.figures_of(result), hide_index=True, height="content")
+        figures = frames.figures_of(result)
+        st.dataframe(figures, hide_index=True, height="content")
+        with st.container(horizontal=True):
+            takeaway.table(figures, "figures", _("Figures"))
+            takeaway.table(frames.layers_of(result), "layers", _("Layers"))
         if result.get("versions"):
             st.caption(", ".join(f"{name} {version}" for name, version in result["versions"].items()))

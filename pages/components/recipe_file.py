@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-
 import streamlit as st
 
 from optlab.errors import RecipeError
-from optlab.protocol import Protocol
 from optlab.recipes import LARGEST_FILE, Recipe
+from optlab.report.links import command
 from optlab.words import _
 from pages.components.services import sentence
 from pages.components.view import View
@@ -26,20 +24,6 @@ def show(view: View) -> Recipe | None:
     st.markdown(_("The same from the command line:"))
     st.code(command(view.model, view.protocol), language="bash", wrap_lines=True)
     return brought()
-
-
-def command(model: str, protocol: Protocol) -> str:
-    """The command line that measures `recipe.yaml` with these settings."""
-    words = ["python", "-m", "optlab", "measure", model, "--recipe", "recipe.yaml"]
-    usual, settings = Protocol().model_dump(), protocol.model_dump()
-    for name in ("text", "tokens", "context", "calibration", "calibration_tokens", "dtype", "device", "seed"):
-        if settings[name] != usual[name]:
-            words += [f"--{name.replace('_', '-')}", str(settings[name])]
-    if protocol.stop_below_percent is not None:
-        words += ["--stop-below-percent", f"{protocol.stop_below_percent:g}"]
-    if not protocol.latency:
-        words.append("--no-latency")
-    return shlex.join([*words, "--json"])
 
 
 def brought() -> Recipe | None:

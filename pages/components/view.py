@@ -18,13 +18,15 @@ from optlab.errors import OptLabError, RecipeError
 from optlab.models.catalog import catalog
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.report.links import SETTINGS, STOP
+from optlab.report.links import query as link
+from optlab.report.links import query_of_run as link_to_run
 from optlab.words import _
 
-SETTINGS = ("text", "tokens", "context", "dtype", "calibration", "calibration_tokens", "seed", "latency")
-STOP = "stop"
 KEYS = ("model", "recipe", *SETTINGS, STOP)
 LONGEST = 20_000
-DEFAULTS = Protocol().model_dump()
+
+__all__ = ["KEYS", "View", "change", "current", "link", "link_to_run", "parse_recipe", "read"]
 
 
 @dataclass(frozen=True)
@@ -58,26 +60,6 @@ def change(model: str | None = None, recipe: Recipe | None = None, protocol: Pro
     st.session_state["view"] = link(changed.model, changed.recipe, changed.protocol)
     _write(st.session_state["view"])
     return changed
-
-
-def link(model: str, recipe: Recipe, protocol: Protocol) -> dict[str, str]:
-    """The query of an address that shows this: only what differs from the defaults, so that links stay short."""
-    query = {"model": model}
-    if recipe.steps:
-        query["recipe"] = json.dumps(recipe.to_dict()["steps"], separators=(",", ":"))
-    settings = protocol.model_dump()
-    for name in SETTINGS:
-        if settings[name] != DEFAULTS[name]:
-            query[name] = json.dumps(settings[name]) if isinstance(settings[name], bool) else str(settings[name])
-    if protocol.stop_below_percent is not None:
-        query[STOP] = f"{protocol.stop_below_percent:g}"
-    return query
-
-
-def link_to_run(spec: Mapping[str, Any]) -> dict[str, str]:
-    """The query that shows the measurement of a run's spec. Raises RecipeError for a method that is no more."""
-    protocol = Protocol.model_validate(spec.get("protocol") or {})
-    return link(spec["model"], Recipe.from_dict(spec.get("recipe")), protocol)
 
 
 def read(query: Mapping[str, str]) -> View:

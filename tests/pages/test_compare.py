@@ -76,3 +76,15 @@ def test_a_row_that_was_deleted_meanwhile_shows_no_exception(prepared: Client) -
     app = open_page("compare")
     prepared.store.delete(prepared.store.list("measure")[0].id)
     select(app, [0])
+
+
+def test_the_comparison_can_be_taken_along(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    samples.measured(prepared, 8)
+    app = open_page("compare")
+    offered = {button.proto.label: button.proto for button in app.get("download_button")}
+    assert set(offered) == {"Report", "PDF", "CSV", "JSON"}
+    assert not offered["Report"].disabled
+    assert "2 measurements" in offered["Report"].help
+    app = select(app, [0])
+    assert "1 measurement:" in next(b.proto.help for b in app.get("download_button") if b.proto.label == "Report")

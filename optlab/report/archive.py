@@ -1,0 +1,183 @@
+"""A project as one file: the finished runs and their recipes, to be kept, sent, and taken in elsewhere.
+
+The file is a zip of JSON lines with a manifest of checksums. Nothing of it is ever unpacked onto a disk or executed:
+the three members are read in memory under limits that are checked while reading (what a zip says about its own size is
+a claim), and every line is checked before anything is stored. Checksums tell damage; they do not tell who wrote it.
+
+Taking in never overwrites: a run that is known here, by the key of everything that decides its result, stays as it is.
+A latency's key names its machine, so a latency of another machine can be looked at but never answers for this one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from optlab import __version__
+from optlab.errors import OptLabError, RecipeError
+from optlab.recipes import Recipe
+from optlab.report import incoming
+from optlab.runs import safe_json
+from optlab.runs.run import Run
+from optlab.runs.store import Store
+
+FORMAT, VERSION = "optlab-project", 1
+MANIFEST, RUNS, RECIPES = "manifest.json", "runs.jsonl", "recipes.jsonl"
+MEMBERS = (MANIFEST, RUNS, RECIPES)
+PORTABLE = ("measure", "generate", "anatomy")
+"""Kinds of runs that mean the same elsewhere; a prepared or probed model is made of files that stay here."""
+
+UNREADABLE = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError,
+    ValueError,
+)  # fmt: skip
+"""What reading a damaged, encrypted or strange zip raises."""
+
+LARGEST_FILE = 64 << 20
+LARGEST_CONTENT = 256 << 20
+MOST_RUNS = 100_000
+HIGHEST_RATIO = 200
+"""Bytes that one byte may become; JSON of measurements stays far below, a bomb lies far above."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What taking in did. added: new runs; known: runs that were here; recipes: in the archive."""
+
+    added: int
+    known: int
+    recipes: int
+
+
+def write(runs: Sequence[Run]) -> bytes:
+    """The archive of the finished ones of `runs`. Raises OptLabError when there is none."""
+    kept = [run for run in runs if run.status == "done" and run.kind in PORTABLE and run.result]
+    if not kept:
+        raise OptLabError("there is no finished run to put into an archive; measure something first")
+    contents = {RUNS: _lines([_portable(run) for run in kept]), RECIPES: _lines(_recipes(kept))}
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "optlab": __version__,
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "files": {
+            name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "lines": data.count(b"\n")}
+            for name, data in contents.items()
+        },
+    }
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(MANIFEST, json.dumps(manifest, indent=1))
+        for name, data in contents.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def take_in(data: bytes, store: Store, now: float | None = None) -> Taken:
+    """Add the runs of an archive to `store`. Raises OptLabError, and then nothing was added."""
+    runs, recipes = read(data)
+    when = time.strftime("%Y-%m-%d", time.gmtime(now or time.time()))
+    added = store.adopt([replace(run, worker=f"archive of {when}") for run in runs])
+    return Taken(added, len(runs) - added, len(recipes))
+
+
+def read(data: bytes) -> tuple[list[Run], list[Recipe]]:
+    """The runs and recipes of an archive, checked. Raises OptLabError that says what is wrong with it."""
+    if len(data) > LARGEST_FILE:
+        raise OptLabError(f"the archive has {len(data) >> 20} MB; at most {LARGEST_FILE >> 20} MB are read")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            found = _members(archive)
+    except UNREADABLE as error:
+        raise OptLabError(f"this is no readable project archive: {str(error) or 'it is cut off'}") from None
+    _check_manifest(found)
+    runs = [incoming.run(one, f"line {number} of {RUNS}", PORTABLE) for number, one in _parsed(found[RUNS], RUNS)]
+    if len({run.key for run in runs}) != len(runs):
+        raise OptLabError("the archive holds one run twice")
+    return runs, [recipe for _, one in _parsed(found[RECIPES], RECIPES) if (recipe := _known(one)) is not None]
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """The bytes of the three members, and of no other."""
+    infos = archive.infolist()
+    for info in infos:
+        if info.filename not in MEMBERS:
+            raise OptLabError(f"the archive holds {info.filename[:80]!r}; a project holds {', '.join(MEMBERS)} only")
+    if sorted(info.filename for info in infos) != sorted(MEMBERS):
+        raise OptLabError(f"a project archive holds each of {', '.join(MEMBERS)} once")
+    found: dict[str, bytes] = {}
+    left = LARGEST_CONTENT
+    for info in infos:
+        allowed = min(left, max(info.compress_size, 1024) * HIGHEST_RATIO)
+        with archive.open(info) as member:
+            content = member.read(allowed + 1)
+        if len(content) > allowed:
+            raise OptLabError(f"{info.filename} unpacks to more than a project can hold, so the archive is not read")
+        found[info.filename] = content
+        left -= len(content)
+    return found
+
+
+def _check_manifest(found: dict[str, bytes]) -> None:
+    manifest = _json(found[MANIFEST], MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise OptLabError(f"{MANIFEST} does not say {FORMAT!r}; this is another kind of archive")
+    if manifest.get("version") != VERSION:
+        raise OptLabError(f"the archive has version {manifest.get('version')!r}; this OptLab reads version {VERSION}")
+    files = manifest.get("files")
+    for name in (RUNS, RECIPES):
+        listed = files.get(name) if isinstance(files, dict) else None
+        if not isinstance(listed, dict) or listed.get("sha256") != hashlib.sha256(found[name]).hexdigest():
+            raise OptLabError(f"{name} does not match its checksum; the archive is damaged or was changed")
+
+
+def _parsed(data: bytes, name: str) -> list[tuple[int, Any]]:
+    lines = data.split(b"\n")
+    if len(lines) > MOST_RUNS:
+        raise OptLabError(f"{name} has {len(lines):,} lines; at most {MOST_RUNS:,} are read")
+    return [(number, _json(line, f"line {number} of {name}")) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _json(data: bytes, name: str) -> Any:
+    try:
+        return json.loads(data.decode())
+    except (ValueError, RecursionError):
+        raise OptLabError(f"{name} is not JSON") from None
+
+
+def _lines(values: Sequence[Any]) -> bytes:
+    return "".join(safe_json.dumps(value) + "\n" for value in values).encode()
+
+
+def _portable(run: Run) -> dict[str, Any]:
+    """A run without what belongs to this machine: its number here, its worker, and the folder of its weights."""
+    result = {**(run.result or {}), "artefact": None} if "artefact" in (run.result or {}) else run.result
+    return {
+        "key": run.key, "kind": run.kind, "title": run.title, "spec": run.spec, "result": result,
+        "created": run.created, "started": run.started, "finished": run.finished, "attempts": run.attempts,
+    }  # fmt: skip
+
+
+def _recipes(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Every recipe of the runs once, named by its content."""
+    found: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        recipe = _known({"recipe": run.spec.get("recipe")})
+        if recipe is not None and recipe.steps:
+            found.setdefault(recipe.content_hash, {"name": recipe.describe(), "recipe": recipe.to_dict()})
+    return [{"hash": name, **entry} for name, entry in found.items()]
+
+
+def _known(entry: Any) -> Recipe | None:
+    """The recipe of a line; None when this version of OptLab has no such method."""
+    try:
+        return Recipe.from_dict(entry.get("recipe") if isinstance(entry, dict) else entry)
+    except RecipeError:
+        return None

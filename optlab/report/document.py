@@ -1,0 +1,173 @@
+"""A comparison as one HTML file that opens anywhere, today and in ten years, without a network.
+
+Plotly is inside once; the page asks its browser to load nothing else (Content-Security-Policy). The data are inside as
+JSON too (`<script id="optlab-report">`), so that a program can read what a person sees.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from optlab.figures import format, frames, layers, pairs, tradeoff
+from optlab.models.catalog import card
+from optlab.report import words
+from optlab.report.comparison import Comparison, recipe_yaml, reproduced
+from optlab.report.markup import Markup, element, joined, table
+from optlab.report.style import CSS
+from optlab.runs import records
+from optlab.runs.client import title
+from optlab.runs.run import Run
+from optlab.words import _, plural
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
+)
+FIT = "for (const one of document.querySelectorAll('.js-plotly-plot')) Plotly.Plots.resize(one);"
+"""Charts are drawn while the page is still being read; once it is whole they take the width they were given."""
+OVERLAID = 4
+"""Runs whose layers are laid over each other; more lines cannot be told apart."""
+CHART = {"displaylogo": False, "displayModeBar": False, "responsive": True, "plotlyServerURL": ""}
+
+
+def html(comparison: Comparison) -> str:
+    """The report, complete."""
+    from plotly.offline import get_plotlyjs
+
+    known = card(comparison.model)
+    name = known.title if known else title(comparison.model)
+    heading = _("{model}: what it cost and what it saved").format(model=name)
+    data = json.dumps(comparison.to_dict(), indent=1, allow_nan=False).replace("<", "\\u003c")
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        Markup(f"<title>{joined([heading])}</title>"),
+        element("style", Markup(CSS)),
+        element("script", Markup(get_plotlyjs())),
+    )
+    body = element(
+        "body",
+        element("main", *_sections(comparison, heading)),
+        element("script", Markup(data), type="application/json", id="optlab-report"),
+        element("script", Markup(FIT)),
+    )
+    # the catalog translates "en" by the code of its own language
+    return f'<!doctype html>\n<html lang="{_("en")}">{head}{body}</html>\n'
+
+
+def _sections(comparison: Comparison, heading: str) -> list[Markup]:
+    runs = comparison.runs
+    frame = frames.tradeoffs([records.row(run) for run in runs])
+    parts = [
+        element("h1", heading),
+        element("p", words.introduction(comparison), class_="muted"),
+        element("h2", _("In one look")),
+        _overview(runs),
+        _chart(tradeoff.scatter(frame), "tradeoff"),
+        element("p", _("Down and to the left is better. The bars are 95 % intervals."), class_="muted"),
+    ]
+    overlaid = frames.overlay([(f"#{run.id} {records.in_words(run)}", run.result or {}) for run in runs[:OVERLAID]])
+    shown = [one for one in layers.QUANTITIES if len(overlaid) and overlaid[one].notna().any()]
+    if shown:
+        parts += [element("h2", _("What happened to each layer")), *_layers(overlaid, shown)]
+    for run in runs:
+        parts += _run(comparison, run)
+    parts += [element("h2", _("Where it was measured")), table([], words.environment(runs[0].result or {}), False)]
+    parts += [element("h2", _("What the figures mean")), element("dl", *_meanings())]
+    return parts
+
+
+def _overview(runs: tuple[Run, ...]) -> Markup:
+    head = [_("Recipe"), _("Run"), _("Size"), _("Perplexity"), _("95 % interval"), _("Latency"), _("Same top word")]
+    rows = []
+    for run in runs:
+        quality, size, latency = pairs.of(run.result or {})
+        agreement = ((run.result or {}).get("delta") or {}).get("top1_agreement")
+        rows.append(
+            [records.in_words(run), f"#{run.id}", _cell(size), _cell(quality),
+             quality.interval.removeprefix(_("95 % interval {range}").format(range="")), _cell(latency),
+             format.percent(agreement)]
+        )  # fmt: skip
+    return table(head, rows)
+
+
+def _cell(pair: pairs.Pair) -> Markup:
+    if not pair.complete:
+        return element("span", format.not_measured(), class_="muted")
+    return joined([pair.candidate_text, element("br"), element("span", pair.headline, class_="muted")])
+
+
+def _layers(frame: Any, shown: list[str]) -> list[Markup]:
+    charts = []
+    for quantity in shown:
+        charts += [
+            element("h3", layers.short(quantity)),
+            _chart(layers.per_layer(frame, quantity), f"layers-{quantity}"),
+        ]
+    return charts
+
+
+def _run(comparison: Comparison, run: Run) -> list[Markup]:
+    """Everything about one run: its figures, its recipe, and how to see it again."""
+    result = run.result or {}
+    cards = [element("div", *_pair(pair, f"run{run.id}-{index}"), class_="card") for index, pair in
+             enumerate(pairs.of(result))]  # fmt: skip
+    figures = [list(row) for row in frames.figures_of(result).itertuples(index=False)]
+    notes = words.notes(result)
+    parts = [
+        element("h2", f"#{run.id} {records.in_words(run)}", id=f"run-{run.id}"),
+        element("p", words.made(run), class_="muted"),
+        element("div", *cards, class_="cards"),
+        *[element("p", note, class_="muted") for note in notes],
+        element("details", element("summary", _("All figures")),
+                table([_("figure"), _("original"), _("compressed")], figures)),
+    ]  # fmt: skip
+    yaml, line, address = recipe_yaml(run), reproduced(run), comparison.address(run)
+    if yaml:
+        file = f"recipe-{run.id}.yaml"
+        link = element(
+            "a", _("Save as {file}").format(file=file), href=f"data:application/yaml,{quote(yaml)}", download=file
+        )
+        parts += [element("h3", _("Recipe")), element("pre", yaml), element("p", link)]
+    if line:
+        parts += [element("h3", _("The same from the command line")), element("pre", line, class_="command")]
+    if address:
+        words_of = _("Open this view in the dashboard, where it is running")
+        parts.append(element("p", element("a", words_of, href=address, rel="noreferrer")))
+    return parts
+
+
+def _pair(pair: pairs.Pair, key: str) -> list[Markup]:
+    parts = [element("div", pair.name, class_="muted", title=pair.help)]
+    if not pair.complete:
+        return [*parts, element("div", format.not_measured(), class_="headline muted")]
+    return [
+        *parts,
+        element("div", pair.headline, class_="headline"),
+        _chart(pairs.bars(pair.frame()), key),
+        element("div", f"{pair.base_text} \N{RIGHTWARDS ARROW} {pair.candidate_text}"),
+        element("div", pair.interval, class_="muted"),
+    ]
+
+
+def _chart(figure: Figure, key: str) -> Markup:
+    """A chart inside the page; its height is fixed so that nothing shifts when it is drawn."""
+    figure.update_layout(font={"family": "inherit"})
+    inside = figure.to_html(full_html=False, include_plotlyjs=False, div_id=key, config=CHART, default_width="100%")
+    return element("div", Markup(inside), class_="chart", style=f"min-height:{figure.layout.height or 320}px")
+
+
+def _meanings() -> list[Markup]:
+    return [part for name, said in words.meanings() for part in (element("dt", name), element("dd", said))]
+
+
+def summary(comparison: Comparison) -> str:
+    """One sentence about a report, for the command line."""
+    runs = plural("{count} measurement", "{count} measurements", len(comparison.runs))
+    return _("{runs} of {model} on {text}").format(runs=runs, model=title(comparison.model), text=comparison.text)

@@ -1,0 +1,106 @@
+"""What can be taken along from a page: a report of measurements, a table as a file, the whole project as an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from optlab.errors import OptLabError
+from optlab.report import archive, document, links, pdf, tables
+from optlab.report.comparison import MOST, Comparison
+from optlab.runs.run import Run
+from optlab.words import _, plural
+from pages.components import services
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+TAKEN = "project/taken"
+Made = TypeVar("Made", str, bytes)
+
+
+def report(runs: Sequence[Run]) -> None:
+    """Two buttons: the report of these measurements as HTML and as PDF."""
+    shown = tuple(runs[:MOST])
+    about = plural("Report of {count} measurement", "Report of {count} measurements", len(shown))
+    name = f"optlab-{len(shown)}-{shown[0].key[:8]}" if shown else "optlab"
+
+    def page() -> str:
+        return document.html(Comparison(shown, served()))
+
+    st.download_button(
+        _("Report"), later(page), file_name=f"{name}.html", mime="text/html", key="report/html", type="primary",
+        icon=":material/description:", on_click="ignore", disabled=not shown,
+        help=_("{about}: one file that opens without a network, with every figure, interval, chart and recipe, and the "
+               "command line that measures it again.").format(about=about),
+    )  # fmt: skip
+    printer = pdf.browser()
+    st.download_button(
+        "PDF", later(lambda: pdf.pdf(page())), file_name=f"{name}.pdf", mime="application/pdf", key="report/pdf",
+        icon=":material/picture_as_pdf:", on_click="ignore", disabled=not shown or printer is None,
+        help=about if printer else _("A PDF is printed by Chromium or Chrome, which is not on this machine. Print the "
+                                     "report from your browser instead."),
+    )  # fmt: skip
+
+
+def table(frame: DataFrame, name: str, title: str = "") -> None:
+    """Two buttons: this table as CSV and as JSON. name: of the files and widgets; title: of the table, for people."""
+    for ending, mime, write in (("csv", "text/csv", tables.as_csv), ("json", "application/json", tables.as_json)):
+        content = later(partial(write, frame))
+        st.download_button(
+            f"{title} {ending.upper()}".strip(), content, file_name=f"optlab-{name}.{ending}", mime=mime,
+            key=f"table/{name}/{ending}", icon=":material/download:", on_click="ignore",
+            help=_("This table as {kind}, with every digit.").format(kind=ending.upper()),
+        )  # fmt: skip
+
+
+def project() -> None:
+    """The archive of all finished runs out, and another one in."""
+    store = services.client().store
+    with st.popover(_("Project"), icon=":material/inventory_2:"):
+        st.markdown(_("Finished runs and their recipes as one file: to keep, to send, to take in elsewhere."))
+        st.download_button(
+            _("Save project"), later(lambda: archive.write(store.list(status="done"))), file_name="optlab-project.zip",
+            mime="application/zip", key="project/save", icon=":material/archive:", on_click="ignore",
+            disabled=not any(run.kind in archive.PORTABLE for run in store.list(status="done")),
+        )  # fmt: skip
+        file = st.file_uploader(
+            _("Take in a project"), type=["zip"], key="project/file", max_upload_size=archive.LARGEST_FILE >> 20,
+            help=_("Adds its runs to yours. Nothing that is here is changed, and no run is added twice."),
+        )  # fmt: skip
+        if file is not None and st.session_state.get(TAKEN, ("",))[0] != file.file_id:
+            st.session_state[TAKEN] = (file.file_id, *_take_in(file.getvalue()))
+        if file is not None:
+            __, good, said = st.session_state[TAKEN]
+            (st.success if good else st.error)(said)
+
+
+def _take_in(content: bytes) -> tuple[bool, str]:
+    """Whether it worked, and what to say."""
+    try:
+        taken = archive.take_in(content, services.client().store)
+    except OptLabError as error:
+        return False, services.sentence(str(error))
+    added = plural("{count} run added", "{count} runs added", taken.added)
+    known = plural("{count} was here already", "{count} were here already", taken.known)
+    return True, f"{added}, {known}."
+
+
+def served() -> str:
+    """Where this browser found the dashboard, so that links in a report lead back to it."""
+    here = urlsplit(st.context.url or "")
+    if not here.netloc:
+        return links.ADDRESS
+    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"{here.scheme}://{here.netloc}/{path}".rstrip("/")
+
+
+def later(make: Callable[[], Made]) -> Callable[[], Made]:
+    """`make` in the language of this session: a download is made in another thread, when it is clicked."""
+    context = copy_context()
+    return lambda: context.copy().run(make)

@@ -1,0 +1,122 @@
+"""A report shows the store's figures, loads nothing, and lets no name become markup."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from optlab.errors import OptLabError
+from optlab.figures import format
+from optlab.recipes import Recipe, Step
+from optlab.report.comparison import Comparison, chosen
+from optlab.report.document import html
+from optlab.report.links import ADDRESS
+from optlab.runs.client import Client
+from optlab.runs.run import Run
+from tests.pages import samples
+
+LOADING = {"src", "srcset", "href", "data", "poster", "action", "background", "xlink:href"}
+
+
+class Reader(HTMLParser):
+    """Every element, every address, the text of scripts, and what a person reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.addresses: list[tuple[str, str]] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.shown: list[str] = []
+        self._inside = ""
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.addresses += [(tag, value or "") for name, value in attributes if name in LOADING]
+        self._inside = tag
+        if tag == "script":
+            self.scripts.append((dict(attributes), ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts[-1] = (self.scripts[-1][0], self.scripts[-1][1] + data)
+        elif self._inside != "style":
+            self.shown.append(data)
+
+
+def read(runs: list[Run]) -> Reader:
+    reader = Reader()
+    reader.feed(html(Comparison(tuple(runs))))
+    return reader
+
+
+@pytest.fixture
+def runs(client: Client) -> list[Run]:
+    for bits in samples.MEASURED:
+        samples.measured(client, bits)
+    return client.store.list("measure", "done")
+
+
+def test_it_shows_the_figures_of_the_store(runs: list[Run]) -> None:
+    reader = read(runs)
+    text = " ".join(reader.shown)
+    for ratio, size, decode_ms in samples.MEASURED.values():
+        assert format.number(20.0 * ratio) in text
+        assert format.megabytes(size) in text
+        assert decode_ms is None or format.milliseconds(decode_ms) in text
+    assert format.not_measured() in text  # the latency of two bits
+    (data,) = [json.loads(body) for attributes, body in reader.scripts if attributes.get("id") == "optlab-report"]
+    assert [one["run"] for one in data["runs"]] == [run.id for run in runs]
+    for one, run in zip(data["runs"], runs, strict=True):
+        kept = {name: value for name, value in (run.result or {}).items() if name != "artefact"}
+        assert one["result"] == json.loads(json.dumps(kept))
+
+
+def test_it_loads_nothing(runs: list[Run]) -> None:
+    reader = read(runs)
+    elsewhere = [one for one in reader.addresses if not one[1].startswith("data:")]
+    assert {tag for tag, _ in elsewhere} == {"a"}
+    assert all(address.startswith(f"{ADDRESS}/explore?") for _, address in elsewhere)
+    assert len(elsewhere) == len(runs)
+    assert not {"link", "img", "iframe", "object", "embed"} & set(reader.elements)
+    styles = html(Comparison(tuple(runs))).split("<style>")[1].split("</style>")[0]
+    assert "url(" not in styles and "@import" not in styles
+
+
+def test_plotly_is_inside_once(runs: list[Run]) -> None:
+    libraries = [body for _, body in read(runs).scripts if len(body) > 1_000_000]
+    assert len(libraries) == 1
+
+
+def test_a_name_never_becomes_markup(client: Client, runs: list[Run]) -> None:
+    evil = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+    recipe = Recipe.of(Step("quantize", "rtn", {"bits": 4}, layers="model|<script>alert[(]1[)]</script>"))
+    result = runs[0].result or {}
+    environment = {**result["environment"], "processor": evil}
+    forged_result = {**result, "checkpoint_note": evil, "environment": environment}
+    honest = read([replace(runs[0], result={**result, "checkpoint_note": "a note"})])
+    forged = read([replace(runs[0], spec={**runs[0].spec, "recipe": recipe.to_dict()}, result=forged_result)])
+    assert forged.elements == honest.elements
+    assert evil in forged.shown
+
+
+def test_only_what_compares_is_compared(client: Client, runs: list[Run]) -> None:
+    other = replace(runs[0], id=99, result={**(runs[0].result or {}), "text": "bbc-news"})
+    with pytest.raises(OptLabError, match="different texts do not compare"):
+        Comparison((runs[0], other))
+    assert chosen([other, *runs]) == [other]
+    assert chosen([other, *runs], text="shakespeare") == runs
+    with pytest.raises(OptLabError, match="measure something first"):
+        Comparison(tuple(chosen([])))
+
+
+def test_a_recipe_of_another_version_is_reported_without_its_line(runs: list[Run]) -> None:
+    spec = {**runs[0].spec, "recipe": {"steps": [{"quantize": {"method": "forgotten"}}]}}
+    found = Comparison((replace(runs[0], spec=spec),))
+    assert found.to_dict()["runs"][0]["command"] is None
+    assert "forgotten" not in html(found).split('id="optlab-report"')[0]
