@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.compress import Context
+    from optlab.models.train import Point
 
 TRAINING = (
     Parameter(
@@ -92,8 +93,8 @@ class TrainedPruning(Method):
             found, added = loss(model, batch, generator), self.penalty(weights)
             return found if added is None else found + added
 
-        def after(step: int) -> dict[str, float]:
-            share = self.share_at(step, last)
+        def after(point: Point) -> dict[str, float]:
+            share = self.share_at(point.step, last)
             if share is not None:
                 for name, weight in zip(context.names, weights, strict=True):
                     zero_lowest(weight.detach(), masks[name], share)
