@@ -46,6 +46,34 @@ def evaluation_tokens(name: str, tokenizer: Encoder, count: int, seed: int = 0) 
     return _first_tokens(name, documents, tokenizer, count, "evaluation")
 
 
+def unread_windows(name: str, tokenizer: Encoder, read: int, count: int, context: int) -> list[list[int]]:
+    """`count` windows of `context` tokens, from documents of the evaluation side that its first `read` tokens are not
+    of, spread evenly over these documents; a text of one document gives what stands behind those tokens.
+
+    So two measurements with `read` tokens and with these windows share no document of a text that has several.
+    Raises TextError when the text is shorter.
+    """
+    documents = list(load(name).evaluation)
+    found, taken = 0, 0
+    while taken < len(documents) and found < read + MARGIN:
+        # A document can be a whole file of megabytes, of which no more needs to be looked at than is asked for.
+        found += len(tokenizer.encode(documents[taken][: 16 * (read + MARGIN)]))
+        taken += 1
+    rest = "\n\n".join(documents[taken:])
+    if not rest:
+        rest = "\n\n".join(documents)[16 * (read + MARGIN) :]
+    windows = []
+    for number in range(count):
+        start = number * len(rest) // count
+        # A window begins where a line does.
+        start = rest.find("\n", start) + 1 if number else 0
+        ids = tokenizer.encode(rest[start : start + 16 * context])[:context]
+        if len(ids) < context:
+            raise TextError(f"{name} is too short for {count} windows of {context} tokens behind its first {read:,}")
+        windows.append(ids)
+    return windows
+
+
 def calibration_windows(name: str, tokenizer: Encoder, tokens: int, context: int, seed: int = 0) -> list[list[int]]:
     """`tokens // context` windows of `context` tokens from the calibration side, its documents in a seeded order.
 

@@ -210,3 +210,33 @@ def test_wikitext_is_joined_as_papers_join_it(monkeypatch: pytest.MonkeyPatch) -
     calibration, evaluation = sources.wikitext_2()
     assert evaluation == ("\n\n = A = \n\n\nwords",)
     assert calibration == ("t1\n\nt2",)
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_unread_windows_share_no_document_with_the_first_tokens(name: str) -> None:
+    tokenizer = Words()
+    read = set(" ".join(map(str, texts.evaluation_tokens(name, tokenizer, 2048))).split())
+    windows = texts.unread_windows(name, tokenizer, 2048, 4, 128)
+    assert [len(window) for window in windows] == [128] * 4
+    documents = texts.evaluation_documents(name)
+    order = [tokenizer.encode(document) for document in documents]
+    ends, taken = 0, 0
+    while ends < 2048:
+        ends += len(order[taken])
+        taken += 1
+    assert read
+    behind = " ".join(" ".join(map(str, ids)) for ids in order[taken:])
+    for window in windows:
+        assert " ".join(map(str, window)) in behind
+
+
+def test_a_text_of_one_document_gives_the_words_behind_those_that_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "one.txt"
+    file.write_text("\n".join(f"word{number} and more" for number in range(9000)))
+    tokenizer = Words()
+    first = set(texts.evaluation_tokens(str(file), tokenizer, 300))
+    (window,) = texts.unread_windows(str(file), tokenizer, 300, 1, 60)
+    numbered = {tokenizer.numbers[f"word{number}"] for number in range(9000) if f"word{number}" in tokenizer.numbers}
+    assert not first & set(window) & numbered
+    with pytest.raises(TextError, match="too short"):
+        texts.unread_windows(str(file), tokenizer, 300, 3, 60_000)
