@@ -22,7 +22,6 @@ import torch
 from optlab import texts
 from optlab.calibrate.statistics import Statistics, statistics
 from optlab.calibrate.walk import in_batches
-from optlab.evaluate.compare import compare
 from optlab.methods import method
 from optlab.models.checkpoint import open_checkpoint
 from optlab.models.device import choose_dtype
@@ -31,20 +30,21 @@ from optlab.predict import singles
 from optlab.predict.anchors import anchors
 from optlab.predict.fisher import in_groups, sensitivities
 from optlab.predict.levels import SPARSITIES, Family, families
+from optlab.predict.reference import Reference
 from optlab.predict.state import QUANTILES, State, folder_of
 from optlab.predict.tables import Filler, apply
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 
+DEFAULT = Protocol()
 PROBE_TOKENS = 2048
-ANCHOR_TOKENS, SMALL_ANCHOR_TOKENS = 2048, 4096
-SMALL = 20_000_000
-"""Parameters of a model that is so quick that its anchors read more."""
+ANCHOR_TOKENS = 2048
 FIRST_ANCHORS = 6
 """So many anchors come before single layers are looked at."""
+READ = 2 * DEFAULT.tokens
+"""Tokens of the evaluation side that anchors stay behind, so that twice the default can be measured on other words."""
 SAVED_EVERY_S = 2.0
-DEFAULT = Protocol()
 
 
 @dataclass
@@ -72,13 +72,10 @@ class Probe:
         return statistics(self.model, self.state.text, *asked, self.waiting)
 
     @cached_property
-    def base(self) -> LanguageModel:
-        """The original in the precision of a default measurement."""
-        return self.model.to(dtype=choose_dtype("auto", self.model.device))
-
-    @cached_property
-    def ids(self) -> list[int]:
-        return anchor_tokens(self.model, self.context)
+    def reference(self) -> Reference:
+        """The original on the words of the anchors."""
+        base = self.model.to(dtype=choose_dtype("auto", self.model.device))
+        return Reference(base, anchor_tokens(self.model, self.context), self.context)
 
     def save(self) -> None:
         """Write down what is known, unless that was done just now."""
@@ -121,11 +118,12 @@ class Probe:
 
     def note(self, recipe: Recipe) -> None:
         """Measure `recipe`, which `working` holds."""
-        quality = compare(self.base, self.working.to(dtype=self.base.dtype), self.ids, self.context)
+        dtype = choose_dtype("auto", self.model.device)  # that of a default measurement
+        nll, kl = self.reference.compare(self.working.to(dtype=dtype))
         self.state.anchors.append(
             {
-                "hash": recipe.content_hash, "recipe": recipe.to_dict(), "nll": quality.nll_delta,
-                "kl": quality.kl_mean, "tokens": len(self.ids),
+                "hash": recipe.content_hash, "recipe": recipe.to_dict(), "nll": nll, "kl": kl,
+                "tokens": self.reference.tokens,
             }
         )  # fmt: skip
 
@@ -175,11 +173,9 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
             probe.measure(first[:FIRST_ANCHORS], span(progress, 0.1, 0.2))
             probe.correct(span(progress, 0.2, 0.35))
             probe.measure(first, span(progress, 0.35, 0.55))
-            probe.fill(filler, rounds[0][2:], span(progress, 0.55, 0.6))
-            probe.measure(first, span(progress, 0.6, 0.62))
-            probe.fill(filler, [*rounds[1], *rounds[0]], span(progress, 0.62, 0.95))
-    probe.correct(span(progress, 0.9, 0.95))
-    probe.measure(probe.recipes, span(progress, 0.95, 1.0))
+            probe.fill(filler, [*rounds[1], *rounds[0]], span(progress, 0.55, 0.95))
+    probe.correct(span(progress, 0.95, 0.97))
+    probe.measure(probe.recipes, span(progress, 0.97, 1.0))
     progress(1.0, "probed", probe.partial())
     return state
 
@@ -204,11 +200,10 @@ def complete(state: State, family: Family) -> bool:
 
 
 def anchor_tokens(model: LanguageModel, context: int) -> list[int]:
-    """The tokens that anchors are measured on: windows spread over the documents of the evaluation side that the
-    default measurement does not read. Raises TextError when the text is too short."""
-    tokens = SMALL_ANCHOR_TOKENS if model.description.parameters < SMALL else ANCHOR_TOKENS
+    """The tokens that anchors are measured on: windows of the evaluation side that the default measurement does not
+    read (see `unread_windows`). Raises TextError when the text is too short."""
     text = model.description.default_text
-    windows = texts.unread_windows(text, model.tokenizer, DEFAULT.tokens, max(tokens // context, 1), context)
+    windows = texts.unread_windows(text, model.tokenizer, READ, max(ANCHOR_TOKENS // context, 1), context)
     return [token for window in windows for token in window]
 
 

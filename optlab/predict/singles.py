@@ -24,7 +24,7 @@ from optlab.predict.tables import apply
 from optlab.progress import Progress, silent
 from optlab.recipes import Recipe
 
-TOKENS = 384
+TOKENS = 320
 GROUPS = 48
 """Measurements of each change, about: layers are grouped so that there are no more."""
 AT_ONCE = 8

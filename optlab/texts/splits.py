@@ -47,21 +47,23 @@ def evaluation_tokens(name: str, tokenizer: Encoder, count: int, seed: int = 0) 
 
 
 def unread_windows(name: str, tokenizer: Encoder, read: int, count: int, context: int) -> list[list[int]]:
-    """`count` windows of `context` tokens, from documents of the evaluation side that its first `read` tokens are not
-    of, spread evenly over these documents; a text of one document gives what stands behind those tokens.
+    """`count` windows of `context` tokens of the evaluation side, none of which is among its first `read` tokens.
 
-    So two measurements with `read` tokens and with these windows share no document of a text that has several.
+    They are spread evenly over the documents behind those that the first tokens come from; where the document that the
+    first tokens end in is so long that it holds them all (a play), over the rest of that one, which is closer in kind.
     Raises TextError when the text is shorter.
     """
     documents = list(load(name).evaluation)
-    found, taken = 0, 0
+    found, taken, last = 0, 0, ""
     while taken < len(documents) and found < read + MARGIN:
+        last = documents[taken]
         # A document can be a whole file of megabytes, of which no more needs to be looked at than is asked for.
-        found += len(tokenizer.encode(documents[taken][: 16 * (read + MARGIN)]))
+        found += len(tokenizer.encode(last[: 16 * (read + MARGIN)]))
         taken += 1
-    rest = "\n\n".join(documents[taken:])
-    if not rest:
-        rest = "\n\n".join(documents)[16 * (read + MARGIN) :]
+    # No token is longer than sixteen characters on average, so what is behind that many is behind all of `read`.
+    rest = last[16 * (read + MARGIN) :]
+    if taken < len(documents) and len(rest) < 16 * count * context:
+        rest = "\n\n".join(documents[taken:])
     windows = []
     for number in range(count):
         start = number * len(rest) // count

@@ -97,7 +97,7 @@ def test_layers_changed_alone_in_one_walk_diverge_as_when_each_is_measured_by_it
     for rows in layer_groups(state.kinds, state.blocks):
         names = [state.names[row] for row in rows]
         apply(model, working, Recipe.of(main.step(0)), names, lambda: None)  # type: ignore[arg-type, return-value]
-        divergence = float((base.exp() * (base - working.logits(ids).log_softmax(-1))).sum(-1).mean())
+        divergence = float((base.exp() * (base - working.logits(ids).log_softmax(-1))).sum(-1).mean().detach())
         for name in names:
             working.set_weight(name, model.weight(name))
         assert state.corrections[0]["ratio"][rows[0]] == pytest.approx(divergence / len(rows), rel=1e-3)
