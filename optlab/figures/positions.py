@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 GHOSTS = 5
 FAINTEST, PLAINEST = 0.25, 0.7
+MARGIN = 0.08
+"""Of the largest size, on both sides, so that one point alone has an axis too."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ def chart(found: Sequence[Position]) -> Figure:
         )  # fmt: skip
     highest = max(one.ratio for one in found)
     figure.add_hline(y=1.0, line={"dash": "dot", "color": style.BASE})
-    figure.update_xaxes(title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B")
+    smallest, largest = (edge(one.size_bytes for one in found) for edge in (min, max))
+    figure.update_xaxes(
+        title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B", nticks=6,
+        range=[smallest - MARGIN * largest, largest * (1 + MARGIN)],
+    )  # fmt: skip
     figure.update_yaxes(title_text=_("perplexity, times the original"), type="log" if highest > 4 else "linear")
     return figure
