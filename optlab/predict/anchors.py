@@ -54,8 +54,7 @@ def anchors(names: Sequence[str], found: Sequence[Family]) -> list[Recipe]:
         mixed(sparsities=(0.1, 0.3, 0.5)),
         Recipe.of(zeros(0.6, plain), rounded(4)),
         mixed(bits=(3, 4), sparsities=(0.5, 0.6, 0.7)),
-        mixed(sparsities=(0.4, 0.5, 0.6, 0.7)),
-        *[Recipe.of(zeros(s, family)) for family in prunings if family is not plain for s in (0.5, 0.7)],
+        *[Recipe.of(zeros(0.5, family)) for family in prunings if family is not plain],
         *[Recipe.of(_at(family, 3)) for family in others],
     ]
 

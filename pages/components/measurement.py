@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from optlab.figures import format, frames, layers, limit
-from optlab.figures.pairs import so_far
+from optlab.figures.pairs import Pair, so_far
 from optlab.runs.client import Client
 from optlab.runs.run import Run
 from optlab.words import _
@@ -33,14 +33,15 @@ def show(client: Client, shown: view.View) -> Run | None:
             if shown.recipe.steps:
                 prediction.offer(client, shown.model)
         return None
-    st.fragment(_watched, run_every=1.0 if run.live else None)(run.id)
+    meanwhile = [] if run.status == "done" else prediction.of(client, shown) or []
+    st.fragment(_watched, run_every=1.0 if run.live else None)(run.id, meanwhile)
     if run.status != "done":
         return None
     _details(run)
     return run
 
 
-def _watched(id: int) -> None:
+def _watched(id: int, meanwhile: list[Pair]) -> None:
     with services.shown_errors():
         client = services.client()
         run = client.store.get(id)
@@ -54,7 +55,8 @@ def _watched(id: int) -> None:
             st.rerun()  # the whole page: it has more to show now, and nothing needs to be polled any longer
         if run.status != "done":
             progress.watch(client, run, f"measure/{id}")
-        pairs.show(run.result or so_far(run.partial), run, "pairs")
+        known = so_far(run.partial) if run.result is None else run.result
+        pairs.show(known, run, "pairs", meanwhile if run.live else [])
 
 
 def _details(run: Run) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from optlab.errors import OptLabError
 from optlab.evaluate.compare import compare
@@ -10,9 +11,11 @@ from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.predict.build import anchor_tokens, build
 from optlab.predict.predictor import Predictor
+from optlab.predict.reference import Reference
 from optlab.predict.tables import apply
 from optlab.progress import Progress
 from optlab.recipes import Recipe, Step
+from tests.tiny import tiny_model_folder
 
 
 class StopError(OptLabError):
@@ -53,3 +56,17 @@ def _measured(model: LanguageModel, recipe: Recipe) -> float:
     working = model.clone()
     apply(model, working, recipe, None, lambda: None)  # type: ignore[arg-type, return-value]
     return compare(model, working, anchor_tokens(model, 512), 512).nll_delta
+
+
+def test_the_reference_finds_what_a_measurement_of_the_same_words_finds(tmp_path: Path) -> None:
+    model = load(str(tiny_model_folder("llama", tmp_path / "model")), "float32", "cpu")
+    changed = model.clone()
+    for name in model.linear_names():
+        W = model.weight(name)
+        changed.set_weight(name, W + 0.1 * W.std() * torch.randn(W.shape, generator=torch.Generator().manual_seed(0)))
+    ids = torch.randint(4, model.description.vocabulary, (192,)).tolist()
+    nll, kl = Reference(model, ids, 64).compare(changed)
+    measured = compare(model, changed, ids, 64)
+    assert measured.kl_mean > 1e-4
+    assert nll == pytest.approx(measured.nll_delta, abs=1e-5)
+    assert kl == pytest.approx(measured.kl_mean, rel=0.02)
