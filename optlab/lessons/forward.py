@@ -18,8 +18,8 @@ class BlockTrace:
     """What one block did to T tokens of width D; all float32.
 
     before [T, D]: the residual stream as it came. attended [T, D]: after the attention was added; after [T, D]: after
-    the feed-forward was added. weights [heads, T, T]: row t says where token t looks. neurons [T, F]: the feed-forward's
-    inner numbers. normed [T, D]: what attention read. inputs: what each linear layer of the block read, by its name.
+    the feed-forward was added. weights [heads, T, T]: row t says where token t looks. neurons [T, F]: what is inside
+    the feed-forward. normed [T, D]: what attention read. inputs: what each linear layer of the block read, by its name.
     """
 
     before: Array

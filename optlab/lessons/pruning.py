@@ -1,4 +1,4 @@
-"""Lesson 8: which weights of one matrix go, by magnitude, by Wanda and by SparseGPT, and what each does to its outputs."""
+"""Lesson 8: which weights of one matrix go by magnitude, by Wanda and by SparseGPT, and what its outputs lose."""
 
 from __future__ import annotations
 
