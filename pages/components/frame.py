@@ -26,6 +26,7 @@ def navigation() -> Page:
             st.Page("pages/frontier.py", title=_("Frontier"), icon=":material/show_chart:"),
             st.Page("pages/playground.py", title=_("Playground"), icon=":material/forum:"),
             st.Page("pages/compare.py", title=_("Compare"), icon=":material/scatter_plot:"),
+            st.Page("pages/learn.py", title=_("Learn"), icon=":material/school:"),
             st.Page("pages/runs.py", title=_("Runs"), icon=":material/list:"),
         ]
     )

@@ -125,3 +125,8 @@ def test_every_figure_of_a_result_is_in_the_table(result: dict[str, Any]) -> Non
 
 def test_categories_never_take_a_colour_that_has_a_meaning() -> None:
     assert not set(style.CATEGORIES) & set(style.MEANING.values())
+
+
+def test_a_chart_may_choose_for_itself_what_the_layout_usually_is() -> None:
+    assert style.figure(bargap=0).layout.bargap == 0
+    assert style.figure().layout.bargap > 0
