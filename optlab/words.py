@@ -22,6 +22,10 @@ LOCALE = paths.ASSETS / "locale"
 ENGLISH = "en"
 SAID = "said"
 """The context (msgctxt) of messages whose values are already filled in when they are read: `{0}`, `{1}` stand for any."""
+JOINTS = (" + ", "; ", ", ", ": ")
+"""What stands between the parts of a name or of a list; where the whole says nothing known, its parts may."""
+SHORT = 6
+"""Letters of a message that are too few to know it by, unless the values around them are known or single words."""
 
 _language: ContextVar[str | None] = ContextVar("language", default=None)
 _chooser: Callable[[], str | None] = lambda: None  # noqa: E731  replaced by `ask`
@@ -62,33 +66,39 @@ def said(sentence: str) -> str:
     return sentence if spoken == ENGLISH or not sentence else _said(spoken, sentence)
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=4096)
 def _said(spoken: str, sentence: str) -> str:
     catalog = _catalog(spoken)
     exact = catalog.pgettext(SAID, sentence)
-    if exact != sentence:
+    if exact != sentence or not sentence:
         return exact
-    plain = catalog.gettext(sentence)
-    if plain != sentence:
-        return plain
-    for pattern, translation in _templates(spoken):
-        if found := pattern.fullmatch(sentence):
-            return translation.format(*(_said(spoken, value) for value in found.groups()))
+    if JOINTS[0] not in sentence:  # the steps of a recipe are read one by one
+        for pattern, letters, translation in _templates(spoken):
+            if found := pattern.fullmatch(sentence):
+                values = [_said(spoken, value) for value in found.groups()]
+                first = found.group(1)
+                if letters >= SHORT or values[0] != first or " " not in first:
+                    return translation.format(*values)
+    for joint in JOINTS:
+        parts = sentence.split(joint, maxsplit=1 if joint == ": " else -1)
+        read = [_said(spoken, part) for part in parts]
+        if read != parts:
+            return catalog.pgettext(SAID, joint).join(read)
     return sentence
 
 
 @cache
-def _templates(spoken: str) -> list[tuple[re.Pattern[str], str]]:
+def _templates(spoken: str) -> list[tuple[re.Pattern[str], int, str]]:
     """Messages with values, those with most fixed letters first: they say most exactly what was said."""
     messages = getattr(_catalog(spoken), "_catalog", {})
     prefix = f"{SAID}\x04"
     found = []
     for message, translation in messages.items():
         if isinstance(message, str) and message.startswith(prefix) and "{0}" in message:
-            parts = re.split(r"\{\d+\}", message.removeprefix(prefix))
+            parts = [part.format() for part in re.split(r"\{\d+\}", message.removeprefix(prefix))]
             pattern = re.compile("(.*)".join(map(re.escape, parts)), re.DOTALL)
-            found.append((len("".join(parts)), pattern, translation))
-    return [(pattern, translation) for _length, pattern, translation in sorted(found, key=lambda one: -one[0])]
+            found.append((pattern, len("".join(parts).strip()), translation))
+    return sorted(found, key=lambda one: -one[1])
 
 
 @cache

@@ -11,20 +11,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-SPEAKING = {"describe", "_where", "allowed", "note_of", "note_for"}
+SPEAKING = {"describe", "_where", "allowed", "_range", "note_of", "note_for"}
 """Functions whose strings are all said, wherever they are."""
 SPEAKING_IN = {
     "optlab/prune/pattern.py": {"in_words"},
     "optlab/predict/ledger.py": {"in_words"},
     "optlab/kernels/runtime.py": {"runtime"},
-    "optlab/kernels/linear.py": {"pack"},
 }
 REPORTING = {"progress": 1, "interrupt": 1, "submit": 3, "append_note": 0}
 """Functions that are called with what is said, and the place of that argument."""
 TERMINAL = {"optlab/cli.py", "optlab/console.py", "optlab/runs/summary.py"}
 """What only the command line says stays English, as its commands and options are."""
-JOINTS = (", ", "; ", " + ")
-"""What stands between the parts of a name or of a list of reasons; `said` reads each part for itself."""
 WORD = re.compile(r"[A-Za-z]{2,}")
 
 Template = tuple[str, str]
@@ -49,7 +46,7 @@ def templates(name: str, tree: ast.Module, errors: set[str]) -> Iterator[Templat
     """What the file `name` says. errors: `errors_of` all files."""
     if name in TERMINAL:
         return
-    speaking = SPEAKING | SPEAKING_IN.get(name, set())
+    here = SPEAKING_IN.get(name, set())
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and _called(node.exc) in errors:
             for argument in node.exc.args[:1]:
@@ -57,30 +54,54 @@ def templates(name: str, tree: ast.Module, errors: set[str]) -> Iterator[Templat
         elif isinstance(node, ast.Call) and _called(node) in REPORTING:
             for argument in node.args[REPORTING[_called(node)] :][:1]:
                 yield from _sentences(argument)
-        elif isinstance(node, ast.FunctionDef) and node.name in speaking:
-            for statement in node.body:
-                if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
-                    for found in ast.walk(statement):
-                        if isinstance(found, ast.JoinedStr | ast.BinOp | ast.IfExp | ast.Constant):
-                            yield from _sentences(found)
+        elif isinstance(node, ast.FunctionDef) and node.name in SPEAKING | here:
+            for found in _outermost(node):
+                yield from _sentences(found, word=node.name in SPEAKING)
+
+
+def _outermost(node: ast.AST) -> Iterator[ast.expr]:
+    """The texts that a function builds, without those that only name a key, a choice or an argument."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr) and (isinstance(child, ast.IfExp) or _parts(child)):
+            yield child
+        elif isinstance(child, ast.Call):
+            if _called(child) == "append":
+                yield from child.args
+        elif not isinstance(child, ast.Subscript | ast.Compare | ast.arguments) and not _is_docstring(child):
+            yield from _outermost(child)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _called(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
-def _sentences(node: ast.expr) -> Iterator[Template]:
-    """The templates of an expression: of both branches of a choice, and of choices within a sentence."""
+def _sentences(node: ast.expr, word: bool = False) -> Iterator[Template]:
+    """The templates of an expression: of both branches of a choice, and of choices within a sentence.
+
+    word: whether a single word without values counts, which elsewhere is the name of something.
+    """
     if isinstance(node, ast.IfExp):
-        yield from _sentences(node.body)
-        yield from _sentences(node.orelse)
+        yield from _sentences(node.body, word)
+        yield from _sentences(node.orelse, word)
         return
+    if isinstance(node, ast.List):
+        for element in node.elts:
+            yield from _sentences(element, word)
     parts = _parts(node)
     if not parts:
         return
+    if isinstance(parts[0], str):
+        # what is put behind something else: a part of a list, which `said` takes apart, or the end of a sentence
+        parts[0] = parts[0].removeprefix(", ")
+        if parts[0].startswith(" "):
+            parts.insert(0, ast.Name("what stands before"))
     fixed = "".join(part for part in parts if isinstance(part, str))
     values = [part for part in parts if isinstance(part, ast.expr)]
-    if WORD.search(fixed) and (values or " " in fixed.strip()):
+    if WORD.search(fixed) and (word or values or " " in fixed.strip()):
         places = iter(range(len(values)))
         # as of a format string, braces that are meant are doubled; a sentence without values is no format string
         text = "".join(

@@ -22,7 +22,7 @@ from babel.messages.pofile import read_po, write_po
 from optlab.methods import REGISTRY, method
 from optlab.models.catalog import catalog as models
 from optlab.texts.names import names as texts
-from optlab.words import SAID
+from optlab.words import JOINTS, SAID
 from scripts import spoken
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,7 +51,7 @@ def collected() -> Catalog:
     for name, tree in trees.items():
         for message, note in spoken.templates(name, tree, errors):
             found.add(message, locations=[(name, 0)], context=SAID, auto_comments=[note] if note else [])
-    for joint in spoken.JOINTS:
+    for joint in JOINTS:
         found.add(joint, locations=[("optlab/words.py", 0)], context=SAID)
     return found
 
@@ -68,7 +68,7 @@ def declared() -> Iterator[tuple[str, str]]:
                 messages += [choice for choice in parameter.choices or () if isinstance(choice, str)]
                 yield from ((METHODS, message) for message in messages if message)
     for model in models():
-        yield from ((MODELS, message) for message in (model.summary, model.checkpoint_note) if message)
+        yield MODELS, model.summary
     for text in texts():
         yield from ((TEXTS, message) for message in (text.summary, text.licence))
 
