@@ -21,11 +21,13 @@ from optlab import paths
 LOCALE = paths.ASSETS / "locale"
 ENGLISH = "en"
 SAID = "said"
-"""The context (msgctxt) of messages whose values are already filled in when they are read: `{0}`, `{1}` stand for any."""
+"""The context (msgctxt) of messages whose values are filled in before they are read: `{0}`, `{1}` stand for any."""
 JOINTS = (" + ", "; ", ", ", ": ")
 """What stands between the parts of a name or of a list; where the whole says nothing known, its parts may."""
 SHORT = 6
 """Letters of a message that are too few to know it by, unless the values around them are known or single words."""
+LONGEST = 2000
+"""Characters of a sentence that is taken apart; a longer one carries a text of somebody else."""
 
 _language: ContextVar[str | None] = ContextVar("language", default=None)
 _chooser: Callable[[], str | None] = lambda: None  # noqa: E731  replaced by `ask`
@@ -63,7 +65,7 @@ def said(sentence: str) -> str:
     Values that are sentences or parts of sentences themselves are translated too.
     """
     spoken = language()
-    return sentence if spoken == ENGLISH or not sentence else _said(spoken, sentence)
+    return sentence if spoken == ENGLISH or len(sentence) > LONGEST else _said(spoken, sentence)
 
 
 @lru_cache(maxsize=4096)
@@ -80,6 +82,8 @@ def _said(spoken: str, sentence: str) -> str:
                 if letters >= SHORT or values[0] != first or " " not in first:
                     return translation.format(*values)
     for joint in JOINTS:
+        if joint not in sentence:
+            continue
         parts = sentence.split(joint, maxsplit=1 if joint == ": " else -1)
         read = [_said(spoken, part) for part in parts]
         if read != parts:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -29,6 +30,17 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCALE = ROOT / "assets" / "locale"
 LANGUAGES = ("zh",)
 KEYWORDS = {"_": None, "plural": (1, 2)}
+LONG_AGO = datetime(2000, 1, 1)
+"""The date of every catalog: what did not change is written as it was."""
+UNSAID = (
+    '"POT-Creation',
+    '"PO-Revision',
+    '"Report-Msgid',
+    '"Last-Translator',
+    '"Language-Team',
+    '"Project-Id',
+    "#, fuzzy",
+)
 METHODS, MODELS, TEXTS = "optlab/methods.py", "optlab/models/catalog.py", "optlab/texts/names.py"
 
 
@@ -51,8 +63,8 @@ def collected() -> Catalog:
     for name, tree in trees.items():
         for message, note in spoken.templates(name, tree, errors):
             found.add(message, locations=[(name, 0)], context=SAID, auto_comments=[note] if note else [])
-    for joint in JOINTS:
-        found.add(joint, locations=[("optlab/words.py", 0)], context=SAID)
+    for message in (*JOINTS, *spoken.SIDES):
+        found.add(message, locations=[("optlab/words.py", 0)], context=SAID)
     return found
 
 
@@ -84,7 +96,9 @@ def catalog(language: str) -> Catalog:
     if not path.exists():
         return Catalog(locale=language, domain="optlab")
     with path.open("rb") as file:
-        return read_po(file, locale=language, domain="optlab")
+        found = read_po(file, locale=language, domain="optlab")
+    found.creation_date = found.revision_date = LONG_AGO
+    return found
 
 
 def merged(language: str, messages: Catalog) -> Catalog:
@@ -111,15 +125,15 @@ def write(language: str, messages: Catalog) -> list[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = merged(language, messages)
     written = BytesIO()
-    # without line numbers and dates, so that a commit shows what was translated and nothing else
+    # without line numbers, dates and addresses, so that a commit shows what was translated and nothing else
     write_po(written, new, width=120, omit_header=False, include_lineno=False, sort_by_file=True)
     lines = written.getvalue().decode().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if not line.startswith('"POT-Creation-Date')), "utf-8")
+    path.write_text("".join(line for line in lines if not line.startswith(UNSAID)), "utf-8")
     path.with_suffix(".mo").write_bytes(compiled(language))
     return [str(message.id) for message in new if message.id and not translated(message.string)]
 
 
-def translated(string: str | tuple[str, ...] | list[str]) -> bool:
+def translated(string: str | tuple[str, ...] | list[str] | None) -> bool:
     """Whether a translation has words in all its forms."""
     return all(string) if isinstance(string, (tuple, list)) else bool(string)
 

@@ -40,8 +40,8 @@ def made(run: Run) -> str:
 def notes(result: Mapping[str, Any]) -> list[str]:
     """What a reader must know besides the figures."""
     found = [said(str(result["checkpoint_note"]))] if result.get("checkpoint_note") else []
-    if said := limit(result):
-        found.append(said)
+    if limited := limit(result):
+        found.append(limited)
     for side in (result.get("latency") or {}).values():
         found += [said(str(note)) for note in (side or {}).get("notes") or [] if said(str(note)) not in found]
     return found

@@ -44,7 +44,7 @@ def row(run: Run) -> dict[str, Any]:
 
 
 def in_words(run: Run) -> str:
-    """The recipe in words, in the language of the reader; the run's title when this version of OptLab no longer knows the method."""
+    """The recipe in words, as the reader speaks; the run's title when this version no longer knows the method."""
     try:
         return said(Recipe.from_dict(run.spec["recipe"]).describe())
     except RecipeError:

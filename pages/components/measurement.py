@@ -60,8 +60,8 @@ def _watched(id: int) -> None:
 def _details(run: Run) -> None:
     result = run.result or {}
     _provenance(run, result)
-    if said := limit.sentence(result):
-        st.caption(said)
+    if limited := limit.sentence(result):
+        st.caption(limited)
     st.subheader(_("What happened to each layer"))
     frame = frames.layers_of(result)
     if frame.empty:

@@ -18,8 +18,7 @@ from optlab.errors import OptLabError, RecipeError
 from optlab.models.catalog import catalog
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.report.links import SETTINGS, STOP
-from optlab.report.links import query, query_of_run
+from optlab.report.links import SETTINGS, STOP, query, query_of_run
 from optlab.words import _, said
 from pages.components import language
 
