@@ -110,14 +110,16 @@ class Parameter:
 
     def allowed(self) -> str:
         """What would work, in words."""
-        empty = " or null" if self.optional else ""
+        return f"{self._range()} or null" if self.optional else self._range()
+
+    def _range(self) -> str:
         if self.choices is not None:
-            return "use " + ", ".join(str(choice) for choice in self.choices if choice is not None) + empty
+            return "use " + ", ".join(str(choice) for choice in self.choices if choice is not None)
         if self.minimum is not None and self.maximum is not None:
-            return f"use {self.minimum:g} to {self.maximum:g}{empty}"
+            return f"use {self.minimum:g} to {self.maximum:g}"
         if self.minimum is not None:
-            return f"use {self.minimum:g} or more{empty}"
-        return f"use any {self.type.__name__}{empty}"
+            return f"use {self.minimum:g} or more"
+        return f"use any {self.type.__name__}"
 
 
 class Method:

@@ -6,7 +6,7 @@ from optlab.errors import OptLabError, RecipeError
 from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.words import _
+from optlab.words import _, said
 from pages.components import (
     automatic,
     facts,
@@ -84,7 +84,7 @@ def _say_misfit(recipe: Recipe, description: Description) -> None:
     try:
         recipe.check_fits(description.linears, description.matrices)
     except RecipeError as error:
-        st.warning(sentence(_("{why}; the knobs show the nearest that fits").format(why=error)))
+        st.warning(sentence(_("{why}; the knobs show the nearest that fits").format(why=said(str(error)))))
 
 
 def see(shown: view.View, description: Description, pressed: bool) -> None:

@@ -44,4 +44,6 @@ def in_words(values: Mapping[str, Any]) -> str:
     pattern = values["pattern"]
     if pattern in FINE:
         return str(pattern)
-    return f"{float(values['sparsity'] or 0.0):.0%}" + (f" of {pattern}" if pattern in UNITS else "")
+    share = f"{float(values['sparsity'] or 0.0):.0%}"
+    units = {"heads": f"{share} of heads", "neurons": f"{share} of neurons", "layers": f"{share} of layers"}
+    return units.get(pattern, share)

@@ -11,7 +11,7 @@ from optlab.figures import format, frames, layers, limit
 from optlab.figures.pairs import Pair, so_far
 from optlab.runs.client import Client
 from optlab.runs.run import Run
-from optlab.words import _
+from optlab.words import _, said
 from pages.components import facts, pairs, prediction, progress, services, takeaway, view
 
 WATCHED = "measurement/watched"
@@ -62,8 +62,8 @@ def _watched(id: int, meanwhile: list[Pair]) -> None:
 def _details(run: Run) -> None:
     result = run.result or {}
     _provenance(run, result)
-    if said := limit.sentence(result):
-        st.caption(said)
+    if limited := limit.sentence(result):
+        st.caption(limited)
     st.subheader(_("What happened to each layer"))
     frame = frames.layers_of(result)
     if frame.empty:
@@ -88,7 +88,7 @@ def _provenance(run: Run, result: Mapping[str, Any]) -> None:
         _("took {time}").format(time=format.duration(run.elapsed())),
     ]  # fmt: skip
     for side in (result.get("latency") or {}).values():
-        parts += [note for note in (side or {}).get("notes") or [] if note not in parts]
+        parts += [said(note) for note in (side or {}).get("notes") or [] if said(note) not in parts]
     st.caption(" · ".join(services.escaped(part) for part in parts if part))
 
 
