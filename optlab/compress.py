@@ -6,16 +6,21 @@ writes the same file either way. The model that a method sees always holds the w
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from optlab import paths
 from optlab.calibrate.gradients import Gradients, gradients
 from optlab.calibrate.shrunk import Kept, Shrunk
 from optlab.calibrate.statistics import Statistics, statistics
@@ -26,6 +31,7 @@ from optlab.models.checkpoint import Checkpoint, open_checkpoint
 from optlab.models.device import choose_dtype
 from optlab.models.families import build
 from optlab.models.language_model import LanguageModel
+from optlab.models.training_state import Keeper, sweep
 from optlab.progress import Progress, Rising, silent, span
 from optlab.protocol import Protocol
 from optlab.prune.tensor import SparseTensor
@@ -78,7 +84,8 @@ class Context:
     dense. statistics: of the original on the calibration text, computed on first use. training_windows(length):
     windows of the calibration text. mixed_precision: whether training may multiply in bfloat16. calibration_windows():
     the windows of `statistics`. gradients: of the original on those windows, computed on first use. scalings: what
-    earlier folds have moved, see `note_scaling`. kept: what earlier steps have left of the original.
+    earlier folds have moved, see `note_scaling`. kept: what earlier steps have left of the original. state: the folder
+    of this step's training state. trainings: how trainings went, for a person to see (`optlab.distill.curve`).
     """
 
     model: LanguageModel
@@ -95,6 +102,12 @@ class Context:
     gradients: Callable[[], Gradients] = _no_gradients
     scalings: Scalings = field(default_factory=Scalings)
     kept: Kept = field(default_factory=Kept)
+    state: Path | None = None
+    trainings: list[dict[str, Any]] = field(default_factory=list)
+
+    def keeper(self) -> Keeper | None:
+        """What keeps the state of this step's training, so that a killed or stopped run goes on from there."""
+        return None if self.state is None else Keeper(self.state)
 
     def keep_blocks(self, indices: list[int]) -> None:
         """Keep only these blocks of the model, in this order; what is stored follows its layer to its new name."""
@@ -155,7 +168,7 @@ class Context:
 class Compressed:
     """A compressed model. layers: {"name", "bits_per_weight", "sparsity", "output_error"} for every weight matrix of
     the blocks and every other that was touched; output_error is None where it is not known. notes: sentences for a
-    person. seconds: how long the recipe took."""
+    person. seconds: how long the recipe took. trainings: how each training step went."""
 
     model: LanguageModel
     stored: dict[str, Stored]
@@ -163,6 +176,7 @@ class Compressed:
     recipe: Recipe
     seconds: float
     notes: list[str] = field(default_factory=list)
+    trainings: list[dict[str, Any]] = field(default_factory=list)
 
 
 def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress: Progress = silent) -> Compressed:
@@ -181,6 +195,8 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
     stored: dict[str, Stored] = {}
     scalings = Scalings()
     kept = Kept()
+    trainings: list[dict[str, Any]] = []
+    states: list[Path | None] = []
     parts = len(recipe.steps) + 1
     rising = Rising(progress)
 
@@ -235,14 +251,31 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             gradients_once,
             scalings,
             kept,
+            _state_folder(model, recipe, number, text, protocol),
+            trainings,
         )
+        states.append(context.state)
         _check_layers(working, step, step_names)
         with torch.set_grad_enabled(step.kind == "distill"):
             step.instance().apply(context)
     _settle_dense(working, teacher, stored, checkpoint)
     few = partial(statistics_of, min(tokens, REPORT_TOKENS))
     layers = _report(working, teacher, stored, scalings, checkpoint, few, notes, span(rising, 1 - 1 / parts, 1.0))
-    return Compressed(working, stored, layers, recipe, time.perf_counter() - began, notes)
+    for state in states:
+        if state is not None:
+            shutil.rmtree(state, ignore_errors=True)
+    return Compressed(working, stored, layers, recipe, time.perf_counter() - began, notes, trainings)
+
+
+def _state_folder(model: LanguageModel, recipe: Recipe, number: int, text: str, protocol: Protocol) -> Path:
+    """Where the training of step `number` keeps its state: named by everything that the training depends on."""
+    about = {
+        "version": 1, "model": model.fingerprint, "steps": recipe.to_dict()["steps"][: number + 1], "text": text,
+        "tokens": protocol.calibration_tokens, "context": protocol.context, "seed": protocol.seed,
+    }  # fmt: skip
+    parent = paths.folder("trainings")
+    sweep(parent)
+    return parent / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def check(model: LanguageModel, recipe: Recipe) -> None:

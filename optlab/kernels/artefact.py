@@ -185,6 +185,7 @@ def _notice(compressed: Compressed) -> dict[str, Any]:
         "layers": compressed.layers,
         "notes": compressed.notes,
         "seconds": compressed.seconds,
+        "trainings": compressed.trainings,
         "only_optlab_reads_it": reason_against(compressed),
         "description": model.description.to_dict(),
     }
@@ -243,7 +244,9 @@ def load_artefact(
         for name, meta in notice.get("key_values", {}).items():
             round_key_values(model, name, KeyValueFormat(**meta))
         recipe = Recipe.from_dict(notice["recipe"])
-        return Compressed(model, stored, notice["layers"], recipe, notice["seconds"], notice["notes"])
+        return Compressed(
+            model, stored, notice["layers"], recipe, notice["seconds"], notice["notes"], notice.get("trainings", [])
+        )
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
         if isinstance(error, OptLabError):
             raise

@@ -60,7 +60,7 @@ class Point:
     seconds: float
 
 
-class Enough(Exception):
+class Enough(Exception):  # noqa: N818 - not an error: the training is over in good order
     """Raised by `watch` to end a training early and in good order."""
 
 

@@ -1,4 +1,4 @@
-"""Training that survives: its whole state in one file every so often, so that a killed or stopped run goes on from there.
+"""Training that survives: its whole state in one file every so often, so that a killed run goes on from there.
 
 The state is everything the next step depends on: the weights, both moments of AdamW, the number of the step and the
 seconds spent; the order of the batches follows from the seed. A file appears whole or not at all.

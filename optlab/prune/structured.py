@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from optlab.calibrate.walk import Walk, in_batches
+from optlab.calibrate.influence import influences
 from optlab.errors import RecipeError
 from optlab.models.resize import head_unit, keep_heads, keep_neurons, layers_by_kind
 from optlab.quantize.hessian import factor
 
 if TYPE_CHECKING:
     from optlab.compress import Context
-    from optlab.models.language_model import LanguageModel
-    from optlab.progress import Progress
     from optlab.prune.scored import ScoredPruning
 
 KEYS = ("attention.k", "attention.v")
@@ -44,19 +42,6 @@ def remove(method: ScoredPruning, context: Context) -> None:
         method, context
     )
     context.refresh_stored()
-
-
-@torch.no_grad()
-def influences(model: LanguageModel, windows: list[list[int]], progress: Progress) -> list[float]:
-    """Block influence of every block on windows of text: 0 for a block that changes nothing."""
-    walk, found = Walk(model, in_batches(windows)), []
-    for number in range(len(model.blocks())):
-        progress(number / len(model.blocks()), f"measuring the influence of block {number + 1}")
-        before = list(walk.states)
-        walk.advance()
-        cosines = [torch.cosine_similarity(x, y, dim=-1).mean() for x, y in zip(before, walk.states, strict=True)]
-        found.append(1.0 - float(torch.stack(cosines).mean()))
-    return found
 
 
 def _remove_blocks(method: ScoredPruning, context: Context) -> None:

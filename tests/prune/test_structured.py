@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from optlab.calibrate.influence import influences
 from optlab.compress import Compressed
 from optlab.errors import RecipeError
 from optlab.kernels.artefact import load_artefact, save
 from optlab.kernels.runtime import runtime
 from optlab.models.language_model import LanguageModel
 from optlab.progress import silent
-from optlab.prune.structured import influences, least_squares
+from optlab.prune.structured import least_squares
 from tests.compressing import compressed, prune, quantize, tiny
 from tests.quantize.test_hessian import second_moments
 from tests.tiny import CAUSAL, FAMILIES
