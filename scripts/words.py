@@ -32,15 +32,8 @@ LANGUAGES = ("zh",)
 KEYWORDS = {"_": None, "plural": (1, 2)}
 LONG_AGO = datetime(2000, 1, 1)
 """The date of every catalog: what did not change is written as it was."""
-UNSAID = (
-    '"POT-Creation',
-    '"PO-Revision',
-    '"Report-Msgid',
-    '"Last-Translator',
-    '"Language-Team',
-    '"Project-Id',
-    "#, fuzzy",
-)
+UNSAID = ("POT-Creation", "PO-Revision", "Report-Msgid", "Last-Translator", "Language-Team", "Project-Id", ", fuzzy")
+"""Lines of a header that say nothing here."""
 METHODS, MODELS, TEXTS = "optlab/methods.py", "optlab/models/catalog.py", "optlab/texts/names.py"
 
 
@@ -80,7 +73,7 @@ def declared() -> Iterator[tuple[str, str]]:
                 messages += [choice for choice in parameter.choices or () if isinstance(choice, str)]
                 yield from ((METHODS, message) for message in messages if message)
     for model in models():
-        yield MODELS, model.summary
+        yield from ((MODELS, message) for message in (model.summary, model.licence, model.location))
     for text in texts():
         yield from ((TEXTS, message) for message in (text.summary, text.licence))
 
@@ -128,7 +121,7 @@ def write(language: str, messages: Catalog) -> list[str]:
     # without line numbers, dates and addresses, so that a commit shows what was translated and nothing else
     write_po(written, new, width=120, omit_header=False, include_lineno=False, sort_by_file=True)
     lines = written.getvalue().decode().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if not line.startswith(UNSAID)), "utf-8")
+    path.write_text("".join(line for line in lines if not line[1:].startswith(UNSAID)), "utf-8")
     path.with_suffix(".mo").write_bytes(compiled(language))
     return [str(message.id) for message in new if message.id and not translated(message.string)]
 

@@ -19,13 +19,12 @@ SWITCH = "sidebar/language"
 
 
 def read() -> None:
-    """Settle the language of this run; before the first word is drawn."""
+    """Settle the language of this run: before the first word is drawn, and before `keep`."""
     given = st.query_params.get(KEY)
     if given in LANGUAGES:
         st.session_state[CHOSEN] = given
     elif CHOSEN not in st.session_state:
         st.session_state[CHOSEN] = of_browser()
-    _write()
 
 
 def of_browser() -> str:
@@ -60,10 +59,11 @@ def switch() -> None:
 def _switched() -> None:
     # a second click on the language in use would leave nothing chosen
     st.session_state[CHOSEN] = st.session_state[SWITCH] or st.session_state[CHOSEN]
-    _write()
+    keep()
 
 
-def _write() -> None:
+def keep() -> None:
+    """Write the language into the address, where a change of the page has taken it out."""
     wanted = in_link().get(KEY)
     if st.query_params.get(KEY) != wanted:
         if wanted is None:

@@ -14,7 +14,8 @@ FRESH_S = 6.0
 
 
 def show() -> None:
-    """Draw the sidebar; picking a model changes the view."""
+    """Draw the sidebar; picking a model changes the view, picking a language all words."""
+    language.keep()
     with st.sidebar, services.shown_errors():
         _model_picker()
         _health()
