@@ -28,8 +28,11 @@ METHODS = (
     "wanda",
     "wanda sequential",
     "wanda allocation=owl",
+    "wanda sequential refit",
     "sparsegpt",
     "sparsegpt sequential",
+    "sparsegpt sequential refit",
+    "sparsegpt sequential refit allocation=owl",
 )
 
 

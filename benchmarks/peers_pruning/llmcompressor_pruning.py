@@ -43,7 +43,7 @@ def main() -> None:
     oneshot(
         model=model,
         dataset=text,
-        recipe=modifier(sparsity=0.5, mask_structure=mask, ignore=["lm_head"]),
+        recipe=modifier(sparsity=0.5, mask_structure=mask, ignore=["re:.*lm_head.*"]),
         max_seq_length=len(windows[0]),
         num_calibration_samples=len(windows),
         output_dir=None,

@@ -3,9 +3,9 @@
 A folder in hub layout: config.json, the tokenizer, `model.safetensors` (`optlab.safetensors` where other programs could
 not read it, see `hub_format`), and `optlab.json`, which tells how to read the weights back exactly. A quantized layer
 is stored as `weight_packed`, `weight_scale`, `weight_zero_point` (or, with a float zero point, `weight_minimum`) and
-`weight_shape`, and with `weight_bitmask` where pruned codes are left out; a sparse one as `weight_bitmask`,
-`weight_places` or `weight_rows` and `weight_columns`, with `weight_values`. All other tensors keep the checkpoint's own
-numbers; a tied head is not written. A folder appears complete or not at all.
+`weight_shape`, a sparse one as `weight_values`; where zeros are left out, `weight_bitmask`, `weight_places` or
+`weight_rows` and `weight_columns` say what is there. All other tensors keep the original numbers; a tied head is
+not written. A folder appears complete or not at all.
 """
 
 from __future__ import annotations

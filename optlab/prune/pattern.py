@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from optlab.errors import RecipeError
+from optlab.zeros.sizes import FINE
 
 UNSTRUCTURED = "unstructured"
-FINE = {"2:4": (2, 4), "4:8": (4, 8)}
-"""Pattern -> (N, M): of every M neighbours in a row, N are kept (Mishra et al., arXiv 2104.08378)."""
 UNITS = ("heads", "neurons", "layers")
 PATTERNS = (UNSTRUCTURED, *FINE, *UNITS)
 

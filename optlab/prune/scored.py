@@ -42,6 +42,11 @@ SEQUENTIAL = Parameter(
     "Off: every layer is judged by the inputs it has in the original model, which all recipes share. On: by the "
     "inputs that the already pruned layers before it make, for one more pass over the text per recipe.",
 )  # fmt: skip
+REFIT = Parameter(
+    "refit", bool, False, "Refit what stays",
+    "After the zeros are chosen, the weights that stay are fitted to the outputs that the layer had: least squares on "
+    "the calibration text, for a few seconds more.",
+)  # fmt: skip
 
 
 class ScoredPruning(Method):
@@ -55,6 +60,7 @@ class ScoredPruning(Method):
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
         how = ", sequential" if values.get("sequential") else ""
+        how += ", refit" if values.get("refit") else ""
         how += ", owl" if values["allocation"] == "owl" else ""
         return f"{cls.name} {in_words(values)}{how}"
 
@@ -79,12 +85,19 @@ class ScoredPruning(Method):
         raise NotImplementedError
 
     def second_moments(self, name: str) -> Tensor | None:
-        """Of what layer `name` reads, [in, in], when the inputs that stay shall make up for those removed."""
+        """Of what layer `name` reads, [in, in], when the weights that stay shall make up for those that go."""
         return None
+
+    def damping(self) -> float:
+        """Share of the mean diagonal that is added to second moments."""
+        from optlab.prune.refit import DAMPING
+
+        return float(self.values.get("damping", DAMPING))
 
     def prune(self, name: str, share: float, context: Context) -> None:
         """Zero `share` of layer `name`."""
         from optlab.prune.masks import lowest, lowest_of_neighbours, lowest_of_rows
+        from optlab.prune.refit import refit
 
         scores, pattern = self.scores(name, context), self.values["pattern"]
         if pattern in FINE:
@@ -93,7 +106,9 @@ class ScoredPruning(Method):
             mask = lowest_of_rows(scores, round(share * scores.shape[1]))
         else:
             mask = lowest(scores, round(share * scores.numel()))
-        context.zero(name, mask)
+        H = self.second_moments(name)
+        W = context.model.weight(name)
+        context.zero(name, mask, None if H is None else refit(W, H, mask | (W == 0), self.damping()))
 
     def apply(self, context: Context) -> None:
         """Prune `context.names` in order. Raises RecipeError, ModelError, TextError, Cancelled."""

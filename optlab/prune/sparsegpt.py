@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from optlab.methods import Parameter
 from optlab.prune.pattern import FINE
-from optlab.prune.scored import ALLOCATION, PATTERN, SEQUENTIAL, SPARSITY, ScoredPruning
+from optlab.prune.scored import ALLOCATION, PATTERN, REFIT, SEQUENTIAL, SPARSITY, ScoredPruning
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,8 +37,9 @@ class SparseGPT(ScoredPruning):
         PATTERN,
         ALLOCATION,
         SEQUENTIAL,
+        REFIT,
         Parameter(
-            "damping", float, 0.01, "Damping",
+            "damping", float, 0.1, "Damping",
             "How much is added to the energy of every input, as a share of their mean: more trusts the calibration "
             "text less.",
             minimum=0.0, maximum=1.0, step=0.01, advanced=True,
@@ -65,8 +66,14 @@ class SparseGPT(ScoredPruning):
         return self._inputs.gram(name)
 
     def prune(self, name: str, share: float, context: Context) -> None:
+        from optlab.prune.refit import refit
+
         W = context.model.weight(name).float()
         mask, Q = solve(W, self._factor(name), share, self.values["pattern"])
+        H = self.second_moments(name)
+        if self.values["refit"] and H is not None:
+            # The walk lets a column make up only for those before it; now all that stay do, for all.
+            Q = refit(W, H, mask, self.damping(), start=Q)
         context.zero(name, mask, Q)
 
     def _factor(self, name: str) -> Tensor:

@@ -136,7 +136,7 @@ def _compensate(method: ScoredPruning, name: str, kept: Tensor, context: Context
     if H is None:
         return
     W = context.model.weight(name)
-    context.model.set_weight(name, least_squares(W, H, kept, float(method.values["damping"])))
+    context.model.set_weight(name, least_squares(W, H, kept, method.damping()))
 
 
 def least_squares(W: Tensor, H: Tensor, kept: Tensor, damping: float) -> Tensor:

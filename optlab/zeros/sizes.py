@@ -14,40 +14,76 @@ one 64-bit word.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil, comb
 from typing import Literal
 
-from optlab.prune.pattern import FINE
-
 Form = Literal["dense", "bitmask", "csr", "2:4", "4:8"]
+FORMS: tuple[Form, ...] = ("dense", "bitmask", "csr", "2:4", "4:8")
+"""In this order; where two take as many bytes, the first is used."""
+FINE: dict[str, tuple[int, int]] = {"2:4": (2, 4), "4:8": (4, 8)}
+"""Pattern -> (N, M): of every M neighbours in a row, N are kept (Mishra et al., arXiv 2104.08378)."""
 NARROW = 1 << 16
 """Rows up to this long have column numbers of 16 bits."""
 
 
-def digits_per_word(form: str) -> int:
-    """How many groups of an N:M form share one 64-bit word, its sign not used."""
-    kept, of = FINE[form]
+def digits_per_word(pattern: str) -> int:
+    """How many groups of an N:M pattern share one 64-bit word, its sign not used."""
+    kept, of = FINE[pattern]
     digits = 1
     while comb(of, kept) ** (digits + 1) < 1 << 63:
         digits += 1
     return digits
 
 
-def byte_costs(rows: int, columns: int, nonzeros: int, itemsize: float, fits: tuple[str, ...] = ()) -> dict[Form, int]:
-    """Bytes of each form. itemsize: bytes per number; fits: the N:M patterns that the zeros obey."""
-    position = 2 if columns <= NARROW else 4
-    costs: dict[Form, int] = {
-        "dense": ceil(rows * columns * itemsize),
-        "bitmask": -(-rows * columns // 8) + ceil(nonzeros * itemsize),
-        "csr": 4 * (rows + 1) + ceil(nonzeros * (position + itemsize)),
-    }
-    forms: tuple[Form, ...] = ("2:4", "4:8")
-    for form in forms:
-        if form in fits:
-            kept, of = FINE[form]
-            groups = rows * columns // of
-            costs[form] = 8 * -(-groups // digits_per_word(form)) + ceil(groups * kept * itemsize)
+def position_bytes(form: Form, rows: int, columns: int, nonzeros: int) -> int:
+    """Bytes that say where the numbers of a weight are."""
+    if form == "dense":
+        return 0
+    if form == "bitmask":
+        return -(-rows * columns // 8)
+    if form == "csr":
+        return 4 * (rows + 1) + nonzeros * (2 if columns <= NARROW else 4)
+    return 8 * -(-(rows * columns // FINE[form][1]) // digits_per_word(form))
+
+
+def numbers(form: Form, rows: int, columns: int, nonzeros: int) -> int:
+    """How many numbers a form writes; N:M also writes zeros, where a group has fewer than N others."""
+    if form == "dense":
+        return rows * columns
+    if form in FINE:
+        kept, of = FINE[form]
+        return rows * columns // of * kept
+    return nonzeros
+
+
+def byte_costs(
+    rows: int,
+    columns: int,
+    nonzeros: int,
+    itemsize: float,
+    fits: tuple[str, ...] = (),
+    packed: Callable[[int], int] | None = None,
+) -> dict[Form, int]:
+    """Bytes of each form in the order of `FORMS`.
+
+    itemsize: bytes per number. fits: the N:M patterns that the zeros obey. packed: bytes of that many numbers in one
+    row, where they are not simply itemsize times as many.
+    """
+    of = packed or (lambda count: ceil(count * itemsize))
+    costs: dict[Form, int] = {}
+    for form in FORMS:
+        if form in FINE and form not in fits:
+            continue
+        written = numbers(form, rows, columns, nonzeros)
+        values = rows * of(columns) if form == "dense" and packed else of(written)
+        costs[form] = position_bytes(form, rows, columns, nonzeros) + values
     return costs
+
+
+def cheapest(costs: dict[Form, int]) -> Form:
+    """The form of the fewest bytes."""
+    return min(costs, key=lambda form: costs[form])
 
 
 def sizes(shape: tuple[int, int], sparsity: float, bits: int = 16) -> dict[Form, int]:
