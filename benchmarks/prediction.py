@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from optlab.evaluate.compare import compare
 from optlab.models import load
 from optlab.models.device import choose_dtype
 from optlab.models.language_model import LanguageModel
-from optlab.predict.build import anchor_tokens, build
+from optlab.predict.build import anchor_windows, build
 from optlab.predict.mixed import recipe_of
 from optlab.predict.predictor import Predictor
 from optlab.predict.size import layer_bytes
@@ -176,7 +177,7 @@ def main() -> None:
             )
         )
         print(f"\r{number + 1} of {len(recipes)} measured", end="", flush=True)
-    ids = anchor_tokens(model, bench.context)[:NOISE_TOKENS]
+    ids = list(chain.from_iterable(anchor_windows(model, bench.context)))[:NOISE_TOKENS]
     alpha = np.array([once(f"noise {name}", partial(bench.noisy, name, ids)) for name in state.names])
     alpha /= NOISE_SIZE**2
 

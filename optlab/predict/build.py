@@ -30,6 +30,7 @@ from optlab.predict import singles
 from optlab.predict.anchors import anchors
 from optlab.predict.fisher import in_groups, sensitivities
 from optlab.predict.levels import SPARSITIES, Family, families
+from optlab.predict.link import LONG, SHORT
 from optlab.predict.reference import Reference
 from optlab.predict.state import QUANTILES, State, folder_of
 from optlab.predict.tables import Filler, apply
@@ -39,7 +40,8 @@ from optlab.recipes import Recipe
 
 DEFAULT = Protocol()
 PROBE_TOKENS = 2048
-ANCHOR_TOKENS = 2048
+LONG_ANCHORS = 4
+"""So many anchors read more than the others, which tells how the words that all of them read differ from the rest."""
 FIRST_ANCHORS = 6
 """So many anchors come before single layers are looked at."""
 READ = 2 * DEFAULT.tokens
@@ -75,7 +77,7 @@ class Probe:
     def reference(self) -> Reference:
         """The original on the words of the anchors."""
         base = self.model.to(dtype=choose_dtype("auto", self.model.device))
-        return Reference(base, anchor_tokens(self.model, self.context), self.context)
+        return Reference(base, anchor_windows(self.model, self.context))
 
     def save(self) -> None:
         """Write down what is known, unless that was done just now."""
@@ -119,11 +121,12 @@ class Probe:
     def note(self, recipe: Recipe) -> None:
         """Measure `recipe`, which `working` holds."""
         dtype = choose_dtype("auto", self.model.device)  # that of a default measurement
-        nll, kl = self.reference.compare(self.working.to(dtype=dtype))
+        windows = LONG if recipe in self.recipes[:LONG_ANCHORS] else SHORT
+        nll, kl = self.reference.compare(self.working.to(dtype=dtype), windows)
         self.state.anchors.append(
             {
-                "hash": recipe.content_hash, "recipe": recipe.to_dict(), "nll": nll, "kl": kl,
-                "tokens": self.reference.tokens,
+                "hash": recipe.content_hash, "recipe": recipe.to_dict(), "nll": nll, "kl": kl, "windows": windows,
+                "tokens": windows * self.context,
             }
         )  # fmt: skip
 
@@ -199,12 +202,13 @@ def complete(state: State, family: Family) -> bool:
     return family.kind == "prune" or set(table.masks) == set(state.pruned_levels(pruned))
 
 
-def anchor_tokens(model: LanguageModel, context: int) -> list[int]:
-    """The tokens that anchors are measured on: windows of the evaluation side that the default measurement does not
-    read (see `unread_windows`). Raises TextError when the text is too short."""
-    text = model.description.default_text
-    windows = texts.unread_windows(text, model.tokenizer, READ, max(ANCHOR_TOKENS // context, 1), context)
-    return [token for window in windows for token in window]
+def anchor_windows(model: LanguageModel, context: int) -> list[list[int]]:
+    """The tokens that anchors are measured on, of the evaluation side behind what the default measurement reads.
+
+    The first windows are as spread as all of them. Raises TextError when the text is too short.
+    """
+    windows = texts.unread_windows(model.description.default_text, model.tokenizer, READ, LONG, context)
+    return [windows[number] for start in range(LONG // SHORT) for number in range(start, LONG, LONG // SHORT)]
 
 
 def new_state(model: LanguageModel) -> State:

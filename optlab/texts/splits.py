@@ -54,15 +54,19 @@ def unread_windows(name: str, tokenizer: Encoder, read: int, count: int, context
     Raises TextError when the text is shorter.
     """
     documents = list(load(name).evaluation)
-    found, taken, last = 0, 0, ""
+    found, taken, rest = 0, 0, ""
     while taken < len(documents) and found < read + MARGIN:
-        last = documents[taken]
         # A document can be a whole file of megabytes, of which no more needs to be looked at than is asked for.
-        found += len(tokenizer.encode(last[: 16 * (read + MARGIN)]))
+        end, before = 4 * (read + MARGIN), found
+        while True:
+            found = before + len(tokenizer.encode(documents[taken][:end]))
+            if found >= read + MARGIN or end >= len(documents[taken]):
+                break
+            end += end // 4
+        # From the next line on, because the cut may split a word.
+        rest = documents[taken][end:].partition("\n")[2]
         taken += 1
-    # No token is longer than sixteen characters on average, so what is behind that many is behind all of `read`.
-    rest = last[16 * (read + MARGIN) :]
-    if taken < len(documents) and len(rest) < 16 * count * context:
+    if taken < len(documents) and len(rest) < 8 * count * context:
         rest = "\n\n".join(documents[taken:])
     windows = []
     for number in range(count):
