@@ -34,7 +34,7 @@ SAME, OTHER = 0.08, 0.3
 """Of what a measurement's words are to a text as a whole: the text of the anchors, another one."""
 WINDOW = 0.17
 """Of what one window is to the text, on nano for damages of 0.1 to 0.3 nats."""
-SHORT, LONG = 4, 12
+SHORT, LONG = 4, 8
 """Windows that every anchor reads, and those that the first few read."""
 SETS = 3
 LENGTH = 1.5

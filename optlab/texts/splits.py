@@ -46,40 +46,6 @@ def evaluation_tokens(name: str, tokenizer: Encoder, count: int, seed: int = 0) 
     return _first_tokens(name, documents, tokenizer, count, "evaluation")
 
 
-def unread_windows(name: str, tokenizer: Encoder, read: int, count: int, context: int) -> list[list[int]]:
-    """`count` windows of `context` tokens of the evaluation side, none of which is among its first `read` tokens.
-
-    They are spread evenly over the documents behind those that the first tokens come from; where the document that the
-    first tokens end in is so long that it holds them all (a play), over the rest of that one, which is closer in kind.
-    Raises TextError when the text is shorter.
-    """
-    documents = list(load(name).evaluation)
-    found, taken, rest = 0, 0, ""
-    while taken < len(documents) and found < read + MARGIN:
-        # A document can be a whole file of megabytes, of which no more needs to be looked at than is asked for.
-        end, before = 4 * (read + MARGIN), found
-        while True:
-            found = before + len(tokenizer.encode(documents[taken][:end]))
-            if found >= read + MARGIN or end >= len(documents[taken]):
-                break
-            end += end // 4
-        # From the next line on, because the cut may split a word.
-        rest = documents[taken][end:].partition("\n")[2]
-        taken += 1
-    if taken < len(documents) and len(rest) < 8 * count * context:
-        rest = "\n\n".join(documents[taken:])
-    windows = []
-    for number in range(count):
-        start = number * len(rest) // count
-        # A window begins where a line does.
-        start = rest.find("\n", start) + 1 if number else 0
-        ids = tokenizer.encode(rest[start : start + 16 * context])[:context]
-        if len(ids) < context:
-            raise TextError(f"{name} is too short for {count} windows of {context} tokens behind its first {read:,}")
-        windows.append(ids)
-    return windows
-
-
 def calibration_windows(name: str, tokenizer: Encoder, tokens: int, context: int, seed: int = 0) -> list[list[int]]:
     """`tokens // context` windows of `context` tokens from the calibration side, its documents in a seeded order.
 
