@@ -8,8 +8,9 @@ regression in closed form, stiff where there are few anchors. A difference of lo
 which is fitted in the same way, because sampling noise hides small losses but not small divergences.
 
 Anchors are measured on other words than those of any measurement, and a loss (unlike a divergence) depends on the
-words. So all measurements share one unknown offset against the anchors, whose size is part of the band, and which the
-first measurements on a text teach.
+words. So every set of words has an unknown offset, shared by all that is measured on it: the few windows that all
+anchors read, the further ones that some of them read, and the words of a person's measurements, which the first of
+those teach. The size of the latter is part of the band.
 
 The 90 % band is jackknife+ (Barber et al., arXiv 1905.02928): leave-one-out misses on the logarithm, around
 leave-one-out predictions, in closed form; widened by the model's own doubt where anchors are far away.
@@ -29,8 +30,13 @@ OFFSET, BEND, FAMILY, TILT = 0.7, 0.35, 0.35, 0.1
 """Prior standard deviations: a common factor, its bend along the damage, a family's own, tilts by kinds of layers."""
 FEWEST, UNKNOWN = 8, 2.0
 """Below so many misses the edges are those of a normal distribution, somewhat widened: in standard deviations."""
-SAME, OTHER = 0.1, 0.3
-"""Of the difference between the words of the anchors and those of a measurement: of the same text, of another one."""
+SAME, OTHER = 0.08, 0.3
+"""Of what a measurement's words are to a text as a whole: the text of the anchors, another one."""
+WINDOW = 0.17
+"""Of what one window is to the text, on nano for damages of 0.1 to 0.3 nats."""
+SHORT, LONG = 4, 8
+"""Windows that every anchor reads, and those that the first few read."""
+SETS = 3
 LENGTH = 1.5
 """How far along log(damage) one anchor speaks for another."""
 NOISE = 4.0
@@ -43,7 +49,7 @@ MISFIT = 0.08
 @dataclass(frozen=True)
 class Features:
     """Of n recipes. total [n]: summed damage in nats; families [n, f], kinds [n, k]: where it lies, as shares. words
-    [n]: how far the words may be from those of the anchors: 0 for an anchor, else `SAME` or `OTHER`."""
+    [n, SETS]: how much of the offset of each set of words is in it, see `read_by`."""
 
     total: Floats
     families: Floats
@@ -65,6 +71,15 @@ class Outcome:
     nll: Floats
     low: Floats
     high: Floats
+
+
+def read_by(windows: int | None, elsewhere: float = 0.0) -> Floats:
+    """Row [SETS] of `Features.words` for an anchor that read so many windows, or (None) for a measurement by a person,
+    whose words differ from the text by `elsewhere`."""
+    if windows is None:
+        return np.array([0.0, 0.0, elsewhere])
+    short = min(windows, SHORT)
+    return WINDOW / windows * np.array([short**0.5, (windows - short) ** 0.5, 0.0])
 
 
 class Link:
@@ -100,7 +115,7 @@ class Link:
         total = np.maximum(features.total, 1e-12)
         kl = total * np.exp(kernel(features, self.anchors) @ (self.inverse @ self.target))
         nll = kl * factor(ratio_kernel(features, self.anchors) @ (self.ratio_inverse @ self.ratio_target))
-        known = replace(features, words=np.zeros(len(features)))
+        known = replace(features, words=np.zeros((len(features), SETS)))
         variance = self._variance(known)
         doubt = np.sqrt(variance + 2 * MISFIT**2)
         low, high = quantiles(self.misses)
@@ -148,26 +163,26 @@ def kernel(one: Features, other: Features) -> Floats:
     bend = along(one, other)
     shared = one.families @ other.families.T
     found: Floats = OFFSET**2 + BEND**2 * bend + FAMILY**2 * shared * (1 + bend) + TILT**2 * (one.kinds @ other.kinds.T)
-    return found + np.outer(one.words, other.words)
+    return found + one.words @ other.words.T
 
 
 def prior_variance(features: Features) -> Floats:
     """The diagonal of `kernel`."""
     shared, kinds = (features.families**2).sum(1), (features.kinds**2).sum(1)
-    found: Floats = OFFSET**2 + BEND**2 + 2 * FAMILY**2 * shared + TILT**2 * kinds + features.words**2
+    found: Floats = OFFSET**2 + BEND**2 + 2 * FAMILY**2 * shared + TILT**2 * kinds + (features.words**2).sum(1)
     return found
 
 
 def ratio_kernel(one: Features, other: Features) -> Floats:
     """Prior covariance of (loss difference / divergence) - 1: nearly one number for a model and a text."""
     found: Floats = 0.3**2 + 0.15**2 * along(one, other) + 0.1**2 * (one.families @ other.families.T)
-    return found + np.outer(one.words, other.words)
+    return found + one.words @ other.words.T
 
 
 def ratio_prior(features: Features) -> Floats:
     """The diagonal of `ratio_kernel`."""
-    found: Floats = 0.3**2 + 0.15**2 + 0.1**2 * (features.families**2).sum(1) + features.words**2
-    return found
+    found: Floats = 0.3**2 + 0.15**2 + 0.1**2 * (features.families**2).sum(1)
+    return found + (features.words**2).sum(1)
 
 
 def along(one: Features, other: Features) -> Floats:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from optlab.errors import ModelError
-from optlab.predict.link import OTHER, SAME, Features, Link
+from optlab.predict.link import OTHER, SAME, SETS, SHORT, Features, Link, read_by
 from optlab.predict.size import recipe_bytes
 from optlab.predict.speed import Speed
-from optlab.predict.state import State, folder_of
+from optlab.predict.state import Floats, State, folder_of
 from optlab.predict.treatment import Damage, Outside, Treatment, damage, treatment
 from optlab.recipes import Recipe
 
@@ -87,8 +87,9 @@ class Predictor:
         self.kinds = sorted(set(state.kinds))
         self._of_kind = np.array([[kind == one for one in self.kinds] for kind in state.kinds], dtype=float)
         known: dict[str, tuple[Mapping[str, Any], Features]] = {}
-        self._words = SAME if text in (None, state.text) else OTHER
-        for words, one in [*((0.0, one) for one in state.anchors), *((self._words, one) for one in measured)]:
+        self._words = read_by(None, SAME if text in (None, state.text) else OTHER)
+        anchors = [(read_by(int(one.get("windows", SHORT))), one) for one in state.anchors]
+        for words, one in [*anchors, *((self._words, one) for one in measured)]:
             recipe = Recipe.from_dict(one["recipe"])
             try:
                 done = treatment(state, recipe)
@@ -131,7 +132,7 @@ class Predictor:
             self.state.model, recipe, None, size, float(out.nll[0]), edges, float(out.kl[0]), ms, band, self.anchors
         )
 
-    def _features(self, done: Treatment, found: Damage, words: float) -> Features:
+    def _features(self, done: Treatment, found: Damage, words: Floats) -> Features:
         total = float(found.total.sum())
         families = np.zeros(len(FAMILIES))
         for keys, amounts in ((done.quantizing, found.quantized), (done.pruning, found.pruned)):
@@ -140,7 +141,7 @@ class Predictor:
                     families[axis(key)] += amount
         kinds = np.concatenate([found.quantized @ self._of_kind, found.pruned @ self._of_kind])
         whole = max(total, 1e-12)
-        return Features(np.array([total]), families[None] / whole, kinds[None] / whole, np.array([words]))
+        return Features(np.array([total]), families[None] / whole, kinds[None] / whole, words[None])
 
 
 def axis(key: str) -> int:
@@ -152,7 +153,7 @@ def axis(key: str) -> int:
 def joined(some: list[Features], families: int, kinds: int) -> Features:
     """Features of several recipes in one."""
     if not some:
-        return Features(np.zeros(0), np.zeros((0, families)), np.zeros((0, kinds)), np.zeros(0))
+        return Features(np.zeros(0), np.zeros((0, families)), np.zeros((0, kinds)), np.zeros((0, SETS)))
     return Features(
         np.concatenate([one.total for one in some]),
         np.concatenate([one.families for one in some]),

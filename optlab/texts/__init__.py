@@ -10,7 +10,6 @@ from optlab.texts.splits import (
     evaluation_documents,
     evaluation_tokens,
     training_documents,
-    unread_windows,
 )
 from optlab.texts.text import Text, fingerprint, load, store_pasted
 
@@ -26,5 +25,4 @@ __all__ = [
     "names",
     "store_pasted",
     "training_documents",
-    "unread_windows",
 ]

@@ -46,36 +46,6 @@ def evaluation_tokens(name: str, tokenizer: Encoder, count: int, seed: int = 0) 
     return _first_tokens(name, documents, tokenizer, count, "evaluation")
 
 
-def unread_windows(name: str, tokenizer: Encoder, read: int, count: int, context: int) -> list[list[int]]:
-    """`count` windows of `context` tokens of the evaluation side, none of which is among its first `read` tokens.
-
-    They are spread evenly over the documents behind those that the first tokens come from; where the document that the
-    first tokens end in is so long that it holds them all (a play), over the rest of that one, which is closer in kind.
-    Raises TextError when the text is shorter.
-    """
-    documents = list(load(name).evaluation)
-    found, taken, last = 0, 0, ""
-    while taken < len(documents) and found < read + MARGIN:
-        last = documents[taken]
-        # A document can be a whole file of megabytes, of which no more needs to be looked at than is asked for.
-        found += len(tokenizer.encode(last[: 16 * (read + MARGIN)]))
-        taken += 1
-    # No token is longer than sixteen characters on average, so what is behind that many is behind all of `read`.
-    rest = last[16 * (read + MARGIN) :]
-    if taken < len(documents) and len(rest) < 16 * count * context:
-        rest = "\n\n".join(documents[taken:])
-    windows = []
-    for number in range(count):
-        start = number * len(rest) // count
-        # A window begins where a line does.
-        start = rest.find("\n", start) + 1 if number else 0
-        ids = tokenizer.encode(rest[start : start + 16 * context])[:context]
-        if len(ids) < context:
-            raise TextError(f"{name} is too short for {count} windows of {context} tokens behind its first {read:,}")
-        windows.append(ids)
-    return windows
-
-
 def calibration_windows(name: str, tokenizer: Encoder, tokens: int, context: int, seed: int = 0) -> list[list[int]]:
     """`tokens // context` windows of `context` tokens from the calibration side, its documents in a seeded order.
 

@@ -210,27 +210,3 @@ def test_wikitext_is_joined_as_papers_join_it(monkeypatch: pytest.MonkeyPatch) -
     calibration, evaluation = sources.wikitext_2()
     assert evaluation == ("\n\n = A = \n\n\nwords",)
     assert calibration == ("t1\n\nt2",)
-
-
-@pytest.mark.parametrize("name", HERE)
-def test_unread_windows_repeat_none_of_the_first_tokens(name: str) -> None:
-    tokenizer = Words()
-    documents = texts.evaluation_documents(name)
-    order = [token for document in documents for token in tokenizer.encode(document)]
-    read = texts.evaluation_tokens(name, tokenizer, 2048)
-    windows = texts.unread_windows(name, tokenizer, 2048, 4, 128)
-    joined = " ".join(map(str, order[len(read) :]))
-    assert [len(window) for window in windows] == [128] * 4
-    assert all(" ".join(map(str, window)) in joined for window in windows)
-
-
-def test_a_text_of_one_document_gives_the_words_behind_those_that_are_read(tmp_path: Path) -> None:
-    file = tmp_path / "one.txt"
-    file.write_text("\n".join(f"word{number} and more" for number in range(9000)))
-    tokenizer = Words()
-    first = set(texts.evaluation_tokens(str(file), tokenizer, 300))
-    (window,) = texts.unread_windows(str(file), tokenizer, 300, 1, 60)
-    numbered = {tokenizer.numbers[f"word{number}"] for number in range(9000) if f"word{number}" in tokenizer.numbers}
-    assert not first & set(window) & numbered
-    with pytest.raises(TextError, match="too short"):
-        texts.unread_windows(str(file), tokenizer, 300, 3, 60_000)
