@@ -10,6 +10,7 @@ from optlab.words import _
 from pages.components import (
     facts,
     frame,
+    goals,
     inside,
     knobs,
     layer_editor,
@@ -36,6 +37,9 @@ def main() -> None:
             return
         left, right = st.columns([5, 11], gap="large")
         with left:
+            goal = goals.row(description, shown.recipe)
+            if goal is not None:
+                shown = view.change(recipe=goal)
             recipe, settings, problem = choose(shown, description)
         if (recipe, settings) != (shown.recipe, shown.protocol):
             shown = view.change(recipe=recipe, protocol=settings)

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from optlab.figures import format, frames, layers, limit
-from optlab.figures.pairs import so_far
+from optlab.figures.pairs import in_one_line, so_far
 from optlab.runs.client import Client
 from optlab.runs.run import Run
 from optlab.words import _
@@ -54,6 +54,8 @@ def _watched(id: int) -> None:
             st.rerun()  # the whole page: it has more to show now, and nothing needs to be polled any longer
         if run.status != "done":
             progress.watch(client, run, f"measure/{id}")
+        elif run.result:
+            st.markdown(f"#### {in_one_line(run.result)}")
         pairs.show(run.result or so_far(run.partial), run, "pairs")
 
 
