@@ -392,10 +392,8 @@ def _output_error(
     D = scalings.undo(name, working.weight(name)) - W
     if not bool(D.any()):
         return 0.0
-    structure = working.structure
-    read_by_head = structure.tied and name == structure.embedding
-    key = structure.head if read_by_head else name
-    if found is None or key not in found:
+    key = working.structure.multiplied(name)
+    if found is None or key is None or key not in found:
         return None
     A = found.gram(key).to(D.device)
     energy = ((W @ A) * W).sum()

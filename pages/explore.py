@@ -11,6 +11,7 @@ from pages.components import (
     automatic,
     facts,
     frame,
+    goals,
     inside,
     knobs,
     layer_editor,
@@ -39,6 +40,9 @@ def main() -> None:
             return
         left, right = st.columns([5, 11], gap="large")
         with left:
+            goal = goals.row(description, shown.recipe)
+            if goal is not None:
+                shown = view.change(recipe=goal)
             recipe, settings, problem = choose(shown, description)
         if (recipe, settings) != (shown.recipe, shown.protocol):
             shown = view.change(recipe=recipe, protocol=settings)

@@ -3,11 +3,13 @@
 import streamlit as st
 
 from optlab.figures import format, frames, parts
+from optlab.figures.pairs import in_one_line
+from optlab.fitting import first_recipe
 from optlab.models.catalog import card
 from optlab.models.describe import Description
+from optlab.recipes import Recipe
 from optlab.words import _, plural
-from pages.components import facts, frame, knobs, pairs, prepare, services, view
-from pages.components.fitting import first_recipe
+from pages.components import facts, frame, goals, knobs, measurement, pairs, prepare, services, view
 
 FIRST_BITS = 4
 
@@ -47,17 +49,26 @@ def model_facts(description: Description) -> None:
 
 
 def first_step(description: Description) -> None:
-    """One click to a first insight."""
-    recipe = first_recipe(FIRST_BITS, description)
+    """One click to a first insight, or to a goal."""
     with st.container(border=True, horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(
             _("**New here?** Write each weight with {bits} bits and see how much smaller, faster and worse the model "
               "becomes.").format(bits=FIRST_BITS), width=520,
         )  # fmt: skip
         if st.button(_("Try {bits} bits").format(bits=FIRST_BITS), type="primary", icon=":material/bolt:"):
-            changed = view.change(recipe=recipe)
-            link = view.link(changed.model, changed.recipe, changed.protocol)
-            st.switch_page("pages/explore.py", query_params=link)
+            explore(first_recipe(FIRST_BITS, description), measure=True)
+    st.subheader(_("Or start from a goal"))
+    chosen = goals.cards(description)
+    if chosen is not None:
+        explore(chosen)
+
+
+def explore(recipe: Recipe, measure: bool = False) -> None:
+    """Go on in Explore with this recipe. measure: ask for its measurement on the way."""
+    changed = view.change(recipe=recipe)
+    if measure:
+        measurement.start(services.client(), changed)
+    st.switch_page("pages/explore.py", query_params=view.link(changed.model, changed.recipe, changed.protocol))
 
 
 def where_the_bytes_are(description: Description) -> None:
@@ -92,6 +103,7 @@ def measured_so_far(model: str) -> None:
     latest = done[0]
     st.markdown(_("The latest of {runs}: {title}").format(
         runs=plural("{count} measurement", "{count} measurements", len(done)), title=facts.words(latest)))  # fmt: skip
+    st.markdown(f"#### {in_one_line(latest.result or {})}")
     pairs.show(latest.result or {}, latest, "overview")
     st.page_link("pages/compare.py", label=_("Compare all measurements"), icon=":material/scatter_plot:")
 

@@ -35,6 +35,13 @@ class Structure:
     body: str
     tied: bool
 
+    def multiplied(self, name: str) -> str | None:
+        """The layer whose input the weight `name` multiplies; None for a table whose rows are only looked up (an untied
+        embedding, positions, segments), where every weight counts alike and alone."""
+        if name == self.embedding and self.tied:
+            return self.head
+        return None if self.kinds.get(name) == "embedding" else name
+
     def block_of(self, name: str) -> int | None:
         """The number of the block that a module or parameter lies in, None outside of the blocks."""
         for number, block in enumerate(self.blocks):

@@ -44,10 +44,9 @@ class Inputs:
         return self.context.model.weight(name).shape[1]
 
     def _source(self, name: str) -> tuple[Statistics | SequentialGrams | None, str]:
-        structure = self.context.model.structure
-        if name == structure.embedding and not structure.tied:
+        read = self.context.model.structure.multiplied(name)
+        if read is None:
             return None, name
-        read = structure.head if name == structure.embedding else name
         if self.changing is not None and read in self.changing:
             return self.changing, read
         return self.context.statistics(), read

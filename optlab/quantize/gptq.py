@@ -92,11 +92,9 @@ class GPTQ(LayerwiseQuantizer):
 
         from optlab.quantize.hessian import factor
 
-        structure = context.model.structure
-        if name == structure.embedding and not structure.tied:
-            # A row is looked up, not multiplied: every weight counts alike and alone.
+        read = context.model.structure.multiplied(name)
+        if read is None:
             return torch.arange(W.shape[1]), torch.eye(W.shape[1])
-        read = structure.head if name == structure.embedding else name
         source: Statistics | SequentialGrams = context.statistics()
         if self._sequential is not None and read in self._sequential:
             source = self._sequential

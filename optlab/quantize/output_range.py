@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
 def nearest(W: Tensor, name: str, context: Context, bits: int, zero: Zero, group_size: int | None) -> QuantizedTensor:
     """W [out, in] float32, the weight of layer `name`, rounded to nearest within the best range of each group."""
-    groups, structure = in_groups(W, group_size), context.model.structure
-    if name == structure.embedding and not structure.tied:
-        # A row is looked up, not multiplied: every weight counts alike.
+    groups, read = in_groups(W, group_size), context.model.structure.multiplied(name)
+    if read is None:
         return QuantizedTensor.of(W, best_clip(groups, bits, zero), group_size)
-    H = moments(structure.head if name == structure.embedding else name, context)
+    H = moments(read, context)
     return QuantizedTensor.of(W, best_clip(groups, bits, zero, diagonal_blocks(H, groups.shape[-1])), group_size)
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import streamlit as st
 
+from optlab.fitting import fitted
 from optlab.methods import DEFAULT_METHOD, Parameter, Value, method, names
 from optlab.models.describe import Description
 from optlab.recipes import Recipe, Step
 from optlab.words import _
 from pages.components import widgets
-from pages.components.fitting import fitted
 
 PREFIX = "knob/"
 ORDER = ("prune", "distill", "quantize", "cache")

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from optlab.figures import format, frames, layers, limit
-from optlab.figures.pairs import Pair, so_far
+from optlab.figures.pairs import Pair, in_one_line, so_far
 from optlab.runs.client import Client
 from optlab.runs.run import Run
 from optlab.words import _, said
@@ -55,6 +55,8 @@ def _watched(id: int, meanwhile: list[Pair]) -> None:
             st.rerun()  # the whole page: it has more to show now, and nothing needs to be polled any longer
         if run.status != "done":
             progress.watch(client, run, f"measure/{id}")
+        elif run.result:
+            st.markdown(f"#### {in_one_line(run.result)}")
         known = so_far(run.partial) if run.result is None else run.result
         pairs.show(known, run, "pairs", meanwhile if run.live else [])
 

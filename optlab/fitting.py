@@ -1,8 +1,11 @@
-"""What a knob can be set to on this model, so that no combination that a page offers is refused later."""
+"""What a parameter can be set to on a given model, so that no combination that is offered is refused later.
+
+Knobs of the pages and ready-made recipes (`optlab.presets`) start from what a method declares, and fit it here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from optlab.methods import DEFAULT_METHOD, Parameter, Value, divisors_for_groups, method
@@ -30,12 +33,24 @@ def group_sizes(widths: Iterable[int]) -> list[int]:
     return sorted(set.intersection(*offered)) if offered else []
 
 
+def fitted_step(
+    kind: str, name: str, wanted: Mapping[str, Value], description: Description, layers: str | None = None
+) -> Step:
+    """A step with the values `wanted`, each moved to the nearest that fits the model; the rest as its author set it.
+
+    Raises RecipeError where a value is refused for another reason than the model.
+    """
+    values: dict[str, Value] = {}
+    for parameter in method(kind, name).parameters:
+        fits = fitted(parameter, description)
+        asked = wanted.get(parameter.name, fits.default)
+        values[parameter.name] = _nearest(asked, fits.choices) if fits.choices and fits is not parameter else asked
+    return Step(kind, name, {**wanted, **values}, layers)
+
+
 def first_recipe(bits: int, description: Description) -> Recipe:
-    """The recipe that a newcomer tries: the default quantization at `bits`, the rest as its author set it."""
-    name = DEFAULT_METHOD["quantize"]
-    parameters = [fitted(parameter, description) for parameter in method("quantize", name).parameters]
-    values = {parameter.name: parameter.default for parameter in parameters}
-    return Recipe.of(Step("quantize", name, {**values, "bits": bits}))
+    """The recipe that a newcomer tries: the default quantization at `bits`."""
+    return Recipe.of(fitted_step("quantize", DEFAULT_METHOD["quantize"], {"bits": bits}, description))
 
 
 def _nearest(wanted: Value, choices: tuple[Value, ...]) -> Value:
