@@ -39,7 +39,7 @@ from optlab.quantize.codebook_tensor import CodebookTensor
 from optlab.quantize.float_tensor import FloatTensor
 from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe, Step
-from optlab.texts import calibration_windows, check_apart, names
+from optlab.texts import calibration_windows, check_apart, names, training_windows
 
 Coded = QuantizedTensor | CodebookTensor | FloatTensor
 """A weight in a narrower format, which a later pruning keeps: each kind also has with_zeros() and pruned."""
@@ -48,7 +48,7 @@ Stored = Coded | SparseTensor
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 TRAINING_TOKENS = 1 << 18
-"""Tokens of the calibration text that distillation may see."""
+"""Tokens of the calibration text that distillation may see, at most: a short text gives what it has."""
 REPORT_TOKENS = 2048
 """Tokens on which the error of each layer's output is measured: few, because a recipe that needs no calibration should
 not wait minutes for its report, and always as many, so that methods can be compared."""
@@ -223,14 +223,9 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
         ahead = span(rising, rising.reached, rising.reached + 0.5 / parts)
         return gradients(teacher, text, tokens, length, protocol.seed, ahead)
 
-    def training_windows(length: int) -> list[list[int]]:
+    def training_windows_of(length: int) -> list[list[int]]:
         check_text()
-        for tokens in (TRAINING_TOKENS, protocol.calibration_tokens):
-            try:
-                return calibration_windows(text, model.tokenizer, tokens, length, protocol.seed)
-            except TextError:
-                continue
-        return calibration_windows(text, model.tokenizer, 1, length, protocol.seed)
+        return training_windows(text, model.tokenizer, TRAINING_TOKENS, length, protocol.seed)
 
     for number, step in enumerate(recipe.steps):
         step_names = select(working, step)
@@ -242,7 +237,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             step_names,
             stored,
             lambda: Shrunk(statistics_of(tokens), kept),
-            training_windows,
+            training_windows_of,
             protocol.seed,
             span(rising, number / parts, (number + 1) / parts),
             DTYPES[checkpoint.dtype],
