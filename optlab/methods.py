@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from optlab.errors import RecipeError
 
 if TYPE_CHECKING:
-    from optlab.compress import Context
+    from optlab.context import Context
 
 Value = int | float | bool | str | None
 
@@ -169,7 +169,7 @@ class Method:
         """Whether the method can treat a weight of `shape` (out_features, in_features). Raises RecipeError."""
 
     def apply(self, context: Context) -> None:
-        """Compress the layers of `context` in place; see `optlab.compress.Context`."""
+        """Compress the layers of `context` in place; see `optlab.context.Context`."""
         raise NotImplementedError
 
 

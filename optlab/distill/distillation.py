@@ -14,7 +14,7 @@ from optlab.methods import Method, Parameter, Value
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
 
 COMMON = (
     Parameter(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from optlab.errors import RecipeError
 
 if TYPE_CHECKING:
-    from optlab.compress import Context
+    from optlab.context import Context
 
 
 def make(context: Context, keep: int | None, start: str) -> None:

@@ -24,7 +24,7 @@ from optlab.models.optimizer import AdamW
 from optlab.models.train import Enough, Point, Schedule, next_token_loss, shuffled_rows, train
 
 if TYPE_CHECKING:
-    from optlab.compress import Context
+    from optlab.context import Context
 
 HELD_OUT_TOKENS = 4096
 HELD_OUT_SHARE = 0.1

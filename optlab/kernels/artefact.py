@@ -23,7 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from optlab.compress import DTYPES, Compressed, Stored
+from optlab.compress import DTYPES, Compressed
+from optlab.context import Stored
 from optlab.errors import MeasurementError, ModelError, OptLabError
 from optlab.kernels.hub_format import OUR_FILE, PLAIN_FILE, is_plain, quantization_config, reason_against, weights_file
 from optlab.models.checkpoint import Checkpoint, TensorEntry, open_checkpoint, read_header, read_json

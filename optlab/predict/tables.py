@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from optlab.calibrate.statistics import Statistics
-from optlab.compress import Context, Stored, select
+from optlab.compress import select
+from optlab.context import Context, Stored
 from optlab.models.language_model import LanguageModel
 from optlab.predict.fisher import Sensitivity
 from optlab.predict.levels import Family

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from optlab.compress import Context
+    from optlab.context import Context
 
 OUTLIER = 5.0
 """M of the paper: how many times the mean a score must be to count as an outlier."""

@@ -17,7 +17,7 @@ from optlab.prune.scored import ALLOCATION, PATTERN, SPARSITY, ScoredPruning
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
 
 
 class Magnitude(ScoredPruning):

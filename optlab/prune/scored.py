@@ -16,7 +16,7 @@ from optlab.prune.pattern import FINE, PATTERNS, UNITS, UNSTRUCTURED, check_shar
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
 
 SPARSITY = Parameter(
     "sparsity", float, 0.5, "Sparsity",

@@ -21,7 +21,7 @@ from optlab.models.resize import head_unit, keep_heads, keep_neurons, layers_by_
 from optlab.quantize.hessian import factor
 
 if TYPE_CHECKING:
-    from optlab.compress import Context
+    from optlab.context import Context
     from optlab.prune.scored import ScoredPruning
 
 KEYS = ("attention.k", "attention.v")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.calibrate.gradients import Gradients
-    from optlab.compress import Context
+    from optlab.context import Context
 
 
 class Taylor(ScoredPruning):

@@ -16,7 +16,7 @@ from optlab.prune.scored import SPARSITY
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
     from optlab.models.train import Point
 
 TRAINING = (

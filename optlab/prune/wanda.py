@@ -15,7 +15,7 @@ from optlab.prune.scored import ALLOCATION, PATTERN, REFIT, SEQUENTIAL, SPARSITY
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
     from optlab.prune.inputs import Inputs
 
 
