@@ -34,11 +34,11 @@ from optlab.models.training_state import sweep
 from optlab.progress import Progress, Rising, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from optlab.texts import calibration_windows, check_apart, names
+from optlab.texts import calibration_windows, check_apart, names, training_windows
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 TRAINING_TOKENS = 1 << 18
-"""Tokens of the calibration text that distillation may see."""
+"""Tokens of the calibration text that distillation may see, at most: a short text gives what it has."""
 REPORT_TOKENS = 2048
 """Tokens on which the error of each layer's output is measured: few, because a recipe that needs no calibration should
 not wait minutes for its report, and always as many, so that methods can be compared."""
@@ -103,14 +103,9 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
         ahead = span(rising, rising.reached, rising.reached + 0.5 / parts)
         return gradients(teacher, text, tokens, length, protocol.seed, ahead)
 
-    def training_windows(length: int) -> list[list[int]]:
+    def training_windows_of(length: int) -> list[list[int]]:
         check_text()
-        for tokens in (TRAINING_TOKENS, protocol.calibration_tokens):
-            try:
-                return calibration_windows(text, model.tokenizer, tokens, length, protocol.seed)
-            except TextError:
-                continue
-        return calibration_windows(text, model.tokenizer, 1, length, protocol.seed)
+        return training_windows(text, model.tokenizer, TRAINING_TOKENS, length, protocol.seed)
 
     for number, step in enumerate(recipe.steps):
         step_names = select(working, step)
@@ -122,7 +117,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             step_names,
             stored,
             lambda: Shrunk(statistics_of(tokens), kept),
-            training_windows,
+            training_windows_of,
             protocol.seed,
             span(rising, number / parts, (number + 1) / parts),
             DTYPES[checkpoint.dtype],

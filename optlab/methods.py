@@ -54,6 +54,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "reverse_kl": "optlab.distill.reverse_kl:ReverseKL",
         "jensen_shannon": "optlab.distill.jensen_shannon:JensenShannon",
         "hidden_mse": "optlab.distill.hidden_mse:HiddenMSE",
+        "attention": "optlab.distill.attention_transfer:AttentionTransfer",
     },
 }
 """kind of step -> method name -> "module:class"."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 MOST_POINTS = 120
+"""Even, so that points can be joined two by two."""
 
 
 class Curve:
@@ -28,8 +29,8 @@ class Curve:
             return
         own["loss"].append([step, own["sum"] / own["count"], seconds])
         own["sum"], own["count"] = 0.0, 0
-        if len(own["loss"]) > MOST_POINTS:
-            pairs = zip(own["loss"][::2], own["loss"][1::2], strict=False)
+        if len(own["loss"]) == MOST_POINTS:
+            pairs = zip(own["loss"][::2], own["loss"][1::2], strict=True)
             own["loss"] = [[later[0], (first[1] + later[1]) / 2, later[2]] for first, later in pairs]
             own["every"] *= 2
 

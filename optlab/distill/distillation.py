@@ -73,7 +73,8 @@ class Distillation(Method):
     parameters: ClassVar[tuple[Parameter, ...]] = COMMON
     needs_calibration: ClassVar[bool] = True
     changes_shape: ClassVar[bool] = True
-    needs_hidden: ClassVar[bool] = False
+    looks_at: ClassVar[str | None] = None
+    """What `inner_loss` compares: "outputs" of all blocks [B, T, D], or their log-"attention" [B, heads, T, T]."""
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
@@ -84,8 +85,8 @@ class Distillation(Method):
         """Loss between logits [B, T, V]; a scalar tensor."""
         raise NotImplementedError
 
-    def hidden_loss(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-        """Added to the soft loss where `needs_hidden`: of the outputs [B, T, D] of all blocks; a scalar tensor."""
+    def inner_loss(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+        """Added to the soft loss: of what this method `looks_at`, block by block; a scalar tensor."""
         raise NotImplementedError
 
     def apply(self, context: Context) -> None:
@@ -106,8 +107,10 @@ class Distillation(Method):
             mixed_precision=context.mixed_precision,
             seconds=values["seconds"],
         )
-        hidden = self.hidden_loss if self.needs_hidden else None
-        lesson = Lesson(self.soft_loss, hidden, float(values["alpha"]), int(values["window"]), values["patience"])
+        inner = self.inner_loss if self.looks_at else None
+        lesson = Lesson(
+            self.soft_loss, inner, float(values["alpha"]), int(values["window"]), values["patience"], self.looks_at
+        )
         for parameter in model.module.parameters():
             parameter.requires_grad_(True)
         try:

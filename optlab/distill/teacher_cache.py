@@ -45,8 +45,10 @@ class TeacherCache:
         try:
             self.folder.mkdir(exist_ok=True)
             (self.folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
-            self.hidden = _mapped(self.folder / "hidden", np.float16, (count, length, width))
-            self.known = _mapped(self.folder / "known", np.uint8, (count,))
+            self.hidden, whole = _mapped(self.folder / "hidden", np.float16, (count, length, width))
+            self.known, _ = _mapped(self.folder / "known", np.uint8, (count,))
+            if not whole:
+                self.known[:] = 0
         except OSError as error:
             raise MeasurementError(f"the teacher's answers cannot be kept in {self.folder}: {error}") from None
 
@@ -63,11 +65,15 @@ class TeacherCache:
         return self.teacher.head(kept)
 
 
-def _mapped(place: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
-    """A file of zeros as an array. Raises OSError when the disk has no room: a write into a hole could not say so."""
+def _mapped(place: Path, dtype: type, shape: tuple[int, ...]) -> tuple[np.memmap, bool]:
+    """A file as an array, and whether it was there; otherwise it is made, full of zeros.
+
+    Raises OSError when the disk has no room: a write into a hole could not say so.
+    """
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     with place.open("ab") as file:
-        if file.tell() != size:
+        whole = file.tell() == size
+        if not whole:
             file.truncate(0)
             os.posix_fallocate(file.fileno(), 0, size)
-    return np.memmap(place, dtype=dtype, mode="r+", shape=shape)
+    return np.memmap(place, dtype=dtype, mode="r+", shape=shape), whole

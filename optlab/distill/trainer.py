@@ -1,7 +1,7 @@
 """The training of a student: which windows it sees, what it is compared with, and when it is over.
 
 The last windows of the calibration text are held out, so that the curve a person watches is not that of memorized text.
-The teacher's answers come from its cache, except where a loss looks at the hidden states of the teacher's blocks. The
+The teacher's answers come from its cache, except where a loss looks inside the teacher's blocks. The
 training keeps its state: stopped or killed, the same recipe goes on where it was.
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from optlab.distill.attention import Attentions
 from optlab.distill.curve import Curve
 from optlab.distill.hidden import Outputs
 from optlab.distill.losses import mixed
@@ -33,14 +34,16 @@ LOOKS = 20
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is learned. soft: loss of student's and teacher's logits [B, T, V]; hidden: of the outputs of their blocks,
-    or None. alpha: weight of the text itself. patience: looks without progress after which it is over, or None."""
+    """What is learned. soft: loss of student's and teacher's logits [B, T, V]; inner: of what happens inside their
+    blocks, or None. alpha: weight of the text itself. patience: looks without progress after which it is over, or None.
+    looks_at: what inner is given, the blocks' "outputs" or their "attention"."""
 
     soft: Callable[[Tensor, Tensor], Tensor]
-    hidden: Callable[[list[Tensor], list[Tensor]], Tensor] | None
+    inner: Callable[[list[Tensor], list[Tensor]], Tensor] | None
     alpha: float
     window: int
     patience: int | None = None
+    looks_at: str | None = None
 
 
 def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
@@ -58,7 +61,8 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
         optimizer.hold(weight, weight != 0)
     memory: dict[str, Any] = {}
     curve = Curve(memory)
-    listening = [Outputs(one) for one in (model, teacher)] if lesson.hidden and lesson.alpha < 1.0 else []
+    listener = Attentions if lesson.looks_at == "attention" else Outputs
+    listening = [listener(one) for one in (model, teacher)] if lesson.inner and lesson.alpha < 1.0 else []
     cached = not listening and lesson.alpha < 1.0 and os.environ.get("OPTLAB_TEACHER_CACHE", "1") != "0"
     answers = TeacherCache(teacher, seen) if cached else None
 
@@ -71,8 +75,8 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
         with torch.no_grad():
             target = teacher.logits(batch) if answers is None else answers.logits(rows)
         soft = lesson.soft(logits[:, :-1].float(), target[:, :-1].float())
-        if listening and lesson.hidden is not None:
-            soft = soft + lesson.hidden(listening[0].states(), listening[1].states())
+        if listening and lesson.inner is not None:
+            soft = soft + lesson.inner(listening[0].states(), listening[1].states())
         return mixed(hard, soft, lesson.alpha)
 
     def watch(point: Point) -> dict[str, Any]:
