@@ -30,6 +30,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "sparsegpt_gptq": "optlab.prune.sparsegpt_gptq:SparseGPTQ",
         "taylor": "optlab.prune.taylor:Taylor",
         "random": "optlab.prune.random:Random",
+        "chosen_heads": "optlab.prune.chosen_heads:ChosenHeads",
         "gradual": "optlab.prune.gradual:Gradual",
         "l1": "optlab.prune.l1:L1",
     },

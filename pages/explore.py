@@ -1,5 +1,7 @@
 """Choose a recipe, see what it does, understand why, and act: the page that carries the product."""
 
+from functools import partial
+
 import streamlit as st
 
 from optlab.errors import OptLabError, RecipeError
@@ -12,6 +14,7 @@ from pages.components import (
     facts,
     frame,
     goals,
+    heads,
     inside,
     knobs,
     layer_editor,
@@ -22,6 +25,8 @@ from pages.components import (
     recipe_file,
     sensitivity,
     services,
+    storage,
+    verdict,
     view,
     writing,
 )  # fmt: skip
@@ -67,7 +72,8 @@ def choose(shown: view.View, description: Description) -> tuple[Recipe, Protocol
     try:
         if knobs.shows(recipe):
             _say_misfit(recipe, description)
-            recipe = knobs.recipe_knobs(recipe, description.model, description)
+            below = partial(verdict.show, services.client(), shown)
+            recipe = knobs.recipe_knobs(recipe, description.model, description, below)
         else:
             st.info(_("This recipe has more than the knobs can show; it is measured exactly as written below."))
             st.code(recipe.to_yaml(), language="yaml", wrap_lines=True)
@@ -99,12 +105,20 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
     if not shown.recipe.steps:
         st.info(_("Switch on a knob to begin. Quantize is a good first one."), icon=":material/tune:")
     done = measurement.show(client, shown)
+    with st.expander(_("Attention heads: click to remove"), icon=":material/grid_on:"):
+        clicked = heads.show(client, shown)
+    if clicked is not None:
+        view.change(recipe=clicked)
+        st.rerun()
     if shown.recipe.steps:
         positions.show(client, shown, done)
         with st.expander(_("Which layer hurts most"), icon=":material/monitor_heart:"):
             sensitivity.show(client, shown, description)
         with st.expander(_("Bits layer by layer"), icon=":material/view_list:"):
             edited = layer_editor.show(shown.recipe, description, (done.result if done else None) or {})
+        if storage.pruning(shown.recipe) is not None:
+            with st.expander(_("What zeros save"), icon=":material/save:"):
+                storage.show(shown.recipe, description, (done.result if done else None) or {})
         if edited is not None:
             view.change(recipe=edited)
             st.rerun()

@@ -65,7 +65,7 @@ def row(run: Run) -> None:
 def when(run: Run) -> str:
     """Number, kind and times of a run, in one line."""
     kinds = {
-        "measure": _("measurement"), "generate": _("text"), "anatomy": _("look inside"), "probe": _("probe"),
+        "measure": _("measurement"), "generate": _("text"), "anatomy": _("look inside"), "importance": _("map of heads"), "probe": _("probe"),
         "prepare": _("preparation"),
     }  # fmt: skip
     parts = [f"\\#{run.id}", kinds.get(run.kind, run.kind), format.moment(run.created).replace(":", "\\:")]

@@ -158,8 +158,10 @@ class Rotary:
         """(cos, sin), each [length, head_dim], in the dtype and on the device of `like`."""
         if start + length > self.cos.shape[0] or self.cos.device != like.device:
             size = max(2 * self.cos.shape[0], start + length, 512)
-            angle = torch.outer(torch.arange(size, dtype=torch.float32), self.frequencies).repeat(1, 2)
-            self.cos, self.sin = angle.cos().to(like.device), angle.sin().to(like.device)
+            # Made once, kept for all: tables of a measurement would refuse the gradients of a later training.
+            with torch.inference_mode(False):
+                angle = torch.outer(torch.arange(size, dtype=torch.float32), self.frequencies).repeat(1, 2)
+                self.cos, self.sin = angle.cos().to(like.device), angle.sin().to(like.device)
         rows = slice(start, start + length)
         return self.cos[rows].to(like.dtype), self.sin[rows].to(like.dtype)
 

@@ -89,13 +89,30 @@ def _remove_heads(method: ScoredPruning, context: Context) -> None:
         columns = (kept.unsqueeze(1) * size + torch.arange(size, device=kept.device)).flatten()
         _compensate(method, name, columns, context)
         chosen.append(kept.tolist())
+    cut_heads(context, chosen)
+
+
+def cut_heads(context: Context, chosen: list[list[int]]) -> bool:
+    """Keep of the attention of block i only the units chosen[i] (sorted, equally many); see `resize.head_unit`.
+
+    False, and nothing happens, where the family derives the size of a head from the width of the model.
+    """
+    model = context.model
+    try:
+        unit = head_unit(model)
+    except RecipeError:
+        return False
+    size = unit * int(getattr(model.module, "config").head_dim)  # noqa: B009
+    for number, units in enumerate(chosen):
         layers = layers_by_kind(model, number)
-        context.kept.narrow(name, columns=columns)
+        columns = torch.tensor([u * size + i for u in units for i in range(size)], device=model.device)
+        context.kept.narrow(layers["attention.o"], columns=columns)
         context.kept.narrow(layers["attention.q"], rows=columns)
-    shapes = [[model.weight(layers_by_kind(model, i)[k]).shape[0] for k in KEYS] for i in range(len(out))]
+    shapes = [[model.weight(layers_by_kind(model, i)[k]).shape[0] for k in KEYS] for i in range(len(chosen))]
     keep_heads(model, chosen)
     for number, before in enumerate(shapes):
         _note_keys(context, number, before, chosen[number], size // unit)
+    return True
 
 
 def _note_keys(context: Context, number: int, before: list[int], kept: list[int], size: int) -> None:

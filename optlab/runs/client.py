@@ -107,6 +107,18 @@ class Client:
         model = located(model)
         return self.store.by_key(self._anatomy_key(model, recipe, settled(model, protocol), layer))
 
+    def submit_importance(self, model: str, protocol: Protocol) -> Run:
+        """Judge every attention head of `model` on the calibration text (`optlab.runs.importance`)."""
+        model = located(model)
+        protocol = settled(model, protocol)
+        spec = {"model": model, "protocol": protocol.model_dump()}
+        return self.store.submit("importance", spec, self._importance_key(model, protocol), f"{title(model)}: heads")
+
+    def find_importance(self, model: str, protocol: Protocol) -> Run | None:
+        """The run that judged the heads, whatever its status; None when nobody asked for it yet."""
+        model = located(model)
+        return self.store.by_key(self._importance_key(model, settled(model, protocol)))
+
     def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that measures exactly this, whatever its status; None when nobody asked for it yet."""
         model = located(model)
@@ -165,6 +177,10 @@ class Client:
     def _anatomy_key(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> str:
         made = artefacts.key(self._identities(model)[0], recipe, protocol)
         return digest("anatomy", FORMAT, made, protocol.device, layer)
+
+    def _importance_key(self, model: str, protocol: Protocol) -> str:
+        text = text_identity(protocol.calibration)
+        return digest("importance", FORMAT, self._identities(model)[0], text, protocol.context, protocol.seed)
 
     def _identities(self, model: str) -> list[str]:
         description = self.description(model)

@@ -7,7 +7,7 @@ steps of a kind, another order) is kept as it is and shown as text.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -60,18 +60,23 @@ def shows(recipe: Recipe) -> bool:
     return places == sorted(set(places))
 
 
-def recipe_knobs(recipe: Recipe, model: str, description: Description) -> Recipe:
-    """Draw the knobs, set to `recipe`, and return what they are set to now. Raises RecipeError."""
+def recipe_knobs(
+    recipe: Recipe, model: str, description: Description, below: Callable[[Step], None] = lambda step: None
+) -> Recipe:
+    """Draw the knobs, set to `recipe`, and return what they are set to now. Raises RecipeError.
+
+    below: draws what belongs under the knobs of a step.
+    """
     if st.session_state.get(SHOWN_FOR) != (model, recipe.content_hash):
         widgets.forget(PREFIX)  # another recipe came from outside: a link, a file, another page
     now = {step.kind: step for step in recipe.steps}
-    steps = {kind: _step(kind, now.get(kind), description) for kind in DRAWN}
+    steps = {kind: _step(kind, now.get(kind), description, below) for kind in DRAWN}
     chosen = Recipe(tuple(step for kind in ORDER if (step := steps[kind]) is not None))
     st.session_state[SHOWN_FOR] = (model, chosen.content_hash)
     return chosen
 
 
-def _step(kind: str, step: Step | None, description: Description) -> Step | None:
+def _step(kind: str, step: Step | None, description: Description, below: Callable[[Step], None]) -> Step | None:
     with st.container(border=True):
         on = widgets.keyed(f"{PREFIX}{kind}/on", step is not None)
         if not st.toggle(f"**{title(kind)}**", key=on, help=meaning(kind)):
@@ -93,7 +98,9 @@ def _step(kind: str, step: Step | None, description: Description) -> Step | None
                        "blocks."),
             )  # fmt: skip
             st.caption(_("Source: {source}").format(source=found.source))
-    return Step(kind, chosen, values, layers.strip() or None)
+        made = Step(kind, chosen, values, layers.strip() or None)
+        below(made)
+    return made
 
 
 def _method(kind: str, now: str) -> str:

@@ -102,3 +102,13 @@ def test_config_survives_the_hub_layout() -> None:
 def test_foreign_structures_are_refused_in_words(change: dict, says: str) -> None:
     with pytest.raises(ModelError, match=says):
         Config.from_hub({**LLAMA, **change})
+
+
+def test_a_measurement_leaves_nothing_behind_that_a_training_would_refuse(tmp_path):
+    """Tables of positions that were made in inference mode cannot be part of a later backward pass."""
+    model = load(str(tiny_model_folder("llama", tmp_path / "llama")))
+    ids = torch.arange(4, 24).unsqueeze(0)
+    with torch.inference_mode():
+        model.logits(ids)
+    model.logits(ids).sum().backward()
+    assert model.module.get_parameter("model.layers.0.self_attn.q_proj.weight").grad is not None

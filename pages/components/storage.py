@@ -1,0 +1,58 @@
+"""What zeros save: the bytes of every form of storage against the share of zeros, with the file that was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from optlab.figures import storage
+from optlab.models.describe import Description
+from optlab.recipes import Recipe, Step
+from optlab.words import _
+
+UNITS = ("heads", "neurons", "layers")
+BITS = {"F32": 32, "F64": 64}
+
+
+def pruning(recipe: Recipe) -> Step | None:
+    """The last pruning step of a recipe."""
+    return next((step for step in reversed(recipe.steps) if step.kind == "prune"), None)
+
+
+def offered_bits(recipe: Recipe, description: Description) -> list[int]:
+    """Bits of the numbers that stay: the checkpoint's, and those that the recipe quantizes to."""
+    found = [BITS.get(description.dtype, 16)]
+    found += [
+        int(str(step.values["bits"])) for step in recipe.steps if step.kind != "cache" and step.values.get("bits")
+    ]
+    return list(dict.fromkeys(found))
+
+
+def show(recipe: Recipe, description: Description, result: Mapping[str, Any]) -> None:
+    """Draw the chart for the layers that the pruning of `recipe` treats."""
+    step = pruning(recipe)
+    if step is None:
+        return
+    if step.values.get("pattern") in UNITS:
+        st.caption(
+            _("Removed units leave smaller matrices: there are no zeros to store, and the file shrinks with them.")
+        )
+        return
+    shapes = {n: s for n, s in description.matrices if step.matches(n)} if step.layers else dict(description.linears)
+    choices = offered_bits(recipe, description)
+    bits = st.segmented_control(
+        _("Bits of a number that stays"), choices, default=choices[-1], key=f"storage/bits/{choices}",
+        format_func=lambda count: _("{bits} bits").format(bits=count),
+    ) or choices[-1]  # fmt: skip
+    measured = storage.written(result, shapes) if bits == choices[-1] else None
+    st.plotly_chart(
+        storage.chart(list(shapes.values()), bits, measured), key="storage/chart", config={"displayModeBar": False},
+        alt=_("Bytes of every form of storage against the share of zeros"),
+    )  # fmt: skip
+    st.caption(" · ".join(storage.meetings(list(shapes.values()), bits)))
+    st.caption(
+        _("Every matrix is written in whichever form is smallest. Zeros save nothing before the first break-even, and a "
+          "file that is smaller is not yet a model that is faster.")
+    )  # fmt: skip
