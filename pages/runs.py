@@ -65,8 +65,8 @@ def row(run: Run) -> None:
 def when(run: Run) -> str:
     """Number, kind and times of a run, in one line."""
     kinds = {
-        "measure": _("measurement"), "generate": _("text"), "anatomy": _("look inside"), "importance": _("map of heads"), "probe": _("probe"),
-        "prepare": _("preparation"),
+        "measure": _("measurement"), "generate": _("text"), "anatomy": _("look inside"), "probe": _("probe"),
+        "importance": _("map of heads"), "prepare": _("preparation"),
     }  # fmt: skip
     parts = [f"\\#{run.id}", kinds.get(run.kind, run.kind), format.moment(run.created).replace(":", "\\:")]
     elapsed = run.elapsed()

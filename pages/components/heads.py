@@ -68,12 +68,14 @@ def _say(count: int, shared: int) -> None:
     else:
         st.markdown(_("Click a head to remove it."))
     st.caption(
-        _("Heads that go in some blocks only are silenced: zeros in the file, no time saved. Take as many in every block, "
-          "in groups of {shared} neighbours that share keys and values, and the matrices shrink: that is faster.").format(
-            shared=shared) if shared > 1 else
-        _("Heads that go in some blocks only are silenced: zeros in the file, no time saved. Take as many in every block, "
-          "and the matrices shrink: that is faster.")
+        _("Heads that go in some blocks only are silenced: zeros in the file, no time saved. Take as many in every "
+          "block, and the matrices shrink: that is faster.")
     )  # fmt: skip
+    if shared > 1:
+        st.caption(
+            _("Neighbours in groups of {shared} share keys and values; only whole groups can be cut out.").format(
+                shared=shared)
+        )  # fmt: skip
 
 
 def _watched(id: int) -> None:

@@ -53,6 +53,6 @@ def show(recipe: Recipe, description: Description, result: Mapping[str, Any]) ->
     )  # fmt: skip
     st.caption(" · ".join(storage.meetings(list(shapes.values()), bits)))
     st.caption(
-        _("Every matrix is written in whichever form is smallest. Zeros save nothing before the first break-even, and a "
-          "file that is smaller is not yet a model that is faster.")
+        _("Every matrix is written in whichever form is smallest. Zeros save nothing before the first break-even, and "
+          "a smaller file is not yet a faster model.")
     )  # fmt: skip
