@@ -135,7 +135,8 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             step.instance().apply(context)
     _settle_dense(working, teacher, stored, checkpoint)
     few = partial(statistics_of, min(tokens, REPORT_TOKENS))
-    layers = _report(working, teacher, stored, scalings, checkpoint, few, notes, span(rising, 1 - 1 / parts, 1.0))
+    rest = span(rising, 1 - 1 / parts, 1.0)
+    layers = _report(working, teacher, stored, scalings, kept, checkpoint, few, notes, rest)
     for state in states:
         if state is not None:
             shutil.rmtree(state, ignore_errors=True)
@@ -223,6 +224,7 @@ def _report(
     teacher: LanguageModel,
     stored: dict[str, Stored],
     scalings: Scalings,
+    kept: Kept,
     checkpoint: Checkpoint,
     statistics_once: Callable[[], Statistics],
     notes: list[str],
@@ -232,8 +234,7 @@ def _report(
     linears = working.linear_names()
     every = [name for name in stored if name not in set(linears)] + linears
     found: Statistics | None = None
-    same_depth = len(working.blocks()) == len(teacher.blocks())
-    if stored and same_depth:
+    if stored or kept.rows or kept.columns or kept.names:
         try:
             found = statistics_once()
         except TextError as error:
@@ -244,30 +245,40 @@ def _report(
         W = working.weight(name)
         entry = checkpoint.tensors.get(f"{name}.weight")
         dense_bits = 8.0 * DTYPES[checkpoint.dtype if entry is None else entry.dtype].itemsize
-        kept = stored.get(name)
+        written = stored.get(name)
         layers.append(
             {
                 "name": name,
-                "bits_per_weight": dense_bits if kept is None else kept.stored_bits() / W.numel(),
+                "bits_per_weight": dense_bits if written is None else written.stored_bits() / W.numel(),
                 "sparsity": 1.0 - int(torch.count_nonzero(W)) / W.numel(),
-                "output_error": _output_error(name, working, teacher, scalings, found) if same_depth else None,
+                "output_error": _output_error(name, working, teacher, scalings, kept, found),
             }
         )
     return layers
 
 
 def _output_error(
-    name: str, working: LanguageModel, teacher: LanguageModel, scalings: Scalings, found: Statistics | None
+    name: str,
+    working: LanguageModel,
+    teacher: LanguageModel,
+    scalings: Scalings,
+    kept: Kept,
+    found: Statistics | None,
 ) -> float | None:
     """sqrt(tr(D A D^T) / tr(W A W^T)) with D the change of the weight W and A the mean of x x^T over its inputs: the
-    relative root mean square error of the layer's output when its input is the original's."""
-    W = teacher.weight(name)
-    if W.shape != working.weight(name).shape:
+    relative root mean square error of the layer's output when its input is the original's. What was cut out counts as
+    0."""
+    original = kept.original(name)
+    if original not in teacher.structure.kinds:
         return None
-    D = scalings.undo(name, working.weight(name)) - W
+    W = teacher.weight(original)
+    now = kept.in_place(name, scalings.undo(name, working.weight(name)), W.shape)
+    if now is None:
+        return None
+    D = now - W
     if not bool(D.any()):
         return 0.0
-    key = working.structure.multiplied(name)
+    key = teacher.structure.multiplied(original)
     if found is None or key is None or key not in found:
         return None
     A = found.gram(key).to(D.device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from optlab.calibrate.statistics import Statistics
@@ -36,6 +37,19 @@ class Kept:
         for place, kept in ((self.rows, rows), (self.columns, columns)):
             if kept is not None:
                 place[name] = place[name][kept] if name in place else kept
+
+    def in_place(self, name: str, W: Tensor, shape: torch.Size) -> Tensor | None:
+        """W, the weight of layer `name` now, where it was in the original's matrix of `shape`, 0 elsewhere; None when
+        what is missing is not known."""
+        rows = self.rows.get(name, torch.arange(W.shape[0])).to(W.device)
+        columns = self.columns.get(name, torch.arange(W.shape[1])).to(W.device)
+        if W.shape == shape:
+            return W
+        if (len(rows), len(columns)) != tuple(W.shape) or rows.max() >= shape[0] or columns.max() >= shape[1]:
+            return None
+        found = W.new_zeros(shape)
+        found[rows.unsqueeze(1), columns] = W
+        return found
 
 
 class Shrunk(Statistics):

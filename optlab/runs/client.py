@@ -111,13 +111,16 @@ class Client:
         """Judge every attention head of `model` on the calibration text (`optlab.runs.importance`)."""
         model = located(model)
         protocol = settled(model, protocol)
+        known = self.find_importance(model, protocol)
+        key = known.key if known is not None else self._importance_keys(model, protocol)[0]
         spec = {"model": model, "protocol": protocol.model_dump()}
-        return self.store.submit("importance", spec, self._importance_key(model, protocol), f"{title(model)}: heads")
+        return self.store.submit("importance", spec, key, f"{title(model)}: heads")
 
     def find_importance(self, model: str, protocol: Protocol) -> Run | None:
         """The run that judged the heads, whatever its status; None when nobody asked for it yet."""
         model = located(model)
-        return self.store.by_key(self._importance_key(model, settled(model, protocol)))
+        keys = self._importance_keys(model, settled(model, protocol))
+        return next((run for run in map(self.store.by_key, keys) if run is not None), None)
 
     def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that measures exactly this, whatever its status; None when nobody asked for it yet."""
@@ -178,9 +181,9 @@ class Client:
         made = artefacts.key(self._identities(model)[0], recipe, protocol)
         return digest("anatomy", FORMAT, made, protocol.device, layer)
 
-    def _importance_key(self, model: str, protocol: Protocol) -> str:
-        text = text_identity(protocol.calibration)
-        return digest("importance", FORMAT, self._identities(model)[0], text, protocol.context, protocol.seed)
+    def _importance_keys(self, model: str, protocol: Protocol) -> list[str]:
+        decides = text_identity(protocol.calibration), protocol.context, protocol.seed
+        return [digest("importance", FORMAT, identity, decides) for identity in self._identities(model)]
 
     def _identities(self, model: str) -> list[str]:
         description = self.description(model)

@@ -26,7 +26,8 @@ def show(client: Client, shown: View, step: Step) -> None:
         when=format.moment(found.run.finished), recipe=services.escaped(facts.words(found.run))
     )
     with st.container(horizontal=True, gap="xsmall"):
-        for text, good in ((smaller(found), found.smaller), (faster(found), bool(found.faster)), (where(found), None)):
+        badges: list[tuple[str, bool | None]] = [(smaller(found), found.smaller), (faster(found), bool(found.faster))]
+        for text, good in [*badges, *((text, None) for text in where(found))]:
             icon = ":material/check:" if good else ":material/close:" if good is False else ":material/speed:"
             st.badge(services.escaped(text), icon=icon, color="green" if good else "gray", help=source)
 
@@ -46,17 +47,16 @@ def faster(found: Verdict) -> str:
     return answer.format(times=f"{found.decode:.2f}")
 
 
-def where(found: Verdict) -> str:
-    """All places and kinds of work in which any measurement found it faster."""
-    if not found.gains:
-        return _("faster where: nowhere that was measured")
-    return _("faster where: {places}").format(places=", ".join(_gain(gain) for gain in found.gains))
+def where(found: Verdict) -> list[str]:
+    """Every place and kind of work in which any measurement found it faster, a badge each."""
+    return [_gain(gain) for gain in found.gains] or [_("faster where: nowhere yet")]
 
 
 def _gain(gain: Gain) -> str:
-    work = _("writing") if gain.work == "decode" else _("reading a prompt")
-    times = _("{work} {times} times").format(work=work, times=f"{gain.times:.2f}")
-    return times if gain.machine in ("", processor()) else f"{times} ({gain.machine})"
+    where = _("faster where: writing, {times} times") if gain.work == "decode" else _(
+        "faster where: reading, {times} times")  # fmt: skip
+    said = where.format(times=f"{gain.times:.2f}")
+    return said if gain.machine in ("", processor()) else f"{said} ({gain.machine})"
 
 
 def _offer(client: Client, shown: View, step: Step) -> None:

@@ -64,7 +64,7 @@ def test_explore_says_smaller_and_faster_from_measurement(prepared: Client) -> N
     said = words(open_page("explore", recipe=link)).replace("\\", "")
     assert "smaller: yes, 50%" in said
     assert "faster here: no" in said
-    assert "nowhere that was measured" in said
+    assert "faster where: nowhere yet" in said
 
 
 def test_a_knob_beside_others_is_measured_alone(prepared: Client) -> None:

@@ -173,3 +173,16 @@ def test_what_cannot_be_cut_is_one_sentence(tmp_path):
         removed(model, tmp_path, "layers", 0.5, "magnitude")
     with pytest.raises(RecipeError, match="put taylor before"):
         compressed(model, tmp_path, prune(method="wanda", pattern="neurons"), prune(method="taylor", sparsity=0.5))
+
+
+@pytest.mark.parametrize("pattern", ["neurons", "heads", "layers"])
+def test_the_damage_of_a_smaller_layer_is_that_of_zeros_in_its_place(pattern, tmp_path):
+    model = tiny("llama", tmp_path, num_hidden_layers=4)
+    layers = {layer["name"]: layer["output_error"] for layer in removed(model, tmp_path, pattern, 0.5).layers}
+    errors = [error for error in layers.values() if error]
+    if pattern == "layers":
+        assert set(layers.values()) == {0.0}  # those that stay are as they were
+        return
+    assert all(error is not None for error in layers.values())
+    assert len(errors) == {"neurons": 3, "heads": 4}[pattern] * 4
+    assert all(0 < error < 1 for error in errors)
