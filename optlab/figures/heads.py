@@ -19,7 +19,7 @@ Head = tuple[int, int]
 def chart(importance: Sequence[Sequence[float]], removed: set[Head]) -> Figure:
     """importance: [blocks][heads], not negative. removed: heads that are drawn as a cross. A click selects."""
     blocks, heads = len(importance), len(importance[0])
-    figure = style.figure(height=90 + 24 * max(heads, 4), showlegend=False, dragmode=False, clickmode="event+select")
+    figure = style.figure(height=100 + 28 * max(heads, 4), showlegend=False, dragmode=False, clickmode="event+select")
     places = [(block, head) for block in range(blocks) for head in range(heads)]
     known = [value for row in importance for value in row if value > 0]
     floor = min(known, default=1.0)

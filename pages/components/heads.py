@@ -64,7 +64,7 @@ def show(client: Client, shown: View) -> Recipe | None:
 def _say(count: int, shared: int) -> None:
     if count:
         st.markdown(plural("{count} head is removed.", "{count} heads are removed.", count) + " "
-                    + _("Click it again to have it back."))  # fmt: skip
+                    + _("Click on a cross to have its head back."))  # fmt: skip
     else:
         st.markdown(_("Click a head to remove it."))
     st.caption(
