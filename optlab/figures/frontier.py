@@ -65,7 +65,8 @@ def chart(found: DataFrame, measured: DataFrame, chosen: Mapping[str, Any] | Non
             marker={"size": 16, "symbol": "star", "color": style.PREDICTED, "line": {"width": 1, "color": style.BASE}},
             hoverinfo="skip",
         )  # fmt: skip
-    figure.add_hline(y=1.0, line={"dash": "dot", "color": style.BASE}, annotation_text=_("original"))
+    # on a logarithmic axis Plotly takes the height of a shape as it is, and that of its annotation as a power of ten
+    figure.add_hline(y=1.0, line={"dash": "dot", "color": style.BASE}, annotation={"text": _("original"), "y": 0})
     figure.update_xaxes(title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B")
     figure.update_yaxes(title_text=_("perplexity, times the original"), type="log")
     return figure
