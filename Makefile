@@ -1,6 +1,7 @@
 # make app    serve the dashboard on http://localhost:8501
 # make test   all fast tests          make slow   tests on the real model
 # make check  ruff, mypy, import rules
+# make words  collect the messages of the code into the catalogs of the languages
 # make nano   train the small model again (about half an hour)
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ PORT ?= 8501
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: setup setup-dev app test slow check nano images clean
+.PHONY: setup setup-dev app test slow check words nano images clean
 
 setup: $(VENV)/.installed
 
@@ -44,6 +45,9 @@ slow: setup-dev
 
 nano: setup-dev
 	$(BIN)/python -m scripts.train_nano
+
+words: setup-dev
+	$(BIN)/python -m scripts.words
 
 images: setup-dev
 	$(BIN)/python -m tests.browser.screenshots

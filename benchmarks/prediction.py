@@ -4,8 +4,9 @@
         [--out FILE]
 
 The recipes (seed fixed, none an anchor) are uniform or different for each layer, quantized by rounding, pruned by
-magnitude, or both. Sensitivities come from the calibration side of the model's text; the measurement reads the
-evaluation side. Every simpler way gets the same anchors and the same kind of link, a quadratic of logarithms:
+magnitude, or both. Sensitivities come from the calibration side of the model's text; the measurement reads windows of
+the evaluation side that no anchor read, or another text. Every simpler way gets the same anchors and the same kind of
+link, a quadratic of logarithms:
 
     HIGGS           sum of alpha_l |D_l|^2 / |W_l|^2, alpha_l from noise in one layer (arXiv 2411.17525)
     weight error    |D|^2 / |W|^2 of all layers together
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ from optlab.evaluate.compare import compare
 from optlab.models import load
 from optlab.models.device import choose_dtype
 from optlab.models.language_model import LanguageModel
-from optlab.predict.build import anchor_tokens, build
+from optlab.predict.build import anchor_windows, build, unread_tokens
 from optlab.predict.mixed import recipe_of
 from optlab.predict.predictor import Predictor
 from optlab.predict.size import layer_bytes
@@ -86,12 +88,12 @@ class Bench:
 
     original: LanguageModel
     ids: list[int]
+    context: int
 
     def __post_init__(self) -> None:
         self.working = self.original.clone()
         self.dtype = choose_dtype("auto", self.original.device)
         self.base = self.original.to(dtype=self.dtype)
-        self.context = min(512, self.original.description.context_length)
 
     def measure(self, recipe: Recipe) -> tuple[float, float]:
         """(difference of the loss, divergence) in nats."""
@@ -156,7 +158,12 @@ def main() -> None:
     state = build(model)
     probe_s = time.perf_counter() - began
     text = asked.text or model.description.default_text
-    bench = Bench(model, texts.evaluation_tokens(text, model.tokenizer, asked.tokens))
+    context = min(512, model.description.context_length)
+    if asked.text:
+        ids = texts.evaluation_tokens(text, model.tokenizer, asked.tokens)
+    else:
+        ids = unread_tokens(model, asked.tokens, context)
+    bench = Bench(model, ids, context)
     kept: dict[str, Any] = json.loads(asked.out.read_text()) if asked.out and asked.out.is_file() else {}
 
     def once(key: str, compute: Callable[[], Any]) -> Any:
@@ -171,16 +178,16 @@ def main() -> None:
     for number, recipe in enumerate(recipes):
         measured.append(
             once(
-                f"{recipe.content_hash} {asked.tokens}{asked.text or ''}",
+                f"{recipe.content_hash} {asked.tokens} {asked.text or 'unread'}",
                 partial(bench.measure, recipe),
             )
         )
         print(f"\r{number + 1} of {len(recipes)} measured", end="", flush=True)
-    ids = anchor_tokens(model, bench.context)[:NOISE_TOKENS]
+    ids = list(chain.from_iterable(anchor_windows(model, bench.context)))[:NOISE_TOKENS]
     alpha = np.array([once(f"noise {name}", partial(bench.noisy, name, ids)) for name in state.names])
     alpha /= NOISE_SIZE**2
 
-    predictor = Predictor(state)
+    predictor = Predictor(state, text=asked.text)
     began = time.perf_counter()
     predictions = [predictor.predict(recipe, asked.tokens) for recipe in recipes]
     each_ms = 1000 * (time.perf_counter() - began) / len(recipes)

@@ -3,5 +3,7 @@
 import sys
 
 from optlab.cli import main
+from optlab.threads import wait_asleep
 
+wait_asleep()
 sys.exit(main())

@@ -6,136 +6,49 @@ writes the same file either way. The model that a method sees always holds the w
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from optlab import paths
 from optlab.calibrate.gradients import Gradients, gradients
+from optlab.calibrate.shrunk import Kept, Shrunk
 from optlab.calibrate.statistics import Statistics, statistics
+from optlab.context import Context, Scalings, Stored
 from optlab.errors import RecipeError, TextError
 from optlab.methods import method
 from optlab.models.checkpoint import Checkpoint, open_checkpoint
 from optlab.models.device import choose_dtype
 from optlab.models.families import build
 from optlab.models.language_model import LanguageModel
+from optlab.models.training_state import sweep
 from optlab.progress import Progress, Rising, silent, span
 from optlab.protocol import Protocol
-from optlab.prune.tensor import SparseTensor
-from optlab.quantize.codebook_tensor import CodebookTensor
-from optlab.quantize.float_tensor import FloatTensor
-from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe, Step
-from optlab.texts import calibration_windows, check_apart, names
-
-Coded = QuantizedTensor | CodebookTensor | FloatTensor
-"""A weight in a narrower format, which a later pruning keeps: each kind also has with_zeros() and pruned."""
-Stored = Coded | SparseTensor
-"""How a touched weight is written. Each kind has shape, dequantize(), stored_bits(), parts(), meta(), from_parts()."""
+from optlab.texts import calibration_windows, check_apart, names, training_windows
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 TRAINING_TOKENS = 1 << 18
-"""Tokens of the calibration text that distillation may see."""
+"""Tokens of the calibration text that distillation may see, at most: a short text gives what it has."""
 REPORT_TOKENS = 2048
 """Tokens on which the error of each layer's output is measured: few, because a recipe that needs no calibration should
 not wait minutes for its report, and always as many, so that methods can be compared."""
 
 
 @dataclass
-class Scalings:
-    """What was moved from one weight into another without changing the model (`optlab.quantize.folding`).
-
-    columns, rows: layer -> by what its columns [in] and rows [out] were multiplied, all steps together.
-    """
-
-    columns: dict[str, Tensor] = field(default_factory=dict)
-    rows: dict[str, Tensor] = field(default_factory=dict)
-
-    def undo(self, name: str, W: Tensor) -> Tensor:
-        """W [out, in], the weight of layer `name`, as it would be had nothing been moved."""
-        if name in self.columns:
-            W = W / self.columns[name]
-        return W / self.rows[name].unsqueeze(1) if name in self.rows else W
-
-
-def _no_gradients() -> Gradients:
-    raise RecipeError("this step was started without a calibration text")
-
-
-@dataclass
-class Context:
-    """What a method's `apply` gets.
-
-    model: float32, changed in place, always holding the weights that would be stored. teacher: the untouched original,
-    float32. names: the layers this step treats, in order. stored: how each touched weight will be written; absent =
-    dense. statistics: of the original on the calibration text, computed on first use. training_windows(length):
-    windows of the calibration text. mixed_precision: whether training may multiply in bfloat16. calibration_windows():
-    the windows of `statistics`. gradients: of the original on those windows, computed on first use. scalings: what
-    earlier folds have moved, see `note_scaling`.
-    """
-
-    model: LanguageModel
-    teacher: LanguageModel
-    names: list[str]
-    stored: dict[str, Stored]
-    statistics: Callable[[], Statistics]
-    training_windows: Callable[[int], list[list[int]]]
-    seed: int
-    progress: Progress
-    storage_dtype: torch.dtype = torch.float16
-    mixed_precision: bool = False
-    calibration_windows: Callable[[], list[list[int]]] = list
-    gradients: Callable[[], Gradients] = _no_gradients
-    scalings: Scalings = field(default_factory=Scalings)
-
-    def note_scaling(self, source: str, readers: tuple[str, ...], s: Tensor) -> None:
-        """Remember a fold: the columns of `readers` were multiplied by s [in], what makes their inputs divided by it.
-
-        Weights are compared with the original's as if nothing had been moved.
-        """
-        for name in readers:
-            self.scalings.columns[name] = self.scalings.columns.get(name, torch.ones_like(s)) * s
-        if source in self.model.linear_names():
-            self.scalings.rows[source] = self.scalings.rows.get(source, torch.ones_like(s)) / s
-
-    def store(self, name: str, stored: Stored) -> None:
-        """Write layer `name` as `stored` from now on; the model computes with exactly that."""
-        self.stored[name] = stored
-        self.model.set_weight(name, stored.dequantize())
-
-    def zero(self, name: str, mask: Tensor, W: Tensor | None = None) -> None:
-        """Prune: set layer `name` to 0 where `mask` [out, in] is true, and elsewhere to W (default: as it is).
-
-        A quantized weight keeps its codes, and W is not used. Raises RecipeError when its grid has no level for 0.
-        """
-        before = self.stored.get(name)
-        if isinstance(before, Coded):
-            self.store(name, before.with_zeros(mask))
-        else:
-            values = self.model.weight(name) if W is None else W
-            self.store(name, SparseTensor(values.masked_fill(mask, 0.0).to(self.storage_dtype)))
-
-    def is_pruned(self, name: str) -> bool:
-        """Whether an earlier step put zeros into layer `name`."""
-        before = self.stored.get(name)
-        return isinstance(before, SparseTensor) or (before is not None and before.pruned)
-
-    def refresh_stored(self) -> None:
-        """Read pruned weights again after training has changed them; zeros are what training left at zero."""
-        for name in [name for name, stored in self.stored.items() if isinstance(stored, SparseTensor)]:
-            self.store(name, SparseTensor(self.model.weight(name).to(self.storage_dtype)))
-
-
-@dataclass
 class Compressed:
     """A compressed model. layers: {"name", "bits_per_weight", "sparsity", "output_error"} for every weight matrix of
     the blocks and every other that was touched; output_error is None where it is not known. notes: sentences for a
-    person. seconds: how long the recipe took."""
+    person. seconds: how long the recipe took. trainings: how each training step went."""
 
     model: LanguageModel
     stored: dict[str, Stored]
@@ -143,6 +56,7 @@ class Compressed:
     recipe: Recipe
     seconds: float
     notes: list[str] = field(default_factory=list)
+    trainings: list[dict[str, Any]] = field(default_factory=list)
 
 
 def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress: Progress = silent) -> Compressed:
@@ -160,6 +74,9 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
     notes: list[str] = []
     stored: dict[str, Stored] = {}
     scalings = Scalings()
+    kept = Kept()
+    trainings: list[dict[str, Any]] = []
+    states: list[Path | None] = []
     parts = len(recipe.steps) + 1
     rising = Rising(progress)
 
@@ -186,14 +103,9 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
         ahead = span(rising, rising.reached, rising.reached + 0.5 / parts)
         return gradients(teacher, text, tokens, length, protocol.seed, ahead)
 
-    def training_windows(length: int) -> list[list[int]]:
+    def training_windows_of(length: int) -> list[list[int]]:
         check_text()
-        for tokens in (TRAINING_TOKENS, protocol.calibration_tokens):
-            try:
-                return calibration_windows(text, model.tokenizer, tokens, length, protocol.seed)
-            except TextError:
-                continue
-        return calibration_windows(text, model.tokenizer, 1, length, protocol.seed)
+        return training_windows(text, model.tokenizer, TRAINING_TOKENS, length, protocol.seed)
 
     for number, step in enumerate(recipe.steps):
         step_names = select(working, step)
@@ -204,8 +116,8 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             teacher,
             step_names,
             stored,
-            lambda: statistics_of(tokens),
-            training_windows,
+            lambda: Shrunk(statistics_of(tokens), kept),
+            training_windows_of,
             protocol.seed,
             span(rising, number / parts, (number + 1) / parts),
             DTYPES[checkpoint.dtype],
@@ -213,21 +125,44 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             windows_once,
             gradients_once,
             scalings,
+            kept,
+            _state_folder(model, recipe, number, text, protocol),
+            trainings,
         )
+        states.append(context.state)
+        _check_layers(working, step, step_names)
         with torch.set_grad_enabled(step.kind == "distill"):
             step.instance().apply(context)
     _settle_dense(working, teacher, stored, checkpoint)
     few = partial(statistics_of, min(tokens, REPORT_TOKENS))
     layers = _report(working, teacher, stored, scalings, checkpoint, few, notes, span(rising, 1 - 1 / parts, 1.0))
-    return Compressed(working, stored, layers, recipe, time.perf_counter() - began, notes)
+    for state in states:
+        if state is not None:
+            shutil.rmtree(state, ignore_errors=True)
+    return Compressed(working, stored, layers, recipe, time.perf_counter() - began, notes, trainings)
+
+
+def _state_folder(model: LanguageModel, recipe: Recipe, number: int, text: str, protocol: Protocol) -> Path:
+    """Where the training of step `number` keeps its state: named by everything that the training depends on."""
+    about = {
+        "version": 1, "model": model.fingerprint, "steps": recipe.to_dict()["steps"][: number + 1], "text": text,
+        "tokens": protocol.calibration_tokens, "context": protocol.context, "seed": protocol.seed,
+    }  # fmt: skip
+    parent = paths.folder("trainings")
+    sweep(parent)
+    return parent / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def check(model: LanguageModel, recipe: Recipe) -> None:
     """Whether every step fits the layers it names. Raises RecipeError."""
     for step in recipe.steps:
-        for name in select(model, step):
-            rows, columns = model.weight(name).shape
-            method(step.kind, step.method).check_layer(step.values, name, (rows, columns))
+        _check_layers(model, step, select(model, step))
+
+
+def _check_layers(model: LanguageModel, step: Step, layers: list[str]) -> None:
+    for name in layers:
+        rows, columns = model.weight(name).shape
+        method(step.kind, step.method).check_layer(step.values, name, (rows, columns))
 
 
 def select(model: LanguageModel, step: Step) -> list[str]:
@@ -308,7 +243,7 @@ def _report(
         progress(done / len(every), f"comparing {name}")
         W = working.weight(name)
         entry = checkpoint.tensors.get(f"{name}.weight")
-        dense_bits = 8 * entry.bytes / W.numel() if entry is not None else 8.0 * DTYPES[checkpoint.dtype].itemsize
+        dense_bits = 8.0 * DTYPES[checkpoint.dtype if entry is None else entry.dtype].itemsize
         kept = stored.get(name)
         layers.append(
             {
@@ -326,10 +261,10 @@ def _output_error(
 ) -> float | None:
     """sqrt(tr(D A D^T) / tr(W A W^T)) with D the change of the weight W and A the mean of x x^T over its inputs: the
     relative root mean square error of the layer's output when its input is the original's."""
-    W, D = teacher.weight(name), scalings.undo(name, working.weight(name))
-    if W.shape != D.shape:
+    W = teacher.weight(name)
+    if W.shape != working.weight(name).shape:
         return None
-    D = D - W
+    D = scalings.undo(name, working.weight(name)) - W
     if not bool(D.any()):
         return 0.0
     key = working.structure.multiplied(name)

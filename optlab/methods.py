@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from optlab.errors import RecipeError
 
 if TYPE_CHECKING:
-    from optlab.compress import Context
+    from optlab.context import Context
 
 Value = int | float | bool | str | None
 
@@ -29,6 +29,8 @@ REGISTRY: dict[str, dict[str, str]] = {
         "sparsegpt": "optlab.prune.sparsegpt:SparseGPT",
         "taylor": "optlab.prune.taylor:Taylor",
         "random": "optlab.prune.random:Random",
+        "gradual": "optlab.prune.gradual:Gradual",
+        "l1": "optlab.prune.l1:L1",
     },
     "quantize": {
         "rtn": "optlab.quantize.rtn:RTN",
@@ -52,6 +54,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "reverse_kl": "optlab.distill.reverse_kl:ReverseKL",
         "jensen_shannon": "optlab.distill.jensen_shannon:JensenShannon",
         "hidden_mse": "optlab.distill.hidden_mse:HiddenMSE",
+        "attention": "optlab.distill.attention_transfer:AttentionTransfer",
     },
 }
 """kind of step -> method name -> "module:class"."""
@@ -108,14 +111,16 @@ class Parameter:
 
     def allowed(self) -> str:
         """What would work, in words."""
-        empty = " or null" if self.optional else ""
+        return f"{self._range()} or null" if self.optional else self._range()
+
+    def _range(self) -> str:
         if self.choices is not None:
-            return "use " + ", ".join(str(choice) for choice in self.choices if choice is not None) + empty
+            return "use " + ", ".join(str(choice) for choice in self.choices if choice is not None)
         if self.minimum is not None and self.maximum is not None:
-            return f"use {self.minimum:g} to {self.maximum:g}{empty}"
+            return f"use {self.minimum:g} to {self.maximum:g}"
         if self.minimum is not None:
-            return f"use {self.minimum:g} or more{empty}"
-        return f"use any {self.type.__name__}{empty}"
+            return f"use {self.minimum:g} or more"
+        return f"use any {self.type.__name__}"
 
 
 class Method:
@@ -164,7 +169,7 @@ class Method:
         """Whether the method can treat a weight of `shape` (out_features, in_features). Raises RecipeError."""
 
     def apply(self, context: Context) -> None:
-        """Compress the layers of `context` in place; see `optlab.compress.Context`."""
+        """Compress the layers of `context` in place; see `optlab.context.Context`."""
         raise NotImplementedError
 
 

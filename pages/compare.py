@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from optlab.figures import frames, tradeoff
-from optlab.words import _
+from optlab.words import _, said
 from pages.components import frame, own_text, services, side_by_side, takeaway, view
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def open_in_explore(id: int) -> None:
         return
     st.page_link(
         "pages/explore.py", query_params=view.link_to_run(run.spec), icon=":material/tune:",
-        label=_("Open run {id} in Explore: {title}").format(id=id, title=services.escaped(run.title)),
+        label=_("Open run {id} in Explore: {title}").format(id=id, title=services.escaped(said(run.title))),
     )  # fmt: skip
 
 

@@ -6,8 +6,9 @@ from optlab.errors import OptLabError, RecipeError
 from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.words import _
+from optlab.words import _, said
 from pages.components import (
+    automatic,
     facts,
     frame,
     goals,
@@ -15,9 +16,11 @@ from pages.components import (
     knobs,
     layer_editor,
     measurement,
+    positions,
     prepare,
     protocol,
     recipe_file,
+    sensitivity,
     services,
     view,
     writing,
@@ -49,11 +52,13 @@ def main() -> None:
                 disabled=bool(problem) or not recipe.steps,
                 help=_("Compresses the model with this recipe and measures both; at once if that was done before."),
             )  # fmt: skip
+            automatic.switch(description)
         with right:
             if problem:
                 st.error(sentence(problem), icon=":material/block:")
             facts.checkpoint_note(description)
             see(shown, description, pressed)
+            automatic.watch(services.client(), shown, problem)
 
 
 def choose(shown: view.View, description: Description) -> tuple[Recipe, Protocol, str]:
@@ -83,7 +88,7 @@ def _say_misfit(recipe: Recipe, description: Description) -> None:
     try:
         recipe.check_fits(description.linears, description.matrices)
     except RecipeError as error:
-        st.warning(sentence(_("{why}; the knobs show the nearest that fits").format(why=error)))
+        st.warning(sentence(_("{why}; the knobs show the nearest that fits").format(why=said(str(error)))))
 
 
 def see(shown: view.View, description: Description, pressed: bool) -> None:
@@ -95,6 +100,9 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
         st.info(_("Switch on a knob to begin. Quantize is a good first one."), icon=":material/tune:")
     done = measurement.show(client, shown)
     if shown.recipe.steps:
+        positions.show(client, shown, done)
+        with st.expander(_("Which layer hurts most"), icon=":material/monitor_heart:"):
+            sensitivity.show(client, shown, description)
         with st.expander(_("Bits layer by layer"), icon=":material/view_list:"):
             edited = layer_editor.show(shown.recipe, description, (done.result if done else None) or {})
         if edited is not None:

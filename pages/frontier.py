@@ -10,8 +10,8 @@ from optlab.errors import OptLabError
 from optlab.figures import format, frames
 from optlab.figures import frontier as figure
 from optlab.predict.frontier import Frontier, Point
-from optlab.words import _
-from pages.components import facts, frame, prediction, prepare, services, view
+from optlab.words import _, plural
+from pages.components import facts, frame, prediction, prepare, proving, services, view
 from pages.components.services import sentence
 
 MEGABYTE = 1_000_000
@@ -45,15 +45,25 @@ def explore(shown: view.View, frontier: Frontier) -> None:
     points = frontier.points()
     answer = ask(frontier, points)
     rows = frames.tradeoffs(client.records())
-    measured = rows[rows["model"] == shown.model]
-    predicted = figure.frame([point.to_dict() for point in points])
-    st.plotly_chart(
-        figure.chart(predicted, measured, answer.to_dict() if answer else None), key="frontier/chart",
-        config={"displayModeBar": False}, alt=_("Predicted perplexity against size, with measured points"),
+    drawn = [point.to_dict() for point in points]
+    event = st.plotly_chart(
+        figure.chart(figure.frame(drawn), rows[rows["model"] == shown.model], answer.to_dict() if answer else None),
+        key="frontier/chart", config={"displayModeBar": False}, on_select="rerun", selection_mode=("points", "box"),
+        alt=_("Predicted perplexity against size, with measured points"),
     )  # fmt: skip
-    st.caption(prediction.record(client, shown.model))
+    chosen = [points[number] for number in figure.selected(drawn, event)]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(prediction.record(client, shown.model), width="stretch")
+        if chosen and st.button(
+            plural("Prove {count} chosen point", "Prove {count} chosen points", len(chosen)),
+            icon=":material/play_arrow:", key="frontier/prove",
+        ):  # fmt: skip
+            proving.ask(client, shown, chosen)
+    if not chosen:
+        st.caption(_("Click a point of the line, or drag a box around several, to have them measured."))
     if answer is not None:
         prove(shown, answer)
+    proving.watch(client, shown)
 
 
 def ask(frontier: Frontier, points: list[Point]) -> Point | None:
@@ -98,8 +108,7 @@ def prove(shown: view.View, answer: Point) -> None:
             st.markdown(f"**{', '.join(words)}**", width="stretch")
             st.badge(_("predicted"), color="orange", icon=":material/insights:")
             if st.button(_("Prove it"), type="primary", icon=":material/play_arrow:", help=_("Measures this recipe.")):
-                services.client().submit_measure(shown.model, answer.recipe, shown.protocol)
-                st.toast(_("Queued. The measured point appears here when it is done."), icon=":material/check:")
+                proving.ask(services.client(), shown, [answer])
             if st.button(_("Open in Explore"), icon=":material/tune:"):
                 changed = view.change(recipe=answer.recipe)
                 link = view.link(changed.model, changed.recipe, changed.protocol)

@@ -42,7 +42,7 @@ def model_facts(description: Description) -> None:
             (_("Vocabulary"), format.amount(description.vocabulary), _("Different tokens it can read and write.")),
             (_("Context"), format.amount(description.context_length), _("Tokens it can look back on.")),
             (_("Blocks"), str(description.blocks), description.family),
-            (_("Licence"), known.licence if known else _("see its source"), known.location if known else None),
+            (_("Licence"), _(known.licence) if known else _("see its source"), _(known.location) if known else None),
         ]
     )  # fmt: skip
     facts.checkpoint_note(description)

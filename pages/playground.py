@@ -7,7 +7,7 @@ import streamlit as st
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.runs.run import Run
-from optlab.words import _
+from optlab.words import _, said
 from pages.components import facts, frame, prepare, services, view, writing
 
 CHOSEN = "playground/recipe"
@@ -30,7 +30,7 @@ def pick(shown: view.View) -> view.View:
     by_recipe: dict[str, Run] = {}
     for run in runs:
         by_recipe.setdefault(facts.words(run), run)
-    now = shown.recipe.describe() if shown.recipe.steps else ""
+    now = said(shown.recipe.describe()) if shown.recipe.steps else ""
     offered = [now, *(words for words in by_recipe if words != now)] if now else list(by_recipe)
     if not offered:
         st.info(_("No recipe yet: set one up in Explore, or measure one."), icon=":material/tune:")

@@ -5,7 +5,7 @@ import streamlit as st
 from optlab.errors import OptLabError
 from optlab.figures import format
 from optlab.runs.run import Run
-from optlab.words import _
+from optlab.words import _, said
 from pages.components import frame, progress, services, takeaway, view
 
 PER_PAGE = 12
@@ -54,7 +54,7 @@ def row(run: Run) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             progress.status_badge(run)
-            st.markdown(f"**{services.escaped(run.title)}**  \n:small[:gray[{when(run)}]]", width="stretch")
+            st.markdown(f"**{services.escaped(said(run.title))}**  \n:small[:gray[{when(run)}]]", width="stretch")
             buttons(run)
         if run.live:
             progress.bar(run)
@@ -122,7 +122,7 @@ def delete(id: int) -> None:
         if run is None:
             st.caption(_("It is gone already."))
             return
-        st.markdown(f"**{services.escaped(run.title)}**")
+        st.markdown(f"**{services.escaped(said(run.title))}**")
         st.caption(_("Its figures, its log and its packed model are removed. It can be measured again."))
         with st.container(horizontal=True):
             if services.action(_("Delete"), "delete/yes", ":material/delete:", store.delete, id, type="primary"):

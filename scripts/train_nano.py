@@ -131,7 +131,8 @@ def main() -> None:
     seen: list[tuple[int, float]] = []
     start = time.perf_counter()
 
-    def watch(step: int) -> dict[str, float]:
+    def watch(point: Point) -> dict[str, float]:
+        step = point.step
         if step % 100 and step != schedule.steps:
             return {}
         model.eval()

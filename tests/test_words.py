@@ -25,5 +25,5 @@ def test_plural_fills_in_the_count() -> None:
 def test_a_language_belongs_to_its_context() -> None:
     other = copy_context()
     other.run(words.use, "zh")
-    assert other.run(words._language.get) == "zh"
-    assert words._language.get() == "en"
+    assert other.run(words.language) == "zh"
+    assert words.language() == "en"

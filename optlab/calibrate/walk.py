@@ -45,8 +45,12 @@ class Walk:
 
     def through(self, number: int) -> Tensor:
         """What the next block makes of batch `number`, [B, T, D]; nothing moves."""
-        args, kwargs = self._calls[number][self.position]
-        out = self.blocks[self.position](self.states[number], *args, **kwargs)
+        return self.block(self.position, self.states[number], number)
+
+    def block(self, position: int, states: Tensor, number: int = 0) -> Tensor:
+        """What block `position` makes of `states` [B, T, D] that stand where those of batch `number` do."""
+        args, kwargs = self._calls[number][position]
+        out = self.blocks[position](states, *args, **kwargs)
         return out[0] if isinstance(out, tuple) else out
 
     def outputs(self) -> Iterator[Tensor]:

@@ -14,7 +14,7 @@ from optlab.methods import Method, Parameter, Value
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
 
 COMMON = (
     Parameter(
@@ -33,6 +33,12 @@ COMMON = (
         minimum=1, maximum=256, step=1, optional=True, unit="blocks", none_label="all blocks",
     ),
     Parameter(
+        "start", str, "spaced", "Student's start",
+        "spaced: blocks of the teacher at even distances. influence: those that change their input most. "
+        "scratch: random weights, nothing learned yet.",
+        choices=("spaced", "influence", "scratch"), advanced=True,
+    ),
+    Parameter(
         "steps", int, 200, "Training steps", "More steps train longer and better.",
         minimum=1, maximum=100_000, step=50,
     ),
@@ -48,6 +54,15 @@ COMMON = (
         "window", int, 128, "Window", "Tokens in each window.",
         minimum=16, maximum=4096, step=16, unit="tokens", advanced=True,
     ),
+    Parameter(
+        "seconds", float, None, "Time limit", "Training ends after this long, or after its steps if that is sooner.",
+        minimum=1.0, maximum=86_400.0, step=10.0, optional=True, unit="s", none_label="no limit", advanced=True,
+    ),
+    Parameter(
+        "patience", int, None, "Early stop",
+        "Ends after so many looks at the held-out text (20 per training) without progress; empty: never.",
+        minimum=1, maximum=20, step=1, optional=True, unit="looks", none_label="never", advanced=True,
+    ),
 )  # fmt: skip
 
 
@@ -58,7 +73,8 @@ class Distillation(Method):
     parameters: ClassVar[tuple[Parameter, ...]] = COMMON
     needs_calibration: ClassVar[bool] = True
     changes_shape: ClassVar[bool] = True
-    needs_hidden: ClassVar[bool] = False
+    looks_at: ClassVar[str | None] = None
+    """What `inner_loss` compares: "outputs" of all blocks [B, T, D], or their log-"attention" [B, heads, T, T]."""
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
@@ -69,27 +85,19 @@ class Distillation(Method):
         """Loss between logits [B, T, V]; a scalar tensor."""
         raise NotImplementedError
 
-    def hidden_loss(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-        """Added to the soft loss where `needs_hidden`: of the outputs [B, T, D] of all blocks; a scalar tensor."""
+    def inner_loss(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+        """Added to the soft loss: of what this method `looks_at`, block by block; a scalar tensor."""
         raise NotImplementedError
 
     def apply(self, context: Context) -> None:
         """Train `context.model` in place. Raises RecipeError (a depth that does not exist), Cancelled."""
-        import torch
+        from optlab.distill.student import make
+        from optlab.distill.trainer import Lesson, teach
+        from optlab.models.train import Schedule
 
-        from optlab.distill.hidden import Outputs
-        from optlab.distill.losses import mixed
-        from optlab.distill.student import evenly_spaced
-        from optlab.models.optimizer import AdamW
-        from optlab.models.resize import keep_blocks
-        from optlab.models.train import Schedule, next_token_loss, shuffled_windows, train
-
-        values = self.values
-        model, teacher = context.model, context.teacher
-        if values["student_layers"] is not None:
-            keep_blocks(model, evenly_spaced(len(model.blocks()), int(values["student_layers"])))
-            for name in [n for n in context.stored if n not in set(model.linear_names())]:
-                del context.stored[name]
+        values, model = self.values, context.model
+        if values["student_layers"] is not None or values["start"] == "scratch":
+            make(context, values["student_layers"], str(values["start"]))
         schedule = Schedule(
             steps=int(values["steps"]),
             batch=int(values["batch"]),
@@ -97,43 +105,17 @@ class Distillation(Method):
             warmup=max(1, min(20, int(values["steps"]) // 10)),
             weight_decay=0.0,
             mixed_precision=context.mixed_precision,
+            seconds=values["seconds"],
         )
-        windows = torch.tensor(context.training_windows(int(values["window"])), device=model.device)
+        inner = self.inner_loss if self.looks_at else None
+        lesson = Lesson(
+            self.soft_loss, inner, float(values["alpha"]), int(values["window"]), values["patience"], self.looks_at
+        )
         for parameter in model.module.parameters():
             parameter.requires_grad_(True)
-        optimizer = AdamW(model.module.parameters(), schedule.learning_rate, weight_decay=0.0)
-        for name in context.stored:
-            weight = model.module_named(name).get_parameter("weight")
-            optimizer.hold(weight, weight != 0)
-        alpha = float(values["alpha"])
-
-        watched = [Outputs(one) if self.needs_hidden else None for one in (model, teacher)]
-
-        def loss_of(batch: Tensor) -> Tensor:
-            logits = model.logits(batch)
-            hard = next_token_loss(logits, batch)
-            if alpha == 1.0:
-                return hard
-            with torch.no_grad():
-                target = teacher.logits(batch)
-            soft = self.soft_loss(logits[:, :-1].float(), target[:, :-1].float())
-            if watched[0] is not None and watched[1] is not None:
-                soft = soft + self.hidden_loss(watched[0].states(), watched[1].states())
-            return mixed(hard, soft, alpha)
-
         try:
-            train(
-                model.module,
-                shuffled_windows(windows, schedule.batch, context.seed),
-                loss_of,
-                schedule,
-                context.progress,
-                optimizer,
-            )
+            teach(context, lesson, schedule)
         finally:
-            for outputs in watched:
-                if outputs is not None:
-                    outputs.close()
             for parameter in model.module.parameters():
                 parameter.requires_grad_(False)
         context.refresh_stored()

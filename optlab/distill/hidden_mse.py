@@ -18,7 +18,7 @@ class HiddenMSE(Distillation):
     title: ClassVar[str] = "Soft labels and hidden states"
     summary: ClassVar[str] = "The student imitates the teacher's probabilities and what its blocks compute on the way."
     source: ClassVar[str] = "Jiao et al. 2019, TinyBERT, arXiv 1909.10351; Sanh et al. 2019, arXiv 1910.01108"
-    needs_hidden: ClassVar[bool] = True
+    looks_at: ClassVar[str | None] = "outputs"
     parameters: ClassVar[tuple[Parameter, ...]] = (
         *COMMON,
         Parameter(
@@ -33,7 +33,7 @@ class HiddenMSE(Distillation):
 
         return forward_kl(student, teacher, float(self.values["temperature"] or 1.0))
 
-    def hidden_loss(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    def inner_loss(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
         """Raises RecipeError when the student is of another width."""
         from optlab.distill.losses import hidden_mse
         from optlab.errors import RecipeError

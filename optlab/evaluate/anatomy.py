@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optlab.compress import Stored
+from optlab.context import Stored
 from optlab.quantize.tensor import QuantizedTensor
 
 BINS = 121

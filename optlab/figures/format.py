@@ -11,12 +11,10 @@ import time
 
 from optlab.words import _
 
-NOT_MEASURED = "not measured yet"
-
 
 def not_measured() -> str:
     """What stands where a number is missing."""
-    return _(NOT_MEASURED)
+    return _("not measured yet")
 
 
 def significant(value: float, digits: int = 3) -> str:

@@ -29,6 +29,18 @@ def frame(points: Sequence[Mapping[str, Any]]) -> DataFrame:
     return DataFrame(rows, columns=["size_bytes", "ratio", "low", "high", "decode_ms"])
 
 
+def selected(points: Sequence[Mapping[str, Any]], event: Mapping[str, Any]) -> list[int]:
+    """Which of `points` a person chose on the chart. event: what the chart reports of a selection."""
+    drawn = [number for number, point in enumerate(points) if point.get("ppl_ratio") is not None]
+    found = set()
+    for one in (event.get("selection") or {}).get("points") or []:
+        row = one.get("customdata")
+        row = row[0] if isinstance(row, list | tuple) and row else row
+        if isinstance(row, int) and 0 <= row < len(drawn):
+            found.add(drawn[row])
+    return sorted(found)
+
+
 def chart(found: DataFrame, measured: DataFrame, chosen: Mapping[str, Any] | None = None) -> Figure:
     """found: `frame`; measured: rows of `frames.tradeoffs`; chosen: the point that answers the person's question.
 
@@ -65,8 +77,9 @@ def chart(found: DataFrame, measured: DataFrame, chosen: Mapping[str, Any] | Non
             marker={"size": 16, "symbol": "star", "color": style.PREDICTED, "line": {"width": 1, "color": style.BASE}},
             hoverinfo="skip",
         )  # fmt: skip
-    # on a logarithmic axis Plotly takes the height of a shape as it is, and that of its annotation as a power of ten
+    # On a logarithmic axis Plotly takes the height of an annotation as a power of ten.
     figure.add_hline(y=1.0, line={"dash": "dot", "color": style.BASE}, annotation={"text": _("original"), "y": 0})
+    figure.update_layout(clickmode="event+select", dragmode="select")
     figure.update_xaxes(title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B")
     figure.update_yaxes(title_text=_("perplexity, times the original"), type="log")
     return figure

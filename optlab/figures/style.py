@@ -40,18 +40,17 @@ def figure(height: int = 320, **layout: Any) -> Figure:
     from plotly.graph_objects import Figure
 
     empty = Figure()
-    empty.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 28, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        colorway=list(CATEGORIES),
-        bargap=0.25,
-        hoverlabel={"align": "left"},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0, "title": {"text": ""},
-                "traceorder": "normal"},
-        **layout,
-    )  # fmt: skip
+    usual = {
+        "margin": {"l": 8, "r": 8, "t": 28, "b": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "colorway": list(CATEGORIES),
+        "bargap": 0.25,
+        "hoverlabel": {"align": "left"},
+        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0, "title": {"text": ""},
+                   "traceorder": "normal"},
+    }  # fmt: skip
+    empty.update_layout(height=height, **{**usual, **layout})
     empty.update_xaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
     empty.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
     return empty

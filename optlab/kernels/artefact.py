@@ -3,9 +3,9 @@
 A folder in hub layout: config.json, the tokenizer, `model.safetensors` (`optlab.safetensors` where other programs could
 not read it, see `hub_format`), and `optlab.json`, which tells how to read the weights back exactly. A quantized layer
 is stored as `weight_packed`, `weight_scale`, `weight_zero_point` (or, with a float zero point, `weight_minimum`) and
-`weight_shape`, and with `weight_bitmask` where pruned codes are left out; a sparse one as `weight_bitmask` or
-`weight_rows` and `weight_columns`, with `weight_values`. All other tensors keep the checkpoint's own numbers; a tied
-head is not written. A folder appears complete or not at all.
+`weight_shape`, a sparse one as `weight_values`; where zeros are left out, `weight_bitmask`, `weight_places` or
+`weight_rows` and `weight_columns` say what is there. All other tensors keep the original numbers; a tied head is
+not written. A folder appears complete or not at all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from optlab.compress import DTYPES, Compressed, Stored
+from optlab.compress import DTYPES, Compressed
+from optlab.context import Stored
 from optlab.errors import MeasurementError, ModelError, OptLabError
 from optlab.kernels.hub_format import OUR_FILE, PLAIN_FILE, is_plain, quantization_config, reason_against, weights_file
 from optlab.models.checkpoint import Checkpoint, TensorEntry, open_checkpoint, read_header, read_json
@@ -185,6 +186,7 @@ def _notice(compressed: Compressed) -> dict[str, Any]:
         "layers": compressed.layers,
         "notes": compressed.notes,
         "seconds": compressed.seconds,
+        "trainings": compressed.trainings,
         "only_optlab_reads_it": reason_against(compressed),
         "description": model.description.to_dict(),
     }
@@ -243,7 +245,9 @@ def load_artefact(
         for name, meta in notice.get("key_values", {}).items():
             round_key_values(model, name, KeyValueFormat(**meta))
         recipe = Recipe.from_dict(notice["recipe"])
-        return Compressed(model, stored, notice["layers"], recipe, notice["seconds"], notice["notes"])
+        return Compressed(
+            model, stored, notice["layers"], recipe, notice["seconds"], notice["notes"], notice.get("trainings", [])
+        )
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
         if isinstance(error, OptLabError):
             raise

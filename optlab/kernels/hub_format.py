@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import nn
 
-from optlab.compress import Compressed, Stored
+from optlab.compress import Compressed
+from optlab.context import Stored
 from optlab.models.inputs import input_formats
 from optlab.models.key_values import key_value_formats
 from optlab.quantize.tensor import QuantizedTensor

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from optlab.models.language_model import LanguageModel
 
 BLOCK_COUNT_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
-NEURON_COUNT_KEYS = ("intermediate_size", "ffn_dim", "hidden_dim")
+NEURON_COUNT_KEYS = ("ffn_dim", "hidden_dim", "intermediate_size")
 
 
 def keep_blocks(model: LanguageModel, indices: list[int]) -> None:

@@ -6,21 +6,29 @@ clipping, mixed precision and the way to stop are the same, and are here.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from optlab.errors import Cancelled
 from optlab.models.optimizer import AdamW, clip_gradients, warmup_cosine
+from optlab.models.training_state import Keeper, State
 from optlab.progress import Progress, silent
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train. batch in windows, learning rate per step of AdamW."""
+    """How long and how fast to train. batch in windows, learning rate per step of AdamW at its peak.
+
+    seconds: a limit in time besides the one in steps; the learning rate then falls with the time that has passed, so
+    that the training ends well whichever limit comes first.
+    """
 
     steps: int
     batch: int
@@ -29,26 +37,47 @@ class Schedule:
     weight_decay: float = 0.1
     clip: float = 1.0
     mixed_precision: bool = False
+    seconds: float | None = None
+
+    def rate(self, step: int, elapsed: float) -> float:
+        """Learning rate of step 0, 1, ... when `elapsed` seconds have passed."""
+        steps = self.steps
+        if self.seconds is not None and step > 0:
+            steps = min(steps, max(step + 1, round(step * self.seconds / max(elapsed, 1e-9))))
+        return warmup_cosine(step, steps, self.learning_rate, self.warmup)
+
+    def done(self, steps: int, elapsed: float) -> float:
+        """Share of the training that is over, 0 to 1, after `steps` steps and `elapsed` seconds."""
+        return min(1.0, max(steps / self.steps, elapsed / self.seconds if self.seconds else 0.0))
 
 
 @dataclass(frozen=True)
 class Point:
-    """One training step as it is remembered: loss in nats, seconds since the start."""
+    """One training step as it is remembered: loss in nats, seconds of training until then."""
 
     step: int
     loss: float
     seconds: float
 
 
-def shuffled_windows(windows: Tensor, batch: int, seed: int) -> Iterator[Tensor]:
-    """Endless batches [batch, T] of rows of `windows` [N, T], each epoch in a new seeded order."""
+class Enough(Exception):  # noqa: N818 - not an error: the training is over in good order
+    """Raised by `watch` to end a training early and in good order."""
+
+
+def shuffled_rows(count: int, batch: int, seed: int) -> Iterator[Tensor]:
+    """Endless batches [batch] of the numbers 0..count-1, each epoch in a new seeded order."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.empty(0, dtype=torch.long)
     while True:
         while len(rows) < batch:
-            rows = torch.cat((rows, torch.randperm(len(windows), generator=generator)))
-        yield windows[rows[:batch]]
+            rows = torch.cat((rows, torch.randperm(count, generator=generator)))
+        yield rows[:batch]
         rows = rows[batch:]
+
+
+def shuffled_windows(windows: Tensor, batch: int, seed: int) -> Iterator[Tensor]:
+    """Endless batches [batch, T] of rows of `windows` [N, T], each epoch in a new seeded order."""
+    return (windows[rows] for rows in shuffled_rows(len(windows), batch, seed))
 
 
 def next_token_loss(logits: Tensor, ids: Tensor) -> Tensor:
@@ -63,33 +92,55 @@ def train(
     schedule: Schedule,
     progress: Progress = silent,
     optimizer: AdamW | None = None,
-    watch: Callable[[int], dict[str, float]] | None = None,
+    watch: Callable[[Point], dict[str, Any]] | None = None,
+    keeper: Keeper | None = None,
+    memory: dict[str, Any] | None = None,
 ) -> list[Point]:
-    """Train `module` in place; returns the loss of every step.
+    """Train `module` in place; returns the loss of every step of this call.
 
-    loss_of: batch [B, T] of token ids -> scalar loss. watch: called after each step with its number; what it returns
-        (for instance a held-out loss) is merged into the partial result that `progress` gets.
+    loss_of: one of `batches` -> scalar loss. watch: called after each step; what it returns (for instance a held-out
+        loss) is merged into the partial result that `progress` gets; it may raise `Enough`.
+    keeper: keeps the state; training goes on from what it holds, the batches before that are passed over, and once the
+        training is over the state is forgotten. memory: plain JSON that is kept with the state and filled from it.
     Raises Cancelled from `progress`, with the module as trained so far.
     """
     optimizer = optimizer or AdamW(module.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
     device_type = next(module.parameters()).device.type
+    memory = {} if memory is None else memory
     curve: list[Point] = []
-    start = time.perf_counter()
+    begun = State()
+    if keeper is not None:
+        with torch.no_grad():
+            begun = keeper.load(module, optimizer)
+        memory.update(begun.memory)
+        for _ in range(begun.steps):
+            next(batches)
+    point = Point(begun.steps, math.nan, begun.seconds)
+    start = time.perf_counter() - begun.seconds
     module.train()
     try:
-        for step in range(schedule.steps):
+        while schedule.done(point.step, point.seconds) < 1.0:
             with torch.autocast(device_type, dtype=torch.bfloat16, enabled=schedule.mixed_precision):
                 loss = loss_of(next(batches))
             loss.backward()
             clip_gradients(module.parameters(), schedule.clip)
-            optimizer.step(warmup_cosine(step, schedule.steps, schedule.learning_rate, schedule.warmup))
-            curve.append(Point(step + 1, loss.item(), time.perf_counter() - start))
-            seen = watch(step + 1) if watch else {}
+            optimizer.step(schedule.rate(point.step, time.perf_counter() - start))
+            point = Point(point.step + 1, loss.item(), time.perf_counter() - start)
+            curve.append(point)
+            seen = watch(point) if watch else {}
+            if keeper is not None and keeper.due():
+                keeper.save(module, optimizer, State(point.step, point.seconds, memory))
             progress(
-                (step + 1) / schedule.steps,
-                f"step {step + 1} of {schedule.steps}, loss {curve[-1].loss:.3f}",
-                {"step": step + 1, "loss": curve[-1].loss, **seen},
+                schedule.done(point.step, point.seconds),
+                f"step {point.step}, loss {point.loss:.3f}",
+                {"step": point.step, "loss": point.loss, **seen},
             )
+    except Enough:
+        pass
+    except Cancelled:
+        if keeper is not None and keeper.quick():
+            keeper.save(module, optimizer, State(point.step, point.seconds, memory))
+        raise
     finally:
         module.eval()
     return curve

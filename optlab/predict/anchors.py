@@ -51,11 +51,10 @@ def anchors(names: Sequence[str], found: Sequence[Family]) -> list[Recipe]:
         Recipe.of(zeros(0.3, plain)),
         mixed(bits=(2, 3, 4), sparsities=(0.2, 0.4, 0.6)),
         Recipe.of(rounded(3, None)),
-        mixed(sparsities=(0.1, 0.3, 0.5)),
+        mixed(sparsities=(0.4, 0.5, 0.6, 0.7)),
         Recipe.of(zeros(0.6, plain), rounded(4)),
         mixed(bits=(3, 4), sparsities=(0.5, 0.6, 0.7)),
-        mixed(sparsities=(0.4, 0.5, 0.6, 0.7)),
-        *[Recipe.of(zeros(s, family)) for family in prunings if family is not plain for s in (0.5, 0.7)],
+        *[Recipe.of(zeros(0.5, family)) for family in prunings if family is not plain],
         *[Recipe.of(_at(family, 3)) for family in others],
     ]
 

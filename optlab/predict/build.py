@@ -1,46 +1,53 @@
 """The probe itself: look at a model once, and write down everything that predictions need.
 
 In order of usefulness: sensitivities and the methods that need no calibration text, then measured anchors, then the
-methods that take longer, then how fast this machine decodes. What is known is on disk after every part, so predictions
-are possible early and get narrower, and a probe that was stopped goes on where it was.
+methods that take longer. What is known is on disk after every part, so predictions are possible within a minute and get
+narrower, and a probe that was stopped goes on where it was. A recipe that is both a level of a table and an anchor is
+applied once.
 
-Sensitivities come from the calibration side of the model's default text, anchors are measured on its evaluation side.
-They read windows of the default measurement, because the loss (unlike the divergence) depends on the words: on nano the
-same rounding costs 0.53 to 0.91 of its divergence from one play to the next, so only that text can tell its own share.
+Sensitivities come from the calibration side of the model's default text. Anchors are measured on windows strewn over
+the first part of its evaluation side, because a loss (unlike a divergence) depends on the words: on nano the same
+recipe costs 0.85 of its divergence in the first two acts of Henry V and 0.5 in the others.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
+import torch
 
 from optlab import texts
 from optlab.calibrate.statistics import Statistics, statistics
 from optlab.calibrate.walk import in_batches
-from optlab.evaluate.compare import compare
 from optlab.methods import method
 from optlab.models.checkpoint import open_checkpoint
 from optlab.models.device import choose_dtype
 from optlab.models.language_model import LanguageModel
-from optlab.predict import first_order, singles
+from optlab.predict import singles
 from optlab.predict.anchors import anchors
 from optlab.predict.fisher import in_groups, sensitivities
-from optlab.predict.levels import SPARSITIES, Family, families, family_key
+from optlab.predict.levels import SPARSITIES, Family, families
+from optlab.predict.link import LONG, SHORT
+from optlab.predict.reference import Reference
 from optlab.predict.state import QUANTILES, State, folder_of
 from optlab.predict.tables import Filler, apply
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 
+DEFAULT = Protocol()
 PROBE_TOKENS = 2048
-ANCHOR_TOKENS = 4096
+LONG_ANCHORS = 4
+"""So many anchors read more than the others, which tells how the words that all of them read differ from the rest."""
 FIRST_ANCHORS = 6
 """So many anchors come before single layers are looked at."""
-DEFAULT = Protocol()
+EVERY = 4
+"""Of so many windows of the evaluation side one is read by anchors; a default measurement reads all of the first."""
+SAVED_EVERY_S = 2.0
 
 
 @dataclass
@@ -53,7 +60,9 @@ class Probe:
     folder: Path
     wanted: list[Family]
     recipes: list[Recipe]
-    progress: Progress
+    waiting: Progress = silent
+    """Told while statistics are gathered, which happens on first use."""
+    saved: float = 0.0
 
     @property
     def context(self) -> int:
@@ -62,55 +71,78 @@ class Probe:
     @cached_property
     def grams(self) -> Statistics:
         """The same statistics that a measurement with default settings calibrates with."""
-        text = self.model.description.default_text
-        return statistics(self.model, text, DEFAULT.calibration_tokens, self.context, DEFAULT.seed)
+        asked = DEFAULT.calibration_tokens, self.context, DEFAULT.seed
+        return statistics(self.model, self.state.text, *asked, self.waiting)
 
-    def gradients(self, names: list[str], ahead: Progress) -> dict[str, Tensor]:
-        """The slope of the loss on the words of the anchors."""
-        ids = anchor_tokens(self.model, self.context)
-        windows = [ids[start : start + self.context] for start in range(0, len(ids), self.context)]
-        return first_order.gradients(self.model, windows, names, ahead)
+    @cached_property
+    def reference(self) -> Reference:
+        """The original on the words of the anchors."""
+        base = self.model.to(dtype=choose_dtype("auto", self.model.device))
+        return Reference(base, anchor_windows(self.model, self.context))
+
+    def save(self) -> None:
+        """Write down what is known, unless that was done just now."""
+        if time.monotonic() - self.saved > SAVED_EVERY_S:
+            self.state.save(self.folder)
+            self.saved = time.monotonic()
 
     def fill(self, filler: Filler, some: list[Family], ahead: Progress) -> None:
-        """Tabulate these families for the layers at hand."""
+        """Tabulate these families for the layers at hand. What takes long to apply is measured at once, if it is an
+        anchor."""
+        every = len(filler.sensitivity) == len(self.state.names)
+        anchors_left = {recipe.content_hash for recipe in self.left(self.recipes)}
+
+        def seen(recipe: Recipe) -> None:
+            if every and not quick(recipe) and recipe.content_hash in anchors_left:
+                self.note(recipe)
+            self.save()
+
         for number, family in enumerate(some):
-            filler.fill(family, span(ahead, number / len(some), (number + 1) / len(some)))
-            self.state.save(self.folder)
+            self.waiting = span(ahead, number / len(some), (number + 1) / len(some))
+            filler.fill(family, self.waiting, seen)
+        self.state.save(self.folder)
+
+    def left(self, some: list[Recipe]) -> list[Recipe]:
+        """Those that were not measured yet."""
+        known = {one["hash"] for one in self.state.anchors}
+        return [recipe for recipe in some if recipe.content_hash not in known]
 
     def measure(self, some: list[Recipe], ahead: Progress) -> None:
         """Measure those of `some` that were not yet."""
-        known = {one["hash"] for one in self.state.anchors}
-        left = [recipe for recipe in some if recipe.content_hash not in known]
-        if not left:
-            return
-        dtype = choose_dtype("auto", self.model.device)
-        base, ids = self.model.to(dtype=dtype), anchor_tokens(self.model, self.context)
+        left = self.left(some)
         for number, recipe in enumerate(left):
             ahead(number / len(left), f"measuring {short(recipe)}", self.partial())
             apply(self.model, self.working, recipe, None, lambda: self.grams)
-            quality = compare(base, self.working.to(dtype=dtype), ids, self.context)
+            self.note(recipe)
             for name in self.state.names:
                 self.working.set_weight(name, self.model.weight(name))
-            self.state.anchors.append(
-                {
-                    "hash": recipe.content_hash, "recipe": recipe.to_dict(), "nll": quality.nll_delta,
-                    "kl": quality.kl_mean, "tokens": len(ids),
-                }
-            )  # fmt: skip
-            self.state.save(self.folder)
+            self.save()
+        self.state.save(self.folder)
+
+    def note(self, recipe: Recipe) -> None:
+        """Measure `recipe`, which `working` holds."""
+        dtype = choose_dtype("auto", self.model.device)  # that of a default measurement
+        windows = LONG if recipe in self.recipes[:LONG_ANCHORS] else SHORT
+        nll, kl = self.reference.compare(self.working.to(dtype=dtype), windows)
+        self.state.anchors.append(
+            {
+                "hash": recipe.content_hash, "recipe": recipe.to_dict(), "nll": nll, "kl": kl, "windows": windows,
+                "tokens": windows * self.context,
+            }
+        )  # fmt: skip
 
     def correct(self, ahead: Progress) -> None:
         """Measure how far single layers are from their quadratic form."""
         if self.state.corrections:
             return
-        text = self.model.description.default_text
-        asked = PROBE_TOKENS + singles.TOKENS
-        windows = texts.calibration_windows(text, self.model.tokenizer, asked, self.context, seed=1)
-        batches = in_batches(windows[PROBE_TOKENS // self.context :], 512)
+        length = min(singles.TOKENS, self.context)
+        asked = PROBE_TOKENS + self.context
+        window = texts.calibration_windows(self.state.text, self.model.tokenizer, asked, self.context, seed=1)[-1]
         main = {family.method: family for family in reversed(self.wanted)}
         levels = [(main["rtn"], 0)]
-        levels += [(main["magnitude"], level) for level in (SPARSITIES.index(0.4), SPARSITIES.index(0.7))]
-        singles.measure(self.state, self.model, self.working, batches, levels, lambda: self.grams, ahead)
+        levels += [(main["magnitude"], SPARSITIES.index(0.4)), (main["magnitude"], SPARSITIES.index(0.7))]
+        ids = torch.tensor([window[:length]])
+        singles.measure(self.state, self.model, self.working, ids, levels, lambda: self.grams, ahead)
         self.state.save(self.folder)
 
     def partial(self) -> dict[str, int]:
@@ -125,33 +157,41 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
     folder = folder_of(model.fingerprint)
     state = State.load(folder) if (folder / "state.json").is_file() else new_state(model)
     wanted = families([columns for _, columns in state.shapes])
-    probe = Probe(model, model.clone(), state, folder, wanted, anchors(state.names, wanted), progress)
+    probe = Probe(model, model.clone(), state, folder, wanted, anchors(state.names, wanted))
     state.anchors_wanted = len(probe.recipes)
-    slow = {family.key for family in wanted if method(family.kind, family.method).needs_calibration}
-    quick = [recipe for recipe in probe.recipes if not slow & {family_key(step) for step in recipe.steps}]
-    missing = [family for family in wanted if not complete(state, family)]
-    if missing:
-        text = model.description.default_text
-        windows = texts.calibration_windows(text, model.tokenizer, PROBE_TOKENS, probe.context, seed=1)
+    first = [recipe for recipe in probe.recipes if quick(recipe)]
+    if not all(complete(state, family) for family in wanted):
+        windows = texts.calibration_windows(state.text, model.tokenizer, PROBE_TOKENS, probe.context, seed=1)
         filler = Filler(model, probe.working, state, lambda: probe.grams)
         batches = in_batches(windows, 512)
+        # The methods that need no text, then those that do, then once more what had to know all prunings.
+        rounds = [[one for one in wanted if calibrated(one) == late] for late in (False, True)]
         if len(in_groups(model)) > 1:
             for found in sensitivities(model, batches, 0, span(progress, 0.0, 0.2)):
                 # One group's sensitivity is gone once the next begins, so all methods are tried while it is here.
-                filler.start(found, probe.gradients(list(found), silent))
-                probe.fill(filler, missing, span(progress, 0.2, 0.3))
+                filler.start(found)
+                probe.fill(filler, [*rounds[0], *rounds[1], *rounds[0]], span(progress, 0.2, 0.3))
         else:
-            found = next(sensitivities(model, batches, 0, span(progress, 0.0, 0.06)))
-            filler.start(found, probe.gradients(list(found), span(progress, 0.06, 0.1)))
-            probe.fill(filler, [one for one in missing if one.key not in slow], span(progress, 0.1, 0.3))
-            probe.measure(quick[:FIRST_ANCHORS], span(progress, 0.3, 0.4))
-            probe.correct(span(progress, 0.4, 0.6))
-            probe.measure(quick, span(progress, 0.6, 0.7))
-            probe.fill(filler, [one for one in wanted if not complete(state, one)], span(progress, 0.7, 0.9))
-    probe.correct(span(progress, 0.9, 0.95))
-    probe.measure(probe.recipes, span(progress, 0.95, 1.0))
+            filler.start(next(sensitivities(model, batches, 0, span(progress, 0.0, 0.05))))
+            probe.fill(filler, rounds[0][:2], span(progress, 0.05, 0.1))
+            probe.measure(first[:FIRST_ANCHORS], span(progress, 0.1, 0.2))
+            probe.correct(span(progress, 0.2, 0.35))
+            probe.measure(first, span(progress, 0.35, 0.55))
+            probe.fill(filler, [*rounds[1], *rounds[0]], span(progress, 0.55, 0.95))
+    probe.correct(span(progress, 0.95, 0.97))
+    probe.measure(probe.recipes, span(progress, 0.97, 1.0))
     progress(1.0, "probed", probe.partial())
     return state
+
+
+def calibrated(family: Family) -> bool:
+    """Whether a family reads the calibration text."""
+    return method(family.kind, family.method).needs_calibration
+
+
+def quick(recipe: Recipe) -> bool:
+    """Whether a recipe needs no calibration, so that it is applied in seconds."""
+    return not any(method(step.kind, step.method).needs_calibration for step in recipe.steps)
 
 
 def complete(state: State, family: Family) -> bool:
@@ -160,18 +200,24 @@ def complete(state: State, family: Family) -> bool:
     if table is None or not table.done:
         return False
     pruned = [key for key, known in state.tables.items() if known.kind == "prune"]
-    return family.kind == "prune" or table.masks == state.pruned_levels(pruned)
+    return family.kind == "prune" or set(table.masks) == set(state.pruned_levels(pruned))
 
 
-def anchor_tokens(model: LanguageModel, context: int) -> list[int]:
-    """The tokens that anchors are measured on: every second window of those that the default measurement reads.
+def anchor_windows(model: LanguageModel, context: int) -> list[list[int]]:
+    """The windows that anchors are measured on: `EVERY`-th ones of the evaluation side, a few first that are as spread
+    as all. Raises TextError when the text is too short."""
+    length = EVERY * LONG * context
+    ids = texts.evaluation_tokens(model.description.default_text, model.tokenizer, length)
+    windows = [ids[start : start + context] for start in range(context, length, EVERY * context)]
+    return [window for first in range(LONG // SHORT) for window in windows[first :: LONG // SHORT]]
 
-    Raises TextError when the text is too short.
-    """
-    text = model.description.default_text
-    ids = texts.evaluation_tokens(text, model.tokenizer, DEFAULT.tokens)
-    step = context * max(DEFAULT.tokens // ANCHOR_TOKENS, 1)
-    return [token for start in range(0, len(ids) - context + 1, step) for token in ids[start : start + context]]
+
+def unread_tokens(model: LanguageModel, tokens: int, context: int) -> list[int]:
+    """`tokens` of the same part of the evaluation side, of windows that no anchor read. Raises TextError."""
+    read = {tuple(window) for window in anchor_windows(model, context)}
+    ids = texts.evaluation_tokens(model.description.default_text, model.tokenizer, max(2 * tokens, EVERY * context))
+    windows = [ids[start : start + context] for start in range(0, len(ids) - context + 1, context)]
+    return [token for window in windows if tuple(window) not in read for token in window][:tokens]
 
 
 def new_state(model: LanguageModel) -> State:
@@ -190,6 +236,7 @@ def new_state(model: LanguageModel) -> State:
         tensors=[(entry.name, entry.dtype, tuple(entry.shape)) for entry in checkpoint.tensors.values()],
         storage_dtype=checkpoint.dtype,
         head=structure.embedding if structure.tied else structure.head,
+        text=model.description.default_text,
         quantiles=np.zeros((len(names), QUANTILES)),
         energy=np.zeros(len(names)),
     )

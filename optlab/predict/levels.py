@@ -18,14 +18,14 @@ STRENGTH = {"quantize": ("bits", "group_size"), "prune": ("sparsity",)}
 """The parameters that say how strong a step is."""
 SHARED_OUT = {"scope": "layer", "threshold": None}
 """Parameters that only decide how sparsity is shared out between layers, which `treatment` works out; as probed."""
-UNPROBED = ("random", "taylor")
-"""A yardstick that nobody would choose, and one that needs a pass of its own over the calibration text."""
-SPARSITIES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+PRUNINGS = ("magnitude", "wanda", "sparsegpt")
+"""Probed prunings: those that a person would choose, and that take seconds for a whole model."""
+SPARSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 FEW_SPARSITIES = (0.1, 0.3, 0.5, 0.7)
 """For methods that take longer."""
 FEW_BITS = (2, 3, 4)
-BITS = (2, 3, 4, 5, 6, 8)
-"""Probed bits. 7 lies half-way between its neighbours on a log scale, as 5 and 6 would."""
+BITS = (2, 3, 4, 6, 8)
+"""Probed bits. 5 and 7 lie half-way between their neighbours on a log scale, to one part in fifty."""
 GROUPS = (32, 64, 128, 192, 256)
 """Group sizes that are probed where they divide every layer's width; one scale per row always is."""
 
@@ -57,13 +57,12 @@ def family_key(step: Step) -> str | None:
 def families(widths: list[int]) -> list[Family]:
     """The families that a probe tabulates for layers with these numbers of inputs, in the order in which it does.
 
-    Every pruning method with a sparsity is probed; of the quantizations those that take seconds for a whole model.
     Methods that need no calibration text come first, so that something can be predicted soon; quantizations follow
     the prunings that they may be combined with.
     """
     sizes = common_groups(widths)
     middle = sizes[:1]
-    prunings = [_pruning(name) for name in REGISTRY["prune"] if _has_sparsity(name) and name not in UNPROBED]
+    prunings = [_pruning(name) for name in REGISTRY["prune"] if name in PRUNINGS]
     calibrated = {family.key for family in prunings if method("prune", family.method).needs_calibration}
     return [
         *[family for family in prunings if family.key not in calibrated],
@@ -72,10 +71,6 @@ def families(widths: list[int]) -> list[Family]:
         _quantization("rtn", {"symmetric": True}, BITS, [*middle, None]),
         _quantization("gptq", {}, FEW_BITS, middle),
     ]
-
-
-def _has_sparsity(name: str) -> bool:
-    return any(parameter.name == "sparsity" for parameter in method("prune", name).parameters)
 
 
 def _pruning(name: str) -> Family:

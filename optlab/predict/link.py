@@ -4,9 +4,13 @@ The sum of the layers' damages is right for small changes and ever more wrong fo
 meet errors of the next; how wrong depends on the kind of change. So log(KL / damage) is modelled as a sum of smooth
 functions: of the logarithm of the damage, the same for each family's share, and small tilts for the kinds of layers
 where the damage lies. All have Gaussian priors around 0, which makes the fit a Gaussian process (kriging): ridge
-regression in closed form, stiff where there are few anchors. A difference of losses is the divergence times a factor
-plus the first order of the loss times another, fitted in the same way, because sampling noise hides small losses but
-not small divergences.
+regression in closed form, stiff where there are few anchors. A difference of losses is the divergence times a factor,
+which is fitted in the same way, because sampling noise hides small losses but not small divergences.
+
+Anchors are measured on other words than those of any measurement, and a loss (unlike a divergence) depends on the
+words. So every set of words has an unknown offset, shared by all that is measured on it: the few windows that all
+anchors read, the further ones that some of them read, and the words of a person's measurements, which the first of
+those teach. The size of the latter is part of the band.
 
 The 90 % band is jackknife+ (Barber et al., arXiv 1905.02928): leave-one-out misses on the logarithm, around
 leave-one-out predictions, in closed form; widened by the model's own doubt where anchors are far away.
@@ -14,7 +18,7 @@ leave-one-out predictions, in closed form; widened by the model's own doubt wher
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +30,13 @@ OFFSET, BEND, FAMILY, TILT = 0.7, 0.35, 0.35, 0.1
 """Prior standard deviations: a common factor, its bend along the damage, a family's own, tilts by kinds of layers."""
 FEWEST, UNKNOWN = 8, 2.0
 """Below so many misses the edges are those of a normal distribution, somewhat widened: in standard deviations."""
-LEAN = 0.4
-"""Of how much of the first order counts: on the words of the anchors all of it, on others less."""
-TEXT = 0.3
-"""Of the difference between the text of the anchors and the one that a person measures on."""
+SAME, OTHER = 0.08, 0.3
+"""Of what a measurement's words are to a text as a whole: the text of the anchors, another one."""
+WINDOW = 0.17
+"""Of what one window is to the text, on nano for damages of 0.1 to 0.3 nats."""
+SHORT, LONG = 4, 8
+"""Windows that every anchor reads, and those that the first few read."""
+SETS = 3
 LENGTH = 1.5
 """How far along log(damage) one anchor speaks for another."""
 NOISE = 4.0
@@ -41,18 +48,16 @@ MISFIT = 0.08
 
 @dataclass(frozen=True)
 class Features:
-    """Of n recipes. total [n]: summed damage in nats; families [n, f], kinds [n, k]: where it lies, as shares. own
-    [n]: 1 for a measurement by a person, or for what is predicted once there is one; 0 for an anchor. slope [n]: the
-    first order of the loss, nats."""
+    """Of n recipes. total [n]: summed damage in nats; families [n, f], kinds [n, k]: where it lies, as shares. words
+    [n, SETS]: how much of the offset of each set of words is in it, see `read_by`."""
 
     total: Floats
     families: Floats
     kinds: Floats
-    own: Floats
-    slope: Floats
+    words: Floats
 
     def __getitem__(self, some: NDArray[np.bool_]) -> Features:
-        return Features(self.total[some], self.families[some], self.kinds[some], self.own[some], self.slope[some])
+        return Features(self.total[some], self.families[some], self.kinds[some], self.words[some])
 
     def __len__(self) -> int:
         return len(self.total)
@@ -68,6 +73,15 @@ class Outcome:
     high: Floats
 
 
+def read_by(windows: int | None, elsewhere: float = 0.0) -> Floats:
+    """Row [SETS] of `Features.words` for an anchor that read so many windows, or (None) for a measurement by a person,
+    whose words differ from the text by `elsewhere`."""
+    if windows is None:
+        return np.array([0.0, 0.0, elsewhere])
+    short = min(windows, SHORT)
+    return WINDOW / windows * np.array([short**0.5, (windows - short) ** 0.5, 0.0])
+
+
 class Link:
     """Fitted to anchors: features, and what was measured (nats). tokens [n]: on how many each was measured."""
 
@@ -78,7 +92,7 @@ class Link:
         noise = NOISE / (kl * tokens)
         self.target = np.log(kl / self.anchors.total)
         self.noise = MISFIT**2 + noise / 4
-        self.ratio_target = nll / kl - 1.0 - leaning(self.anchors)
+        self.ratio_target = nll / kl - 1.0
         self.ratio_noise = MISFIT**2 + noise
         self.inverse = np.linalg.inv(kernel(self.anchors, self.anchors) + np.diag(self.noise))
         self.ratio_inverse = np.linalg.inv(ratio_kernel(self.anchors, self.anchors) + np.diag(self.ratio_noise))
@@ -90,7 +104,7 @@ class Link:
             return np.zeros(0)
         left_out = self.target - (self.inverse @ self.target) / np.diag(self.inverse)
         ratio = self.ratio_target - (self.ratio_inverse @ self.ratio_target) / np.diag(self.ratio_inverse)
-        predicted = np.exp(left_out) * self.anchors.total * factor(ratio, self.anchors)
+        predicted = np.exp(left_out) * self.anchors.total * factor(ratio)
         clear = (nll > 0.015) & (self.ratio_noise < 0.15**2)
         doubt = np.sqrt(1 / np.diag(self.inverse) + 1 / np.diag(self.ratio_inverse))
         found: Floats = (np.log(np.maximum(nll, 1e-9) / predicted) / doubt)[clear]
@@ -99,34 +113,38 @@ class Link:
     def __call__(self, features: Features, tokens: int = 8192) -> Outcome:
         """What to expect. tokens: of the measurement that the band is for, whose own noise is part of it."""
         total = np.maximum(features.total, 1e-12)
-        between = kernel(features, self.anchors)
-        kl = total * np.exp(between @ (self.inverse @ self.target))
-        variance = prior_variance(features) - np.einsum("ij,jk,ik->i", between, self.inverse, between)
-        ratio_between = ratio_kernel(features, self.anchors)
-        nll = kl * factor(ratio_between @ (self.ratio_inverse @ self.ratio_target), features)
-        ratio_variance = ratio_prior(features) - np.einsum(
-            "ij,jk,ik->i", ratio_between, self.ratio_inverse, ratio_between
-        )
-        doubt = np.sqrt(np.maximum(variance, 0.0) + np.maximum(ratio_variance, 0.0) + 2 * MISFIT**2)
+        kl = total * np.exp(kernel(features, self.anchors) @ (self.inverse @ self.target))
+        nll = kl * factor(ratio_kernel(features, self.anchors) @ (self.ratio_inverse @ self.ratio_target))
+        known = replace(features, words=np.zeros((len(features), SETS)))
+        variance = self._variance(known)
+        doubt = np.sqrt(variance + 2 * MISFIT**2)
         low, high = quantiles(self.misses)
+        # Anchors cannot miss by words that none of them has read, so the edges say nothing about those.
+        foreign = 1.645 * np.sqrt(np.maximum(self._variance(features) - variance, 0.0))
         sampling = 1.645 * np.sqrt(NOISE * kl / tokens)
+        below, above = np.hypot(low * doubt, foreign), np.hypot(high * doubt, foreign)
         return Outcome(
             kl,
             nll,
-            nll - np.hypot(nll * (1 - np.exp(low * doubt)), sampling),
-            nll + np.hypot(nll * (np.exp(high * doubt) - 1), sampling),
+            nll - np.hypot(nll * (1 - np.exp(-below)), sampling),
+            nll + np.hypot(nll * (np.exp(above) - 1), sampling),
         )
 
+    def _variance(self, features: Features) -> Floats:
+        """Of the logarithm of the loss, as the priors see it."""
+        found = np.zeros(len(features))
+        for prior, inner, inverse in (
+            (prior_variance, kernel, self.inverse),
+            (ratio_prior, ratio_kernel, self.ratio_inverse),
+        ):
+            between = inner(features, self.anchors)
+            found += np.maximum(prior(features) - np.einsum("ij,jk,ik->i", between, inverse, between), 0.0)
+        return found
 
-def leaning(features: Features) -> Floats:
-    """First order of the loss over the damage; beyond one half it would outweigh what it corrects."""
-    found: Floats = np.clip(features.slope / np.maximum(features.total, 1e-12), -0.5, 0.5)
-    return found
 
-
-def factor(ratio: Floats, features: Features) -> Floats:
+def factor(ratio: Floats) -> Floats:
     """Loss over divergence, which noise must not turn negative."""
-    found: Floats = np.maximum(1.0 + ratio + leaning(features), 0.1)
+    found: Floats = np.maximum(1.0 + ratio, 0.1)
     return found
 
 
@@ -145,27 +163,26 @@ def kernel(one: Features, other: Features) -> Floats:
     bend = along(one, other)
     shared = one.families @ other.families.T
     found: Floats = OFFSET**2 + BEND**2 * bend + FAMILY**2 * shared * (1 + bend) + TILT**2 * (one.kinds @ other.kinds.T)
-    return found + TEXT**2 * np.outer(one.own, other.own)
+    return found + one.words @ other.words.T
 
 
 def prior_variance(features: Features) -> Floats:
     """The diagonal of `kernel`."""
     shared, kinds = (features.families**2).sum(1), (features.kinds**2).sum(1)
-    found: Floats = OFFSET**2 + BEND**2 + 2 * FAMILY**2 * shared + TILT**2 * kinds + TEXT**2 * features.own
+    found: Floats = OFFSET**2 + BEND**2 + 2 * FAMILY**2 * shared + TILT**2 * kinds + (features.words**2).sum(1)
     return found
 
 
 def ratio_kernel(one: Features, other: Features) -> Floats:
     """Prior covariance of (loss difference / divergence) - 1: nearly one number for a model and a text."""
     found: Floats = 0.3**2 + 0.15**2 * along(one, other) + 0.1**2 * (one.families @ other.families.T)
-    found += LEAN**2 * np.outer(leaning(one), leaning(other))
-    return found + TEXT**2 * np.outer(one.own, other.own)
+    return found + one.words @ other.words.T
 
 
 def ratio_prior(features: Features) -> Floats:
     """The diagonal of `ratio_kernel`."""
-    found: Floats = 0.3**2 + 0.15**2 + 0.1**2 * (features.families**2).sum(1) + TEXT**2 * features.own
-    return found + (LEAN * leaning(features)) ** 2
+    found: Floats = 0.3**2 + 0.15**2 + 0.1**2 * (features.families**2).sum(1)
+    return found + (features.words**2).sum(1)
 
 
 def along(one: Features, other: Features) -> Floats:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from optlab.errors import ModelError
-from optlab.predict.link import Features, Link
+from optlab.predict.link import OTHER, SAME, SETS, SHORT, Features, Link, read_by
 from optlab.predict.size import recipe_bytes
 from optlab.predict.speed import Speed
-from optlab.predict.state import State, folder_of
+from optlab.predict.state import Floats, State, folder_of
 from optlab.predict.treatment import Damage, Outside, Treatment, damage, treatment
 from optlab.recipes import Recipe
 
@@ -79,17 +79,17 @@ class Prediction:
 
 
 class Predictor:
-    """Predictions for one model. measured: finished measurements, each {"recipe", "nll", "kl", "tokens"} as the
-    anchors of `state`, which the link learns from as well."""
+    """Predictions for one model on one text. measured: finished measurements there, each {"recipe", "nll", "kl",
+    "tokens"} as the anchors of `state`, which the link learns from as well. text: None is the text of the probe."""
 
-    def __init__(self, state: State, measured: Iterable[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, state: State, measured: Iterable[Mapping[str, Any]] = (), text: str | None = None) -> None:
         self.state = state
         self.kinds = sorted(set(state.kinds))
         self._of_kind = np.array([[kind == one for one in self.kinds] for kind in state.kinds], dtype=float)
         known: dict[str, tuple[Mapping[str, Any], Features]] = {}
-        own = [(1.0, one) for one in measured]
-        self._own = float(bool(own))
-        for mine, one in [*((0.0, anchor) for anchor in state.anchors), *own]:
+        self._words = read_by(None, SAME if text in (None, state.text) else OTHER)
+        anchors = [(read_by(int(one.get("windows", SHORT))), one) for one in state.anchors]
+        for words, one in [*anchors, *((self._words, one) for one in measured)]:
             recipe = Recipe.from_dict(one["recipe"])
             try:
                 done = treatment(state, recipe)
@@ -97,7 +97,7 @@ class Predictor:
             except Outside:
                 continue
             if found.total.sum() > 0 and one["kl"] is not None and one["nll"] is not None:
-                known[recipe.content_hash] = one, self._features(done, found, mine)
+                known[recipe.content_hash] = one, self._features(done, found, words)
         self.anchors = len(known)
         self.link = Link(
             joined([features for _, features in known.values()], len(FAMILIES), 2 * len(self.kinds)),
@@ -126,13 +126,13 @@ class Predictor:
         if found.total.sum() <= 0:
             zero = (0.0, 0.0)
             return Prediction(self.state.model, recipe, None, size, 0.0, zero, 0.0, ms, band, self.anchors)
-        out = self.link(self._features(done, found, self._own), tokens)
+        out = self.link(self._features(done, found, self._words), tokens)
         edges = (float(out.low[0]), float(out.high[0]))
         return Prediction(
             self.state.model, recipe, None, size, float(out.nll[0]), edges, float(out.kl[0]), ms, band, self.anchors
         )
 
-    def _features(self, done: Treatment, found: Damage, own: float) -> Features:
+    def _features(self, done: Treatment, found: Damage, words: Floats) -> Features:
         total = float(found.total.sum())
         families = np.zeros(len(FAMILIES))
         for keys, amounts in ((done.quantizing, found.quantized), (done.pruning, found.pruned)):
@@ -141,8 +141,7 @@ class Predictor:
                     families[axis(key)] += amount
         kinds = np.concatenate([found.quantized @ self._of_kind, found.pruned @ self._of_kind])
         whole = max(total, 1e-12)
-        slope = np.array([float(found.slope.sum())])
-        return Features(np.array([total]), families[None] / whole, kinds[None] / whole, np.array([own]), slope)
+        return Features(np.array([total]), families[None] / whole, kinds[None] / whole, words[None])
 
 
 def axis(key: str) -> int:
@@ -154,11 +153,10 @@ def axis(key: str) -> int:
 def joined(some: list[Features], families: int, kinds: int) -> Features:
     """Features of several recipes in one."""
     if not some:
-        return Features(np.zeros(0), np.zeros((0, families)), np.zeros((0, kinds)), np.zeros(0), np.zeros(0))
+        return Features(np.zeros(0), np.zeros((0, families)), np.zeros((0, kinds)), np.zeros((0, SETS)))
     return Features(
         np.concatenate([one.total for one in some]),
         np.concatenate([one.families for one in some]),
         np.concatenate([one.kinds for one in some]),
-        np.concatenate([one.own for one in some]),
-        np.concatenate([one.slope for one in some]),
+        np.concatenate([one.words for one in some]),
     )

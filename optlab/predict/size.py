@@ -1,7 +1,7 @@
 """The bytes of the weights file of a recipe, before anything is quantized.
 
 Every form of storage has a closed form: codes of b bits in 32-bit words, a 16-bit scale per group, zero points packed
-like codes, a bitmask and the values that are left; the header of the file is written out as it will be. Only the share
+like codes, the places and values of what is not 0; the header of the file is written out as it will be. Only the share
 of codes that happen to be zero in a layer that is both pruned and quantized is read off the probe's sample.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 from optlab.models.checkpoint import BYTES
 from optlab.predict.state import Floats, State
 from optlab.predict.treatment import Damage, Treatment
+from optlab.zeros.sizes import NARROW
 
 WORD = 32
 
@@ -92,28 +93,30 @@ def quantized_parts(shape: tuple[int, int], values: Mapping[str, object], pruned
         parts.append(Part("weight_minimum", "F16", (rows, groups)))
     elif not values.get("symmetric"):
         parts.append(Part("weight_zero_point", "I32", (words(rows, bits), groups)))
-    whole = Part("weight_packed", "I32", (rows, words(columns, bits)))
-    left = Part("weight_packed", "I32", (1, words(round(kept * rows * columns), bits)))
-    mask = Part("weight_bitmask", "U8", (-(-rows * columns // 8),))
-    smaller = pruned and nbytes(left) + nbytes(mask) < nbytes(whole)
-    return [*parts, left, mask] if smaller else [*parts, whole]
+    whole = [Part("weight_packed", "I32", (rows, words(columns, bits)))]
+    count = round(kept * rows * columns)
+    left = Part("weight_packed", "I32", (1, words(count, bits)))
+    return [*parts, *smallest([whole, *([*one, left] for one in places(shape, count) if pruned)])]
 
 
 def sparse_parts(shape: tuple[int, int], dtype: str, kept: int) -> list[Part]:
     """As `optlab.prune.tensor.SparseTensor.parts`."""
+    whole, values = [Part("weight", dtype, shape)], Part("weight_values", dtype, (kept,))
+    best = smallest([whole, *([*one, values] for one in places(shape, kept))])
+    return best if best is whole else [*best, Part("weight_shape", "I64", (2,))]
+
+
+def places(shape: tuple[int, int], kept: int) -> list[list[Part]]:
+    """What says where `kept` numbers that lie anywhere are, in each form of `optlab.zeros`."""
     rows, columns = shape
-    narrow = columns <= 1 << 16
-    forms = [
-        [Part("weight", dtype, shape)],
-        [Part("weight_bitmask", "U8", (-(-rows * columns // 8),)), Part("weight_values", dtype, (kept,))],
-        [
-            Part("weight_rows", "I32", (rows + 1,)),
-            Part("weight_columns", "U16" if narrow else "I32", (kept,)),
-            Part("weight_values", dtype, (kept,)),
-        ],
-    ]
-    best = min(forms, key=lambda form: sum(map(nbytes, form)))
-    return best if best is forms[0] else [*best, Part("weight_shape", "I64", (2,))]
+    bitmask = Part("weight_bitmask", "U8", (-(-rows * columns // 8),))
+    position = "U16" if columns <= NARROW else "I32"
+    return [[bitmask], [Part("weight_rows", "I32", (rows + 1,)), Part("weight_columns", position, (kept,))]]
+
+
+def smallest(forms: list[list[Part]]) -> list[Part]:
+    """The form of the fewest bytes, the first of several."""
+    return min(forms, key=lambda form: sum(map(nbytes, form)))
 
 
 def words(columns: int, bits: int) -> int:

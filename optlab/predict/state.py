@@ -22,28 +22,27 @@ from optlab import paths
 from optlab.errors import ModelError
 from optlab.predict.levels import Family, families
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a probe would find other numbers than before."""
 QUANTILES = 513
 """Points of the distribution of |w| that are kept of every layer: sparsity to 0.2 %."""
 
 Floats = NDArray[np.float64]
-ARRAYS = ("damage", "slope", "error", "left", "kept_error", "kept_codes")
+ARRAYS = ("damage", "error", "left", "kept_error", "kept_codes")
 
 
 @dataclass
 class FamilyTable:
-    """One family, levels as `Family.levels`. damage [layers, levels]: nats. slope: see `first_order`, nats. error:
-    |D|^2 / |W|^2. left: share of weights (of codes, where it quantizes) that are not zero. kept_error, kept_codes
-    [layers, levels, masks]: for a quantization of weights pruned by each of `masks` ("family key#level"): the share of
-    its squared error on weights that are left, and the share of codes that are not zero after both."""
+    """One family, levels as `Family.levels`. damage [layers, levels]: nats. error: |D|^2 / |W|^2. left: share of
+    weights (of codes, where it quantizes) that are not zero. kept_error, kept_codes [layers, levels, masks]: for a
+    quantization of weights pruned by each of `masks` ("family key#level"): the share of its squared error on weights
+    that are left, and the share of codes that are not zero after both."""
 
     kind: str
     method: str
     levels: list[dict[str, Any]]
     masks: list[str]
     damage: Floats
-    slope: Floats
     error: Floats
     left: Floats
     kept_error: Floats
@@ -58,6 +57,19 @@ class FamilyTable:
         blank = [np.full(deep if name.startswith("kept") else flat, np.nan) for name in ARRAYS]
         return cls(family.kind, family.method, [dict(level) for level in family.levels], masks, *blank)
 
+    def widen(self, masks: list[str]) -> None:
+        """Make room for further masks, of which nothing is known yet."""
+        new = [mask for mask in masks if mask not in self.masks]
+        blank = np.full((*self.damage.shape, len(new)), np.nan)
+        self.masks = [*self.masks, *new]
+        self.kept_error, self.kept_codes = (
+            np.concatenate([one, blank], 2) for one in (self.kept_error, self.kept_codes)
+        )
+
+    def known(self, rows: list[int], level: int) -> bool:
+        """Whether a level is known of all layers `rows`."""
+        return not any(np.isnan(getattr(self, name)[rows, level]).any() for name in ARRAYS)
+
     @property
     def done(self) -> bool:
         """Whether every level is known."""
@@ -67,9 +79,8 @@ class FamilyTable:
 @dataclass
 class State:
     """names, shapes (out, in), kinds and blocks of the linear layers; quantiles [layers, QUANTILES] of |w|; energy:
-    |W|^2. tensors: (name, dtype, shape) of everything in the weight files. head: the matrix that
-    turns the last states into logits. corrections: see `singles`. anchors, timings: what was
-    measured."""
+    |W|^2. tensors: (name, dtype, shape) of everything in the weight files. head: the matrix that turns the last states
+    into logits. text: that was probed with. corrections: see `singles`. anchors, timings: what was measured."""
 
     model: str
     fingerprint: str
@@ -83,6 +94,7 @@ class State:
     quantiles: Floats
     energy: Floats
     head: str = ""
+    text: str = ""
     anchors_wanted: int = 0
     corrections: list[dict[str, Any]] = field(default_factory=list)
     tables: dict[str, FamilyTable] = field(default_factory=dict)

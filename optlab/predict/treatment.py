@@ -61,12 +61,10 @@ class Treatment:
 @dataclass
 class Damage:
     """Each array [layers]. quantized, pruned: predicted nats of either, the quantization's on what the pruning left.
-    slope: what the loss of the text adds or takes to first order, nats.
     error: |D|^2 / |W|^2. kept: share of codes, or of weights where nothing is quantized, that are not zero."""
 
     quantized: Floats
     pruned: Floats
-    slope: Floats
     error: Floats
     kept: Floats
 
@@ -134,14 +132,13 @@ def global_threshold(sizes: Floats, weights: Floats, sparsity: float) -> float:
 def damage(state: State, done: Treatment) -> Damage:
     """The damage of a treatment. Raises Outside where a level lies beyond the probed ones."""
     layers = len(state.names)
-    quantized, pruned, slope, error = np.zeros((4, layers))
-    found = Damage(quantized, pruned, slope, error, np.ones(layers))
+    quantized, pruned, error = np.zeros((3, layers))
+    found = Damage(quantized, pruned, error, np.ones(layers))
     for key in dict.fromkeys(done.pruning):
         rows = np.array([row for row, one in enumerate(done.pruning) if key and one == key and done.sparsity[row] > 0])
         if len(rows):
             place = prune_place(state.tables[key], rows, done.sparsity[rows])
             found.pruned[rows] = place.read("damage", True) * correction(state, key, rows, done.sparsity[rows])
-            found.slope[rows] += place.read("slope")
             found.error[rows] += place.read("error", True)
             found.kept[rows] = 1 - done.sparsity[rows]
     groups: dict[tuple[str, Value, Value], list[int]] = {}
@@ -153,7 +150,6 @@ def damage(state: State, done: Treatment) -> Damage:
         place = quantize_place(state, state.tables[key], rows, int(bits or 0), group)
         left = kept(state, place, done, rows, "kept_error")
         found.quantized[rows] = place.read("damage", True) * left * correction(state, key, rows, np.zeros(len(rows)))
-        found.slope[rows] += place.read("slope") * left
         found.error[rows] += place.read("error", True) * left
         found.kept[rows] = kept(state, place, done, rows, "kept_codes", place.read("left"))
     return found

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.calibrate.statistics import Statistics
-    from optlab.compress import Context
+    from optlab.context import Context
 
 
 class Inputs:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, ClassVar
 from optlab.errors import RecipeError
 from optlab.methods import Parameter, Value
 from optlab.prune.pattern import UNSTRUCTURED
-from optlab.prune.scored import PATTERN, SPARSITY, ScoredPruning
+from optlab.prune.scored import ALLOCATION, PATTERN, SPARSITY, ScoredPruning
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
 
 
 class Magnitude(ScoredPruning):
@@ -41,6 +41,7 @@ class Magnitude(ScoredPruning):
             minimum=0.0, maximum=1000.0, step=0.001, optional=True, advanced=True, none_label="not used",
         ),
         PATTERN,
+        ALLOCATION,
     )  # fmt: skip
 
     @classmethod
@@ -56,6 +57,8 @@ class Magnitude(ScoredPruning):
             raise RecipeError("scope threshold needs a threshold, such as 0.01")
         if values["scope"] != "threshold" and values["threshold"] is not None:
             raise RecipeError(f"a threshold is only used with scope threshold, not with scope {values['scope']}")
+        if values["scope"] != "layer" and values["allocation"] != "uniform":
+            raise RecipeError(f"scope {values['scope']} shares out by itself; use allocation uniform, or scope layer")
         if values["scope"] != "layer" and values["pattern"] != UNSTRUCTURED:
             raise RecipeError(
                 f"pattern {values['pattern']} counts for itself, so scope {values['scope']} has no say; use scope "

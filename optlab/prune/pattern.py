@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from optlab.errors import RecipeError
+from optlab.zeros.sizes import FINE
 
 UNSTRUCTURED = "unstructured"
-FINE = {"2:4": (2, 4), "4:8": (4, 8)}
-"""Pattern -> (N, M): of every M neighbours in a row, N are kept (Mishra et al., arXiv 2104.08378)."""
 UNITS = ("heads", "neurons", "layers")
 PATTERNS = (UNSTRUCTURED, *FINE, *UNITS)
 
@@ -44,4 +43,6 @@ def in_words(values: Mapping[str, Any]) -> str:
     pattern = values["pattern"]
     if pattern in FINE:
         return str(pattern)
-    return f"{float(values['sparsity'] or 0.0):.0%}" + (f" of {pattern}" if pattern in UNITS else "")
+    share = f"{float(values['sparsity'] or 0.0):.0%}"
+    units = {"heads": f"{share} of heads", "neurons": f"{share} of neurons", "layers": f"{share} of layers"}
+    return units.get(pattern, share)

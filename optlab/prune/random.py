@@ -10,7 +10,7 @@ from optlab.prune.scored import ScoredPruning
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
 
 
 class Random(ScoredPruning):

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from optlab.methods import Parameter
 from optlab.prune.pattern import FINE
-from optlab.prune.scored import PATTERN, SEQUENTIAL, SPARSITY, ScoredPruning
+from optlab.prune.scored import ALLOCATION, PATTERN, REFIT, SEQUENTIAL, SPARSITY, ScoredPruning
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
     from optlab.prune.inputs import Inputs
 
 BLOCK = 128
@@ -35,9 +35,11 @@ class SparseGPT(ScoredPruning):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         SPARSITY,
         PATTERN,
+        ALLOCATION,
         SEQUENTIAL,
+        REFIT,
         Parameter(
-            "damping", float, 0.01, "Damping",
+            "damping", float, 0.1, "Damping",
             "How much is added to the energy of every input, as a share of their mean: more trusts the calibration "
             "text less.",
             minimum=0.0, maximum=1.0, step=0.01, advanced=True,
@@ -52,9 +54,26 @@ class SparseGPT(ScoredPruning):
 
         self._inputs = Inputs(context, self.values["sequential"])
 
+    def scores(self, name: str, context: Context) -> Tensor:
+        """Optimal brain surgeon's |w| / sqrt([H^-1]_jj): what a weight costs once all others have adapted."""
+        import torch
+
+        R = self._factor(name)
+        inverse = torch.cholesky_inverse(R.flip(0, 1)).flip(0, 1)
+        return context.model.weight(name).abs() / inverse.diagonal().sqrt()
+
+    def second_moments(self, name: str) -> Tensor | None:
+        return self._inputs.gram(name)
+
     def prune(self, name: str, share: float, context: Context) -> None:
+        from optlab.prune.refit import refit
+
         W = context.model.weight(name).float()
         mask, Q = solve(W, self._factor(name), share, self.values["pattern"])
+        H = self.second_moments(name)
+        if self.values["refit"] and H is not None:
+            # The walk lets a column make up only for those before it; now all that stay do, for all.
+            Q = refit(W, H, mask, self.damping(), start=Q)
         context.zero(name, mask, Q)
 
     def _factor(self, name: str) -> Tensor:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.calibrate.gradients import Gradients
-    from optlab.compress import Context
+    from optlab.context import Context
 
 
 class Taylor(ScoredPruning):
@@ -34,6 +34,8 @@ class Taylor(ScoredPruning):
         self._gradients = context.gradients()
 
     def scores(self, name: str, context: Context) -> Tensor:
+        if name in context.kept.columns or name in context.kept.rows or name in context.kept.names:
+            raise RecipeError("gradients are those of the original; put taylor before the step that removes units")
         if name not in self._gradients:
             raise RecipeError(f"gradients are kept for the layers of the blocks only, not for {name}; use wanda there")
         return context.model.weight(name).abs() * self._gradients.mean_abs(name).to(context.model.device)

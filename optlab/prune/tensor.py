@@ -1,39 +1,21 @@
-"""A weight with zeros, stored as cheaply as it can be: as it is, as a bitmask and values, or as rows of positions.
+"""A weight with zeros, stored as cheaply as it can be: as it is, with a bitmask, as rows of positions, or packed.
 
-With n weights of b bytes in r rows and c columns, of which k are not zero:
-
-    dense     n * b                                        zeros stored as numbers save nothing
-    bitmask   ceil(n / 8) + k * b                          cheaper once 1 / (8 b) of the weights are 0
-    csr       4 (r + 1) + k * (2 + b), or (4 + b) when c > 65536     cheaper than a bitmask below one weight in 16
-
-Ties go to the form named first.
+`optlab.zeros` has the forms and their bytes; ties go to the form named first there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from functools import cached_property
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from optlab.bitmask import pack_bits, unpack_bits
 from optlab.errors import ModelError
-
-Form = Literal["dense", "bitmask", "csr"]
-NARROW = 1 << 16
-"""Rows up to this long have column numbers of 16 bits."""
-
-
-def byte_costs(rows: int, columns: int, nonzeros: int, itemsize: int) -> dict[Form, int]:
-    """Bytes of each form of storage."""
-    position = 2 if columns <= NARROW else 4
-    return {
-        "dense": rows * columns * itemsize,
-        "bitmask": -(-rows * columns // 8) + nonzeros * itemsize,
-        "csr": 4 * (rows + 1) + nonzeros * (position + itemsize),
-    }
+from optlab.zeros import positions
+from optlab.zeros.sizes import Form, byte_costs, cheapest
 
 
 @dataclass(frozen=True)
@@ -52,11 +34,16 @@ class SparseTensor:
     def nonzeros(self) -> int:
         return int(torch.count_nonzero(self.values))
 
+    @cached_property
+    def costs(self) -> dict[Form, int]:
+        """Bytes of every form that can hold this weight."""
+        fits = positions.fits(self.values != 0)
+        return byte_costs(*self.shape, self.nonzeros, self.values.element_size(), fits)
+
     @property
     def form(self) -> Form:
         """The cheapest form of storage."""
-        costs = byte_costs(*self.shape, self.nonzeros, self.values.element_size())
-        return min(costs, key=lambda form: costs[form])
+        return cheapest(self.costs)
 
     def dequantize(self) -> Tensor:
         """The weight, float32 [out, in]."""
@@ -64,17 +51,12 @@ class SparseTensor:
 
     def parts(self) -> dict[str, Tensor]:
         """The tensors of the file by their suffix, on the CPU."""
-        # -0.0 counts as zero and comes back as 0.
         values = self.values.cpu()
-        mask, form = values != 0, self.form
-        if form == "dense":
+        if self.form == "dense":
             return {"weight": values.contiguous()}
-        if form == "bitmask":
-            return {"weight_bitmask": pack_bits(mask), "weight_values": values[mask]}
-        starts = torch.zeros(self.shape[0] + 1, dtype=torch.int32)
-        starts[1:] = mask.sum(1).cumsum(0)
-        columns = mask.nonzero()[:, 1].to(torch.uint16 if self.shape[1] <= NARROW else torch.int32)
-        return {"weight_rows": starts, "weight_columns": columns, "weight_values": values[mask]}
+        # -0.0 counts as zero and comes back as 0.
+        parts, kept = positions.write(values != 0, self.form)
+        return {**parts, "weight_values": values[kept]}
 
     def meta(self) -> dict[str, Any]:
         """What a reader must know besides the parts; plain JSON."""
@@ -87,19 +69,12 @@ class SparseTensor:
             rows, columns = (int(n) for n in meta["shape"])
             if meta["form"] == "dense":
                 return cls(parts["weight"].reshape(rows, columns))
-            if meta["form"] == "bitmask":
-                mask = unpack_bits(parts["weight_bitmask"], rows * columns).view(rows, columns)
-            else:
-                counts = parts["weight_rows"].diff().long()
-                mask = torch.zeros(rows, columns, dtype=torch.bool)
-                mask[torch.arange(rows).repeat_interleave(counts), parts["weight_columns"].to(torch.int64)] = True
             values = torch.zeros(rows, columns, dtype=parts["weight_values"].dtype)
-            values[mask] = parts["weight_values"]
+            values[positions.read(meta["form"], parts, rows, columns)] = parts["weight_values"]
         except (KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
             raise ModelError(f"a sparse weight is damaged ({error}); make the artefact again") from None
         return cls(values)
 
     def stored_bits(self) -> int:
         """Bits of the cheapest form, positions included."""
-        costs = byte_costs(*self.shape, self.nonzeros, self.values.element_size())
-        return 8 * min(costs.values())
+        return 8 * min(self.costs.values())

@@ -1,7 +1,8 @@
 """Wanda: a small weight on a loud input matters more than a large weight on a silent one.
 
 The score of a weight is |W_ij| times the norm of input j over the calibration text, compared within each output row
-(Sun et al., arXiv 2306.11695, eq. 1). Nothing is trained and no weight that stays is changed.
+(Sun et al., arXiv 2306.11695, eq. 1). Nothing is trained, and no weight that stays is changed unless `refit` asks for
+it, which the paper does not do.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.methods import Parameter
-from optlab.prune.scored import PATTERN, SEQUENTIAL, SPARSITY, ScoredPruning
+from optlab.prune.scored import ALLOCATION, PATTERN, REFIT, SEQUENTIAL, SPARSITY, ScoredPruning
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
     from optlab.prune.inputs import Inputs
 
 
@@ -27,7 +28,7 @@ class Wanda(ScoredPruning):
     source: ClassVar[str] = "Sun et al. 2023, arXiv 2306.11695"
     needs_calibration: ClassVar[bool] = True
     by_row: ClassVar[bool] = True
-    parameters: ClassVar[tuple[Parameter, ...]] = (SPARSITY, PATTERN, SEQUENTIAL)
+    parameters: ClassVar[tuple[Parameter, ...]] = (SPARSITY, PATTERN, ALLOCATION, SEQUENTIAL, REFIT)
 
     _inputs: Inputs
 
@@ -38,3 +39,6 @@ class Wanda(ScoredPruning):
 
     def scores(self, name: str, context: Context) -> Tensor:
         return context.model.weight(name).abs() * self._inputs.energy(name).sqrt()
+
+    def second_moments(self, name: str) -> Tensor | None:
+        return self._inputs.gram(name) if self.values["refit"] else None

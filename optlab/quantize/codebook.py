@@ -15,7 +15,7 @@ from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
     from optlab.quantize.codebook_tensor import CodebookTensor
     from optlab.quantize.grid import Zero
 

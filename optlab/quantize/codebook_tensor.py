@@ -1,23 +1,24 @@
 """A weight whose codes point into a codebook: w = scale * level[code], one scale per group, 4 bits per code.
 
-The codes of an earlier pruning's zeros are left out, with one bit per weight saying where they are, where that is
-smaller, as in `QuantizedTensor`.
+The codes of an earlier pruning's zeros are left out where that is smaller, as in `QuantizedTensor`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from optlab.bitmask import pack_bits, unpack_bits
 from optlab.errors import ModelError
 from optlab.quantize.codebooks import BITS, levels, nearest
 from optlab.quantize.grid import in_groups, stored
 from optlab.quantize.packing import pack, unpack, words_per_row
+from optlab.zeros import positions
+from optlab.zeros.sizes import Form, byte_costs, cheapest
 
 
 @dataclass(frozen=True)
@@ -49,19 +50,26 @@ class CodebookTensor:
 
     @property
     def form(self) -> str:
-        """How the codes are written: "bitmask" without those of zeros, else the codebook's name."""
-        return "bitmask" if self.pruned and self._code_bytes(True) < self._code_bytes(False) else self.book
+        """How the codes are written: all of them by the codebook's name, else a form without those of zeros."""
+        form = cheapest(self.costs)
+        return self.book if form == "dense" else form
 
     @property
     def _zero(self) -> int:
         """The code of 0."""
         return int((levels(self.book) == 0).nonzero()[0])
 
-    def _code_bytes(self, without_zeros: bool) -> int:
+    @cached_property
+    def costs(self) -> dict[Form, int]:
+        """Bytes of the codes in every form that can hold them; "dense" is all of them in rows."""
         rows, columns = self.shape
-        if not without_zeros:
-            return 4 * rows * words_per_row(columns, BITS)
-        return -(-rows * columns // 8) + 4 * words_per_row(int((self.codes != self._zero).sum()), BITS)
+        if not self.pruned:
+            return {"dense": 4 * rows * words_per_row(columns, BITS)}
+        there = self.codes != self._zero
+        return byte_costs(
+            rows, columns, int(there.sum()), BITS / 8, positions.fits(there),
+            lambda count: 4 * words_per_row(count, BITS),
+        )  # fmt: skip
 
     def dequantize(self) -> Tensor:
         """The weight, float32 [out, in]."""
@@ -75,16 +83,16 @@ class CodebookTensor:
     def parts(self) -> dict[str, Tensor]:
         """The tensors of the file by their suffix, on the CPU."""
         codes, scale = self.codes.cpu(), self.scale.cpu().contiguous()
-        if self.form != "bitmask":
+        if self.form == self.book:
             return {"weight_packed": pack(codes, BITS), "weight_scale": scale}
-        kept = codes != self._zero
-        packed = pack(codes[kept].unsqueeze(0), BITS)
-        return {"weight_bitmask": pack_bits(kept), "weight_packed": packed, "weight_scale": scale}
+        places, kept = positions.write(codes != self._zero, cheapest(self.costs))
+        return {**places, "weight_packed": pack(codes[kept].unsqueeze(0), BITS), "weight_scale": scale}
 
     def meta(self) -> dict[str, Any]:
         """What a reader must know besides the parts; plain JSON."""
         return {
             "kind": self.KIND,
+            "form": self.form,
             "book": self.book,
             "group_size": self.group_size,
             "pruned": self.pruned,
@@ -98,23 +106,23 @@ class CodebookTensor:
             size, (rows, columns) = meta["group_size"], (int(n) for n in meta["shape"])
             scale = parts["weight_scale"]
             tensor = cls(torch.empty(0, dtype=torch.uint8), scale, meta["book"], size, bool(meta["pruned"]))
-            tensor = replace(tensor, codes=tensor._read_codes(parts, rows, columns))
+            tensor = replace(tensor, codes=tensor._read_codes(meta["form"], parts, rows, columns))
             groups = columns // (size or columns)
             levels(tensor.book)
             if tensor.shape != (rows, columns) or scale.shape != (rows, groups) or columns % groups:
                 raise ValueError("shapes differ")
-        except (KeyError, ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
+        except (KeyError, ValueError, TypeError, RuntimeError, IndexError, ZeroDivisionError) as error:
             raise ModelError(f"a quantized weight is damaged ({error}); make the artefact again") from None
         return tensor
 
-    def _read_codes(self, parts: Mapping[str, Tensor], rows: int, columns: int) -> Tensor:
-        if "weight_bitmask" not in parts:
+    def _read_codes(self, form: str, parts: Mapping[str, Tensor], rows: int, columns: int) -> Tensor:
+        if form == self.book:
             return unpack(parts["weight_packed"], BITS, columns)
-        kept = unpack_bits(parts["weight_bitmask"], rows * columns).view(rows, columns)
+        kept = positions.read(form, parts, rows, columns)
         codes = torch.full((rows, columns), self._zero, dtype=torch.uint8)
         codes[kept] = unpack(parts["weight_packed"], BITS, int(kept.sum()))[0]
         return codes
 
     def stored_bits(self) -> int:
-        """Bits of codes, scales and bitmask as they are written."""
-        return 8 * (self._code_bytes(self.form == "bitmask") + self.scale.numel() * self.scale.element_size())
+        """Bits of codes, scales and positions as they are written."""
+        return 8 * (min(self.costs.values()) + self.scale.numel() * self.scale.element_size())

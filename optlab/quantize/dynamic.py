@@ -17,7 +17,7 @@ from optlab.quantize.layerwise import LayerwiseQuantizer
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
     from optlab.models.inputs import InputFormat
     from optlab.quantize.grid import Zero
     from optlab.quantize.tensor import QuantizedTensor

@@ -2,21 +2,23 @@
 
 16-bit weights are written like any other tensor. A float8 (E4M3: 4 exponent and 3 mantissa bits, largest number 448)
 has too little range for weights, so it is stored with a scale: one for all, one per row, or one per group. The zeros of
-an earlier pruning are left out, with one bit per weight saying where they are, where that is smaller.
+an earlier pruning are left out where that is smaller, as in `QuantizedTensor`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from optlab.bitmask import pack_bits, unpack_bits
 from optlab.errors import ModelError
 from optlab.quantize.grid import stored
+from optlab.zeros import positions
+from optlab.zeros.sizes import Form, byte_costs, cheapest
 
 E4M3 = torch.float8_e4m3fn
 FORMATS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float8_e4m3": E4M3}
@@ -55,14 +57,18 @@ class FloatTensor:
 
     @property
     def form(self) -> str:
-        """How the numbers are written: "dense" like any other tensor, "bitmask" without zeros, else the format."""
-        if self.pruned and self._bytes(without_zeros=True) < self._bytes(without_zeros=False):
-            return "bitmask"
-        return "dense" if self.scale is None else NAMES[self.values.dtype]
+        """How the numbers are written: "dense" like any other tensor, the format with scales, or without zeros."""
+        form = cheapest(self.costs)
+        return form if form != "dense" or self.scale is None else NAMES[self.values.dtype]
 
-    def _bytes(self, without_zeros: bool) -> int:
-        kept = int(torch.count_nonzero(self.values.float())) if without_zeros else self.values.numel()
-        return kept * self.values.element_size() + (-(-self.values.numel() // 8) if without_zeros else 0)
+    @cached_property
+    def costs(self) -> dict[Form, int]:
+        """Bytes of the numbers in every form that can hold them."""
+        size = self.values.element_size()
+        if not self.pruned:
+            return {"dense": self.values.numel() * size}
+        there = self.values.float() != 0
+        return byte_costs(*self.shape, int(there.sum()), size, positions.fits(there))
 
     def dequantize(self) -> Tensor:
         """The weight, float32 [out, in], without any rounding after the cast."""
@@ -80,16 +86,17 @@ class FloatTensor:
     def parts(self) -> dict[str, Tensor]:
         """The tensors of the file by their suffix, on the CPU."""
         values = self.values.cpu().contiguous()
-        parts = {"weight": values}
-        if self.form == "bitmask":
-            kept = values.float() != 0
-            parts = {"weight_bitmask": pack_bits(kept), "weight_values": values[kept]}
+        parts, form = {"weight": values}, cheapest(self.costs)
+        if form != "dense":
+            places, kept = positions.write(values.float() != 0, form)
+            parts = {**places, "weight_values": values[kept]}
         return parts if self.scale is None else {**parts, "weight_scale": self.scale.cpu().contiguous()}
 
     def meta(self) -> dict[str, Any]:
         """What a reader must know besides the parts; plain JSON."""
         return {
             "kind": self.KIND,
+            "form": self.form,
             "format": NAMES[self.values.dtype],
             "pruned": self.pruned,
             "shape": list(self.shape),
@@ -100,7 +107,7 @@ class FloatTensor:
         """Reverse of `parts`. Raises ModelError when they do not fit together."""
         try:
             rows, columns = (int(n) for n in meta["shape"])
-            values, scale = _read(parts, rows, columns), parts.get("weight_scale")
+            values, scale = _read(meta["form"], parts, rows, columns), parts.get("weight_scale")
             if values.dtype != FORMATS[meta["format"]] or values.shape != (rows, columns):
                 raise ValueError("format or shape differs")
             if (values.dtype == E4M3) != (scale is not None):
@@ -112,18 +119,18 @@ class FloatTensor:
         return cls(values, scale, bool(meta["pruned"]))
 
     def stored_bits(self) -> int:
-        """Bits of numbers, scales and bitmask as they are written."""
+        """Bits of numbers, scales and positions as they are written."""
         scales = 0 if self.scale is None else self.scale.numel() * self.scale.element_size()
-        return 8 * (self._bytes(self.form == "bitmask") + scales)
+        return 8 * (min(self.costs.values()) + scales)
 
 
-def _read(parts: Mapping[str, Tensor], rows: int, columns: int) -> Tensor:
-    if "weight_bitmask" not in parts:
+def _read(form: str, parts: Mapping[str, Tensor], rows: int, columns: int) -> Tensor:
+    if form in ("dense", *FORMATS):
         return parts["weight"]
-    kept = unpack_bits(parts["weight_bitmask"], rows * columns).view(rows, columns)
+    kept = positions.read(form, parts, rows, columns)
     present = parts["weight_values"]
     if present.numel() != int(kept.sum()):
-        raise ValueError("bitmask and values differ in number")
+        raise ValueError("positions and values differ in number")
     # as whole numbers of the same width: torch places those at a mask in every case, float8 only in some
     bits = torch.uint8 if present.element_size() == 1 else torch.int16
     values = torch.zeros(rows, columns, dtype=present.dtype)

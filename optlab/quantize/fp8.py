@@ -11,7 +11,7 @@ from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
     from optlab.quantize.float_tensor import FloatTensor
     from optlab.quantize.grid import Zero
 

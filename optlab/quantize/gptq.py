@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from optlab.calibrate.sequential import SequentialGrams
     from optlab.calibrate.statistics import Statistics
-    from optlab.compress import Context
+    from optlab.context import Context
     from optlab.quantize.grid import Grid, Zero
     from optlab.quantize.hessian import Span
     from optlab.quantize.tensor import QuantizedTensor

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -55,23 +56,35 @@ def factor(H: Tensor, damping: float) -> Tensor:
 class Span:
     """Neighbouring columns that are settled together.
 
-    begin: number of the first. weights [size, lanes]: as they were. expected [size, lanes]: what they should become if
-    no error were made from here on. share [size, size] and cost [size]: R_ji / R_ii (at row i, column j) and R_ii^2.
+    begin: number of the first. weights [size, lanes]: as they were. carried [size, lanes]: the same plus the shares of
+    the columns settled before. share [size, size] and cost [size]: R_ji / R_ii (at row i, column j) and R_ii^2.
     """
 
     begin: int
     weights: Tensor
-    expected: Tensor
+    carried: Tensor
     share: Tensor
     cost: Tensor
 
+    @cached_property
+    def expected(self) -> Tensor:
+        """What the columns should become if no error were made from here on, [size, lanes].
+
+        Not `carried`: a column that moves to make up for those before has itself moved away from its weight, of which
+        the next takes a share. So its error e solves share e = weights - carried, which makes every later cost 0.
+        """
+        if not self.begin:
+            return self.weights
+        moved = torch.linalg.solve_triangular(self.share, self.carried - self.weights, upper=False, unitriangular=True)
+        return self.weights + moved
+
     def rows(self, some: slice) -> Span:
         """The same columns of some rows of W."""
-        return Span(self.begin, self.weights[:, some], self.expected[:, some], self.share, self.cost)
+        return Span(self.begin, self.weights[:, some], self.carried[:, some], self.share, self.cost)
 
     def repeated(self, times: int) -> Span:
         """The same side by side, so that several choices are walked at once."""
-        return Span(self.begin, self.weights.repeat(1, times), self.expected.repeat(1, times), self.share, self.cost)
+        return Span(self.begin, self.weights.repeat(1, times), self.carried.repeat(1, times), self.share, self.cost)
 
     def walk(self, rule: Rule) -> tuple[Tensor, Tensor]:
         """Settle the columns by `rule`: (weights minus what they became [size, lanes], cost of each lane [lanes])."""
@@ -79,7 +92,7 @@ class Span:
         error, total = torch.empty_like(self.weights), torch.zeros_like(self.weights[0])
         for first in range(0, size, CHUNK):
             last = min(first + CHUNK, size)
-            chunk = self.expected[first:last]
+            chunk = self.carried[first:last]
             if first:
                 chunk = torch.addmm(chunk, self.share[first:last, :first], error[:first])
             for i in range(first, last):
@@ -103,6 +116,6 @@ def compensate(W: Tensor, R: Tensor, size: int, settle: Callable[[Span], Tensor]
     error = torch.zeros_like(weights)
     for begin in range(0, weights.shape[0], size):
         inside = slice(begin, begin + size)
-        expected = torch.addmm(weights[inside], share[inside, :begin], error[:begin])
-        error[inside] = settle(Span(begin, weights[inside], expected, share[inside, inside], diagonal[inside].square()))
+        carried = torch.addmm(weights[inside], share[inside, :begin], error[:begin])
+        error[inside] = settle(Span(begin, weights[inside], carried, share[inside, inside], diagonal[inside].square()))
     return error.T

@@ -14,7 +14,7 @@ from optlab.errors import RecipeError
 from optlab.methods import Method, Parameter, Value
 
 if TYPE_CHECKING:
-    from optlab.compress import Context
+    from optlab.context import Context
 
 
 class KeyValueCache(Method):

@@ -14,7 +14,7 @@ from optlab.methods import Method, Parameter, Value, divisors_for_groups
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Coded, Context
+    from optlab.context import Coded, Context
     from optlab.quantize.grid import Zero
 
 FORMAT = (

@@ -15,7 +15,7 @@ from optlab.quantize.tensor import QuantizedTensor
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
 
 
 def nearest(W: Tensor, name: str, context: Context, bits: int, zero: Zero, group_size: int | None) -> QuantizedTensor:

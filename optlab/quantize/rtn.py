@@ -13,7 +13,7 @@ from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
     from optlab.quantize.tensor import QuantizedTensor
 
 

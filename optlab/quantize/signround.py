@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.calibrate.walk import Walk
-    from optlab.compress import Context
+    from optlab.context import Context
     from optlab.models.language_model import LanguageModel
     from optlab.quantize.gptq import GPTQ
     from optlab.quantize.tensor import QuantizedTensor

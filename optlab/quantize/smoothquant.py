@@ -22,7 +22,7 @@ from optlab.quantize.dynamic import WIDTHS, Dynamic
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from optlab.compress import Context
+    from optlab.context import Context
     from optlab.models.inputs import InputFormat
     from optlab.quantize.folding import Fold
 

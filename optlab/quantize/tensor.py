@@ -1,23 +1,25 @@
 """A quantized weight: its codes, scales and zeros, and the exact bytes they take in a file.
 
 What `dequantize` returns is what is evaluated, and what comes back from disk: there is no other copy of the weight.
-A weight that was also pruned may leave out the codes of its zeros and say with one bit per weight where they are; that
-is done where it is smaller, from a share of 1 / bits of zeros on.
+A weight that was also pruned leaves out the codes of its zeros and says where they are (`optlab.zeros`), in whichever
+form is smallest: with one bit per weight from a share of 1 / bits of zeros on, or by groups in an N:M pattern.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from optlab.bitmask import pack_bits, unpack_bits
 from optlab.errors import ModelError, RecipeError
 from optlab.quantize.grid import Grid, Zero, in_groups
 from optlab.quantize.packing import pack, unpack, words_per_row
+from optlab.zeros import positions
+from optlab.zeros.sizes import Form, byte_costs, cheapest
 
 
 @dataclass(frozen=True)
@@ -76,29 +78,38 @@ class QuantizedTensor:
         return code.repeat_interleave((columns or self.shape[1]) // self.scale.shape[1], dim=1)
 
     @property
-    def form(self) -> Literal["codes", "bitmask"]:
+    def form(self) -> Literal["codes"] | Form:
         """How the codes are written. Other programs read only "codes", so nothing but pruning leaves it."""
-        return "bitmask" if self.pruned and self._code_bytes("bitmask") < self._code_bytes("codes") else "codes"
+        form = cheapest(self.costs)
+        return "codes" if form == "dense" else form
 
-    def _code_bytes(self, form: str) -> int:
+    @cached_property
+    def costs(self) -> dict[Form, int]:
+        """Bytes of the codes in every form that can hold them; "dense" is all of them in rows."""
         rows, columns = self.shape
-        if form == "codes":
-            return 4 * rows * words_per_row(columns, self.bits)
-        kept = int((self.codes != self.zero_code()).sum())
-        return -(-rows * columns // 8) + 4 * words_per_row(kept, self.bits)
+        if not self.pruned:
+            return {"dense": 4 * rows * words_per_row(columns, self.bits)}
+        there = self._nonzero()
+        return byte_costs(
+            rows, columns, int(there.sum()), self.bits / 8, positions.fits(there),
+            lambda count: 4 * words_per_row(count, self.bits),
+        )  # fmt: skip
+
+    def _nonzero(self) -> Tensor:
+        """Where codes stand for something else than 0, bool [out, in]."""
+        return self.codes != self.zero_code()
 
     def parts(self) -> dict[str, Tensor]:
         """The tensors of the file by their suffix, on the CPU, in compressed-tensors' names.
 
-        `weight_minimum` and `weight_bitmask` are ours: that format has neither float zeros nor codes left out.
+        `weight_minimum` and those that say where codes are left out are ours: that format has neither.
         """
         codes, parts = self.codes.cpu(), {"weight_scale": self.scale.cpu().contiguous()}
         if self.form == "codes":
             parts["weight_packed"] = pack(codes, self.bits)
         else:
-            kept = codes != self.zero_code().cpu()
-            parts["weight_bitmask"] = pack_bits(kept)
-            parts["weight_packed"] = pack(codes[kept].unsqueeze(0), self.bits)
+            places, kept = positions.write(self._nonzero(), cheapest(self.costs))
+            parts |= {**places, "weight_packed": pack(codes[kept].unsqueeze(0), self.bits)}
         if self.zero_point is not None and self.zero == "integer":
             # That library packs zero points down the columns.
             parts["weight_zero_point"] = pack(self.zero_point.cpu().T.contiguous(), self.bits).T.contiguous()
@@ -131,27 +142,27 @@ class QuantizedTensor:
             if any(part.shape != (rows, groups) for part in (scale, zero_point) if part is not None):
                 raise ValueError("shapes differ")
             tensor = cls(torch.empty(0, dtype=torch.uint8), scale, zero_point, bits, size, bool(meta["pruned"]))
-            tensor = replace(tensor, codes=tensor._read_codes(parts, rows, columns))
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            tensor = replace(tensor, codes=tensor._read_codes(meta["form"], parts, rows, columns))
+        except (KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
             raise ModelError(f"a quantized weight is damaged ({error}); make the artefact again") from None
         return tensor
 
-    def _read_codes(self, parts: Mapping[str, Tensor], rows: int, columns: int) -> Tensor:
-        if "weight_bitmask" not in parts:
+    def _read_codes(self, form: str, parts: Mapping[str, Tensor], rows: int, columns: int) -> Tensor:
+        if form == "codes":
             codes = unpack(parts["weight_packed"], self.bits, columns)
             if codes.shape[0] != rows:
                 raise ValueError("rows differ")
             return codes
-        kept = unpack_bits(parts["weight_bitmask"], rows * columns).view(rows, columns)
+        kept = positions.read(form, parts, rows, columns)
         codes = self.zero_code(columns).to(torch.uint8)
         codes[kept] = unpack(parts["weight_packed"], self.bits, int(kept.sum()))[0]
         return codes
 
     def stored_bits(self) -> int:
-        """Bits of codes, scales, zeros and bitmask as they are written."""
+        """Bits of codes, scales, zeros and positions as they are written."""
         scales = self.scale.numel() * self.scale.element_size()
         if self.zero == "integer":
             scales += 4 * words_per_row(self.scale.shape[0], self.bits) * self.scale.shape[1]
         elif self.zero_point is not None:
             scales += self.zero_point.numel() * self.zero_point.element_size()
-        return 8 * (self._code_bytes(self.form) + scales)
+        return 8 * (min(self.costs.values()) + scales)

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.words import ENGLISH, language
 
 SETTINGS = ("text", "tokens", "context", "dtype", "calibration", "calibration_tokens", "seed", "latency")
 STOP = "stop"
@@ -41,8 +42,9 @@ def query_of_run(spec: Mapping[str, Any]) -> dict[str, str]:
 
 
 def address_of_run(spec: Mapping[str, Any], base: str = ADDRESS) -> str:
-    """The whole address that reopens a run. base: where the dashboard is served."""
-    return f"{base.rstrip('/')}/explore?{urlencode(query_of_run(spec))}"
+    """The whole address that reopens a run in the language of this context. base: where the dashboard is served."""
+    spoken = {} if language() == ENGLISH else {"lang": language()}
+    return f"{base.rstrip('/')}/explore?{urlencode(query_of_run(spec) | spoken)}"
 
 
 def command(model: str, protocol: Protocol, file: str = "recipe.yaml") -> str:

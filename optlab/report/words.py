@@ -11,7 +11,7 @@ from optlab.figures import format
 from optlab.figures.limit import sentence as limit
 from optlab.report.comparison import Comparison
 from optlab.runs.run import Run
-from optlab.words import _, plural
+from optlab.words import _, plural, said
 
 
 def introduction(comparison: Comparison) -> str:
@@ -39,11 +39,11 @@ def made(run: Run) -> str:
 
 def notes(result: Mapping[str, Any]) -> list[str]:
     """What a reader must know besides the figures."""
-    found = [str(result["checkpoint_note"])] if result.get("checkpoint_note") else []
-    if said := limit(result):
-        found.append(said)
+    found = [said(str(result["checkpoint_note"]))] if result.get("checkpoint_note") else []
+    if limited := limit(result):
+        found.append(limited)
     for side in (result.get("latency") or {}).values():
-        found += [str(note) for note in (side or {}).get("notes") or [] if str(note) not in found]
+        found += [said(str(note)) for note in (side or {}).get("notes") or [] if said(str(note)) not in found]
     return found
 
 

@@ -143,7 +143,7 @@ class Client:
             return None
         text = settled(located(model), protocol or Protocol()).text
         done = (self.store.url, self.store.counts()["done"], text)
-        return predictions.predictor(description["fingerprint"], done, lambda: self._measured(model, text))
+        return predictions.predictor(description["fingerprint"], done, lambda: self._measured(model, text), text)
 
     def ledger(self, model: str | None = None) -> Ledger:
         """Every finished measurement (of `model`) beside the prediction made when it was asked for, newest first."""

@@ -116,6 +116,7 @@ def measure(
         ),
         "delta": quality.delta | _speedup(timed),
         "layers": compressed.layers,
+        "trainings": compressed.trainings,
         "seconds": seconds,
         "details": quality.details,
         "latency": {side: one.to_dict() for side, one in timed.items()} or None,

@@ -28,21 +28,24 @@ KEPT = 4
 _predictors: OrderedDict[tuple[Any, ...], Predictor] = OrderedDict()
 
 
-def predictor(fingerprint: str, newest: object, measured: Callable[[], Iterable[Run]]) -> Predictor | None:
+def predictor(
+    fingerprint: str, newest: object, measured: Callable[[], Iterable[Run]], text: str | None = None
+) -> Predictor | None:
     """The predictor of the model with these weights; None while its probe has found nothing yet.
 
-    measured: its finished measurements on one text, from which it learns. newest: anything that is another value
-    whenever they are others; fitting takes longer than a prediction, so a predictor is kept while nothing is new.
+    measured: its finished measurements on `text` (None: that of its probe), from which it learns. newest: anything that
+    is another value whenever they are others; fitting takes longer than a prediction, so a predictor is kept while
+    nothing is new.
     """
     from optlab.predict.predictor import Predictor
 
     folder = folder_of(fingerprint)
     try:
         changed = (folder / "state.json").stat().st_mtime_ns
-        identity = (str(folder), changed, newest)
+        identity = (str(folder), changed, newest, text)
         if identity not in _predictors:
             state = State.load(folder)
-            _predictors[identity] = Predictor(state, observations(measured()))
+            _predictors[identity] = Predictor(state, observations(measured()), text)
             while len(_predictors) > KEPT:
                 _predictors.popitem(last=False)
     except (OSError, ModelError):

@@ -12,6 +12,7 @@ from typing import Any
 from optlab.errors import RecipeError
 from optlab.recipes import Recipe
 from optlab.runs.run import Run
+from optlab.words import said
 
 SECTIONS = ("baseline", "compressed", "delta", "seconds")
 PLAIN = ("text", "tokens", "context", "device", "dtype", "seed")
@@ -43,11 +44,11 @@ def row(run: Run) -> dict[str, Any]:
 
 
 def in_words(run: Run) -> str:
-    """The recipe in words; the run's title when this version of OptLab no longer knows the method."""
+    """The recipe in words, as the reader speaks; the run's title when this version no longer knows the method."""
     try:
-        return Recipe.from_dict(run.spec["recipe"]).describe()
+        return said(Recipe.from_dict(run.spec["recipe"]).describe())
     except RecipeError:
-        return run.title
+        return said(run.title)
 
 
 def flatten(prefix: str, section: Mapping[str, Any]) -> dict[str, Any]:

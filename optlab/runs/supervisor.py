@@ -28,6 +28,7 @@ from optlab.runs.heart import EXIT_CANCELLED, STOPPED
 from optlab.runs.run import Worker
 from optlab.runs.schema import in_memory
 from optlab.runs.store import KILLED, LOST, Store
+from optlab.threads import PASSIVE
 
 TICK_S = 0.2
 SILENT_S = 8.0
@@ -41,9 +42,6 @@ LONGEST_WAIT_S = 30.0
 LARGEST_LOG = 1 << 20
 DEFAULT_WORKERS = 2
 """Two, so that a long distillation does not keep a quick look waiting."""
-
-# two OpenMP programs that wait by spinning take each other's cores: measured 11.2 s against 2.0 s for one window
-PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from optlab.texts.splits import (
     evaluation_documents,
     evaluation_tokens,
     training_documents,
+    training_windows,
 )
 from optlab.texts.text import Text, fingerprint, load, store_pasted
 
@@ -25,4 +26,5 @@ __all__ = [
     "names",
     "store_pasted",
     "training_documents",
+    "training_windows",
 ]

@@ -51,11 +51,19 @@ def calibration_windows(name: str, tokenizer: Encoder, tokens: int, context: int
 
     Raises TextError when the text is shorter, with both counts.
     """
-    documents = list(load(name).calibration)
-    random.Random(f"{name} {seed}").shuffle(documents)
     count = max(1, tokens // context)
-    ids = _first_tokens(name, documents, tokenizer, count * context, "calibration")
+    ids = _first_tokens(name, _calibration_order(name, seed), tokenizer, count * context, "calibration")
     return [ids[i * context : (i + 1) * context] for i in range(count)]
+
+
+def training_windows(name: str, tokenizer: Encoder, tokens: int, context: int, seed: int = 0) -> list[list[int]]:
+    """`calibration_windows` of at most `tokens` tokens: as many whole windows as the text has, to train on.
+
+    Raises TextError when it does not fill one.
+    """
+    documents = _calibration_order(name, seed)
+    ids = _first_tokens(name, documents, tokenizer, max(tokens, context), "calibration", fewest=context)
+    return [ids[start : start + context] for start in range(0, len(ids) - context + 1, context)]
 
 
 def check_apart(text: str, calibration: str) -> None:
@@ -75,7 +83,17 @@ def check_apart(text: str, calibration: str) -> None:
         )
 
 
-def _first_tokens(name: str, documents: Iterable[str], tokenizer: Encoder, count: int, side: str) -> list[int]:
+def _calibration_order(name: str, seed: int) -> list[str]:
+    documents = list(load(name).calibration)
+    random.Random(f"{name} {seed}").shuffle(documents)
+    return documents
+
+
+def _first_tokens(
+    name: str, documents: Iterable[str], tokenizer: Encoder, count: int, side: str, fewest: int | None = None
+) -> list[int]:
+    """The first `count` tokens; with `fewest`, fewer are enough down to that many. Raises TextError."""
+    needed = count if fewest is None else fewest
     documents = list(documents)
     characters = 8 * (count + MARGIN)
     while True:
@@ -94,8 +112,8 @@ def _first_tokens(name: str, documents: Iterable[str], tokenizer: Encoder, count
         if len(ids) >= count + MARGIN or (whole and cut < 0):
             break
         characters *= 4
-    if len(ids) < count:
+    if len(ids) < needed:
         raise TextError(
-            f"{name} has {len(ids):,} {side} tokens, {count:,} are needed; ask for fewer or use a longer text"
+            f"{name} has {len(ids):,} {side} tokens, {needed:,} are needed; ask for fewer or use a longer text"
         )
     return ids[:count]

@@ -29,7 +29,7 @@ def row(facts: Sequence[tuple[str, str, str | None]]) -> None:
 def checkpoint_note(description: Description) -> None:
     """What a reader of any curve of this model must know about its checkpoint; nothing when there is nothing."""
     if description.checkpoint_note:
-        st.info(sentence(_(description.checkpoint_note)), icon=":material/info:")
+        st.info(sentence(description.checkpoint_note), icon=":material/info:")
 
 
 def measured_badge(run: Run) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from optlab import paths
 from optlab.words import _
+from pages.components import language
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import Page
@@ -17,6 +18,7 @@ FRAMED = "framed"
 
 def navigation() -> Page:
     """Tell Streamlit the pages; returns the one to run."""
+    language.read()
     # before the pages, whose icons would otherwise be fetched from the internet for the browser's tab
     st.set_page_config(page_title="OptLab", page_icon=str(paths.ASSETS / "icon.svg"), layout="wide")
     return st.navigation(
@@ -27,6 +29,7 @@ def navigation() -> Page:
             st.Page("pages/advisor.py", title=_("Advisor"), icon=":material/assistant_direction:"),
             st.Page("pages/playground.py", title=_("Playground"), icon=":material/forum:"),
             st.Page("pages/compare.py", title=_("Compare"), icon=":material/scatter_plot:"),
+            st.Page("pages/learn.py", title=_("Learn"), icon=":material/school:"),
             st.Page("pages/runs.py", title=_("Runs"), icon=":material/list:"),
         ]
     )

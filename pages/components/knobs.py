@@ -123,7 +123,7 @@ def _knob(scope: str, parameter: Parameter, start: Mapping[str, Any]) -> Value:
         if value not in choices:
             value = parameter.default if parameter.default in choices else choices[0]
         return widgets.choice(
-            label, choices, value, key, lambda one: _(parameter.none_label) if one is None else str(one), help
+            label, choices, value, key, lambda one: _(parameter.none_label) if one is None else _(str(one)), help
         )
     if parameter.type is str:
         return st.text_input(label, key=widgets.keyed(key, value or ""), help=help) or None

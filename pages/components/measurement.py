@@ -8,10 +8,10 @@ from typing import Any
 import streamlit as st
 
 from optlab.figures import format, frames, layers, limit
-from optlab.figures.pairs import in_one_line, so_far
+from optlab.figures.pairs import Pair, in_one_line, so_far
 from optlab.runs.client import Client
 from optlab.runs.run import Run
-from optlab.words import _
+from optlab.words import _, said
 from pages.components import facts, pairs, prediction, progress, services, takeaway, view
 
 WATCHED = "measurement/watched"
@@ -33,14 +33,15 @@ def show(client: Client, shown: view.View) -> Run | None:
             if shown.recipe.steps:
                 prediction.offer(client, shown.model)
         return None
-    st.fragment(_watched, run_every=1.0 if run.live else None)(run.id)
+    meanwhile = [] if run.status == "done" else prediction.of(client, shown) or []
+    st.fragment(_watched, run_every=1.0 if run.live else None)(run.id, meanwhile)
     if run.status != "done":
         return None
     _details(run)
     return run
 
 
-def _watched(id: int) -> None:
+def _watched(id: int, meanwhile: list[Pair]) -> None:
     with services.shown_errors():
         client = services.client()
         run = client.store.get(id)
@@ -56,14 +57,15 @@ def _watched(id: int) -> None:
             progress.watch(client, run, f"measure/{id}")
         elif run.result:
             st.markdown(f"#### {in_one_line(run.result)}")
-        pairs.show(run.result or so_far(run.partial), run, "pairs")
+        known = so_far(run.partial) if run.result is None else run.result
+        pairs.show(known, run, "pairs", meanwhile if run.live else [])
 
 
 def _details(run: Run) -> None:
     result = run.result or {}
     _provenance(run, result)
-    if said := limit.sentence(result):
-        st.caption(said)
+    if limited := limit.sentence(result):
+        st.caption(limited)
     st.subheader(_("What happened to each layer"))
     frame = frames.layers_of(result)
     if frame.empty:
@@ -88,7 +90,7 @@ def _provenance(run: Run, result: Mapping[str, Any]) -> None:
         _("took {time}").format(time=format.duration(run.elapsed())),
     ]  # fmt: skip
     for side in (result.get("latency") or {}).values():
-        parts += [note for note in (side or {}).get("notes") or [] if note not in parts]
+        parts += [said(note) for note in (side or {}).get("notes") or [] if said(note) not in parts]
     st.caption(" · ".join(services.escaped(part) for part in parts if part))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -15,11 +15,15 @@ from pages.components import facts, services
 CHART = {"displayModeBar": False, "staticPlot": False}
 
 
-def show(result: Mapping[str, Any], run: Run | None, key: str) -> None:
-    """Draw the pairs of a result, of what a running measurement knows so far, or of nothing."""
-    for column, pair in zip(st.columns(3), pairs.of(result), strict=True):
+def show(
+    result: Mapping[str, Any], run: Run | None, key: str, predicted: Sequence[pairs.Pair] = (), record: str = ""
+) -> None:
+    """Draw the pairs of a result, of what a running measurement knows so far, or of nothing. predicted: what stands in
+    the place of a figure that is not there yet."""
+    for number, (column, pair) in enumerate(zip(st.columns(3), pairs.of(result), strict=True)):
+        shown = predicted[number] if pair.candidate is None and number < len(predicted) else pair
         with column, st.container(border=True, height="stretch"):
-            _card(pair, run, f"{key}/{pair.name}")
+            _card(shown, run, f"{key}/{pair.name}", record)
 
 
 def show_predicted(found: list[pairs.Pair], record: str, key: str) -> None:

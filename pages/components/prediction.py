@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from optlab.errors import OptLabError
 from optlab.figures import predicted
+from optlab.figures.pairs import Pair
 from optlab.recipes import Recipe
 from optlab.runs.client import Client
 from optlab.words import _
@@ -16,18 +16,22 @@ from pages.components.view import View
 
 def show(client: Client, shown: View) -> bool:
     """Draw the prediction of the view's recipe; False when this model was never probed."""
+    found = of(client, shown)
+    if found is None:
+        return False
+    if found[0].candidate is None:
+        st.caption(_("This recipe lies outside of what was probed, so its quality is not guessed. Measure it."))
+    pairs.show_predicted(found, record(client, shown.model), "predicted")
+    return True
+
+
+def of(client: Client, shown: View) -> list[Pair] | None:
+    """What is predicted of the view's recipe; None when this model was never probed."""
     predictor = client.predictor(shown.model, shown.protocol)
     if predictor is None:
-        return False
-    try:
-        found, original = predictor.predict(shown.recipe).to_dict(), predictor.predict(Recipe()).to_dict()
-    except OptLabError as error:
-        st.caption(sentence(str(error)))
-        return False
-    if not found["inside_probed_range"]:
-        st.caption(_("This recipe lies outside of what was probed, so its quality is not guessed. Measure it."))
-    pairs.show_predicted(predicted.of(found, original), record(client, shown.model), "predicted")
-    return True
+        return None
+    found, original = predictor.predict(shown.recipe).to_dict(), predictor.predict(Recipe()).to_dict()
+    return predicted.of(found, original)
 
 
 def record(client: Client, model: str) -> str:

@@ -16,7 +16,7 @@ from optlab.errors import OptLabError
 from optlab.figures import style
 from optlab.runs.client import Client
 from optlab.runs.store import Store
-from optlab.words import _
+from optlab.words import _, said
 
 if TYPE_CHECKING:
     from optlab.runs.supervisor import Supervisor
@@ -81,8 +81,11 @@ def _act(function: Callable[..., Any], *arguments: Any) -> None:
 
 
 def sentence(message: str) -> str:
-    """A message of the library as a sentence on a page: a capital first, a full stop, markdown signs as they are."""
-    return escaped(message[:1].upper() + message[1:] + ("" if message.endswith((".", "!", "?")) else "."))
+    """A message of the library as a sentence on a page, in the language of the reader: a capital first, a full stop,
+    markdown signs as they are."""
+    spoken = said(message)
+    stop = "" if spoken.endswith((".", "!", "?", "。", "！", "？")) else _(".")
+    return escaped(spoken[:1].upper() + spoken[1:] + stop)
 
 
 def escaped(words: str) -> str:

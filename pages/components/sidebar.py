@@ -7,17 +7,19 @@ import streamlit as st
 from optlab.models.catalog import catalog
 from optlab.runs.client import title
 from optlab.words import _, plural
-from pages.components import services, view
+from pages.components import language, services, view
 
 FRESH_S = 6.0
 """A worker beats every second or so; silence this long means that something is wrong."""
 
 
 def show() -> None:
-    """Draw the sidebar; picking a model changes the view."""
+    """Draw the sidebar; picking a model changes the view, picking a language all words."""
+    language.keep()
     with st.sidebar, services.shown_errors():
         _model_picker()
         _health()
+        language.switch()
 
 
 def _model_picker() -> None:

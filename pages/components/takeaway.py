@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from optlab import words
 from optlab.errors import OptLabError
 from optlab.report import archive, document, links, pdf, tables
 from optlab.report.comparison import MOST, Comparison
@@ -103,4 +104,5 @@ def served() -> str:
 def later(make: Callable[[], Made]) -> Callable[[], Made]:
     """`make` in the language of this session: a download is made in another thread, when it is clicked."""
     context = copy_context()
+    context.run(words.use, words.language())
     return lambda: context.copy().run(make)

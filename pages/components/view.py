@@ -18,10 +18,9 @@ from optlab.errors import OptLabError, RecipeError
 from optlab.models.catalog import catalog
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.report.links import SETTINGS, STOP
-from optlab.report.links import query as link
-from optlab.report.links import query_of_run as link_to_run
-from optlab.words import _
+from optlab.report.links import SETTINGS, STOP, query, query_of_run
+from optlab.words import _, said
+from pages.components import language
 
 KEYS = ("model", "recipe", *SETTINGS, STOP)
 LONGEST = 20_000
@@ -57,9 +56,19 @@ def change(model: str | None = None, recipe: Recipe | None = None, protocol: Pro
         view.recipe if recipe is None else recipe,
         view.protocol if protocol is None else protocol,
     )
-    st.session_state["view"] = link(changed.model, changed.recipe, changed.protocol)
+    st.session_state["view"] = query(changed.model, changed.recipe, changed.protocol)
     _write(st.session_state["view"])
     return changed
+
+
+def link(model: str, recipe: Recipe, protocol: Protocol) -> dict[str, str]:
+    """The query of an address that shows this in the language of this session."""
+    return query(model, recipe, protocol) | language.in_link()
+
+
+def link_to_run(spec: Mapping[str, Any]) -> dict[str, str]:
+    """`link` to the measurement of a run's spec. Raises RecipeError for a method that is no more."""
+    return query_of_run(spec) | language.in_link()
 
 
 def read(query: Mapping[str, str]) -> View:
@@ -69,7 +78,7 @@ def read(query: Mapping[str, str]) -> View:
     try:
         recipe = parse_recipe(query.get("recipe", ""))
     except RecipeError as error:
-        problems.append(_("The recipe in this link cannot be used: {why}.").format(why=error))
+        problems.append(_("The recipe in this link cannot be used: {why}.").format(why=said(str(error))))
     asked: dict[str, Any] = {name: query[name] for name in SETTINGS if query.get(name)}
     if query.get(STOP):
         asked["stop_below_percent"] = query[STOP]

@@ -1,21 +1,26 @@
 """Pictures of all pages for the README and for the eye: `python -m tests.browser.screenshots`, or `make images`.
 
-From a real server with real runs, light and dark, wide and on a phone, into `docs/images/`. What has to be measured
-first is kept in `OPTLAB_HOME/images` between calls.
+From a real server with real runs, light and dark, wide and on a phone, in every language, into `docs/images/`
+({page}-{theme}-{width}.png, behind it -zh for Chinese). What has to be measured first is kept in `OPTLAB_HOME/images`
+between calls. `--page`, `--language`, `--scheme` and `--width` take fewer, `--into` puts them elsewhere.
 """
 
 from __future__ import annotations
 
+import argparse
+import re
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from optlab import paths
+from optlab import paths, words
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.runs.client import Client
+from optlab.words import _
+from pages.components.language import KEY, LANGUAGES
 from pages.components.view import link
 from tests.browser import serving
 
@@ -25,10 +30,11 @@ if TYPE_CHECKING:
 IMAGES = serving.ROOT / "docs" / "images"
 MODEL = "nano"
 PATIENCE_S = 900.0
-SIZES = {"1440": (1440, 900), "390": (390, 844)}
+SIZES = {"1440": 900, "390": 844}
+"""Width of the window -> its height, in pixels."""
 PAGES = {
     "overview": "/", "explore": "/explore", "frontier": "/frontier", "playground": "/playground",
-    "compare": "/compare", "runs": "/runs",
+    "compare": "/compare", "runs": "/runs", "learn": "/learn",
 }  # fmt: skip
 TALLEST = 4000
 
@@ -75,31 +81,49 @@ def shoot(page: Page, path: Path, width: int) -> None:
 
 
 def main() -> None:
-    """Take all pictures."""
+    """Take all pictures that were asked for."""
     if why := serving.missing():
         raise SystemExit(why)
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    query = urlencode(link(MODEL, SHOWN, Protocol()))
+    asked = arguments()
+    asked.into.mkdir(parents=True, exist_ok=True)
+    query = link(MODEL, SHOWN, Protocol())
     with serving.server(paths.folder("images")) as (address, client), serving.chromium() as browser:
         browser.new_page(base_url=address).goto("/")  # the first session starts the workers
         measure_all(client)
-        for scheme in ("light", "dark"):
-            for size, (width, height) in SIZES.items():
-                for name, url in PAGES.items():
-                    with browser.new_context(
-                        base_url=address, color_scheme=scheme, viewport={"width": width, "height": height}
-                    ) as session:  # type: ignore[arg-type]
-                        page = session.new_page()
-                        page.goto(f"{url}?{query}")
-                        if name in ("explore", "playground"):
-                            write(page)
-                        shoot(page, IMAGES / f"{name}-{scheme}-{size}.png", width)
+        for language in asked.language:
+            words.use(language)  # the labels by which buttons are found
+            ending = "" if language == words.ENGLISH else f"-{language}"
+            for scheme in asked.scheme:
+                for width in asked.width:
+                    for name in asked.page:
+                        with browser.new_context(
+                            base_url=address,
+                            color_scheme=scheme,
+                            viewport={"width": int(width), "height": SIZES[width]},
+                        ) as session:
+                            page = session.new_page()
+                            page.goto(f"{PAGES[name]}?{urlencode(query | {KEY: language})}")
+                            if name in ("explore", "playground"):
+                                write(page)
+                            shoot(page, asked.into / f"{name}-{scheme}-{width}{ending}.png", int(width))
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for; everything when it asks for nothing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, choices in (
+        ("page", PAGES), ("language", LANGUAGES), ("scheme", ("light", "dark")), ("width", SIZES),
+    ):  # fmt: skip
+        parser.add_argument(f"--{name}", nargs="+", choices=list(choices), default=list(choices))
+    parser.add_argument("--into", type=Path, default=IMAGES)
+    return parser.parse_args()
 
 
 def write(page: Page) -> None:
     """Have both models continue the prompt, and wait for it."""
-    page.get_by_role("button", name="Write", exact=True).click()
-    page.get_by_text("tokens per second in this run").nth(1).wait_for(timeout=120_000)
+    page.get_by_role("button", name=_("Write"), exact=True).click()
+    told = max(re.split(r"\{\w+\}", _("{count} tokens, {speed} tokens per second in this run")), key=len).strip()
+    page.get_by_text(told).nth(1).wait_for(timeout=120_000)
 
 
 if __name__ == "__main__":

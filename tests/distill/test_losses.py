@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optlab.distill.losses import forward_kl, hidden_mse, jensen_shannon, layer_map, mixed, reverse_kl
+from optlab.distill.losses import attention_kl, forward_kl, hidden_mse, jensen_shannon, layer_map, mixed, reverse_kl
 
 
 def logits(seed: int, rows: int = 6, width: int = 9) -> torch.Tensor:
@@ -98,3 +98,46 @@ def test_hidden_states_are_compared_by_a_layer_map_from_the_end() -> None:
     student = [teacher[2].clone(), 1.5 * teacher[5]]
     assert hidden_mse(student, teacher) == pytest.approx(0.25 / 2)  # a quarter of the second's energy, mean of two
     assert torch.autograd.gradcheck(lambda h: hidden_mse([h], [logits(1)[None]]), (logits(2)[None].requires_grad_(),))
+
+
+def attentions(seed: int, heads: int, blocks: int = 1) -> list[torch.Tensor]:
+    """Causal log-attention [1, heads, 5, 5] of so many blocks."""
+    later = torch.ones(5, 5).triu(1).bool()
+    scores = [logits(seed + i, rows=5 * heads, width=5).view(1, heads, 5, 5) for i in range(blocks)]
+    return [x.masked_fill(later, -1e9).log_softmax(-1) for x in scores]
+
+
+def test_attention_of_two_words_is_compared_by_the_closed_form() -> None:
+    # the first word sees itself only; the second looks 3/4 back in the teacher, 1/2 in the student
+    teacher = torch.tensor([[[[1.0, 0.0], [0.75, 0.25]]]]).clamp(min=1e-30).log()
+    student = torch.tensor([[[[1.0, 0.0], [0.5, 0.5]]]]).clamp(min=1e-30).log()
+    expected = (0.75 * torch.tensor(1.5).log() + 0.25 * torch.tensor(0.5).log()) / 2
+    torch.testing.assert_close(attention_kl([student], [teacher]), expected)
+
+
+@given(st.integers(0, 30))
+def test_attention_loss_is_zero_only_where_both_look_alike(seed: int) -> None:
+    found = attentions(seed, 2, blocks=4)
+    assert attention_kl([found[1], found[3]], found).abs() < 1e-12  # a student of the blocks that the map names
+    assert attention_kl(attentions(seed + 9, 2), found) > 1e-6
+
+
+@pytest.mark.parametrize("heads", [2, 1])
+def test_gradient_of_the_attention_loss_is_that_of_autograd(heads: int) -> None:
+    teacher = attentions(3, 2)
+
+    def loss(scores: torch.Tensor) -> torch.Tensor:
+        later = torch.ones(5, 5).triu(1).bool()
+        return attention_kl([scores.masked_fill(later, -1e9).log_softmax(-1)], teacher)
+
+    scores = logits(4, rows=5 * heads, width=5).view(1, heads, 5, 5).requires_grad_()
+    assert torch.autograd.gradcheck(loss, (scores,))
+
+
+def test_gradient_of_the_attention_loss_is_the_difference_of_attentions() -> None:
+    scores = logits(4, rows=5, width=5).view(1, 1, 5, 5).requires_grad_()
+    teacher = attentions(3, 1)
+    later = torch.ones(5, 5).triu(1).bool()
+    log_q = scores.masked_fill(later, -1e9).log_softmax(-1)
+    attention_kl([log_q], teacher).backward()
+    torch.testing.assert_close(scores.grad, (log_q.detach().exp() - teacher[0].exp()) / 5)

@@ -30,6 +30,9 @@ RECIPES: dict[str, tuple[dict[str, Any], ...]] = {
     "rows": (prune(sparsity=0.95),),
     "dense zeros": (prune(sparsity=0.02),),
     "pruned codes": (prune(sparsity=0.5), quantize(bits=4)),
+    "places of codes": (prune(sparsity=0.5, pattern="2:4"), quantize(bits=8)),
+    "rows of codes": (quantize(bits=8), prune(sparsity=0.95)),
+    "places of floats": (prune(sparsity=0.5, pattern="4:8"), {"quantize": {"method": "fp8"}}),
     "all matrices": (quantize(".*", bits=8),),
 }
 

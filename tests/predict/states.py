@@ -60,7 +60,6 @@ def table(found: State, family: Family, sensitivity: Any) -> FamilyTable:
             strength = 4.0 ** -int(str(level["bits"])) * size**0.5
             made.left[:, number] = 1.0
         made.damage[:, number] = sensitivity * strength
-        made.slope[:, number] = 0.0
         made.error[:, number] = strength
     made.kept_error[:] = 1.0
     made.kept_codes[:] = 1.0

@@ -1,18 +1,22 @@
 """The whole probe on nano: what it predicts is then measured, and a second call costs nothing."""
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
+import torch
 
 from optlab.errors import OptLabError
 from optlab.evaluate.compare import compare
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
-from optlab.predict.build import anchor_tokens, build
+from optlab.predict import reference
+from optlab.predict.build import anchor_windows, build
 from optlab.predict.predictor import Predictor
 from optlab.predict.tables import apply
 from optlab.progress import Progress
 from optlab.recipes import Recipe, Step
+from tests.tiny import tiny_model_folder
 
 
 class StopError(OptLabError):
@@ -52,4 +56,22 @@ def test_a_probe_that_is_stopped_goes_on_and_then_predicts_what_is_measured(
 def _measured(model: LanguageModel, recipe: Recipe) -> float:
     working = model.clone()
     apply(model, working, recipe, None, lambda: None)  # type: ignore[arg-type, return-value]
-    return compare(model, working, anchor_tokens(model, 512), 512).nll_delta
+    return compare(model, working, list(chain.from_iterable(anchor_windows(model, 512))), 512).nll_delta
+
+
+def test_the_reference_finds_what_a_measurement_of_the_same_words_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(str(tiny_model_folder("llama", tmp_path / "model")), "float32", "cpu")
+    changed = model.clone()
+    for name in model.linear_names():
+        W = model.weight(name)
+        changed.set_weight(name, W + 0.1 * W.std() * torch.randn(W.shape, generator=torch.Generator().manual_seed(0)))
+    ids = torch.randint(4, model.description.vocabulary, (192,)).tolist()
+    windows = [ids[start : start + 64] for start in range(0, 192, 64)]
+    monkeypatch.setattr(reference, "LARGEST_BYTES", 2 * 63 * model.description.vocabulary * 2)  # two of three windows
+    nll, kl = reference.Reference(model, windows).compare(changed, 3)
+    measured = compare(model, changed, ids, 64)
+    assert measured.kl_mean > 1e-4
+    assert nll == pytest.approx(measured.nll_delta, abs=5e-4)
+    assert kl == pytest.approx(measured.kl_mean, rel=0.02)

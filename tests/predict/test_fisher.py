@@ -7,9 +7,13 @@ import torch
 
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
-from optlab.predict.first_order import gradients
+from optlab.predict.build import new_state
 from optlab.predict.fisher import SKETCH, Factors, in_groups, sensitivities
-from optlab.predict.singles import layer_groups
+from optlab.predict.levels import families
+from optlab.predict.singles import layer_groups, measure
+from optlab.predict.state import FamilyTable
+from optlab.predict.tables import apply
+from optlab.recipes import Recipe
 from tests.tiny import tiny_model_folder
 
 
@@ -59,7 +63,6 @@ def test_a_small_change_diverges_by_its_predicted_damage(model: LanguageModel) -
 def test_the_model_is_as_it_was_afterwards(model: LanguageModel) -> None:
     before = {name: (p.detach().clone(), p.requires_grad) for name, p in model.module.named_parameters()}
     next(sensitivities(model, [words(model, 2)]))
-    gradients(model, words(model, 2).tolist(), model.linear_names())
     for name, parameter in model.module.named_parameters():
         assert torch.equal(parameter, before[name][0]) and parameter.requires_grad == before[name][1]
         assert parameter.grad is None
@@ -75,27 +78,26 @@ def test_a_large_model_is_done_in_groups_of_layers(model: LanguageModel, monkeyp
             torch.testing.assert_close(one.A, whole[name].A)
 
 
-def test_the_slope_is_what_the_loss_does_to_first_order(model: LanguageModel) -> None:
-    ids = words(model, 4)
-    name = model.linear_names()[3]
-    G = gradients(model, ids.tolist(), [name])[name]
-    W = model.weight(name).clone()
-    D = 1e-3 * torch.randn(W.shape, generator=torch.Generator().manual_seed(0))
-
-    def loss() -> float:
-        logits = model.logits(ids).double().detach()
-        return float(torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()))
-
-    model.set_weight(name, W + D)
-    up = loss()
-    model.set_weight(name, W - D)
-    down = loss()
-    assert float((G * D).sum()) == pytest.approx((up - down) / 2, rel=0.02)
-
-
 def test_layers_that_are_measured_together_are_of_one_kind_and_the_ends_alone() -> None:
     kinds, blocks = ["q", "up"] * 30, [block for block in range(30) for _ in range(2)]
     groups = layer_groups(kinds, blocks)
     assert sorted(row for rows in groups for row in rows) == list(range(60))
     assert [0] in groups and [59] in groups
     assert all(len({kinds[row] for row in rows}) == 1 for rows in groups)
+
+
+def test_layers_changed_alone_in_one_walk_diverge_as_when_each_is_measured_by_itself(model: LanguageModel) -> None:
+    state = new_state(model)
+    main = next(family for family in families([columns for _, columns in state.shapes]) if family.method == "rtn")
+    table = state.tables[main.key] = FamilyTable.empty(main, len(state.names), [])
+    table.damage[:] = 1.0
+    ids, working = words(model, 1), model.clone()
+    measure(state, model, working, ids, [(main, 0)], lambda: None)  # type: ignore[arg-type, return-value]
+    base = model.logits(ids).log_softmax(-1)
+    for rows in layer_groups(state.kinds, state.blocks):
+        names = [state.names[row] for row in rows]
+        apply(model, working, Recipe.of(main.step(0)), names, lambda: None)  # type: ignore[arg-type, return-value]
+        divergence = float((base.exp() * (base - working.logits(ids).log_softmax(-1))).sum(-1).mean().detach())
+        for name in names:
+            working.set_weight(name, model.weight(name))
+        assert state.corrections[0]["ratio"][rows[0]] == pytest.approx(divergence / len(rows), rel=1e-3)

@@ -1,10 +1,12 @@
 """The link learns what anchors say, doubts what it has not seen, and its band holds what it claims."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from optlab.predict.link import Features, Link, quantiles
+from optlab.predict.link import LONG, OTHER, SAME, SETS, SHORT, Features, Link, quantiles, read_by
 from optlab.predict.state import Floats
 
 FAMILIES, KINDS = 2, 4
@@ -14,9 +16,7 @@ def features(total: Floats, seed: int = 0) -> Features:
     """Recipes of one family each, spread over four kinds of layers."""
     rng = np.random.default_rng(seed)
     families = np.eye(FAMILIES)[rng.integers(0, FAMILIES, len(total))]
-    return Features(
-        total, families, rng.dirichlet(np.ones(KINDS), len(total)), np.zeros(len(total)), np.zeros(len(total))
-    )
+    return Features(total, families, rng.dirichlet(np.ones(KINDS), len(total)), np.zeros((len(total), SETS)))
 
 
 def link(total: Floats, kl: Floats, nll: Floats, tokens: float = 1e9, seed: int = 0) -> Link:
@@ -70,14 +70,37 @@ def test_nine_of_ten_new_recipes_lie_inside_the_band() -> None:
 def test_a_measurement_on_another_text_moves_the_prediction_there() -> None:
     total = np.geomspace(0.05, 1, 16)
     base = features(total)
-    own = Features(total[:4], base.families[:4], base.kinds[:4], np.ones(4), np.zeros(4))
+    own = Features(total[:4], base.families[:4], base.kinds[:4], np.tile(read_by(None, OTHER), (4, 1)))
     both = Features(
-        *(np.concatenate([getattr(base, n), getattr(own, n)]) for n in ("total", "families", "kinds", "own", "slope"))
+        *(np.concatenate([getattr(base, n), getattr(own, n)]) for n in ("total", "families", "kinds", "words"))
     )
     lost = np.concatenate([total, 2 * total[:4]])
     found = Link(both, lost, lost, np.full(20, 1e9))
-    there = found(Features(total[5:6], base.families[5:6], base.kinds[5:6], np.ones(1), np.zeros(1)))
+    there = found(Features(total[5:6], base.families[5:6], base.kinds[5:6], read_by(None, OTHER)[None]))
     assert 1.5 * total[5] < there.nll[0] < 2.2 * total[5]
+
+
+def test_words_that_no_anchor_read_widen_the_band_and_another_text_more_so() -> None:
+    total = np.geomspace(0.01, 2, 24)
+    known = link(total, total, total * np.exp(np.random.default_rng(0).normal(0, 0.1, 24)))
+    width = []
+    for words in (0.0, SAME, OTHER):
+        new = features(np.array([0.3]), seed=1)
+        out = known(Features(new.total, new.families, new.kinds, read_by(None, words)[None]))
+        width.append(float(out.high[0] - out.low[0]))
+    assert width[0] < width[1] < width[2]
+
+
+def test_anchors_that_read_more_tell_the_others_how_odd_their_words_are() -> None:
+    total = np.geomspace(0.05, 1, 20)
+    base = features(total)
+    windows = [LONG] * 4 + [SHORT] * 16
+    told = replace(base, words=np.stack([read_by(count) for count in windows]))
+    odd = 1 + np.array([0.0 if count == LONG else 0.2 for count in windows])
+    found = Link(told, total, odd * total, np.full(20, 1e9))
+    new = Features(total[5:6], base.families[5:6], base.kinds[5:6], read_by(None, SAME)[None])
+    unaware = Link(base, total, odd * total, np.full(20, 1e9))
+    assert found(new).nll[0] < unaware(new).nll[0]
 
 
 @settings(max_examples=50, deadline=None)

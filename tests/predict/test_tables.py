@@ -35,7 +35,7 @@ def filler(model: LanguageModel, state: State) -> Filler:
         raise AssertionError("neither method needs statistics")
 
     made = Filler(model, model.clone(), state, never)  # type: ignore[arg-type]
-    made.start(found, {name: torch.ones(model.weight(name).shape) for name in state.names})
+    made.start(found)
     return made
 
 

@@ -1,13 +1,21 @@
 """Zeros are stored in the cheapest of three forms, whose bytes are closed forms, and come back exactly."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optlab.bitmask import pack_bits, unpack_bits
 from optlab.errors import ModelError
-from optlab.prune.tensor import SparseTensor, byte_costs
+from optlab.prune.masks import lowest_of_neighbours
+from optlab.prune.tensor import SparseTensor
+from optlab.quantize.codebook_tensor import CodebookTensor
+from optlab.quantize.float_tensor import FloatTensor
+from optlab.quantize.grid import in_groups, minmax
+from optlab.quantize.tensor import QuantizedTensor
+from optlab.zeros.positions import pack_bits, unpack_bits
+from optlab.zeros.sizes import break_even, byte_costs, cheapest, digits_per_word, sizes
 
 
 def sparse(rows: int, columns: int, share: float, dtype: torch.dtype = torch.float16, seed: int = 0) -> SparseTensor:
@@ -82,3 +90,96 @@ def test_the_first_entry_is_the_lowest_bit():
     mask = torch.tensor([True, False, False, True, False, False, False, False, True])
     assert pack_bits(mask).tolist() == [0b1001, 1]
     assert torch.equal(unpack_bits(pack_bits(mask), 9), mask)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    pattern=st.sampled_from(["2:4", "4:8"]),
+    rows=st.integers(1, 9),
+    groups=st.integers(1, 30),
+    more=st.floats(0, 0.4),
+    seed=st.integers(0, 1000),
+)
+def test_packed_groups_come_back_though_some_have_more_zeros(pattern, rows, groups, more, seed):
+    generator = torch.Generator().manual_seed(seed)
+    W = torch.randn(rows, 8 * groups, generator=generator)
+    W = W.masked_fill(lowest_of_neighbours(W.abs(), pattern), 0.0)
+    before = SparseTensor(W.masked_fill(torch.rand(W.shape, generator=generator) < more, 0.0).half())
+    parts = before.parts()
+    assert torch.equal(SparseTensor.from_parts(before.meta(), parts).values, before.values)
+    assert before.stored_bits() == 8 * sum(part.numel() * part.element_size() for part in parts.values())
+
+
+@pytest.mark.parametrize(("pattern", "bits"), [("2:4", 8 + 64 / 96), ("4:8", 8 + 64 / 80)])
+def test_half_of_a_pattern_is_smaller_packed_than_with_a_bitmask(pattern, bits):
+    W = torch.randn(960, 960, generator=torch.Generator().manual_seed(0))
+    tensor = SparseTensor(W.masked_fill(lowest_of_neighbours(W.abs(), pattern), 0.0).half())
+    assert tensor.form == pattern
+    assert tensor.stored_bits() / W.numel() == pytest.approx(bits, abs=1e-3)
+    assert tensor.costs["bitmask"] * 8 / W.numel() == 9
+    words = tensor.parts()["weight_places"]
+    with pytest.raises(ModelError, match="make the artefact again"):
+        SparseTensor.from_parts(tensor.meta(), {**tensor.parts(), "weight_places": words[:-1]})
+
+
+def test_as_many_digits_share_a_word_as_fit():
+    for pattern, choices in (("2:4", 6), ("4:8", 70)):
+        assert choices ** digits_per_word(pattern) < 2**63 <= choices ** (digits_per_word(pattern) + 1)
+
+
+@settings(deadline=None, max_examples=30)
+@given(sparsity=st.floats(0, 1), bits=st.sampled_from([4, 8, 16, 32]))
+def test_sizes_are_the_formulas(sparsity, bits):
+    found = sizes((64, 128), sparsity, bits)
+    kept = round((1 - sparsity) * 8192)
+    assert found["dense"] == 8192 * bits // 8
+    assert found["bitmask"] == 1024 + -(-kept * bits // 8)
+    assert found["csr"] == 4 * 65 + -(-kept * (16 + bits) // 8)
+    assert ("2:4" in found) == (sparsity >= 0.5)
+
+
+@pytest.mark.parametrize("bits", [4, 8, 16])
+def test_forms_cross_where_algebra_says(bits):
+    assert break_even((1024, 1024), "bitmask", "dense", bits) == pytest.approx(1 / bits, abs=1e-4)
+    rows = 32 / 1024  # bits per weight that the starts of the rows take
+    assert break_even((1024, 1024), "csr", "bitmask", bits) == pytest.approx(1 - (1 - rows) / 16, abs=1e-3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    kind=st.sampled_from(["codes", "codebook", "float8", "bfloat16"]),
+    share=st.sampled_from(["2:4", "4:8", 0.3, 0.7, 0.97]),
+    rows=st.integers(1, 24),
+    seed=st.integers(0, 100),
+)
+def test_zeros_are_left_out_on_top_of_every_number_format(kind, share, rows, seed):
+    generator = torch.Generator().manual_seed(seed)
+    W = torch.randn(rows, 64, generator=generator)
+    mask = (
+        lowest_of_neighbours(W.abs(), share)
+        if isinstance(share, str)
+        else torch.rand(W.shape, generator=generator) < share
+    )
+    before = {
+        "codes": lambda: QuantizedTensor.of(W, minmax(in_groups(W, 32), 4, "integer"), 32),
+        "codebook": lambda: CodebookTensor.of(W, "nf4", 32),
+        "float8": lambda: FloatTensor.scaled(W, rows, 1),
+        "bfloat16": lambda: FloatTensor(W.bfloat16()),
+    }[kind]().with_zeros(mask)
+    parts = before.parts()
+    after = type(before).from_parts(before.meta(), parts)
+    assert torch.equal(after.dequantize(), before.dequantize())
+    assert (before.dequantize()[mask] == 0).all()
+    assert before.stored_bits() == 8 * sum(part.numel() * part.element_size() for part in parts.values())
+    assert before.stored_bits() <= replace(before, pruned=False).stored_bits()
+    assert min(before.costs.values()) == before.costs[cheapest(before.costs)]
+
+
+def test_a_pattern_saves_a_third_of_a_bit_per_weight_over_a_bitmask_on_top_of_codes():
+    W = torch.randn(960, 960, generator=torch.Generator().manual_seed(0))
+    tensor = QuantizedTensor.of(W, minmax(in_groups(W, 64), 4, "none"), 64)
+    pruned = tensor.with_zeros(lowest_of_neighbours(W.abs(), "2:4"))
+    assert pruned.form == "2:4"
+    assert pruned.costs["dense"] * 8 / W.numel() == 4
+    assert pruned.costs["2:4"] * 8 / W.numel() == pytest.approx(2 + 64 / 96, abs=1e-3)
+    assert pruned.costs["bitmask"] * 8 / W.numel() <= 3

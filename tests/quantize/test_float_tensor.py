@@ -99,7 +99,7 @@ def test_bits_per_weight():
 def test_half_zeros_are_left_out_of_the_file():
     W = weights(64, 128)
     mask = torch.zeros(W.shape, dtype=torch.bool)
-    mask[:, ::2] = True
+    mask[:, :64] = True
     sparse = of_format("bfloat16", W).with_zeros(mask)
     assert sparse.form == "bitmask"
     assert sparse.stored_bits() == W.numel() + 16 * W.numel() // 2

@@ -95,3 +95,19 @@ def test_lanes_side_by_side_are_walked_as_if_alone():
         return error[:, :3]
 
     compensate(W, factor(H, 0.01), 24, both)
+
+
+@pytest.mark.parametrize("begin", [8, 24])
+def test_a_later_span_expects_the_least_squares_answer_to_what_was_settled_before(begin):
+    H, W = second_moments(32), torch.randn(3, 32, generator=torch.Generator().manual_seed(2))
+    seen = {}
+
+    def settle(part: Span) -> Tensor:
+        seen[part.begin] = part.expected
+        return part.walk(lambda i, target: target.round())[0]
+
+    E = compensate(W, factor(H, 0.02), 8, settle)[:, :begin].double()
+    damped = (H + 0.02 * H.diagonal().mean() * torch.eye(32)).double()
+    inside, open_ = slice(begin, begin + 8), slice(begin, 32)
+    best = W[:, open_] + E @ torch.linalg.solve(damped[open_, open_], damped[open_, :begin]).T
+    torch.testing.assert_close(seen[begin].T, best[:, : inside.stop - begin].float(), rtol=2e-3, atol=2e-3)

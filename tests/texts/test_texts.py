@@ -55,6 +55,16 @@ def test_halves_are_apart_complete_and_blind_to_order(documents: list[str], shuf
     assert [{" ".join(d.split()) for d in side} for side in again] == sides
 
 
+def test_training_takes_what_a_short_text_has(tmp_path: Path) -> None:
+    file = tmp_path / "short.txt"
+    file.write_text(" ".join(f"word{i}" for i in range(103)))
+    windows = texts.training_windows(str(file), Words(), 1 << 18, 16)
+    assert [len(window) for window in windows] == [16] * 6
+    assert windows == texts.calibration_windows(str(file), Words(), 96, 16)
+    with pytest.raises(TextError, match="103 calibration tokens, 128 are needed"):
+        texts.training_windows(str(file), Words(), 1 << 18, 128)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000))
 def test_calibration_windows_hold_no_evaluation_document_whatever_the_seed(seed: int) -> None:

@@ -1,0 +1,128 @@
+"""How long a moved knob takes: a prediction in Python, and from the mouse's release to the redrawn chart in Chromium.
+
+    python -m benchmarks.slider [MODEL] [--moves 50] [--home FOLDER]
+
+The model must have been probed under FOLDER (default: OPTLAB_HOME). In the browser the slider of bits is dragged with
+the mouse from place to place; the clock runs from the `mouseup` event to the frame in which the chart of size against
+quality holds the new point. Measuring by itself is switched off meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import numpy as np
+
+from benchmarks.protocol import machine
+from optlab import paths
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe, Step
+from pages.components.view import link
+from tests.browser import serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+BITS = range(2, 9)
+WATCH = """() => {
+    const chart = () => [...document.querySelectorAll('.js-plotly-plot')].find(
+        one => one.layout && one.layout.yaxis.title && /perplexity/.test(one.layout.yaxis.title.text || ''));
+    const now = () => { const one = chart(); return one ? JSON.stringify(one.data.at(-1).x) : ''; };
+    window.awaited = new Promise(resolve => {
+        const before = now();
+        let released = null;
+        document.addEventListener('mouseup', () => { released = performance.now(); }, {capture: true, once: true});
+        const look = () => {
+            if (released !== null && now() !== before) {
+                requestAnimationFrame(() => resolve(performance.now() - released));
+            } else {
+                requestAnimationFrame(look);
+            }
+        };
+        look();
+    });
+}"""
+
+
+def main() -> None:
+    """Print both, as the median and the 95th percentile in milliseconds."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.slider", description=__doc__.splitlines()[0])
+    parser.add_argument("model", nargs="?", default="nano")
+    parser.add_argument("--moves", type=int, default=50)
+    parser.add_argument("--home", type=Path)
+    asked = parser.parse_args()
+    if asked.home:
+        os.environ["OPTLAB_HOME"] = str(asked.home)
+    rng = random.Random(0)
+    places = [rng.choice(BITS)]
+    while len(places) <= asked.moves:
+        places.append(rng.choice([bits for bits in BITS if bits != places[-1]]))
+    in_python = predicted(asked.model, places)
+    in_browser = dragged(asked.model, places)
+    print(f"{asked.model}, {asked.moves} movements; {machine()}\n")
+    print("| | median | 95th percentile | worst |\n|---|---|---|---|")
+    for name, found in (("prediction in Python", in_python), ("release to redrawn chart", in_browser)):
+        print(f"| {name} | {np.median(found):.1f} ms | {np.quantile(found, 0.95):.1f} ms | {max(found):.1f} ms |")
+
+
+def predicted(model: str, places: list[int]) -> list[float]:
+    """Milliseconds of each prediction: of the recipe, its size, its speed and its band."""
+    from optlab.models.describe import describe
+    from optlab.predict.predictor import Predictor
+
+    predictor = Predictor.load(describe(model).fingerprint)
+    found = []
+    for bits in places[1:]:
+        began = time.perf_counter()
+        predictor.predict(recipe(bits))
+        found.append(1000 * (time.perf_counter() - began))
+    return found
+
+
+def dragged(model: str, places: list[int]) -> list[float]:
+    """Milliseconds from each release of the mouse to the redrawn chart."""
+    if why := serving.missing():
+        raise SystemExit(why)
+    query = urlencode(link(model, recipe(places[0]), Protocol()))
+    with serving.server(paths.home()) as (address, _), serving.chromium() as browser:
+        page = browser.new_page(base_url=address, viewport={"width": 1440, "height": 1100})
+        page.goto(f"/explore?{query}")
+        page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
+        switch = page.get_by_test_id("stCheckbox").filter(has_text="Measure by itself")
+        if switch.locator("input").is_checked():
+            switch.get_by_text("Measure by itself").click()
+        page.wait_for_timeout(3000)
+        return [drag(page, bits) for bits in places[1:]]
+
+
+def drag(page: Page, bits: int) -> float:
+    """Drag the slider of bits to `bits`; milliseconds until the chart shows it."""
+    thumb = page.get_by_role("slider").first
+    box = thumb.bounding_box()
+    track = page.get_by_test_id("stSlider").first.bounding_box()
+    assert box is not None and track is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    left, width = track["x"] + box["width"] / 2, track["width"] - box["width"]
+    share = (bits - BITS[0]) / (BITS[-1] - BITS[0])
+    page.mouse.move(left + share * width, box["y"] + box["height"] / 2, steps=6)
+    page.evaluate(WATCH)
+    page.mouse.up()
+    taken = float(page.evaluate("() => window.awaited"))
+    page.wait_for_timeout(400)
+    return taken
+
+
+def recipe(bits: int) -> Recipe:
+    """What the slider stands for."""
+    return Recipe.of(Step("quantize", "rtn", {"bits": bits}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The training of a student: which windows it sees, what it is compared with, and when it is over.
+
+The last windows of the calibration text are held out, so that the curve a person watches is not that of memorized text.
+The teacher's answers come from its cache, except where a loss looks inside the teacher's blocks. The
+training keeps its state: stopped or killed, the same recipe goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from optlab.distill.attention import Attentions
+from optlab.distill.curve import Curve
+from optlab.distill.hidden import Outputs
+from optlab.distill.losses import mixed
+from optlab.distill.teacher_cache import TeacherCache
+from optlab.models.optimizer import AdamW
+from optlab.models.train import Enough, Point, Schedule, next_token_loss, shuffled_rows, train
+
+if TYPE_CHECKING:
+    from optlab.context import Context
+
+HELD_OUT_TOKENS = 4096
+HELD_OUT_SHARE = 0.1
+LOOKS = 20
+"""How often the held-out loss is measured during a training."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned. soft: loss of student's and teacher's logits [B, T, V]; inner: of what happens inside their
+    blocks, or None. alpha: weight of the text itself. patience: looks without progress after which it is over, or None.
+    looks_at: what inner is given, the blocks' "outputs" or their "attention"."""
+
+    soft: Callable[[Tensor, Tensor], Tensor]
+    inner: Callable[[list[Tensor], list[Tensor]], Tensor] | None
+    alpha: float
+    window: int
+    patience: int | None = None
+    looks_at: str | None = None
+
+
+def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
+    """Train `context.model` in place against `context.teacher`; how it went is added to `context.trainings`.
+
+    Raises TextError (too short a text), MeasurementError (a full disk), Cancelled, after which the same call goes on.
+    """
+    model, teacher = context.model, context.teacher
+    windows = torch.tensor(context.training_windows(lesson.window), device=model.device)
+    aside = min(HELD_OUT_TOKENS // lesson.window, int(len(windows) * HELD_OUT_SHARE))
+    held_out, seen = windows[len(windows) - aside :], windows[: len(windows) - aside]
+    optimizer = AdamW(model.module.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
+    for name in context.stored:
+        weight = model.module_named(name).get_parameter("weight")
+        optimizer.hold(weight, weight != 0)
+    memory: dict[str, Any] = {}
+    curve = Curve(memory)
+    listener = Attentions if lesson.looks_at == "attention" else Outputs
+    listening = [listener(one) for one in (model, teacher)] if lesson.inner and lesson.alpha < 1.0 else []
+    cached = not listening and lesson.alpha < 1.0 and os.environ.get("OPTLAB_TEACHER_CACHE", "1") != "0"
+    answers = TeacherCache(teacher, seen) if cached else None
+
+    def loss_of(rows: Tensor) -> Tensor:
+        batch = seen[rows]
+        logits = model.logits(batch)
+        hard = next_token_loss(logits, batch)
+        if lesson.alpha == 1.0:
+            return hard
+        with torch.no_grad():
+            target = teacher.logits(batch) if answers is None else answers.logits(rows)
+        soft = lesson.soft(logits[:, :-1].float(), target[:, :-1].float())
+        if listening and lesson.inner is not None:
+            soft = soft + lesson.inner(listening[0].states(), listening[1].states())
+        return mixed(hard, soft, lesson.alpha)
+
+    def watch(point: Point) -> dict[str, Any]:
+        curve.add(point.step, point.loss, point.seconds)
+        done = schedule.done(point.step, point.seconds)
+        if aside and done * LOOKS >= len(memory["held_out"]):
+            curve.hold(point.step, nll(model.logits, held_out, schedule.batch), point.seconds)
+            model.module.train()
+        speed = point.step * schedule.batch * lesson.window / max(point.seconds, 1e-9)
+        left = point.seconds * (1 - done) / max(done, 1e-9)
+        if lesson.patience is not None and curve.stuck(lesson.patience):
+            raise Enough
+        return {"training": curve.to_dict(), "tokens_per_s": speed, "left_s": left}
+
+    try:
+        batches = shuffled_rows(len(seen), schedule.batch, context.seed)
+        train(model.module, batches, loss_of, schedule, context.progress, optimizer, watch, context.keeper(), memory)
+    finally:
+        for outputs in listening:
+            outputs.close()
+    context.trainings.append(curve.to_dict() | {"alpha": lesson.alpha})
+
+
+@torch.no_grad()
+def nll(logits: Callable[[Tensor], Tensor], windows: Tensor, batch: int) -> float:
+    """Mean loss in nats per token on `windows` [N, T], a batch at a time; nothing is remembered."""
+    return sum(float(next_token_loss(logits(part), part)) * len(part) for part in windows.split(batch)) / len(windows)

@@ -1,0 +1,73 @@
+"""Where a person was while moving the knobs: the recipe on the page, and ghosts of the last ones, size against quality.
+
+A move of a slider is an answer to a question only beside what it was before. So the last positions stay, fainter the
+older they are, joined in the order in which they were visited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from optlab.figures import format, style
+from optlab.words import _
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+GHOSTS = 5
+FAINTEST, PLAINEST = 0.25, 0.7
+MARGIN = 0.08
+"""Of the largest size, on both sides, so that one point alone has an axis too."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """A recipe that was looked at. ratio: perplexity over the original's, with low and high the ends of its interval;
+    side: "predicted" or "measured", which decides the colour."""
+
+    recipe: str
+    title: str
+    size_bytes: float
+    ratio: float
+    low: float
+    high: float
+    side: str
+
+
+def visited(before: Sequence[Position], now: Position) -> list[Position]:
+    """`before` and `now`, at most the last `GHOSTS` before it; the same recipe again only takes its new figures."""
+    others = list(before[:-1]) if before and before[-1].recipe == now.recipe else list(before)
+    return [*others[-GHOSTS:], now]
+
+
+def chart(found: Sequence[Position]) -> Figure:
+    """found: `visited`, the one that is looked at last. The customdata of a point is the title of its recipe."""
+    figure = style.figure(height=280, showlegend=False)
+    figure.add_scatter(
+        x=[one.size_bytes for one in found], y=[one.ratio for one in found], mode="lines", hoverinfo="skip",
+        line={"color": style.BASE, "width": 1, "dash": "dot"},
+    )  # fmt: skip
+    for number, one in enumerate(found):
+        last = number == len(found) - 1
+        faint = FAINTEST + (PLAINEST - FAINTEST) * (number + 1) / len(found)
+        figure.add_scatter(
+            x=[one.size_bytes], y=[one.ratio], mode="markers", customdata=[one.title],
+            marker={"size": 15 if last else 10, "color": style.MEANING[one.side], "opacity": 1.0 if last else faint},
+            error_y={
+                "type": "data", "symmetric": False, "array": [one.high - one.ratio],
+                "arrayminus": [one.ratio - one.low], "thickness": 2, "width": 5, "color": style.MEANING[one.side],
+            } if last else None,
+            hovertemplate=f"%{{customdata}}<br>{format.megabytes(one.size_bytes)}, {format.worse(one.ratio)}"
+            f"<extra>{_(one.side)}</extra>",
+        )  # fmt: skip
+    highest = max(one.ratio for one in found)
+    figure.add_hline(y=1.0, line={"dash": "dot", "color": style.BASE})
+    smallest, largest = (edge(one.size_bytes for one in found) for edge in (min, max))
+    figure.update_xaxes(
+        title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B", nticks=6,
+        range=[smallest - MARGIN * largest, largest * (1 + MARGIN)],
+    )  # fmt: skip
+    figure.update_yaxes(title_text=_("perplexity, times the original"), type="log" if highest > 4 else "linear")
+    return figure

@@ -1,0 +1,29 @@
+"""The lessons in the order in which they build on each other, by the name that stands in the address."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pages.components.lessons import attention, perplexity, softmax
+from pages.components.lessons.parts import Question
+
+
+class Lesson(Protocol):
+    """A module of this folder. All are asked while a page is drawn, so that they speak the reader's language."""
+
+    def title(self) -> str: ...
+
+    def promise(self) -> str:
+        """What a reader will see, in one sentence."""
+
+    def show(self) -> None:
+        """Draw the lesson. Raises OptLabError with a sentence for the reader."""
+
+    def questions(self) -> list[Question]: ...
+
+
+LESSONS: dict[str, Lesson] = {
+    "attention": attention,
+    "softmax": softmax,
+    "perplexity": perplexity,
+}

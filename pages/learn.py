@@ -1,0 +1,84 @@
+"""Learn: short lessons in which a small real model computes while one types; the address names the lesson."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optlab.words import _
+from pages.components import frame, services
+from pages.components.lessons import parts
+from pages.components.lessons.index import LESSONS
+
+ADDRESS = "lesson"
+PICKED = "learn/picked"
+
+
+def main() -> None:
+    """Draw the page: one lesson when the address names it, else what there is to learn."""
+    slug = st.query_params.get(ADDRESS, "")
+    if slug in LESSONS:
+        lesson(slug)
+        return
+    st.title(_("Learn"))
+    if slug:
+        st.warning(_("There is no lesson of this name; these are all."), icon=":material/school:")
+    overview()
+
+
+def overview() -> None:
+    """All lessons with what they promise."""
+    st.markdown(_("How language models work and how they are made smaller, in short lessons. Nothing is drawn by "
+                  "hand: a small real model computes everything while you type and drag."))  # fmt: skip
+    columns = st.columns(3)
+    for number, (slug, module) in enumerate(LESSONS.items()):
+        with columns[number % 3].container(border=True):
+            st.markdown(f"**{number + 1}. {module.title()}**")
+            st.caption(module.promise())
+            st.button(_("Open"), key=f"learn/open/{slug}", icon=":material/play_arrow:", on_click=_go, args=(slug,))
+
+
+def lesson(slug: str) -> None:
+    """One lesson: its text and charts, its questions, and the way on."""
+    slugs, module = list(LESSONS), LESSONS[slug]
+    place = slugs.index(slug)
+    if st.session_state.get(PICKED) != slug:  # the address may have changed since the widget was drawn
+        st.session_state[PICKED] = slug
+    st.title(module.title())
+    st.selectbox(
+        _("Lesson"), slugs, key=PICKED, on_change=_picked, width=420,
+        format_func=lambda one: f"{slugs.index(one) + 1}. {LESSONS[one].title()}",
+    )  # fmt: skip
+    st.fragment(_body)(slug)
+    st.fragment(_questions)(slug)
+    with st.container(horizontal=True):
+        if place:
+            st.button(_("Back"), key="learn/back", icon=":material/arrow_back:", on_click=_go, args=(slugs[place - 1],))
+        st.button(_("All lessons"), key="learn/all", icon=":material/school:", on_click=_go, args=("",))
+        if place + 1 < len(slugs):
+            following = _("Next: {title}").format(title=LESSONS[slugs[place + 1]].title())
+            st.button(following, key="learn/next", icon=":material/arrow_forward:", type="primary", on_click=_go,
+                      args=(slugs[place + 1],))  # fmt: skip
+
+
+def _body(slug: str) -> None:
+    with services.shown_errors():
+        LESSONS[slug].show()
+
+
+def _questions(slug: str) -> None:
+    parts.quiz(slug, LESSONS[slug].questions())
+
+
+def _picked() -> None:
+    _go(st.session_state[PICKED])
+
+
+def _go(slug: str) -> None:
+    if slug:
+        st.query_params[ADDRESS] = slug
+    elif ADDRESS in st.query_params:
+        del st.query_params[ADDRESS]
+
+
+frame.required()
+main()

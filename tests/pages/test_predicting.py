@@ -1,0 +1,150 @@
+"""Explore and Frontier on a probed model: answers before anything ran, and measurements that nobody had to ask for."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from optlab.figures import costs as cost_figure
+from optlab.figures import frontier as frontier_figure
+from optlab.figures import positions
+from optlab.figures.positions import Position
+from optlab.predict.costs import Cost, costs
+from optlab.predict.interaction import Interaction, interaction, trio
+from optlab.predict.predictor import Predictor
+from optlab.predict.state import folder_of
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe, Step
+from optlab.runs.client import Client
+from pages.components import automatic
+from tests.pages import samples
+from tests.pages.conftest import open_page, well, words
+from tests.predict import states
+
+
+@pytest.fixture
+def probed(prepared: Client) -> Client:
+    states.with_anchors(states.state(blocks=2), 1.3).save(folder_of("f" * 64))
+    return prepared
+
+
+def bits(app: AppTest) -> Any:
+    return next(slider for slider in app.slider if slider.label.startswith("Bits"))
+
+
+def test_a_moved_knob_is_answered_before_anything_ran(probed: Client) -> None:
+    app = open_page("explore", recipe=samples.as_link(4))
+    first = words(app)
+    assert "90 % band" in first and "not measured yet" in first  # the latency was not timed
+    well(bits(app).set_value(2).run())
+    assert words(app) != first
+    assert not probed.store.list("measure")
+
+
+def test_what_a_link_brought_is_not_measured_by_itself(probed: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(automatic, "REST_S", 0.0)
+    app = open_page("explore", recipe=samples.as_link(4))
+    well(app.run())
+    assert not probed.store.list("measure")
+
+
+def test_knobs_at_rest_are_measured_and_what_they_left_behind_is_stopped(
+    probed: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "REST_S", 0.05)
+    app = open_page("explore", recipe=samples.as_link(4))
+    for value in (3, 2):
+        well(bits(app).set_value(value).run())
+        time.sleep(0.1)
+        well(app.run())
+    runs = {run.spec["recipe"]["steps"][0]["quantize"]["bits"]: run.status for run in probed.store.list("measure")}
+    assert runs == {3: "cancelled", 2: "queued"}
+    assert "90 % band" in words(app)  # the prediction stays until the figure is there
+
+
+def test_switched_off_nothing_is_measured_by_itself(probed: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(automatic, "REST_S", 0.0)
+    app = open_page("explore", recipe=samples.as_link(4))
+    switch = next(toggle for toggle in app.toggle if toggle.label == "Measure by itself")
+    assert switch.value  # nano is measured in seconds
+    well(switch.set_value(False).run())
+    well(bits(app).set_value(3).run())
+    well(app.run())
+    assert not probed.store.list("measure")
+
+
+def test_the_last_five_positions_stay_and_the_same_recipe_only_takes_new_figures() -> None:
+    def at(name: str, side: str = "predicted") -> Position:
+        return Position(name, name, 1e6, 1.1, 1.0, 1.2, side)
+
+    found: list[Position] = []
+    for name in "abcdefgg":
+        found = positions.visited(found, at(name))
+    assert [one.recipe for one in found] == list("bcdefg")
+    found = positions.visited(found, at("g", "measured"))
+    assert [one.side for one in found] == ["predicted"] * 5 + ["measured"]
+    drawn = positions.chart(found)
+    opacities = [trace.marker.opacity for trace in drawn.data if trace.mode == "markers"]
+    assert opacities == sorted(opacities) and opacities[-1] == 1.0 > opacities[0]
+
+
+def test_costs_of_layers_add_up_to_the_prediction_and_a_layer_left_alone_costs_nothing() -> None:
+    predictor = Predictor(states.with_anchors(states.state(), 1.3))
+    recipe = states.uniform(3, 32)
+    told = predictor.predict(recipe)
+    found = costs(predictor, recipe)
+    assert sum(one.nll for one in found) == pytest.approx(told.nll)
+    assert all(one.saved > 0 for one in found)
+    part = Recipe.of(Step("quantize", "rtn", {"bits": 3, "group_size": 32}, r"model\.layers\.1\."))
+    assert {one.block for one in costs(predictor, part) if one.nll > 0} == {1}
+    assert {one.block for one in costs(predictor, part) if one.per_megabit is None} == {0, 2}
+    assert costs(predictor, Recipe.of(Step("quantize", "nf4", {}))) == []
+
+
+def test_the_dearest_layer_is_the_one_whose_bits_cost_most() -> None:
+    found = [Cost("big", 0, 0.3, 8e6), Cost("small", 0, 0.2, 1e6), Cost("whole", 1, 0.0, 0.0)]
+    assert [one.name for one in cost_figure.worst(found, "per_megabit")] == ["small", "big"]
+    assert [one.name for one in cost_figure.worst(found, "nll", 1)] == ["big"]
+
+
+def test_a_pair_is_measured_by_three_recipes_and_its_interaction_is_what_lies_beyond_the_sum() -> None:
+    names = states.state().names
+    recipe = Recipe.of(
+        Step("prune", "magnitude", {"sparsity": 0.5}, r"model\.layers\.0\."), Step("quantize", "rtn", {"bits": 3})
+    )
+    first, second, both = trio(recipe, names[0], names[3])
+    assert [step.kind for step in first.steps] == ["prune", "quantize"]
+    assert [step.kind for step in second.steps] == ["quantize"]
+    for one, treated in ((first, {names[0]}), (second, {names[3]}), (both, {names[0], names[3]})):
+        assert {name for name in names if one.steps[-1].matches(name)} == treated
+
+    def measured(kl: float) -> dict[str, Any]:
+        return {"delta": {"kl_mean": kl}}
+
+    found = interaction((measured(0.1), measured(0.2), measured(0.37)))
+    assert found == Interaction(0.1, 0.2, 0.37)
+    assert found.excess == pytest.approx(0.07)
+    assert interaction((measured(0.1), None, measured(0.37))) is None
+
+
+def test_measuring_a_pair_asks_for_three_runs(probed: Client) -> None:
+    app = open_page("explore", recipe=samples.as_link(4))
+    well(next(button for button in app.button if button.label == "Measure the pair").click().run())
+    recipes = [Recipe.from_dict(run.spec["recipe"]) for run in probed.store.list("measure")]
+    assert sorted(len(recipe.steps) for recipe in recipes) == [1, 1, 1]
+    assert len({recipe.content_hash for recipe in recipes}) == 3
+
+
+def test_points_chosen_on_the_chart_are_those_that_the_event_names() -> None:
+    points = [{"ppl_ratio": None}, {"ppl_ratio": 1.2}, {"ppl_ratio": 1.1}]
+    event = {"selection": {"points": [{"customdata": 1}, {"customdata": [0]}, {"x": 3.0}, {"customdata": 7}]}}
+    assert frontier_figure.selected(points, event) == [1, 2]
+    assert frontier_figure.selected(points, {}) == []
+
+
+def test_the_frontier_shows_what_is_being_measured(probed: Client) -> None:
+    probed.submit_measure("nano", samples.quantized(3), Protocol())
+    assert "1 measurement under way" in words(open_page("frontier"))
