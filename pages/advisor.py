@@ -1,4 +1,4 @@
-"""Advisor: say what you need, get the recipe that keeps it and the reasons; and five questions answered with figures."""
+"""Advisor: say what you need, get the recipe that keeps it and why; and five questions answered with figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import streamlit as st
 from optlab.advice.candidate import Candidate, measured, predicted
 from optlab.advice.wish import Answer, Preference, Wish, answer, reasons
 from optlab.errors import OptLabError
-from optlab.figures import format
 from optlab.models.describe import Description
 from optlab.predict.frontier import Frontier
 from optlab.recipes import Recipe
@@ -34,7 +33,7 @@ def main() -> None:
         questions.under_way(shown.model)
         found = candidates(shown)
         wish = ask(found)
-        if any(one.source == "measured" for one in found) or any(one.source == "predicted" for one in found):
+        if found:
             show(shown, wish, answer(wish, found), found)
         else:
             nothing_yet(shown, description)
@@ -82,7 +81,7 @@ def ask(found: list[Candidate]) -> Wish:
             worse = st.number_input(
                 _("At most this much worse, %"), 0.0, 10_000.0, tasks[task][1], step=1.0, width=210,
                 key=f"advisor/worse/{task}",
-                help=_("Of the perplexity. Only what is surely within counts: the end of the interval, not its middle."),
+                help=_("Of the perplexity. Only what is surely within counts: the worse end of the interval."),
             )  # fmt: skip
         prefer = st.segmented_control(
             _("Among these, give me"), list(preferences), default="small", format_func=preferences.__getitem__,

@@ -13,6 +13,7 @@ from optlab.recipes import Recipe
 from optlab.runs import records
 from optlab.runs.locks import cores
 from optlab.runs.run import Run
+from optlab.words import said
 
 Source = Literal["measured", "predicted"]
 
@@ -23,7 +24,7 @@ class Candidate:
 
     ratio: perplexity over the original's, with its interval (95 % of a measurement, 90 % of a prediction). decode_ms:
     per token on this machine. memory_bytes: the most that a process took while it answered. run: the measurement's
-    number.
+    number. agreement: share of places where its likeliest next token is the original's.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Candidate:
     decode_ms: float | None = None
     memory_bytes: int | None = None
     run: int | None = None
+    agreement: float | None = None
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -67,13 +69,13 @@ def predicted(points: Iterable[Point], model: str) -> list[Candidate]:
     """The points of a frontier that have a predicted quality."""
     found = []
     for point in points:
-        said = point.prediction
-        if said.ppl_ratio is None or not point.recipe.steps:
+        told = point.prediction
+        if told.ppl_ratio is None or not point.recipe.steps:
             continue
-        low, high = said.ppl_ratio_band90 or (None, None)
+        low, high = told.ppl_ratio_band90 or (None, None)
         found.append(
-            Candidate(model, point.recipe.describe(), point.recipe.to_dict(), "predicted", point.size_bytes,
-                      said.ppl_ratio, low, high, said.decode_ms)
+            Candidate(model, said(point.recipe.describe()), point.recipe.to_dict(), "predicted", point.size_bytes,
+                      told.ppl_ratio, low, high, told.decode_ms)
         )  # fmt: skip
     return found
 
@@ -97,10 +99,11 @@ def _of(
     quality: tuple[float | None, float | None, float | None],
 ) -> Candidate:  # fmt: skip
     figures, here = result[side], timed_here(result)
-    title = records.in_words(run) if recipe["steps"] else Recipe().describe()
+    title = records.in_words(run) if recipe["steps"] else said(Recipe().describe())
     return Candidate(
         run.spec["model"], title, recipe, "measured", figures["size_bytes"], *quality,
         decode_ms=figures.get("decode_ms_per_token") if here else None,
         memory_bytes=figures.get("peak_rss_bytes") if here else None,
         run=run.id,
+        agreement=(result.get("delta") or {}).get("top1_agreement") if recipe["steps"] else None,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,8 +49,10 @@ def originals(runs: Iterable[Run]) -> list[Original]:
 
 
 def resources(run: Run) -> list[tuple[str, float | None, float | None]]:
-    """(figure, original, compressed) of what a model takes, None where not measured. size, memory: bytes; decode: ms per
-    token; prefill: tokens per second."""
+    """(figure, original, compressed) of what a model takes, None where not measured.
+
+    size, memory: bytes; decode: ms per token; prefill: tokens per second.
+    """
     result = run.result or {}
     base, candidate, here = result["baseline"], result["compressed"], timed_here(result)
     names = {"size": "size_bytes"}
@@ -60,7 +63,7 @@ def resources(run: Run) -> list[tuple[str, float | None, float | None]]:
 
 def within(candidates: Sequence[Candidate], percent: float, source: str) -> Candidate | None:
     """The smallest candidate of a source that is surely at most `percent` worse; None when there is none."""
-    kept = [one for one in candidates if one.source == source and (one.worst_ratio or 1e300) <= 1 + percent / 100]
+    kept = [one for one in candidates if one.source == source and _worst(one) <= 1 + percent / 100]
     return min(kept, key=lambda one: one.size_bytes, default=None)
 
 
@@ -78,10 +81,18 @@ def techniques(candidates: Iterable[Candidate]) -> dict[str, Candidate]:
 
 
 def _telling(group: list[Candidate]) -> Candidate:
-    usable = [one for one in group if (one.ratio or 1e300) <= MOST_LOST]
+    usable = [one for one in group if _lost(one) <= MOST_LOST]
     if usable:
-        return min(usable, key=lambda one: (one.size_bytes, one.ratio))
-    return min(group, key=lambda one: one.ratio or 1e300)
+        return min(usable, key=lambda one: (one.size_bytes, _lost(one)))
+    return min(group, key=_lost)
+
+
+def _worst(one: Candidate) -> float:
+    return math.inf if one.worst_ratio is None else one.worst_ratio
+
+
+def _lost(one: Candidate) -> float:
+    return math.inf if one.ratio is None else one.ratio
 
 
 def _kinds(recipe: Mapping[str, Any]) -> set[str]:

@@ -108,7 +108,7 @@ def _quality(wish: Wish, one: Candidate) -> str:
         kind = _("95 % interval") if one.source == "measured" else _("90 % band")
         said += f" ({kind} {format.change_range(one.low, one.high)})"
     if wish.worse_percent is not None:
-        said += _(", you allow {limit} %").format(limit=format.significant(wish.worse_percent))
+        said += _(", you allow {limit} %").format(limit=f"{wish.worse_percent:g}")
     return said
 
 
@@ -119,7 +119,7 @@ def _speed(wish: Wish, one: Candidate, original: Candidate | None) -> str:
     if original is not None and original.decode_ms and one.decode_ms and one.recipe["steps"]:
         said += f", {format.faster(original.decode_ms / one.decode_ms)}"
     if wish.tokens_per_s is not None:
-        said += _(", you ask for {limit}").format(limit=format.significant(wish.tokens_per_s))
+        said += _(", you ask for {limit}").format(limit=f"{wish.tokens_per_s:g}")
     return said
 
 

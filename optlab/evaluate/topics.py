@@ -2,8 +2,9 @@
 
 The article is followed by "Topic:" and the model's next words are compared over the topics, each by its log-likelihood
 after the article minus that without any article, because a frequent word is likely everywhere (domain conditional
-pointwise mutual information; Holtzman et al. 2021, arXiv 2104.08315, equation 2). Original and compressed model read the
-same articles, so the interval of the difference is paired.
+pointwise mutual information; Holtzman et al. 2021, arXiv 2104.08315, equation 2). Original and compressed model read
+the same articles, so the interval of the difference is paired, and answers that flip are counted both ways: an accuracy
+may stand still while the answers change (Dutta et al. 2024, arXiv 2407.09141).
 """
 
 from __future__ import annotations

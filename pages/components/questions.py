@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -15,7 +15,7 @@ from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.runs.client import settled, title
 from optlab.runs.run import Run
-from optlab.words import _, plural
+from optlab.words import _, plural, said
 from pages.components import downstream, facts, knobs, own_text, progress, services, view
 from pages.components.services import escaped
 
@@ -54,18 +54,19 @@ def which_model(shown: view.View, done: Sequence[Run]) -> None:
             },
             hide_index=True,
         )
-        st.caption(_("On the text {text}. Bits per byte compare between models, lower is better; perplexities do not, "
-                     "because every model cuts text into tokens of its own.").format(text=own_text.title(text or "")))  # fmt: skip
+        compares = _("On the text {text}. Bits per byte compare between models, lower is better; perplexities do not, "
+                     "because every model cuts text into tokens of its own.")  # fmt: skip
+        st.caption(compares.format(text=own_text.title(text or "")))
     if len(here) > 1:
         best, smallest = min(here, key=lambda one: one.bits_per_byte), min(here, key=lambda one: one.size_bytes)
-        said = _("{best} predicts this text best.").format(best=f"**{escaped(title(best.model))}**")
+        told = _("{best} predicts this text best.").format(best=f"**{escaped(title(best.model))}**")
         if smallest is not best:
-            said += " " + _("{small} is {smaller} and needs {more} more bits for each byte of it.").format(
+            told += " " + _("{small} is {smaller} and needs {more} more bits for each byte of it.").format(
                 small=f"**{escaped(title(smallest.model))}**",
                 smaller=format.smaller(smallest.size_bytes / best.size_bytes),
                 more=format.significant(smallest.bits_per_byte - best.bits_per_byte, 2),
             )
-        st.markdown(said)
+        st.markdown(told)
     known = {one.model for one in here}
     missing = [name for name in dict.fromkeys([shown.model, *(card.name for card in catalog())]) if name not in known]
     if missing:
@@ -85,19 +86,16 @@ def what_it_takes(shown: view.View, description: Description, found: Sequence[Ca
     run = services.client().store.get(smallest.run or 0)
     if run is None:
         return
-    names = {
+    shapes: dict[str, tuple[str, Callable[[float | None], str]]] = {
         "size": (_("On disk"), format.megabytes), "memory": (_("In memory while it answers"), format.megabytes),
         "decode": (_("For each token"), format.milliseconds), "prefill": (_("Tokens read per second"), format.number),
     }  # fmt: skip
-    found_rows = [(names[name], base, candidate) for name, base, candidate in rows.resources(run)]
-    st.dataframe(
-        {
-            "": [name for (name, __), __, __ in found_rows],
-            _("original"): [shape(base) for (__, shape), base, __ in found_rows],
-            smallest.title: [shape(candidate) for (__, shape), __, candidate in found_rows],
-        },
-        hide_index=True,
-    )
+    table: dict[str, list[str]] = {_("It takes"): [], _("original"): [], smallest.title: []}
+    for name, base, candidate in rows.resources(run):
+        label, shape = shapes[name]
+        for column, cell in zip(table.values(), (label, shape(base), shape(candidate)), strict=True):
+            column.append(cell)
+    st.dataframe(table, hide_index=True)
     seconds = (run.result or {}).get("seconds") or {}
     st.caption(_("Compressing took {time} here, once. Memory is that of a whole process, Python and its libraries "
                  "included.").format(time=format.duration(seconds.get("compress"))))  # fmt: skip
@@ -149,7 +147,7 @@ def offer(shown: view.View, recipe: Recipe, why: str, key: str = "") -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":gray[{why}]", width="stretch")
         if st.button(
-            _("Measure {recipe}").format(recipe=recipe.describe()), key=f"questions/{key}/{recipe.content_hash}"
+            _("Measure {recipe}").format(recipe=said(recipe.describe())), key=f"questions/{key}/{recipe.content_hash}"
         ):
             measure(shown, recipe)
 
@@ -177,7 +175,7 @@ def _watched(ids: list[int]) -> None:
         if runs:
             words = plural("{count} measurement is under way", "{count} measurements are under way", len(runs))
             with st.container(border=True):
-                st.markdown(f":material/hourglass_top: {words}: {escaped(runs[-1].title)}")
+                st.markdown(f":material/hourglass_top: {words}: {escaped(said(runs[-1].title))}")
                 progress.bar(runs[-1])
 
 
