@@ -27,6 +27,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "magnitude": "optlab.prune.magnitude:Magnitude",
         "wanda": "optlab.prune.wanda:Wanda",
         "sparsegpt": "optlab.prune.sparsegpt:SparseGPT",
+        "sparsegpt_gptq": "optlab.prune.sparsegpt_gptq:SparseGPTQ",
         "taylor": "optlab.prune.taylor:Taylor",
         "random": "optlab.prune.random:Random",
         "gradual": "optlab.prune.gradual:Gradual",

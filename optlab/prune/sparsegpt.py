@@ -8,6 +8,8 @@ column becomes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.methods import Parameter
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from optlab.context import Context
     from optlab.prune.inputs import Inputs
+    from optlab.quantize.hessian import Span
 
 BLOCK = 128
 """Columns whose zeros are chosen together, as in the paper."""
@@ -97,30 +100,63 @@ def solve(W: Tensor, R: Tensor, share: float, pattern: str = "unstructured") -> 
     """
     import torch
 
-    from optlab.prune.masks import lowest, lowest_of_neighbours
-    from optlab.quantize.hessian import Span, compensate
+    from optlab.quantize.hessian import compensate
 
-    fine = pattern in FINE
-    size = FINE[pattern][1] if fine else BLOCK
-    rows = W.shape[0]
-    mask = torch.empty(W.shape[1], rows, dtype=torch.bool, device=W.device)
+    chosen = chooser(share, pattern)
+    mask = torch.empty(W.shape[1], W.shape[0], dtype=torch.bool, device=W.device)
 
     def settle(span: Span) -> Tensor:
         inside = slice(span.begin, span.begin + len(span.weights))
-        frozen = span.weights == 0
-        scores = (span.expected.square() * span.cost.unsqueeze(1)).masked_fill_(frozen, 0.0)
-        if fine:
-            chosen = lowest_of_neighbours(scores.T, pattern).T
-        else:
-            # Counted from the left edge, so that the zeros of all blocks together are exact.
-            due = round(share * rows * (inside.stop)) - round(share * rows * inside.start)
-            chosen = lowest(scores, due)
-        mask[inside] = chosen | frozen
+        mask[inside] = chosen(span)
 
         def rule(i: int, target: Tensor) -> Tensor:
             return target.masked_fill(mask[span.begin + i], 0.0)
 
         return span.walk(rule)[0]
 
-    Q = W - compensate(W, R, size, settle)
+    Q = W - compensate(W, R, FINE[pattern][1] if pattern in FINE else BLOCK, settle)
     return mask.T, Q.masked_fill(mask.T, 0.0)
+
+
+def chooser(share: float, pattern: str) -> Callable[[Span], Tensor]:
+    """Says of a span, whose columns lie in the order of the inputs, which weights become 0: bool [size, out].
+
+    Weights that are 0 already stay 0 and count; N:M groups must not lie across two spans.
+    """
+    import torch
+
+    from optlab.prune.masks import lowest, lowest_of_neighbours
+    from optlab.quantize.hessian import Span
+
+    def judged(span: Span, frozen: Tensor) -> Tensor:
+        return (span.expected.square() * span.cost.unsqueeze(1)).masked_fill_(frozen, 0.0)
+
+    def anywhere(span: Span) -> Tensor:
+        frozen = span.weights == 0
+        size, rows = frozen.shape
+        # Counted from the left edge, so that the zeros of all spans together are exact.
+        due = round(share * rows * (span.begin + size)) - round(share * rows * span.begin)
+        return lowest(judged(span, frozen), due) | frozen
+
+    def of_neighbours(span: Span) -> Tensor:
+        """The few that are compared are judged after all before them were settled, so a wide span is walked ahead."""
+        of, size = FINE[pattern][1], len(span.weights)
+        mask, error = torch.empty_like(span.weights, dtype=torch.bool), torch.empty_like(span.weights)
+        for begin in range(0, size, of):
+            inside = slice(begin, begin + of)
+            carried = torch.addmm(span.carried[inside], span.share[inside, :begin], error[:begin])
+            part = Span(
+                span.begin + begin, span.weights[inside], carried, span.share[inside, inside], span.cost[inside]
+            )
+            frozen = part.weights == 0
+            mask[inside] = lowest_of_neighbours(judged(part, frozen).T, pattern).T | frozen
+            if begin + of < size:
+                error[inside] = part.walk(partial(_without, mask[inside]))[0]
+        return mask
+
+    return of_neighbours if pattern in FINE else anywhere
+
+
+def _without(gone: Tensor, i: int, target: Tensor) -> Tensor:
+    """A column [out] with zeros where row i of gone [size, out] says so."""
+    return target.masked_fill(gone[i], 0.0)

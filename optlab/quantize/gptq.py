@@ -12,6 +12,7 @@ the range that made the least output error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
@@ -83,8 +84,9 @@ class GPTQ(LayerwiseQuantizer):
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
         order, R = self._order_and_factor(W, name, context)
-        shrink = (1.0,) if self.values["clip"] == "minmax" else FEW_BITS if self.bits <= 3 else MORE_BITS
-        return solve(W, R, order, self.group_size, self.bits, self.zero, shrink)
+        # What an earlier step put to 0 stays 0, so no error is passed on to it that would be lost.
+        zeros = frozen if context.is_pruned(name) else None
+        return solve(W, R, order, self.group_size, self.bits, self.zero, ranges(self.values["clip"], self.bits), zeros)
 
     def _order_and_factor(self, W: Tensor, name: str, context: Context) -> tuple[Tensor, Tensor]:
         """The order of the inputs of layer `name` and the factor of their second moments; kept for its siblings."""
@@ -107,6 +109,16 @@ class GPTQ(LayerwiseQuantizer):
         return self._factored[1:]
 
 
+def ranges(clip: str, bits: int) -> tuple[float, ...]:
+    """The fractions of a range that the parameter `clip` tries at `bits`."""
+    return (1.0,) if clip == "minmax" else FEW_BITS if bits <= 3 else MORE_BITS
+
+
+def frozen(span: Span) -> Tensor:
+    """Where the weights of a span are 0 before anything is settled, bool [size, out]."""
+    return span.weights == 0
+
+
 def by_energy(energy: Tensor, group_size: int | None) -> Tensor:
     """An order of the inputs, long [in], that keeps groups together: groups by their largest energy, inputs by theirs
     within a group, largest first."""
@@ -126,11 +138,13 @@ def solve(
     bits: int,
     zero: Zero,
     shrink: tuple[float, ...] = (1.0,),
+    zeros: Callable[[Span], Tensor] | None = None,
 ) -> QuantizedTensor:
     """W [out, in] float32, rounded with error feedback.
 
     order: long [in], in which inputs are settled, groups kept together. R: `hessian.factor` in that order. shrink:
-    fractions of the range of a group to try (see `FEW_BITS`); the full range alone by default.
+    fractions of the range of a group to try (see `FEW_BITS`); the full range alone by default. zeros: says of a span,
+    as bool [size, out], which of its weights become exactly 0; default none. A float zero has no level for them.
     """
     import torch
 
@@ -152,35 +166,41 @@ def solve(
         inside = order[span.begin : span.begin + size]
         group = int(inside[0]) // size
         error = torch.empty_like(span.weights)
+        gone = None if zeros is None else zeros(span)
         for begin in range(0, rows, at_once):
             some = slice(begin, begin + at_once)
-            error[:, some], codes[inside, some], grid = best_range(span.rows(some), bits, zero, fractions, dtype)
+            mask = None if gone is None else gone[:, some]
+            error[:, some], codes[inside, some], grid = best_range(span.rows(some), bits, zero, fractions, dtype, mask)
             scale[some, group] = grid.scale
             if zero_point is not None and grid.zero_point is not None:
                 zero_point[some, group] = grid.zero_point
         return error
 
     compensate(W[:, order], R, size, settle)
-    return QuantizedTensor(codes.T.contiguous(), scale, zero_point, bits, group_size)
+    return QuantizedTensor(codes.T.contiguous(), scale, zero_point, bits, group_size, pruned=zeros is not None)
 
 
-def best_range(span: Span, bits: int, zero: Zero, fractions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Grid]:
+def best_range(
+    span: Span, bits: int, zero: Zero, fractions: Tensor, dtype: torch.dtype, zeros: Tensor | None = None
+) -> tuple[Tensor, Tensor, Grid]:
     """A group of every row rounded within its best range: error [size, out], codes uint8 [size, out], grid of [out].
 
     fractions [times, 2]: of the lowest and the highest weight. Each pair is walked in lanes beside the others.
+    zeros: bool [size, out], the weights that become exactly 0; the range is that of the others.
     """
     import torch
 
     from optlab.quantize.grid import Grid, fit
 
     rows, times = span.weights.shape[1], len(fractions)
-    low, high = span.expected.aminmax(dim=0)
+    low, high = (span.expected if zeros is None else span.expected.masked_fill(zeros, 0.0)).aminmax(dim=0)
     grid = fit((fractions[:, :1] * low).flatten(), (fractions[:, 1:] * high).flatten(), bits, zero, dtype)
     levels = grid.wide()
     codes = torch.empty(span.weights.shape[0], times * rows, device=low.device)
+    gone = None if zeros is None else zeros.repeat(1, times)
 
     def rule(i: int, target: Tensor) -> Tensor:
-        codes[i] = levels.nearest(target)
+        codes[i] = levels.nearest(target if gone is None else target.masked_fill(gone[i], 0.0))
         return levels.value(codes[i])
 
     error, cost = span.repeated(times).walk(rule)

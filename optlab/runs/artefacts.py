@@ -17,7 +17,7 @@ from optlab import paths
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the same recipe would write other bytes than before."""
 
 LEFT_BEHIND_S = 86_400.0

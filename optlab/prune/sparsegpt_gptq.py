@@ -1,0 +1,79 @@
+"""SparseGPT and GPTQ in one pass: a column becomes 0 or a level of its group's grid, and what is open takes back both.
+
+One walk after the other quantizes weights that have nothing left to make up with: the zeros are there for good. In one
+walk each weight that stays answers for the zeros and for the rounding before it (Frantar and Alistarh, arXiv
+2301.00774, section 3.5). Zeros are chosen for one group of columns at a time, its range from the weights that stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from optlab.errors import RecipeError
+from optlab.methods import Parameter, Value, divisors_for_groups
+from optlab.prune.pattern import FINE, UNSTRUCTURED
+from optlab.prune.scored import ALLOCATION, SEQUENTIAL, SPARSITY
+from optlab.prune.sparsegpt import SparseGPT
+
+if TYPE_CHECKING:
+    from optlab.context import Context
+
+
+class SparseGPTQ(SparseGPT):
+    """Zero some weights and round the others, in one walk."""
+
+    name: ClassVar[str] = "sparsegpt_gptq"
+    title: ClassVar[str] = "SparseGPT and GPTQ in one pass"
+    summary: ClassVar[str] = "Zeroes weights and rounds the others in one walk; what is left makes up for both."
+    source: ClassVar[str] = "Frantar and Alistarh 2023, arXiv 2301.00774, section 3.5"
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        SPARSITY,
+        Parameter(
+            "pattern", str, UNSTRUCTURED, "Pattern",
+            "Which zeros are allowed. 'unstructured': anywhere. '2:4' and '4:8': exactly half of every 4 or 8 "
+            "neighbours.",
+            choices=(UNSTRUCTURED, *FINE),
+        ),
+        Parameter(
+            "bits", int, 4, "Bits per weight", "How many bits each weight keeps that is not zero.",
+            minimum=2, maximum=8, step=1, unit="bits",
+        ),
+        Parameter(
+            "group_size", int, 64, "Group size",
+            "How many neighbouring weights share one scale; zeros are chosen within a group.",
+            minimum=8, maximum=65_536, step=32, unit="weights",
+        ),
+        ALLOCATION,
+        SEQUENTIAL,
+        *(p for p in SparseGPT.parameters if p.name == "damping"),
+    )  # fmt: skip
+
+    @classmethod
+    def describe(cls, values: Mapping[str, Value]) -> str:
+        return f"{super().describe(values)}, {values['bits']} bits, group {values['group_size']}"
+
+    @classmethod
+    def check_layer(cls, values: Mapping[str, Value], name: str, shape: tuple[int, int]) -> None:
+        super().check_layer(values, name, shape)
+        size, of = int(values["group_size"] or 0), FINE.get(str(values["pattern"]), (1, 1))[1]
+        if shape[1] % size or size % of:
+            offered = ", ".join(str(divisor) for divisor in divisors_for_groups(shape[1]) if divisor % of == 0)
+            raise RecipeError(f"group_size {size} does not divide {shape[1]} into groups of {of}; use {offered}")
+
+    def prune(self, name: str, share: float, context: Context) -> None:
+        import torch
+
+        from optlab.prune.sparsegpt import chooser
+        from optlab.quantize.gptq import ranges, solve
+
+        if name in context.stored and context.stored[name].KIND != "sparse":
+            raise RecipeError(f"{name} is already quantized; put {self.name} before quantize, or leave quantize out")
+        W, values = context.model.weight(name).float(), self.values
+        order = torch.arange(W.shape[1], device=W.device)
+        shrink = ranges("mse", values["bits"])
+        zeros = chooser(share, values["pattern"])
+        context.store(
+            name,
+            solve(W, self._factor(name), order, values["group_size"], values["bits"], "integer", shrink, zeros),
+        )
