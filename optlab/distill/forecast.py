@@ -6,9 +6,9 @@ arXiv 1712.00409 and 2001.08361). Written by what is asked for,
     L(x) = e + d (x^-c - 1) / (x_1^-c - 1),
 
 e is the loss at the end (x = 1) and d what is still to fall from the first point x_1 on. For a given c this is a
-straight line: with flat priors on e, d and log sigma the posterior of e is a Student t, and the weight of each c is its
-marginal likelihood (Gelman et al., Bayesian Data Analysis, 3rd ed., section 14.2). The forecast is the mixture of all c,
-so that its band knows both the noise and how little a short curve says about its bend. NumPy and scipy.special only.
+straight line: with flat priors on e, d and log sigma the posterior of e is a Student t, and the weight of each c is
+its marginal likelihood (Gelman et al., Bayesian Data Analysis, 3rd ed., section 14.2). The forecast is the mixture of
+all c, so its band knows both the noise and how little a short curve says about its bend. NumPy and scipy.special only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FROM = 0.04
 """Share of the training before which the loss is still that of the start, not of a law."""
 FEWEST = 5
 LEVEL = 0.9
-EXPONENTS = np.linspace(0.02, 2.0, 100)
+EXPONENTS = np.linspace(0.02, 2.0, 67)
 SMALLEST_NOISE = 1e-3
 """Nats per token: no real curve follows its law more closely."""
 
