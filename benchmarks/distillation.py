@@ -34,7 +34,7 @@ from optlab.runs.client import settled
 from optlab.texts import evaluation_tokens
 
 TOKENS, CONTEXT = 32_768, 256
-STUDENT = {"student_layers": 1, "learning_rate": 1e-3, "batch": 16, "window": 128}
+STUDENT = {"student_layers": 1, "learning_rate": 2e-3, "batch": 8, "window": 128}
 TEMPERATURES = (1.0, 1.5, 2.0, 4.0, 8.0)
 
 

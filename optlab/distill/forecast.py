@@ -26,7 +26,7 @@ FROM = 0.04
 """Share of the training before which the loss is still that of the start, not of a law."""
 FEWEST = 5
 LEVEL = 0.9
-EXPONENTS = np.linspace(0.02, 2.0, 67)
+EXPONENTS = np.linspace(0.02, 2.0, 400)
 SMALLEST_NOISE = 1e-3
 """Nats per token: no real curve follows its law more closely."""
 
@@ -96,7 +96,7 @@ def _quantile(share: float, centres: Floats, widths: Floats, weights: Floats, de
     from scipy.special import stdtr  # imported late, as elsewhere: 0.1 s that most pages need not pay
 
     low, high = float((centres - 1e3 * widths).min()), float((centres + 1e3 * widths).max())
-    for _ in range(80):
+    for _ in range(50):
         middle = (low + high) / 2
         below = float(weights @ stdtr(degrees, (middle - centres) / widths))
         low, high = (middle, high) if below < share else (low, middle)

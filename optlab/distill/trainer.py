@@ -27,6 +27,7 @@ from optlab.models.train import Enough, Point, Schedule, shuffled_rows, train
 
 if TYPE_CHECKING:
     from optlab.context import Context
+    from optlab.models.language_model import LanguageModel
 
 HELD_OUT_TOKENS = 4096
 HELD_OUT_SHARE = 0.1

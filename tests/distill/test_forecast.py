@@ -30,7 +30,7 @@ def test_a_curve_that_is_a_power_law_is_foretold_exactly(floor: float, scale: fl
 def test_the_band_holds_the_end_as_often_as_it_says(noise: float) -> None:
     generator = np.random.default_rng(0)
     inside = []
-    for _ in range(200):
+    for _ in range(120):
         floor, scale = generator.uniform(1, 5), generator.uniform(0.05, 0.8)
         truth = law(np.append(SHARES, 1.0), floor, scale, generator.uniform(0.1, 1.5))
         seen = truth + noise * generator.standard_normal(len(truth))
