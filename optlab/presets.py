@@ -1,7 +1,7 @@
 """Recipes for people who know what they want but not yet how: each names a goal and is a recipe like any other.
 
-A preset promises nothing about a model that it was not measured on. What it does to the model on the page is predicted
-and measured there, as with every recipe; where each stood on SmolLM2 is in `docs/presets.md`.
+A preset promises nothing about a model that it was not measured on: what it does to the model on the page is predicted
+and measured there, as with every recipe.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class Preset:
 
 EVERYTHING = ".*"
 """Embedding and head too, which a recipe touches only when it names them."""
+WORDS = r".*\b(embed_tokens|embed_in|embed_out|wte|lm_head)"
+"""Embedding and head of every family of causal models, as their checkpoints name them."""
 
 PRESETS = (
     Preset(
@@ -69,7 +71,10 @@ PRESETS = (
         "Smallest that still talks",
         "3 bits for the layers and 4 for the embedding: as small as whole sentences survive.",
         "compress",
-        (Part("quantize", "gptq", {"bits": 3, "group_size": 64}),),
+        (
+            Part("quantize", "gptq", {"bits": 3, "group_size": 64}),
+            Part("quantize", "rtn", {"bits": 4, "group_size": 64}, WORDS),
+        ),
         ("causal",),
     ),
 )

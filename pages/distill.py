@@ -15,8 +15,8 @@ def main() -> None:
     """Draw the page."""
     shown = view.current()
     st.title(_("Distill"))
-    st.caption(_("A small student learns from a large teacher: not only which word is right, but how likely the teacher "
-                 "finds every other word."))  # fmt: skip
+    st.caption(_("A small student learns from a large teacher: not only which word is right, but how likely the "
+                 "teacher finds every other word."))  # fmt: skip
     with services.shown_errors():
         description = prepare.description(shown.model)
         if description is None:

@@ -22,6 +22,7 @@ from babel.messages.pofile import read_po, write_po
 
 from optlab.methods import REGISTRY, method
 from optlab.models.catalog import catalog as models
+from optlab.presets import PRESETS
 from optlab.texts.names import names as texts
 from optlab.words import JOINTS, SAID
 from scripts import spoken
@@ -35,6 +36,7 @@ LONG_AGO = datetime(2000, 1, 1)
 UNSAID = ("POT-Creation", "PO-Revision", "Report-Msgid", "Last-Translator", "Language-Team", "Project-Id", ", fuzzy")
 """Lines of a header that say nothing here."""
 METHODS, MODELS, TEXTS = "optlab/methods.py", "optlab/models/catalog.py", "optlab/texts/names.py"
+GOALS = "optlab/presets.py"
 
 
 def sources() -> list[Path]:
@@ -76,6 +78,8 @@ def declared() -> Iterator[tuple[str, str]]:
         yield from ((MODELS, message) for message in (model.summary, model.licence, model.location))
     for text in texts():
         yield from ((TEXTS, message) for message in (text.summary, text.licence))
+    for preset in PRESETS:
+        yield from ((GOALS, message) for message in (preset.title, preset.summary))
 
 
 def path_of(language: str) -> Path:

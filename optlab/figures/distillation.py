@@ -121,10 +121,10 @@ def heat(cells: Sequence[dict[str, Any]]) -> Figure:
         text=[[_in_words(cell) for cell in row] for row in rows], texttemplate="%{text}",
         colorscale=[list(stop) for stop in style.SCALE], zmin=-largest, zmax=largest, xgap=3, ygap=3,
         colorbar={"title": {"text": _("nats")}, "thickness": 12},
-        hovertemplate="T %{x}, alpha %{y}<br>%{text}<extra></extra>",
+        hovertemplate=_("T {t}, alpha {a}").format(t="%{x}", a="%{y}") + "<br>%{text}<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(type="category", title_text=_("temperature"))
-    figure.update_yaxes(type="category", title_text="alpha")
+    figure.update_yaxes(type="category", title_text=_("alpha: weight of the text"))
     return figure
 
 

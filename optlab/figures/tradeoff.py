@@ -1,7 +1,8 @@
 """What was paid for what was saved: every finished measurement as a point of size against quality.
 
-Down and to the left is better. The colour and the size of a point tell its latency; a point that was never timed is an
-open circle. The error bars are the paired 95% intervals of the perplexity ratio.
+Down and to the left is better. The colour and the size of a point tell its latency, on a scale that spans at least a
+factor of 1.5, so that the noise of a machine never looks like a difference; a point that was never timed is an open
+circle. The error bars are the paired 95% intervals of the perplexity ratio.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from optlab.figures import format, style
 from optlab.words import _
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
     from plotly.graph_objects import Figure
 
 SMALLEST, LARGEST = 11.0, 26.0
+LEAST_SPAN = 1.5
 
 
 def scatter(frame: DataFrame) -> Figure:
@@ -23,10 +25,12 @@ def scatter(frame: DataFrame) -> Figure:
     figure = style.figure(height=430)
     timed, untimed = frame[frame["decode_ms"].notna()], frame[frame["decode_ms"].isna()]
     if len(timed):
+        fastest, slowest = _span(timed["decode_ms"])
         figure.add_scatter(
             **_points(timed), name=_("timed"),
             marker={
-                "size": _diameters(timed), "color": timed["decode_ms"].tolist(), "colorscale": style.SCALE,
+                "size": (SMALLEST + (LARGEST - SMALLEST) * _share(timed["decode_ms"])).tolist(),
+                "color": timed["decode_ms"].tolist(), "cmin": fastest, "cmax": slowest, "colorscale": style.SCALE,
                 "line": {"width": 1, "color": "rgba(127,138,150,0.8)"}, "opacity": 0.92,
                 "colorbar": {"title": {"text": _("ms per token")}, "thickness": 12, "outlinewidth": 0},
             },
@@ -70,10 +74,14 @@ def _points(frame: DataFrame) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _diameters(frame: DataFrame) -> list[float]:
-    """Pixels, larger for slower."""
-    ms = frame["decode_ms"]
-    spread = ms.max() - ms.min()
-    if not spread:
-        return [(SMALLEST + LARGEST) / 2] * len(frame)
-    return (SMALLEST + (LARGEST - SMALLEST) * (ms - ms.min()) / spread).tolist()
+def _span(ms: Series[float]) -> tuple[float, float]:
+    """The ends of the scale of latency: those of `ms`, or further apart around their middle."""
+    fastest, slowest = float(ms.min()), float(ms.max())
+    middle = (fastest * slowest) ** 0.5
+    return min(fastest, middle / LEAST_SPAN**0.5), max(slowest, middle * LEAST_SPAN**0.5)
+
+
+def _share(ms: Series[float]) -> Series[float]:
+    """Where each lies on the scale, from 0 (fastest) to 1."""
+    fastest, slowest = _span(ms)
+    return (ms - fastest) / (slowest - fastest)

@@ -20,6 +20,7 @@ TABLE: dict[str, str] = {
     "measure": "optlab.runs.measure:execute",
     "generate": "optlab.runs.generate:execute",
     "anatomy": "optlab.runs.anatomy:execute",
+    "tasks": "optlab.runs.tasks:execute",
     "prepare": "optlab.runs.prepare:execute",
     "probe": "optlab.runs.probe:execute",
 }

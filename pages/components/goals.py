@@ -16,7 +16,8 @@ def cards(description: Description) -> Recipe | None:
     chosen = None
     for column, preset in zip(st.columns(len(found)), found, strict=True):
         with column, st.container(border=True, height="stretch"):
-            st.markdown(f":material/{preset.icon}: **{_(preset.title)}**")
+            title = _(preset.title)
+            st.markdown(f":material/{preset.icon}: **{title}**")
             st.markdown(_(preset.summary))
             if _button(preset, _("Show me"), "cards"):
                 chosen = preset.recipe(description)

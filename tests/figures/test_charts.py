@@ -100,6 +100,16 @@ def test_the_scatter_shows_size_quality_and_the_paired_interval() -> None:
     assert [custom[0] for custom in points.customdata] == [1, 2]
 
 
+def test_latencies_that_hardly_differ_look_alike() -> None:
+    def sizes(*ms: float) -> list[float]:
+        rows = [record(number, 1.1, 5_000, one) for number, one in enumerate(ms, 1)]
+        return list(tradeoff.scatter(frames.tradeoffs(rows)).data[0].marker.size)
+
+    noise, difference = sizes(1.00, 1.02), sizes(1.0, 3.0)
+    assert noise[1] - noise[0] < 0.1 * (difference[1] - difference[0])
+    assert tradeoff.SMALLEST < sizes(2.0, 2.0)[0] == sizes(2.0, 2.0)[1] < tradeoff.LARGEST
+
+
 def test_a_measurement_without_latency_is_an_open_circle() -> None:
     figure = tradeoff.scatter(frames.tradeoffs([record(1, 1.1, 5_000, 1.0), record(2, 1.5, 4_000, None)]))
     assert [trace.name for trace in figure.data] == ["timed", "latency not measured"]

@@ -90,7 +90,8 @@ def test_stop_and_continue_keep_the_same_run(prepared: Client) -> None:
     assert "Its state is kept" in words(app)
     assert len(app.get("plotly_chart")) == 1
     well(app.button(key="distill/continue").click().run())
-    assert [(one.id, one.status, one.attempts) for one in prepared.store.list()][0] == (run.id, "queued", 2)
+    again = prepared.store.get(run.id)
+    assert again is not None and (again.status, again.attempts) == ("queued", 2)
 
 
 def test_a_finished_training_says_how_right_the_forecast_was(prepared: Client) -> None:

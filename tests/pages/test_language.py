@@ -145,7 +145,7 @@ def literal(node: ast.expr) -> str:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
-        return " ".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "0" for part in node.values)
     if isinstance(node, ast.BinOp):
         return f"{literal(node.left)} {literal(node.right)}"
     if isinstance(node, ast.IfExp):

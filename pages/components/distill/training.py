@@ -76,10 +76,10 @@ def _controls(runs: list[Run]) -> None:
             st.button(_("Stopping"), key="distill/stopping", disabled=True)
         elif live:
             services.action(_("Stop"), "distill/stop", ":material/stop_circle:", _all, store.request_cancel, live)
-        elif stopped:
-            if services.action(_("Continue"), "distill/continue", ":material/play_arrow:", _all, store.retry, stopped,
-                               type="primary"):  # fmt: skip
-                st.rerun()
+        elif stopped and services.action(
+            _("Continue"), "distill/continue", ":material/play_arrow:", _all, store.retry, stopped, type="primary"
+        ):
+            st.rerun()
 
 
 def _all(act: Any, runs: list[Run]) -> None:
