@@ -60,9 +60,8 @@ def main() -> None:
         runtimes[name] = runtime(compressed, "bfloat16")
     ids = calibration_windows(CALIBRATION, model.tokenizer, CONTEXT, CONTEXT)[0]
     timed = latency(dict[str, Runtime](runtimes), ids, new_tokens=64, rounds=chosen.rounds)
-    print(
-        f"{machine()}\n\n| recipe | MB | size | weights left | decode ms | decode times faster (95 %) | prompt tokens/s |"
-    )
+    print(f"{machine()}\n")
+    print("| recipe | MB | size | weights left | decode ms | decode times faster (95 %) | prompt tokens/s |")
     print("|---|---|---|---|---|---|---|")
     base = timed["original"]
     for name, one in timed.items():

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from optlab.methods import DEFAULT_METHOD, METHOD_KEY, REGISTRY, Method, Value, 
 
 LARGEST_FILE = 1 << 20
 
+MIXED = 3
+"""So many steps of one kind, each for some layers, are named together."""
 LONGEST_EXPRESSION = 48
 """Characters of a layer expression that a recipe's short name shows."""
 
@@ -94,6 +97,18 @@ class Step:
         return f" on {short}"
 
 
+def _by_layer(kind: str, steps: list[Step]) -> str | None:
+    """One name for steps that each treat some layers; None for a kind that no single number sums up."""
+    methods = "/".join(dict.fromkeys(step.method for step in steps))
+    if kind == "quantize" and all("bits" in step.values for step in steps):
+        bits = sorted(int(step.values["bits"] or 0) for step in steps)
+        return f"{bits[0]} to {bits[-1]} bits by layer, {methods}"
+    if kind == "prune" and all("sparsity" in step.values for step in steps):
+        shares = sorted(float(step.values["sparsity"] or 0.0) for step in steps)
+        return f"{shares[0]:.0%} to {shares[-1]:.0%} zeros by layer, {methods}"
+    return None
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Steps in the order in which they are applied; no steps means the original model."""
@@ -155,7 +170,12 @@ class Recipe:
 
     def describe(self) -> str:
         """A short name for tables and legends."""
-        return " + ".join(step.describe() for step in self.steps) or "original"
+        found: list[str] = []
+        for kind, group in groupby(self.steps, key=lambda step: step.kind):
+            steps = list(group)
+            by_layer = len(steps) >= MIXED and all(step.layers for step in steps) and _by_layer(kind, steps)
+            found += [by_layer] if by_layer else [step.describe() for step in steps]
+        return " + ".join(found) or "original"
 
     def check_fits(
         self, linears: Sequence[tuple[str, tuple[int, int]]], matrices: Sequence[tuple[str, tuple[int, int]]] = ()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-NAMING = {"describe", "_where"}
+NAMING = {"describe", "_where", "_by_layer"}
 """Functions that name a recipe: `said` reads what stands between commas for itself, so it is collected so."""
 SPEAKING = {"allowed", "_range", "note_of", "note_for"}
 """Functions whose strings are all said, wherever they are."""

@@ -110,3 +110,15 @@ def test_files_that_are_not_recipes(tmp_path) -> None:
     nul.write_bytes(b"steps: [\x00]")
     with pytest.raises(RecipeError, match="not valid YAML"):
         Recipe.from_file(nul)
+
+
+def test_a_recipe_layer_by_layer_has_one_short_name() -> None:
+    def steps(kind: str, *values: dict[str, object]) -> list[dict[str, object]]:
+        return [{kind: one, "layers": f"block.{number}"} for number, one in enumerate(values)]
+
+    bits = steps("quantize", {"bits": 2}, {"bits": 4, "method": "gptq"}, {"bits": 3})
+    zeros = steps("prune", *({"sparsity": share, "method": "wanda"} for share in (0.5, 0.1, 0.3)))
+    assert Recipe.from_dict({"steps": bits}).describe() == "2 to 4 bits by layer, rtn/gptq"
+    assert Recipe.from_dict({"steps": [*zeros, *bits[:1]]}).describe() == (
+        "10% to 50% zeros by layer, wanda + rtn 2 bits, group 64 on block.0"
+    )

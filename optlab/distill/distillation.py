@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.methods import Method, Parameter, Value
+from optlab.training_parameters import training
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,22 +39,7 @@ COMMON = (
         "scratch: random weights, nothing learned yet.",
         choices=("spaced", "influence", "scratch"), advanced=True,
     ),
-    Parameter(
-        "steps", int, 200, "Training steps", "More steps train longer and better.",
-        minimum=1, maximum=100_000, step=50,
-    ),
-    Parameter(
-        "learning_rate", float, 3e-4, "Learning rate", "Size of a training step at its peak.",
-        minimum=1e-7, maximum=1e-1, step=1e-4, advanced=True,
-    ),
-    Parameter(
-        "batch", int, 8, "Batch", "Windows of text per step.",
-        minimum=1, maximum=512, step=1, unit="windows", advanced=True,
-    ),
-    Parameter(
-        "window", int, 128, "Window", "Tokens in each window.",
-        minimum=16, maximum=4096, step=16, unit="tokens", advanced=True,
-    ),
+    *training(steps=200, learning_rate=3e-4, batch=8),
     Parameter(
         "seconds", float, None, "Time limit", "Training ends after this long, or after its steps if that is sooner.",
         minimum=1.0, maximum=86_400.0, step=10.0, optional=True, unit="s", none_label="no limit", advanced=True,

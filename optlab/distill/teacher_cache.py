@@ -45,7 +45,7 @@ class TeacherCache:
         try:
             self.folder.mkdir(exist_ok=True)
             (self.folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
-            self.hidden, whole = _mapped(self.folder / "hidden", np.float16, (count, length, width))
+            self.kept, whole = _mapped(self.folder / "hidden", np.float16, (count, length, width))
             self.known, _ = _mapped(self.folder / "known", np.uint8, (count,))
             if not whole:
                 self.known[:] = 0
@@ -53,16 +53,15 @@ class TeacherCache:
             raise MeasurementError(f"the teacher's answers cannot be kept in {self.folder}: {error}") from None
 
     @torch.no_grad()
-    def logits(self, rows: Tensor) -> Tensor:
-        """The teacher's logits [B, T, V] of the windows `rows` [B]."""
+    def hidden(self, rows: Tensor) -> Tensor:
+        """What the teacher's head reads, [B, T, D] in the teacher's dtype, of the windows `rows` [B]."""
         numbers = rows.numpy()
         missing = np.unique(numbers[self.known[numbers] == 0])
         if len(missing):
             found = self.teacher.hidden(self.windows[torch.from_numpy(missing)])
-            self.hidden[missing] = found.to(torch.float16).cpu().numpy()
+            self.kept[missing] = found.to(torch.float16).cpu().numpy()
             self.known[missing] = 1  # last: a process killed in between leaves windows that are asked for again
-        kept = torch.from_numpy(self.hidden[numbers]).to(self.windows.device, self.teacher.dtype)
-        return self.teacher.head(kept)
+        return torch.from_numpy(self.kept[numbers]).to(self.windows.device, self.teacher.dtype)
 
 
 def _mapped(place: Path, dtype: type, shape: tuple[int, ...]) -> tuple[np.memmap, bool]:

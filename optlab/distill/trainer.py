@@ -13,18 +13,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from optlab.distill.attention import Attentions
 from optlab.distill.curve import Curve
+from optlab.distill.head import ROWS, by_pieces, head_parameters
 from optlab.distill.hidden import Outputs
 from optlab.distill.losses import mixed
 from optlab.distill.teacher_cache import TeacherCache
 from optlab.models.optimizer import AdamW
-from optlab.models.train import Enough, Point, Schedule, next_token_loss, shuffled_rows, train
+from optlab.models.train import Enough, Point, Schedule, shuffled_rows, train
 
 if TYPE_CHECKING:
     from optlab.context import Context
+    from optlab.models.language_model import LanguageModel
 
 HELD_OUT_TOKENS = 4096
 HELD_OUT_SHARE = 0.1
@@ -65,26 +68,33 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
     listening = [listener(one) for one in (model, teacher)] if lesson.inner and lesson.alpha < 1.0 else []
     cached = not listening and lesson.alpha < 1.0 and os.environ.get("OPTLAB_TEACHER_CACHE", "1") != "0"
     answers = TeacherCache(teacher, seen) if cached else None
+    of_head = head_parameters(model)
 
     def loss_of(rows: Tensor) -> Tensor:
         batch = seen[rows]
-        logits = model.logits(batch)
-        hard = next_token_loss(logits, batch)
+        true, hidden = batch[:, 1:].flatten(), predicting(model.hidden(batch))
         if lesson.alpha == 1.0:
-            return hard
+            return by_pieces(hidden, of_head, lambda piece, place: F.cross_entropy(head(model, piece), true[place]))
         with torch.no_grad():
-            target = teacher.logits(batch) if answers is None else answers.logits(rows)
-        soft = lesson.soft(logits[:, :-1].float(), target[:, :-1].float())
+            target = predicting(teacher.hidden(batch) if answers is None else answers.hidden(rows))
+
+        def of_piece(piece: Tensor, place: slice) -> Tensor:
+            logits = head(model, piece)
+            with torch.no_grad():
+                wanted = head(teacher, target[place])
+            soft = lesson.soft(logits, wanted)
+            return mixed(F.cross_entropy(logits, true[place]), soft, lesson.alpha) if lesson.alpha else soft
+
+        loss = by_pieces(hidden, of_head, of_piece)
         if listening and lesson.inner is not None:
-            soft = soft + lesson.inner(listening[0].states(), listening[1].states())
-        return mixed(hard, soft, lesson.alpha)
+            loss = loss + (1 - lesson.alpha) * lesson.inner(listening[0].states(), listening[1].states())
+        return loss
 
     def watch(point: Point) -> dict[str, Any]:
         curve.add(point.step, point.loss, point.seconds)
         done = schedule.done(point.step, point.seconds)
         if aside and done * LOOKS >= len(memory["held_out"]):
-            curve.hold(point.step, nll(model.logits, held_out, schedule.batch), point.seconds)
-            model.module.train()
+            curve.hold(point.step, nll(model, held_out, schedule.batch), point.seconds)
         speed = point.step * schedule.batch * lesson.window / max(point.seconds, 1e-9)
         left = point.seconds * (1 - done) / max(done, 1e-9)
         if lesson.patience is not None and curve.stuck(lesson.patience):
@@ -101,6 +111,22 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
 
 
 @torch.no_grad()
-def nll(logits: Callable[[Tensor], Tensor], windows: Tensor, batch: int) -> float:
-    """Mean loss in nats per token on `windows` [N, T], a batch at a time; nothing is remembered."""
-    return sum(float(next_token_loss(logits(part), part)) * len(part) for part in windows.split(batch)) / len(windows)
+def nll(model: LanguageModel, windows: Tensor, batch: int) -> float:
+    """Mean loss in nats per token on `windows` [N, T], a batch at a time; nothing is learned from them."""
+    total = 0.0
+    for some in windows.split(batch):
+        true, hidden = some[:, 1:].flatten(), predicting(model.hidden(some))
+        for place in range(0, len(hidden), ROWS):
+            logits = head(model, hidden[place : place + ROWS])
+            total += float(F.cross_entropy(logits, true[place : place + ROWS], reduction="sum"))
+    return total / windows[:, 1:].numel()
+
+
+def predicting(hidden: Tensor) -> Tensor:
+    """The states [B (T - 1), D] of [B, T, D] that a next word is predicted from."""
+    return hidden[:, :-1].flatten(0, 1)
+
+
+def head(model: LanguageModel, hidden: Tensor) -> Tensor:
+    """Logits [N, V] in float32 of hidden states [N, D]."""
+    return model.head(hidden[None])[0].float()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from optlab.errors import RecipeError
 from optlab.methods import Method, Parameter, Value
 from optlab.prune.scored import SPARSITY
+from optlab.training_parameters import training
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,24 +20,7 @@ if TYPE_CHECKING:
     from optlab.context import Context
     from optlab.models.train import Point
 
-TRAINING = (
-    Parameter(
-        "steps", int, 200, "Training steps", "More steps train longer and better.",
-        minimum=4, maximum=100_000, step=50,
-    ),
-    Parameter(
-        "learning_rate", float, 3e-4, "Learning rate", "Size of a training step at its peak.",
-        minimum=1e-7, maximum=1e-1, step=1e-4, advanced=True,
-    ),
-    Parameter(
-        "batch", int, 8, "Batch", "Windows of text per step.",
-        minimum=1, maximum=512, step=1, unit="windows", advanced=True,
-    ),
-    Parameter(
-        "window", int, 128, "Window", "Tokens in each window.",
-        minimum=16, maximum=4096, step=16, unit="tokens", advanced=True,
-    ),
-)  # fmt: skip
+TRAINING = training(steps=200, learning_rate=3e-4, batch=8, fewest_steps=4)
 SETTLING = 0.25
 """The last share of the steps, in which masks are held."""
 

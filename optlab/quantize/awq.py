@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from optlab.errors import RecipeError
 from optlab.methods import Parameter
 from optlab.progress import span
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
@@ -62,19 +61,9 @@ class AWQ(LayerwiseQuantizer):
         """Quantize `context.names`. Raises RecipeError (nothing can be scaled), ModelError, TextError, Cancelled."""
         import torch
 
-        from optlab.quantize.folding import folds
+        from optlab.quantize.folding import usable_folds
 
-        treated = set(context.names)
-        usable = [
-            fold
-            for fold in folds(context.model)
-            if treated.issuperset(fold.readers) and fold.source not in context.stored
-        ]
-        if not usable:
-            raise RecipeError(
-                f"awq finds nothing in this {context.model.family} model that the inverse scales of these layers could "
-                "be folded into; use gptq or rtn"
-            )
+        usable = usable_folds(context, self.name, "gptq or rtn")
         for done, fold in enumerate(usable):
             context.progress(SEARCH_SHARE * done / len(usable), f"scaling the inputs of {fold.readers[0]}")
             s = self._search(fold, context)

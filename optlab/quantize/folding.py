@@ -10,11 +10,16 @@ watching one forward pass and proved by numbers: scales are folded into a copy, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from optlab.errors import RecipeError
 from optlab.models.language_model import LanguageModel
+
+if TYPE_CHECKING:
+    from optlab.context import Context
 
 TOLERANCE = 1e-3
 """Largest change of the hidden states, relative to their size, that is rounding and not a wrong fold."""
@@ -53,6 +58,23 @@ def folds(model: LanguageModel) -> list[Fold]:
             found += candidates
     place = {prefix: number for number, (prefix, _) in enumerate(model.blocks())}
     return sorted(found, key=lambda fold: place[_block(model, fold.source)])
+
+
+def usable_folds(context: Context, method: str, instead: str) -> list[Fold]:
+    """Folds whose readers are all treated and whose source is not stored yet. Raises RecipeError when there is none.
+
+    method: who asks; instead: what to use where nothing can be folded.
+    """
+    treated = set(context.names)
+    found = [
+        fold for fold in folds(context.model) if treated.issuperset(fold.readers) and fold.source not in context.stored
+    ]
+    if not found:
+        raise RecipeError(
+            f"{method} finds nothing in this {context.model.family} model that the inverse scales of these layers "
+            f"could be folded into; use {instead}"
+        )
+    return found
 
 
 def _block(model: LanguageModel, name: str) -> str:

@@ -84,14 +84,15 @@ def solve(groups: Tensor, bits: int, iterations: int) -> Grid:
     for _ in range(iterations):
         codes = ((groups - low) / safe).round_().clamp_(0, (1 << bits) - 1)
         error = groups - codes * step - low
-        loss = (error / safe).abs().pow(NORM).mean(-1, keepdim=True)
+        size = (error / safe).abs_()
+        power = size.clamp(min=1e-6).pow_(NORM - 1)  # the one costly operation: |e|^p is |e| times it
+        loss = (size * power).mean(-1, keepdim=True)
         better = loss < best
         if float(better.float().mean()) < STILL_MOVING:
             break
         best, best_low = torch.where(better, loss, best), torch.where(better, low, best_low)
         # The proximal step of |e|^p (generalized soft threshold), then the mean of what it leaves unexplained.
-        size = (error / safe).abs()
-        kept = (size - size.clamp(min=1e-6).pow(NORM - 1) / beta).clamp(min=0) * error.sign() * safe
+        kept = (size - power.div_(beta)).clamp_(min=0).mul_(error.sign()).mul_(safe)
         low = low + (error - kept).mean(-1, keepdim=True)
         beta *= GROWTH
     return Grid(bits, grid.scale, stored(best_low.squeeze(-1), grid.scale.dtype))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from optlab.errors import RecipeError
 from optlab.methods import Parameter, Value
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
+from optlab.training_parameters import training
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,26 +28,11 @@ if TYPE_CHECKING:
 
 TRAINING = (
     Parameter(
-        "steps", int, 100, "Training steps", "More steps train longer and better.",
-        minimum=1, maximum=100_000, step=50,
-    ),
-    Parameter(
-        "learning_rate", float, 1e-4, "Learning rate", "Size of a training step at its peak.",
-        minimum=1e-7, maximum=1e-1, step=1e-5, advanced=True,
-    ),
-    Parameter(
         "alpha", float, 0.0, "Weight of the true text (alpha)",
         "1 trains on the text alone, 0 on the original's predictions alone.",
         minimum=0.0, maximum=1.0, step=0.05, advanced=True,
     ),
-    Parameter(
-        "batch", int, 4, "Batch", "Windows of text per step.",
-        minimum=1, maximum=512, step=1, unit="windows", advanced=True,
-    ),
-    Parameter(
-        "window", int, 128, "Window", "Tokens in each window.",
-        minimum=16, maximum=4096, step=16, unit="tokens", advanced=True,
-    ),
+    *training(steps=100, learning_rate=1e-4, batch=4),
 )  # fmt: skip
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from optlab.errors import RecipeError
 from optlab.methods import Parameter
 from optlab.quantize.dynamic import WIDTHS, Dynamic
 
@@ -60,19 +59,9 @@ class SmoothQuant(Dynamic):
 
     def apply(self, context: Context) -> None:
         """Quantize `context.names`. Raises RecipeError (nothing can be scaled), ModelError, TextError, Cancelled."""
-        from optlab.quantize.folding import folds
+        from optlab.quantize.folding import usable_folds
 
-        treated = set(context.names)
-        usable = [
-            fold
-            for fold in folds(context.model)
-            if treated.issuperset(fold.readers) and fold.source not in context.stored
-        ]
-        if not usable:
-            raise RecipeError(
-                f"smoothquant finds nothing in this {context.model.family} model that the inverse scales of these "
-                "layers could be folded into; use dynamic"
-            )
+        usable = usable_folds(context, self.name, "dynamic")
         for done, fold in enumerate(usable):
             context.progress(0.5 * done / len(usable), f"scaling the inputs of {fold.readers[0]}")
             s = self.migration(fold, context)

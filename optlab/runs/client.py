@@ -122,6 +122,19 @@ class Client:
         keys = self._importance_keys(model, settled(model, protocol))
         return next((run for run in map(self.store.by_key, keys) if run is not None), None)
 
+    def submit_tasks(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
+        """Ask original and compressed model for the topics of articles (`optlab.runs.tasks`)."""
+        model = located(model)
+        protocol = settled(model, protocol)
+        spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump()}
+        key = self._tasks_key(model, recipe, protocol)
+        return self.store.submit("tasks", spec, key, f"{title(model)}: topics, {recipe.describe()}")
+
+    def find_tasks(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
+        """The run that asked for topics with this recipe, whatever its status; None when nobody asked for it yet."""
+        model = located(model)
+        return self.store.by_key(self._tasks_key(model, recipe, settled(model, protocol)))
+
     def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that measures exactly this, whatever its status; None when nobody asked for it yet."""
         model = located(model)
@@ -184,6 +197,10 @@ class Client:
     def _importance_keys(self, model: str, protocol: Protocol) -> list[str]:
         decides = text_identity(protocol.calibration), protocol.context, protocol.seed
         return [digest("importance", FORMAT, identity, decides) for identity in self._identities(model)]
+
+    def _tasks_key(self, model: str, recipe: Recipe, protocol: Protocol) -> str:
+        made = artefacts.key(self._identities(model)[0], recipe, protocol)
+        return digest("tasks", FORMAT, made, protocol.dtype, protocol.device)
 
     def _identities(self, model: str) -> list[str]:
         description = self.description(model)

@@ -21,6 +21,7 @@ TABLE: dict[str, str] = {
     "generate": "optlab.runs.generate:execute",
     "anatomy": "optlab.runs.anatomy:execute",
     "importance": "optlab.runs.importance:execute",
+    "tasks": "optlab.runs.tasks:execute",
     "prepare": "optlab.runs.prepare:execute",
     "probe": "optlab.runs.probe:execute",
 }

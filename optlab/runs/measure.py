@@ -75,11 +75,12 @@ def measure(
         seconds = {"compress": time.perf_counter() - began}
         log(f"compressed in {seconds['compress']:.1f} s; the file is in {folder}")
         sizes = {"size_base": weight_bytes(base.folder), "size_candidate": weight_bytes(folder)}
+        so_far = sizes | ({"training": compressed.trainings[-1]} if compressed.trainings else {})
 
         def known(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
-            progress(fraction, message, None if partial is None else sizes | partial)
+            progress(fraction, message, None if partial is None else so_far | partial)
 
-        progress(0.5, "measuring quality", sizes)
+        progress(0.5, "measuring quality", so_far)
 
         began = time.perf_counter()
         quality = compare(

@@ -17,14 +17,16 @@ from typing import Any, Literal
 
 from optlab.errors import OptLabError
 
-Kind = Literal["measure", "generate", "anatomy", "importance", "prepare", "probe"]
+Kind = Literal["measure", "generate", "anatomy", "importance", "tasks", "prepare", "probe"]
 Status = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 
 STATUSES: tuple[Status, ...] = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 LIVE: tuple[Status, ...] = ("queued", "running")
 RETRYABLE: tuple[Status, ...] = ("failed", "cancelled", "interrupted")
 
-PRIORITY: dict[str, int] = {"generate": 2, "anatomy": 2, "importance": 2, "measure": 1, "prepare": 0, "probe": 0}
+PRIORITY: dict[str, int] = {
+    "generate": 2, "anatomy": 2, "importance": 2, "measure": 1, "tasks": 1, "prepare": 0, "probe": 0,
+}  # fmt: skip
 """Higher goes first: a person waits for a text that is being written, nobody watches a conversion."""
 
 

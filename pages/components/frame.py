@@ -26,6 +26,8 @@ def navigation() -> Page:
             st.Page("pages/overview.py", title=_("Overview"), icon=":material/home:", default=True),
             st.Page("pages/explore.py", title=_("Explore"), icon=":material/tune:"),
             st.Page("pages/frontier.py", title=_("Frontier"), icon=":material/show_chart:"),
+            st.Page("pages/advisor.py", title=_("Advisor"), icon=":material/assistant_direction:"),
+            st.Page("pages/distill.py", title=_("Distill"), icon=":material/science:"),
             st.Page("pages/playground.py", title=_("Playground"), icon=":material/forum:"),
             st.Page("pages/compare.py", title=_("Compare"), icon=":material/scatter_plot:"),
             st.Page("pages/learn.py", title=_("Learn"), icon=":material/school:"),

@@ -87,9 +87,9 @@ def _step(kind: str, step: Step | None, description: Description, below: Callabl
         start = step.values if step is not None and step.method == chosen else {}
         parameters = [fitted(parameter, description) for parameter in found.parameters]
         scope = f"{PREFIX}{kind}/{chosen}"
-        values = {p.name: _knob(scope, p, start) for p in parameters if not p.advanced}
+        values = {p.name: knob(scope, p, start) for p in parameters if not p.advanced}
         with st.expander(_("More"), icon=":material/more_horiz:"):
-            values |= {p.name: _knob(scope, p, start) for p in parameters if p.advanced}
+            values |= {p.name: knob(scope, p, start) for p in parameters if p.advanced}
             pattern = step.layers if step is not None else None
             layers = st.text_input(
                 _("Only layers that match"), key=widgets.keyed(f"{PREFIX}{kind}/layers", pattern or ""),
@@ -115,7 +115,7 @@ def _method(kind: str, now: str) -> str:
     )  # fmt: skip
 
 
-def _knob(scope: str, parameter: Parameter, start: Mapping[str, Any]) -> Value:
+def knob(scope: str, parameter: Parameter, start: Mapping[str, Any]) -> Value:
     """The widget that suits a parameter; returns its value, None for 'none'."""
     label = _(parameter.label)
     if parameter.unit and parameter.unit not in parameter.label.lower():

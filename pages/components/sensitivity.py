@@ -37,7 +37,8 @@ def show(client: Client, shown: View, description: Description) -> None:
 
 
 def _pair(client: Client, shown: View, description: Description, worst: list[Cost]) -> None:
-    st.markdown(f"**{_('Two layers together')}**")
+    heading = _("Two layers together")
+    st.markdown(f"**{heading}**")
     names = [name for name, _shape in description.linears]
     chosen = [one.name for one in worst][:2]
     columns = st.columns(2)

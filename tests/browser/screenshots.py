@@ -34,7 +34,7 @@ SIZES = {"1440": 900, "390": 844}
 """Width of the window -> its height, in pixels."""
 PAGES = {
     "overview": "/", "explore": "/explore", "frontier": "/frontier", "playground": "/playground",
-    "compare": "/compare", "runs": "/runs", "learn": "/learn",
+    "compare": "/compare", "runs": "/runs", "learn": "/learn", "advisor": "/advisor",
 }  # fmt: skip
 TALLEST = 4000
 

@@ -25,7 +25,7 @@ def test_cached_answers_equal_the_teachers_within_half_precision(
     rows = torch.tensor([4, 0, 4])
     with torch.no_grad():
         live, other = teacher.logits(windows[rows]), teacher.logits(windows[rows.flip(0) - 1])
-    cached = TeacherCache(teacher, windows).logits(rows)
+        cached = teacher.head(TeacherCache(teacher, windows).hidden(rows))
     assert forward_kl(cached, live, temperature) < 1e-5 * forward_kl(other, live, temperature)
     # a number of float16 is off by at most 2^-11 of itself, so a logit by that share of its terms' sizes
     with torch.no_grad():
@@ -37,10 +37,10 @@ def test_the_teacher_is_asked_once_by_all_trainings(
     teacher: LanguageModel, windows: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = TeacherCache(teacher, windows)
-    answers = first.logits(torch.arange(6))
+    answers = first.hidden(torch.arange(6))
     monkeypatch.setattr(LanguageModel, "hidden", None)
     again = TeacherCache(teacher, windows)
-    assert torch.equal(again.logits(torch.arange(6)), answers)
+    assert torch.equal(again.hidden(torch.arange(6)), answers)
 
 
 def test_other_words_are_another_cache(teacher: LanguageModel, windows: torch.Tensor) -> None:
@@ -50,10 +50,10 @@ def test_other_words_are_another_cache(teacher: LanguageModel, windows: torch.Te
 
 def test_a_cache_that_was_cut_short_is_filled_again(teacher: LanguageModel, windows: torch.Tensor) -> None:
     cache = TeacherCache(teacher, windows)
-    answers = cache.logits(torch.arange(6))
+    answers = cache.hidden(torch.arange(6))
     place = cache.folder / "hidden"
     place.write_bytes(place.read_bytes()[:100])
-    assert torch.equal(TeacherCache(teacher, windows).logits(torch.arange(6)), answers)
+    assert torch.equal(TeacherCache(teacher, windows).hidden(torch.arange(6)), answers)
 
 
 def test_a_full_disk_is_said_in_words(

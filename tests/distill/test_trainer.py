@@ -11,7 +11,6 @@ from optlab.compress import Compressed, Context
 from optlab.distill import trainer
 from optlab.distill.curve import MOST_POINTS, Curve
 from optlab.models.language_model import LanguageModel
-from optlab.models.train import next_token_loss
 from optlab.models.training_state import Keeper
 
 
@@ -78,12 +77,14 @@ def test_another_temperature_does_not_go_on_from_this_ones_state(
 def test_held_out_windows_are_never_trained_on(teacher: LanguageModel, distil, monkeypatch: pytest.MonkeyPatch) -> None:
     learnt: set[tuple[int, ...]] = set()
     held_out: set[tuple[int, ...]] = set()
+    hidden = LanguageModel.hidden
 
-    def spy(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        (learnt if torch.is_grad_enabled() else held_out).update(map(tuple, ids.tolist()))
-        return next_token_loss(logits, ids)
+    def spy(model: LanguageModel, ids: torch.Tensor) -> torch.Tensor:
+        if len(model.blocks()) == 1:  # the student
+            (learnt if torch.is_grad_enabled() else held_out).update(map(tuple, ids.tolist()))
+        return hidden(model, ids)
 
-    monkeypatch.setattr(trainer, "next_token_loss", spy)
+    monkeypatch.setattr(LanguageModel, "hidden", spy)
     distil(teacher, steps=60)
     assert len(learnt) > 4 * len(held_out) > 0
     assert learnt.isdisjoint(held_out)
@@ -94,7 +95,7 @@ def test_the_curve_on_held_out_words_is_the_loss_of_the_student(
 ) -> None:
     seen: list[torch.Tensor] = []
     measure = trainer.nll
-    monkeypatch.setattr(trainer, "nll", lambda logits, ids, batch: seen.append(ids) or measure(logits, ids, batch))
+    monkeypatch.setattr(trainer, "nll", lambda model, ids, batch: seen.append(ids) or measure(model, ids, batch))
     done = distil(teacher, steps=30)
     ids = seen[-1]
     with torch.inference_mode():

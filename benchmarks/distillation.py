@@ -1,0 +1,161 @@
+"""What distillation is worth: against training on the text alone, with and without its cache, and on a larger model.
+
+    python -m benchmarks.distillation against-text [--seconds 60]
+    python -m benchmarks.distillation cache [--steps 150]
+    python -m benchmarks.distillation recovery [--seconds 600]
+
+`against-text`: two students of nano with one block (34 % of its parameters), the same start, text, settings and
+seconds; one hears the teacher, one only the text. `cache`: five temperatures after each other with the teacher's
+answers kept, and with the teacher asked every time. `recovery`: SmolLM2 with 24 of its 30 blocks, killed with SIGKILL
+half way and continued.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from optlab.compress import Compressed, compress
+from optlab.evaluate.compare import Quality, compare
+from optlab.evaluate.environment import record
+from optlab.models import load
+from optlab.models.language_model import LanguageModel
+from optlab.progress import silent
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from optlab.runs.client import settled
+from optlab.texts import evaluation_tokens
+
+TOKENS, CONTEXT = 32_768, 256
+STUDENT = {"student_layers": 1, "learning_rate": 2e-3, "batch": 8, "window": 128}
+TEMPERATURES = (1.0, 1.5, 2.0, 4.0, 8.0)
+
+
+def distilled(model: LanguageModel, progress: Any = silent, **values: Any) -> Compressed:
+    """`model` distilled by these values, on its own text."""
+    protocol = settled(model.name, Protocol(dtype="float32", tokens=TOKENS, context=CONTEXT))
+    return compress(model, Recipe.from_dict({"steps": [{"distill": values}]}), protocol, progress)
+
+
+def words_of(model: LanguageModel, tokens: int = TOKENS) -> list[int]:
+    """The held-out words that all students of a benchmark are judged on."""
+    return evaluation_tokens(model.description.default_text, model.tokenizer, tokens)
+
+
+def parameters(model: LanguageModel) -> int:
+    return sum(parameter.numel() for parameter in model.module.parameters())
+
+
+def against_text(seconds: float, temperature: float, alpha: float) -> dict[str, Any]:
+    """Distillation beside training on the text alone; nats per token, the difference paired over windows."""
+    teacher = load("nano", "float32")
+    settings = {**STUDENT, "steps": 100_000, "seconds": seconds, "temperature": temperature}
+    taught = distilled(teacher, **settings, alpha=alpha)
+    alone = distilled(teacher, **settings, alpha=1.0)
+    ids = words_of(teacher)
+    quality: Quality = compare(alone.model, taught.model, ids, CONTEXT, silent, None)
+    return {
+        "share_of_parameters": parameters(taught.model) / parameters(teacher),
+        "nll_text_alone": quality.base.nll, "nll_taught": quality.candidate.nll,
+        "nll_teacher": compare(teacher, taught.model, ids, CONTEXT, silent, None).base.nll,
+        "difference": quality.nll_delta, "ci95": quality.nll_ci95, "windows": quality.windows,
+        "steps": {"text": steps(alone), "taught": steps(taught)},
+        "curves": {"text": alone.trainings, "taught": taught.trainings},
+    }  # fmt: skip
+
+
+def steps(done: Compressed) -> int:
+    """Training steps of the only training of `done`."""
+    return int(done.trainings[0]["held_out"][-1][0])
+
+
+def cache(count: int) -> dict[str, Any]:
+    """Seconds for all temperatures, asked every time and kept, and how far their losses are apart."""
+    teacher = load("nano", "float32")
+    seconds, losses = {}, {}
+    for kept in ("0", "1"):
+        os.environ["OPTLAB_TEACHER_CACHE"] = kept
+        began = time.perf_counter()
+        done = [distilled(teacher, **STUDENT, steps=count, alpha=0.5, temperature=t) for t in TEMPERATURES]
+        seconds[kept] = time.perf_counter() - began
+        losses[kept] = [one.trainings[0]["held_out"][-1][1] for one in done]
+    return {
+        "seconds_asked": seconds["0"], "seconds_kept": seconds["1"], "ratio": seconds["0"] / seconds["1"],
+        "held_out_asked": losses["0"], "held_out_kept": losses["1"], "temperatures": TEMPERATURES,
+    }  # fmt: skip
+
+
+def recovery(seconds: float, blocks: int) -> dict[str, Any]:
+    """SmolLM2 with fewer blocks, before and after distillation that was killed half way; gap in nats per token."""
+    teacher = load("smollm2-135m", "float32")
+    settings = {"student_layers": blocks, "batch": 4, "window": 128, "learning_rate": 1e-4, "temperature": 1.0,
+                "alpha": 0.0, "start": "influence"}  # fmt: skip
+    start = distilled(teacher, **settings | {"steps": 1, "learning_rate": 1e-7, "alpha": 1.0})
+    settings |= {"steps": 100_000, "seconds": seconds}
+    command = [sys.executable, "-m", "benchmarks.distillation", "train", json.dumps(settings)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    for line in child.stdout:
+        killed_at = json.loads(line)
+        if killed_at["seconds"] > seconds / 2:
+            os.kill(child.pid, signal.SIGKILL)
+            break
+    child.wait()
+    first: list[dict[str, Any]] = []
+    done = distilled(
+        teacher, lambda fraction, message, partial=None: first.append(partial) if partial and not first else None,
+        **settings,
+    )  # fmt: skip
+    ids = words_of(teacher, TOKENS // 4)
+    before, after = (compare(teacher, one.model, ids, CONTEXT, silent, None).nll_delta for one in (start, done))
+    return {
+        "gap_before": before, "gap_after": after, "gap_down": 1 - after / before, "steps": steps(done),
+        "killed_at_step": killed_at["step"], "went_on_at_step": first[0]["step"], "exit": child.returncode,
+        "curve": done.trainings,
+    }  # fmt: skip
+
+
+def train(settings: dict[str, Any]) -> None:
+    """The child of `recovery`: says each step until it is killed."""
+
+    def say(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+        if partial and "step" in partial:
+            print(json.dumps({"step": partial["step"], "seconds": fraction * settings["seconds"]}), flush=True)
+
+    distilled(load("smollm2-135m", "float32"), say, **settings)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("against-text", "cache", "recovery", "train"))
+    parser.add_argument("settings", nargs="?", type=json.loads, default={})
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--temperature", type=float, default=2.0)
+    parser.add_argument("--alpha", type=float, default=0.5)
+    parser.add_argument("--blocks", type=int, default=24)
+    parser.add_argument("--out", type=Path, help="a file for the result as JSON, curves included")
+    given = parser.parse_args()
+    if given.what == "train":
+        train(given.settings)
+        return
+    if given.what == "against-text":
+        found = against_text(given.seconds or 60.0, given.temperature, given.alpha)
+    elif given.what == "cache":
+        found = cache(given.steps)
+    else:
+        found = recovery(given.seconds or 600.0, given.blocks)
+    if given.out:
+        given.out.write_text(json.dumps(found | {"environment": record()}, indent=1))
+    print(json.dumps({name: value for name, value in found.items() if not name.startswith("curve")}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

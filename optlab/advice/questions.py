@@ -1,0 +1,100 @@
+"""The five questions that everybody asks, as rows of what was measured here; an empty list where nothing was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optlab.advice.candidate import Candidate, known, timed_here
+from optlab.runs.run import Run
+
+KINDS = ("quantize", "prune", "distill")
+ALLOWED_PERCENT = (1.0, 5.0, 20.0, 50.0)
+MOST_LOST = 2.0
+"""A technique is shown by its smallest result whose perplexity at most doubles; beyond, texts fall apart."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """A model as it is, from the newest measurement of it on a text. None where a figure is not of this machine."""
+
+    model: str
+    text: str
+    bits_per_byte: float
+    ppl: float
+    size_bytes: int
+    decode_ms: float | None
+    memory_bytes: int | None
+    run: int
+
+
+def originals(runs: Iterable[Run]) -> list[Original]:
+    """One for each model and text that was measured, newest first.
+
+    Bits per byte compare between models on one text, whatever their vocabularies; perplexities do not.
+    """
+    found: dict[tuple[str, str], Original] = {}
+    for run in runs:
+        result = run.result or {}
+        base, here = result["baseline"], timed_here(result)
+        key = (run.spec["model"], result["text"])
+        if base.get("bits_per_byte") is not None:
+            found.setdefault(key, Original(
+                *key, base["bits_per_byte"], base["ppl"], base["size_bytes"],
+                base.get("decode_ms_per_token") if here else None, base.get("peak_rss_bytes") if here else None, run.id,
+            ))  # fmt: skip
+    return list(found.values())
+
+
+def resources(run: Run) -> list[tuple[str, float | None, float | None]]:
+    """(figure, original, compressed) of what a model takes, None where not measured.
+
+    size, memory: bytes; decode: ms per token; prefill: tokens per second.
+    """
+    result = run.result or {}
+    base, candidate, here = result["baseline"], result["compressed"], timed_here(result)
+    names = {"size": "size_bytes"}
+    if here:
+        names |= {"memory": "peak_rss_bytes", "decode": "decode_ms_per_token", "prefill": "prefill_tokens_per_s"}
+    return [(name, base.get(field), candidate.get(field)) for name, field in names.items()]
+
+
+def within(candidates: Sequence[Candidate], percent: float, source: str) -> Candidate | None:
+    """The smallest candidate of a source that is surely at most `percent` worse; None when there is none."""
+    kept = [one for one in candidates if one.source == source and _worst(one) <= 1 + percent / 100]
+    return min(kept, key=lambda one: one.size_bytes, default=None)
+
+
+def techniques(candidates: Iterable[Candidate]) -> dict[str, Candidate]:
+    """kind of step -> the measured candidate that shows what this technique does by itself.
+
+    Of recipes with steps of that kind only: the smallest that loses at most `MOST_LOST`, else the one that loses least.
+    """
+    groups: dict[str, list[Candidate]] = {}
+    for one in candidates:
+        kinds = _kinds(one.recipe)
+        if one.source == "measured" and len(kinds) == 1:
+            groups.setdefault(kinds.pop(), []).append(one)
+    return {kind: _telling(group) for kind, group in groups.items() if kind in KINDS}
+
+
+def _telling(group: list[Candidate]) -> Candidate:
+    usable = [one for one in group if _lost(one) <= MOST_LOST]
+    if usable:
+        return min(usable, key=lambda one: (one.size_bytes, _lost(one)))
+    return min(group, key=_lost)
+
+
+def _worst(one: Candidate) -> float:
+    return math.inf if one.worst_ratio is None else one.worst_ratio
+
+
+def _lost(one: Candidate) -> float:
+    return math.inf if one.ratio is None else one.ratio
+
+
+def _kinds(recipe: Mapping[str, Any]) -> set[str]:
+    found = known(recipe)
+    return {step.kind for step in found.steps} if found else set()

@@ -1,0 +1,162 @@
+"""Advisor: say what you need, get the recipe that keeps it and why; and five questions answered with figures."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optlab.advice.candidate import Candidate, measured, predicted
+from optlab.advice.wish import Answer, Preference, Wish, answer, reasons
+from optlab.errors import OptLabError
+from optlab.models.describe import Description
+from optlab.predict.frontier import Frontier
+from optlab.recipes import Recipe
+from optlab.report.comparison import chosen
+from optlab.runs.client import settled
+from optlab.words import _
+from pages.components import frame, goals, prediction, prepare, questions, services, view
+from pages.components.services import escaped, sentence
+
+MEGABYTE = 1_000_000
+POINTS = 24
+"""Of the frontier; each is a prediction, and the answer can be refined on the page Frontier."""
+
+
+def main() -> None:
+    """Draw the page."""
+    st.title(_("Advisor"))
+    st.markdown(_("Say what you need. The answer comes from what was measured and predicted on this machine."))
+    with services.shown_errors():
+        shown = view.current()
+        description = prepare.description(shown.model)
+        if description is None:
+            return
+        questions.under_way(shown.model)
+        found = candidates(shown)
+        wish = ask(found)
+        if found:
+            show(shown, wish, answer(wish, found), found)
+        else:
+            nothing_yet(shown, description)
+        questions.show(shown, description, found)
+
+
+def candidates(shown: view.View) -> list[Candidate]:
+    """Everything measured on this model and the text of the view, and the frontier where the model was probed."""
+    client = services.client()
+    text = settled(shown.model, shown.protocol).text
+    found = measured(chosen(client.store.list("measure", "done"), shown.model, text))
+    predictor = client.predictor(shown.model, shown.protocol)
+    if predictor is not None:
+        try:
+            found += predicted(Frontier(predictor).points(POINTS), shown.model)
+        except OptLabError as error:
+            st.caption(sentence(str(error)))
+    return found
+
+
+def ask(found: list[Candidate]) -> Wish:
+    """The form; a limit that is left empty is none."""
+    preferences: dict[Preference, str] = {
+        "small": _("the smallest"), "fast": _("the fastest"), "close": _("the closest to the original"),
+    }  # fmt: skip
+    tasks = {
+        "write": (_("write or chat"), 5.0),
+        "classify": (_("sort texts into topics"), 20.0),
+        "draft": (_("suggest the next word"), 10.0),
+    }
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            task = st.selectbox(
+                _("It should"), list(tasks), format_func=lambda one: tasks[one][0], width=220, key="advisor/task",
+                help=_("Decides how much worse is suggested as bearable: a topic survives more than a sentence does."),
+            )  # fmt: skip
+            memory = st.number_input(
+                _("Memory of the device, MB"), 1.0, 10_000_000.0, None, step=100.0, width=200, key="advisor/memory",
+                placeholder=_("no limit"),
+            )  # fmt: skip
+            speed = st.number_input(
+                _("Tokens per second"), 0.1, 100_000.0, None, step=10.0, width=170, key="advisor/speed",
+                placeholder=_("no limit"), help=_("People read about five tokens per second."),
+            )  # fmt: skip
+            worse = st.number_input(
+                _("At most this much worse, %"), 0.0, 10_000.0, tasks[task][1], step=1.0, width=210,
+                key=f"advisor/worse/{task}",
+                help=_("Of the perplexity. Only what is surely within counts: the worse end of the interval."),
+            )  # fmt: skip
+        prefer = st.segmented_control(
+            _("Among these, give me"), list(preferences), default="small", format_func=preferences.__getitem__,
+            key="advisor/prefer",
+        )  # fmt: skip
+    return Wish(round(memory * MEGABYTE) if memory else None, speed, worse, prefer or "small")
+
+
+def show(shown: view.View, wish: Wish, found: Answer, everyone: list[Candidate]) -> None:
+    """The answer with its reasons, or what stands in its way."""
+    original = next((one for one in everyone if not one.recipe["steps"]), None)
+    if found.best is not None:
+        recommend(shown, wish, found.best, original, _("Take this"))
+    if found.better is not None:
+        recommend(shown, wish, found.better, original, _("This may be better, and is not measured yet"))
+    if found.best is None and found.better is None:
+        refuse(shown, wish, found, original, len(everyone))
+
+
+def recommend(shown: view.View, wish: Wish, one: Candidate, original: Candidate | None, heading: str) -> None:
+    """A candidate, why, and what can be done with it."""
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{heading}: **{escaped(one.title)}**", width="stretch")
+            if one.source == "measured":
+                st.badge(_("measured"), color="blue", icon=":material/check:")
+            else:
+                st.badge(_("predicted"), color="orange", icon=":material/insights:",
+                         help=prediction.record(services.client(), shown.model))  # fmt: skip
+        st.markdown("\n".join(f"- {escaped(reason)}" for reason in reasons(wish, one, original)))
+        recipe = Recipe.from_dict(one.recipe)
+        with st.container(horizontal=True):
+            if one.source == "predicted" and st.button(
+                _("Prove it"), type="primary", icon=":material/play_arrow:", help=_("Measures this recipe.")
+            ):
+                questions.measure(shown, recipe)
+            if recipe.steps and st.button(
+                _("Open in Explore"), key=f"advisor/open/{one.source}", icon=":material/tune:"
+            ):
+                changed = view.change(recipe=recipe)
+                st.switch_page(
+                    "pages/explore.py", query_params=view.link(changed.model, changed.recipe, changed.protocol)
+                )
+
+
+def refuse(shown: view.View, wish: Wish, found: Answer, original: Candidate | None, count: int) -> None:
+    """Nothing keeps all limits: what breaks which, and what comes nearest."""
+    names = {
+        "memory": _("too large"),
+        "speed": _("too slow, or not timed here"),
+        "quality": _("not surely good enough"),
+    }
+    told = ", ".join(f"{number} {names[limit]}" for limit, number in found.missed.items() if number)
+    st.warning(
+        _("None of the {count} recipes known keeps all limits: {told}.").format(count=count, told=told),
+        icon=":material/rule:",
+    )
+    if found.nearest is not None:
+        heading = _("The nearest, {why}").format(why=_(" and ").join(names[limit] for limit in found.broken))
+        recommend(shown, wish, found.nearest, original, heading)
+
+
+def nothing_yet(shown: view.View, description: Description) -> None:
+    """No figure, no advice; where figures come from."""
+    st.info(
+        _("Nothing was measured on {model} with this text yet, so there is no advice: measure a goal first.").format(
+            model=escaped(prepare.title(shown.model))
+        ),
+        icon=":material/straighten:",
+    )
+    recipe = goals.row(description, shown.recipe)
+    if recipe is not None:
+        questions.measure(shown, recipe)
+    prediction.offer(services.client(), shown.model)
+
+
+frame.required()
+main()

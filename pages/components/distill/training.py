@@ -1,0 +1,141 @@
+"""A training before one's eyes: student and control, speed and time left, the forecast, stop and continue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from optlab.distill import forecast
+from optlab.figures import distillation, format, style
+from optlab.recipes import Recipe
+from optlab.runs.client import Client
+from optlab.runs.run import Run
+from optlab.words import _
+from pages.components import progress, services, view
+from pages.components.distill import student
+
+WATCHED = "distill/watched"
+REFRESH_S = 1.0
+
+
+def start(client: Client, shown: view.View, recipe: Recipe, with_control: bool) -> None:
+    """Ask for the student and, beside it, for its control; a training that was stopped goes on where it was."""
+    client.submit_measure(shown.model, recipe, shown.protocol)
+    if with_control and recipe.steps[0].values["alpha"] != 1.0:
+        client.submit_measure(shown.model, student.control(recipe), shown.protocol)
+
+
+def show(client: Client, shown: view.View, recipe: Recipe | None) -> Run | None:
+    """Draw the training of `recipe`; its run, once it is done."""
+    run = None if recipe is None else client.find(shown.model, recipe, shown.protocol)
+    if recipe is None or run is None:
+        st.info(_("Choose a student and press Start: its curve grows here while it learns."), icon=":material/science:")
+        return None
+    other = client.find(shown.model, student.control(recipe), shown.protocol)
+    ids = [run.id] + ([other.id] if other is not None and other.id != run.id else [])
+    live = run.live or (other is not None and other.live)
+    st.fragment(_watched, run_every=REFRESH_S if live else None)(ids, recipe)
+    return run if run.status == "done" else None
+
+
+def _watched(ids: list[int], recipe: Recipe) -> None:
+    with services.shown_errors():
+        store = services.client().store
+        runs = [run for id in ids if (run := store.get(id)) is not None]
+        if not runs or runs[0].id != ids[0]:
+            st.info(_("This training was deleted."))
+            return
+        if any(run.live for run in runs):
+            st.session_state[WATCHED] = ids
+        elif st.session_state.get(WATCHED) == ids:
+            st.session_state[WATCHED] = None
+            st.rerun()  # the whole page: it has more to show now, and nothing needs to be polled any longer
+        _controls(runs)
+        foretold = _figures(runs, recipe)
+        _chart(runs, recipe, foretold)
+        _verdict(runs[0], foretold)
+
+
+def _controls(runs: list[Run]) -> None:
+    """How far it is, with Stop while it runs and Continue after a stop."""
+    store = services.client().store
+    live, stopped = [run for run in runs if run.live], [run for run in runs if run.retryable]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(width="stretch"):
+            for run in live[:1]:
+                progress.bar(run)
+            for run in [] if live else stopped[:1]:
+                if run.status == "cancelled":
+                    st.info(_("Stopped. Its state is kept, so that it can go on from here."),
+                            icon=":material/pause_circle:")  # fmt: skip
+                else:
+                    progress.explain(run)
+        if any(store.cancel_requested(run.id) for run in live):
+            st.button(_("Stopping"), key="distill/stopping", disabled=True)
+        elif live:
+            services.action(_("Stop"), "distill/stop", ":material/stop_circle:", _all, store.request_cancel, live)
+        elif stopped and services.action(
+            _("Continue"), "distill/continue", ":material/play_arrow:", _all, store.retry, stopped, type="primary"
+        ):
+            st.rerun()
+
+
+def _all(act: Any, runs: list[Run]) -> None:
+    for run in runs:
+        act(run.id)
+
+
+def training_of(run: Run) -> Mapping[str, Any]:
+    """The curves of a run, as far as they are known."""
+    trainings = (run.result or {}).get("trainings") or []
+    return trainings[-1] if trainings else (run.partial or {}).get("training") or {"loss": [], "held_out": []}
+
+
+def _figures(runs: list[Run], recipe: Recipe) -> forecast.Forecast | None:
+    """Perplexities, speed and time left; the forecast, when there is one."""
+    held_out = [training_of(run)["held_out"] for run in runs]
+    columns = st.columns(4)
+    titles = [_("Student, held-out perplexity"), _("Control, held-out perplexity")]
+    for column, title, curve in zip(columns, titles, held_out, strict=False):
+        column.metric(title, distillation.perplexity(curve[-1][1] if curve else None))
+    partial = runs[0].partial or {}
+    if runs[0].live and "tokens_per_s" in partial:
+        columns[2].metric(_("Tokens per second"), format.amount(partial["tokens_per_s"]))
+        columns[3].metric(_("Training ends in"), format.duration(partial["left_s"]))
+    values: Mapping[str, Any] = recipe.steps[0].values
+    return forecast.of_training(held_out[0], values["steps"], values["seconds"])
+
+
+def _chart(runs: list[Run], recipe: Recipe, foretold: forecast.Forecast | None) -> None:
+    values: Mapping[str, Any] = recipe.steps[0].values
+    looks = [(_("student"), style.MEASURED), (_("control: the text alone"), distillation.CONTROL)]
+    lines = [
+        distillation.Line(name, training_of(run)["loss"], training_of(run)["held_out"], colour)
+        for run, (name, colour) in zip(runs, looks, strict=False)
+    ]
+    by_time = values["seconds"] is not None
+    end = values["seconds"] if by_time else values["steps"]
+    if by_time and lines[0].held_out and runs[0].status == "done":
+        end = lines[0].held_out[-1][2]
+    st.plotly_chart(
+        distillation.curves(lines, foretold, end, by_time), key="distill/chart", config={"displayModeBar": False},
+        alt=_("Loss of student and control on held-out words while they learn"),
+    )  # fmt: skip
+
+
+def _verdict(run: Run, foretold: forecast.Forecast | None) -> None:
+    """The forecast in words, and how right it was."""
+    if foretold is None:
+        if run.live:
+            st.caption(_("A forecast of the end follows once a quarter of the training is over."))
+        return
+    names = {"ppl": distillation.perplexity(foretold.nll), "low": distillation.perplexity(foretold.low),
+             "high": distillation.perplexity(foretold.high), "share": format.percent(foretold.share)}  # fmt: skip
+    words = _("Forecast from the first {share}: perplexity {ppl} at the end ({low} to {high}, 90 %).").format(**names)
+    if run.status == "done":
+        final = training_of(run)["held_out"][-1][1]
+        judged = _("It was right: {ppl}.") if foretold.holds(final) else _("It missed: {ppl}.")
+        words += " " + judged.format(ppl=distillation.perplexity(final))
+    st.caption(words)

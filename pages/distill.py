@@ -1,0 +1,76 @@
+"""Distill: set up a student, watch it learn beside a control, see what temperature does, and find the best one."""
+
+import streamlit as st
+
+from optlab.errors import RecipeError
+from optlab.models.describe import Description
+from optlab.recipes import Recipe
+from optlab.runs.run import Run
+from optlab.words import _
+from pages.components import facts, frame, pairs, prepare, services, view
+from pages.components.distill import student, training
+
+
+def main() -> None:
+    """Draw the page."""
+    shown = view.current()
+    st.title(_("Distill"))
+    st.caption(_("A small student learns from a large teacher: not only which word is right, but how likely the "
+                 "teacher finds every other word."))  # fmt: skip
+    with services.shown_errors():
+        description = prepare.description(shown.model)
+        if description is None:
+            return
+        if description.objective != "causal":
+            st.info(_("This model fills gaps in a text; a student needs a teacher that continues one."))
+            return
+        client = services.client()
+        now = student.watched(client, shown)
+        left, right = st.columns([5, 11], gap="large")
+        with left:
+            started = set_up(shown, description, now)
+        with right:
+            facts.checkpoint_note(description)
+            done = training.show(client, shown, started or now)
+            if done is not None:
+                outcome(done)
+
+
+def set_up(shown: view.View, description: Description, now: Recipe | None) -> Recipe | None:
+    """The knobs and the button; the recipe, when it was pressed."""
+    with st.container(border=True):
+        st.markdown(_("**Teacher**: {name}, {blocks} blocks").format(name=description.title, blocks=description.blocks))
+        try:
+            recipe = student.choose(description, now)
+        except RecipeError as error:
+            st.error(services.sentence(str(error)), icon=":material/block:")
+            return None
+        control = st.toggle(
+            _("With a control student"), value=True, key="distill/control",
+            help=_("The same student, start and time, taught by the text alone: what the teacher is worth is the "
+                   "difference."),
+        )  # fmt: skip
+    pressed = st.button(
+        _("Start"), type="primary", icon=":material/play_arrow:", width="stretch", key="distill/start",
+        help=_("Trains the student and measures it; a training that was stopped goes on where it was."),
+    )  # fmt: skip
+    if not pressed:
+        return None
+    training.start(services.client(), shown, recipe, control)
+    view.change(recipe=recipe)
+    return recipe
+
+
+def outcome(run: Run) -> None:
+    """What the finished student measures, and where it can be seen beside others."""
+    pairs.show(run.result or {}, run, "distill/pairs", [])
+    with st.container(horizontal=True):
+        st.page_link("pages/compare.py", label=_("See it in Compare"), icon=":material/scatter_plot:")
+        st.page_link(
+            "pages/explore.py", query_params=view.link_to_run(run.spec), icon=":material/tune:",
+            label=_("Open it in Explore"),
+        )  # fmt: skip
+
+
+frame.required()
+main()

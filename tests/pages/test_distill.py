@@ -1,0 +1,116 @@
+"""Distill: the student that was chosen and its control are asked for, watched, stopped and continued."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from optlab.runs.client import Client
+from optlab.runs.run import Run
+from pages.components.distill import student
+from tests.pages import samples
+from tests.pages.conftest import open_page, well, words
+
+RECIPE = Recipe.from_dict({"steps": [{"distill": {"student_layers": 1, "steps": 1000, "temperature": 3.0}}]})
+HELD_OUT = [[1, 8.0, 0.1]] + [[50 * n, 3.0 + 0.3 * (n / 20) ** -0.4, 3.0 * n] for n in range(1, 21)]
+
+
+def curve(looks: int) -> dict[str, Any]:
+    return {"loss": [[step, nll + 0.1, spent] for step, nll, spent in HELD_OUT[:looks]], "held_out": HELD_OUT[:looks]}
+
+
+def learning(client: Client, recipe: Recipe = RECIPE, looks: int = 9) -> Run:
+    """A training on its way."""
+    run = client.submit_measure("nano", recipe, Protocol())
+    client.store.claim("worker-1-1")
+    partial = {"training": curve(looks), "tokens_per_s": 12_345.0, "left_s": 75.0}
+    client.store.report(run.id, 0.3, "step 400, loss 3.1", partial)
+    return run
+
+
+def page(recipe: Recipe | None = RECIPE):
+    given = {} if recipe is None else {"recipe": json.dumps(recipe.to_dict()["steps"])}
+    return open_page("distill", **given)
+
+
+def test_start_asks_for_the_student_and_a_control_of_the_same_start(prepared: Client) -> None:
+    app = page(None)
+    assert "its curve grows here" in words(app)
+    app.slider(key="distill/knob//temperature").set_value(4.0)
+    well(app.run())
+    well(app.button(key="distill/start").click().run())
+    recipes = [Recipe.from_dict(run.spec["recipe"]) for run in prepared.store.list(kind="measure")]
+    chosen, control = sorted(recipes, key=lambda one: float(one.steps[0].values["alpha"] or 0))
+    assert chosen.steps[0].values["temperature"] == 4.0
+    assert control.steps[0].values["alpha"] == 1.0
+    for name in ("student_layers", "start", "steps", "seconds", "learning_rate", "batch", "window"):
+        assert chosen.steps[0].values[name] == control.steps[0].values[name]
+    assert student.control(chosen) == control
+
+
+def test_without_control_there_is_one_run(prepared: Client) -> None:
+    app = page(None)
+    app.toggle(key="distill/control").set_value(False)
+    well(app.button(key="distill/start").click().run())
+    assert len(prepared.store.list(kind="measure")) == 1
+
+
+def test_one_control_serves_all_temperatures_and_losses() -> None:
+    other = {"student_layers": 1, "steps": 1000, "temperature": 9.0, "loss": "hidden_mse", "alpha": 0.1}
+    assert student.control(RECIPE) == student.control(Recipe.from_dict({"steps": [{"distill": other}]}))
+
+
+def test_a_training_on_its_way_shows_its_curve_speed_and_forecast(prepared: Client) -> None:
+    learning(prepared)
+    app = page()
+    text = words(app)
+    assert len(app.get("plotly_chart")) == 1
+    assert f"{math.exp(HELD_OUT[8][1]):.2f}" in text
+    assert "Tokens per second 12,345" in text
+    assert "Training ends in 1 min 15 s" in text
+    assert "Forecast from the first 40.0 %" in text
+    app.button(key="distill/stop")
+
+
+def test_a_short_curve_is_not_yet_foretold(prepared: Client) -> None:
+    learning(prepared, looks=3)
+    assert "A forecast of the end follows" in words(page())
+
+
+def test_stop_and_continue_keep_the_same_run(prepared: Client) -> None:
+    run = learning(prepared)
+    app = page()
+    well(app.button(key="distill/stop").click().run())
+    assert prepared.store.cancel_requested(run.id)
+    prepared.store.mark_cancelled(run.id)
+    app = page()
+    assert "Its state is kept" in words(app)
+    assert len(app.get("plotly_chart")) == 1
+    well(app.button(key="distill/continue").click().run())
+    again = prepared.store.get(run.id)
+    assert again is not None and (again.status, again.attempts) == ("queued", 2)
+
+
+def test_a_finished_training_says_how_right_the_forecast_was(prepared: Client) -> None:
+    run = learning(prepared)
+    result = samples.result(1.3, 5_000_000, 1.0, RECIPE) | {"trainings": [curve(21) | {"alpha": 0.5}]}
+    assert prepared.store.finish(run.id, result, "worker-1-1")
+    text = words(page())
+    assert "It was right: 27.11" in text  # exp(3.3), the law of the curve at its end
+    assert "30.0 % worse" in text
+
+
+def test_the_last_distillation_is_found_again_without_a_link(prepared: Client) -> None:
+    learning(prepared)
+    assert "Tokens per second" in words(page(None))
+
+
+def test_a_model_that_fills_gaps_is_no_teacher(client: Client) -> None:
+    from dataclasses import replace
+
+    masked = replace(samples.description(), objective="masked")
+    samples.finish(client, client.submit_prepare("nano"), masked.to_dict())
+    assert "a teacher that continues one" in words(page(None))
