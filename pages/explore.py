@@ -18,6 +18,7 @@ from pages.components import (
     inside,
     knobs,
     layer_editor,
+    layer_values,
     measurement,
     positions,
     prepare,
@@ -117,6 +118,9 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
         with st.expander(_("Bits layer by layer"), icon=":material/view_list:"):
             edited = layer_editor.show(shown.recipe, description, (done.result if done else None) or {})
         if storage.pruning(shown.recipe) is not None:
+            with st.expander(_("Zeros layer by layer"), icon=":material/view_list:"):
+                result = (done.result if done else None) or {}
+                edited = layer_editor.show(shown.recipe, description, result, layer_values.ZEROS) or edited
             with st.expander(_("What zeros save"), icon=":material/save:"):
                 storage.show(shown.recipe, description, (done.result if done else None) or {})
         if edited is not None:

@@ -1,4 +1,4 @@
-"""Bits layer by layer: a table that is read from the recipe and written back into it."""
+"""Bits, or shares of zeros, layer by layer: a table that is read from the recipe and written back into it."""
 
 from __future__ import annotations
 
@@ -7,91 +7,80 @@ from typing import Any
 
 import streamlit as st
 
-from optlab.errors import RecipeError
 from optlab.methods import method
 from optlab.models.describe import Description
-from optlab.predict.mixed import recipe_of
 from optlab.recipes import Recipe, Step
 from optlab.words import _
+from pages.components.layer_values import BITS, ZEROS, Quantity, offered, values_of, with_values
 
-DENSE = 16
-"""Stands for a layer that the quantization leaves alone."""
-
-
-def offered(recipe: Recipe) -> Step | None:
-    """The quantization step whose bits can be set layer by layer; None when the recipe has none, or different ones."""
-    steps = [step for step in recipe.steps if step.kind == "quantize"]
-    alike = {(step.method, tuple(sorted((k, str(v)) for k, v in step.values.items() if k != "bits"))) for step in steps}
-    return steps[0] if len(alike) == 1 and "bits" in steps[0].values else None
+HIGHEST = 0.95
+"""The largest share of zeros that a layer may be given."""
 
 
-def bits_of(recipe: Recipe, description: Description) -> dict[str, int]:
-    """Layer -> bits of the recipe's quantization; the last step that names a layer counts, `DENSE` where none does."""
-    names = [name for name, _ in description.linears]
-    found = dict.fromkeys(names, DENSE)
-    for step in recipe.steps:
-        if step.kind == "quantize":
-            found |= {
-                name: int(step.values["bits"] or DENSE) for name in names if not step.layers or step.matches(name)
-            }
-    return found
-
-
-def with_bits(recipe: Recipe, bits: Mapping[str, int]) -> Recipe:
-    """`recipe` with its quantization at these bits; other steps stay before it. Raises RecipeError."""
-    step = offered(recipe)
-    if step is None:
-        raise RecipeError("this recipe has no quantization whose bits can be set layer by layer")
-    others = tuple(one for one in recipe.steps if one.kind != "quantize")
-    if len(set(bits.values())) == 1 and DENSE not in bits.values():
-        return Recipe((*others, Step(step.kind, step.method, {**step.values, "bits": next(iter(bits.values()))})))
-    chosen = {
-        name: [Step(step.kind, step.method, {**step.values, "bits": count})]
-        for name, count in bits.items()
-        if count != DENSE
-    }
-    return Recipe((*others, *recipe_of(chosen).steps))
-
-
-def show(recipe: Recipe, description: Description, result: Mapping[str, Any]) -> Recipe | None:
+def show(
+    recipe: Recipe, description: Description, result: Mapping[str, Any], quantity: Quantity = BITS
+) -> Recipe | None:
     """Draw the table; the recipe that the person wants now, None when nothing was changed."""
-    step = offered(recipe)
+    step = offered(recipe, quantity)
     if step is None:
-        st.caption(_("Switch on Quantize (with one method) to give layers bits of their own."))
+        st.caption(
+            _("Switch on Quantize (with one method) to give layers bits of their own.") if quantity is BITS else
+            _("Prune anywhere, the same share from every layer, to give layers shares of their own.")
+        )  # fmt: skip
         return None
-    parameter = next(one for one in method(step.kind, step.method).parameters if one.name == "bits")
-    choices = [*range(int(parameter.minimum or 2), int(parameter.maximum or 8) + 1), DENSE]
-    now = bits_of(recipe, description)
-    errors = {layer["name"]: layer.get("output_error") for layer in result.get("layers") or []}
+    now = values_of(recipe, description, quantity)
+    measured = {layer["name"]: layer for layer in result.get("layers") or []}
     rows = [
-        {"layer": name, "bits": now[name], "weights": out * width, "error": errors.get(name)}
+        {
+            "layer": name, quantity.key: int(now[name]) if quantity is BITS else now[name], "weights": out * width,
+            "error": measured.get(name, {}).get("output_error"),
+        }
         for name, (out, width) in description.linears
-    ]
+    ]  # fmt: skip
     table = st.data_editor(
-        rows, key=f"layer-editor/{recipe.content_hash}", hide_index=True, height=360,
+        rows, key=f"layer-editor/{quantity.key}/{recipe.content_hash}", hide_index=True, height=360,
         disabled=["layer", "weights", "error"],
         column_config={
             "layer": st.column_config.TextColumn(_("Layer"), width="medium"),
-            "bits": st.column_config.SelectboxColumn(
-                _("Bits"), options=choices, required=True,
-                help=_("{dense} leaves the layer as it is.").format(dense=DENSE),
-            ),
+            quantity.key: _column(step, quantity),
             "weights": st.column_config.NumberColumn(_("Weights"), format="localized"),
             "error": st.column_config.NumberColumn(
                 _("Output error"), format="percent",
-                help=_("How far this layer's output is off with the bits that were measured last; the higher, the more "
-                       "it gains from another bit."),
+                help=_("How far this layer's output is off as it was measured last: the higher, the more it gains from "
+                       "another bit, or from fewer zeros."),
             ),
         },
     )  # fmt: skip
-    wanted = {row["layer"]: int(row["bits"]) for row in table}
-    average = sum(wanted[name] * out * width for name, (out, width) in description.linears)
-    total = sum(out * width for _name, (out, width) in description.linears)
-    st.caption(_("{bits:.2f} bits per weight on average, without scales.").format(bits=average / total))
+    wanted = {row["layer"]: float(row[quantity.key]) for row in table}
+    weights = {name: out * width for name, (out, width) in description.linears}
+    average = sum(value * weights[name] for name, value in wanted.items()) / sum(weights.values())
+    st.caption(
+        _("{bits:.2f} bits per weight on average, without scales.").format(bits=average) if quantity is BITS else
+        _("{share:.1%} zeros on average.").format(share=average)
+    )  # fmt: skip
     with st.container(horizontal=True):
-        use = st.button(_("Use these bits"), type="primary", disabled=wanted == now, icon=":material/check:")
-        first = now[description.linears[0][0]]
-        reset = st.button(_("All the same again"), disabled=len(set(now.values())) == 1, icon=":material/restart_alt:")
+        use = st.button(
+            _("Use these bits") if quantity is BITS else _("Use these shares"), type="primary",
+            disabled=wanted == now, icon=":material/check:",
+        )  # fmt: skip
+        reset = st.button(
+            _("All the same again"), disabled=len(set(now.values())) == 1, icon=":material/restart_alt:",
+            key=f"layer-editor/{quantity.key}/reset",
+        )  # fmt: skip
     if reset:
-        return with_bits(recipe, dict.fromkeys(now, first if first != DENSE else choices[-2]))
-    return with_bits(recipe, wanted) if use else None
+        return with_values(recipe, quantity, dict.fromkeys(now, quantity.read(step)))
+    return with_values(recipe, quantity, wanted) if use else None
+
+
+def _column(step: Step, quantity: Quantity) -> Any:
+    parameter = next(one for one in method(step.kind, step.method).parameters if one.name == quantity.key)
+    if quantity is ZEROS:
+        return st.column_config.NumberColumn(
+            _("Zeros"), min_value=0.0, max_value=HIGHEST, step=0.01, required=True, format="%.2f",
+            help=_("The share of this layer's weights that become zero; 0 leaves it as it is."),
+        )  # fmt: skip
+    choices = [*range(int(parameter.minimum or 2), int(parameter.maximum or 8) + 1), int(BITS.untouched)]
+    return st.column_config.SelectboxColumn(
+        _("Bits"), options=choices, required=True,
+        help=_("{dense} leaves the layer as it is.").format(dense=int(BITS.untouched)),
+    )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from optlab.errors import RecipeError
 from optlab.recipes import Recipe, Step
 from optlab.runs.client import Client
-from pages.components import layer_editor
+from pages.components.layer_values import BITS, ZEROS, offered, values_of, with_values
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 
@@ -17,21 +17,30 @@ PRUNED = Step("prune", "magnitude", {"sparsity": 0.5})
 
 
 def test_bits_written_into_a_recipe_are_read_back() -> None:
-    bits = {name: (3, 4, 6, layer_editor.DENSE)[i % 4] for i, name in enumerate(NAMES)}
-    mixed = layer_editor.with_bits(Recipe.of(PRUNED, *samples.quantized(4).steps), bits)
-    assert layer_editor.bits_of(mixed, DESCRIPTION) == bits
+    bits = {name: (3.0, 4.0, 6.0, BITS.untouched)[i % 4] for i, name in enumerate(NAMES)}
+    mixed = with_values(Recipe.of(PRUNED, *samples.quantized(4).steps), BITS, bits)
+    assert values_of(mixed, DESCRIPTION, BITS) == bits
     assert mixed.steps[0].kind == "prune"
     mixed.check_fits(DESCRIPTION.linears)
-    again = layer_editor.with_bits(mixed, dict.fromkeys(NAMES, 4))
+    again = with_values(mixed, BITS, dict.fromkeys(NAMES, 4))
     assert again.content_hash == Recipe.of(PRUNED, *samples.quantized(4).steps).content_hash
 
 
+def test_shares_written_into_a_recipe_are_read_back() -> None:
+    shares = {name: (0.3, 0.5, 0.0)[i % 3] for i, name in enumerate(NAMES)}
+    mixed = with_values(Recipe.of(PRUNED, *samples.quantized(4).steps), ZEROS, shares)
+    assert values_of(mixed, DESCRIPTION, ZEROS) == shares
+    assert [step.kind for step in mixed.steps] == ["prune", "prune", "quantize"]
+    assert offered(Recipe.of(Step("prune", "magnitude", {"sparsity": 0.5, "pattern": "2:4"})), ZEROS) is None
+    assert offered(Recipe.of(Step("prune", "magnitude", {"scope": "global"})), ZEROS) is None
+
+
 def test_a_recipe_without_one_quantization_has_no_table() -> None:
-    assert layer_editor.offered(Recipe.of(PRUNED)) is None
-    with pytest.raises(RecipeError, match="no quantization"):
-        layer_editor.with_bits(Recipe.of(PRUNED), {})
+    assert offered(Recipe.of(PRUNED), BITS) is None
+    with pytest.raises(RecipeError, match="no quantize step"):
+        with_values(Recipe.of(PRUNED), BITS, {})
     different = Recipe.of(*samples.quantized(4, 64).steps, *samples.quantized(4, 32).steps)
-    assert layer_editor.offered(different) is None
+    assert offered(different, BITS) is None
 
 
 def test_looking_inside_asks_for_the_worst_layer_of_exactly_this_recipe(prepared: Client) -> None:
