@@ -1,6 +1,6 @@
 """What each pattern of pruning does to bytes and to speed on this machine, timed in turns, in one run.
 
-    python -m benchmarks.pruning_speed [--model smollm2-135m] [--share 0.25] [--rounds 5]
+    python -m benchmarks.pruning_speed [--model smollm2-135m] [--share 0.25] [--rounds 5] [--only layers neurons]
 
 Every recipe is written to disk, and the bytes are those of its file. Then every model is timed once per round: a prompt
 of 512 tokens, then 64 tokens greedily, batch 1, bfloat16. Let nothing else run. The speedup's interval is that of
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--share", type=float, default=0.25)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", default=[], help="words of the recipes to time; all when there are none")
     chosen = parser.parse_args()
     model = load(chosen.model, "float32")
     tokens = CALIBRATION_WINDOWS * CONTEXT
@@ -53,6 +54,8 @@ def main() -> None:
     sizes, runtimes = {"original": weight_bytes(model.folder)}, {"original": runtime(model, "bfloat16")}
     weights = {"original": model.description.parameters}
     for name, steps in recipes(chosen.share).items():
+        if chosen.only and not any(word in name for word in chosen.only):
+            continue
         compressed = compress(model, Recipe.from_dict({"steps": steps}), protocol)
         with tempfile.TemporaryDirectory() as folder:
             sizes[name] = save(compressed, folder, silent)  # type: ignore[arg-type]

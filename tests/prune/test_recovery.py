@@ -15,9 +15,7 @@ from optlab.texts import evaluation_tokens
 from tests.compressing import Step, prune
 
 CONTEXT = 512
-RECOVERY: Step = {
-    "distill": {"alpha": 0.0, "temperature": 1.0, "learning_rate": 5e-4, "steps": 80, "seconds": 45.0}
-}
+RECOVERY: Step = {"distill": {"alpha": 0.0, "temperature": 1.0, "learning_rate": 5e-4, "steps": 80, "seconds": 45.0}}
 
 
 @pytest.mark.slow
