@@ -67,7 +67,7 @@ def when(run: Run) -> str:
     kinds = {
         "measure": _("measurement"), "generate": _("text"), "anatomy": _("look inside"), "probe": _("probe"),
         "tasks": _("task"),
-        "prepare": _("preparation"),
+        "prepare": _("preparation"), "soften": _("temperatures"), "sweep": _("sweep"),
     }  # fmt: skip
     parts = [f"\\#{run.id}", kinds.get(run.kind, run.kind), format.moment(run.created).replace(":", "\\:")]
     elapsed = run.elapsed()
