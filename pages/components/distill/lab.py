@@ -1,4 +1,4 @@
-"""The temperature lab: at a position of real text, what teacher and student expect, and what a temperature does to it."""
+"""The temperature lab: at a position of real text, what teacher and student expect, and what temperature does to it."""
 
 from __future__ import annotations
 
