@@ -79,3 +79,11 @@ def test_a_sentence_of_ones_own_is_computed_and_a_short_one_refused_in_words() -
     assert seen[0] == "1. Good" and seen[-1].endswith("!")
     app = well(app.text_input(key="learn/attention/sentence").set_value("a").run())
     assert "write between 2 and 64" in app.error[0].value
+
+
+@pytest.mark.parametrize("slug", ["grid", "combination"])
+def test_what_became_smaller_is_not_called_larger(slug: str) -> None:
+    app = lesson(slug)
+    said = words(app) + " ".join(str(one.value) for one in app.metric)
+    assert "x smaller" in said
+    assert "x larger" not in said

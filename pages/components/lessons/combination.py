@@ -60,7 +60,7 @@ def show() -> None:
     st.markdown(
         _("Together: {smaller}, and perplexity {before} becomes {after} on this passage, before any "
           "distillation. Only removed blocks make fewer multiplications.").format(
-            smaller=format.smaller(original.bytes / together.bytes), before=f"{original.perplexity:.1f}",
+            smaller=format.smaller(together.bytes / original.bytes), before=f"{original.perplexity:.1f}",
             after=f"{together.perplexity:.1f}")
     )  # fmt: skip
     formula(

@@ -44,7 +44,7 @@ def show() -> None:
     one, two, three = st.columns(3)
     one.metric(_("Error of the row"), format.percent(found.error), help=_("Size of the change by size of the weights."))
     two.metric(_("Bits per weight, all told"), f"{found.bits_per_weight:.2f}")
-    three.metric(_("Smaller than 16 bits"), format.smaller(16 / found.bits_per_weight))
+    three.metric(_("Smaller than 16 bits"), format.smaller(found.bits_per_weight / 16))
     some = slice(0, min(group, CLOSE))
     chart(lessons_weights.on_grid(found.before[some], found.after[some], found.levels[0]), "grid/row")
     st.caption(_("The first {count} weights of the row. Each line is a level of their group's grid.").format(
