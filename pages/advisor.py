@@ -113,6 +113,9 @@ def recommend(shown: view.View, wish: Wish, one: Candidate, original: Candidate 
                          help=prediction.record(services.client(), shown.model))  # fmt: skip
         st.markdown("\n".join(f"- {escaped(reason)}" for reason in reasons(wish, one, original)))
         recipe = Recipe.from_dict(one.recipe)
+        if one.source == "predicted":
+            with st.expander(_("The recipe"), icon=":material/description:"):
+                st.code(recipe.to_yaml(), language="yaml", wrap_lines=True)
         with st.container(horizontal=True):
             if one.source == "predicted" and st.button(
                 _("Prove it"), type="primary", icon=":material/play_arrow:", help=_("Measures this recipe.")

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from optlab.errors import RecipeError
-from optlab.evaluate.environment import processor
+from optlab.evaluate.environment import of_this_machine
 from optlab.predict.frontier import Point
 from optlab.recipes import Recipe
 from optlab.runs import records
-from optlab.runs.locks import cores
 from optlab.runs.run import Run
 from optlab.words import said
 
@@ -82,8 +81,7 @@ def predicted(points: Iterable[Point], model: str) -> list[Candidate]:
 
 def timed_here(result: Mapping[str, Any]) -> bool:
     """Whether a result's times and memory are of this machine; an archive may bring those of another."""
-    environment = result.get("environment") or {}
-    return environment.get("processor") == processor() and environment.get("cores") == cores()
+    return of_this_machine(result.get("environment") or {})
 
 
 def known(recipe: Mapping[str, Any]) -> Recipe | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,7 +34,7 @@ def record() -> dict[str, Any]:
     torch = sys.modules.get("torch")
     return {
         "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "instructions": [flag for flag in INSTRUCTIONS if flag in cpu_flags()],
         "memory_bytes": psutil.virtual_memory().total,
         "system": platform.platform(),
@@ -41,6 +42,16 @@ def record() -> dict[str, Any]:
         "load": load(),
         "versions": versions(),
     }
+
+
+def of_this_machine(recorded: Mapping[str, Any]) -> bool:
+    """Whether a `record` may be of this machine, so that its times hold here: the same processor, as many cores."""
+    return recorded.get("processor") == processor() and recorded.get("cores") == cores()
+
+
+def cores() -> int | None:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def versions() -> dict[str, str]:

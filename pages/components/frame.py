@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from streamlit.navigation.page import Page
 
 FRAMED = "framed"
+LEGIBLE = "<style>button[kind^='primary'] { color: light-dark(#FFFFFF, #11161C) }</style>"
+"""Streamlit writes white on primary buttons in both themes. In the dark one the primary colour is light, because it is
+also that of words on dark ground, and white on it could not be read; no setting of the theme changes that."""
 
 
 def navigation() -> Page:
@@ -21,6 +24,7 @@ def navigation() -> Page:
     language.read()
     # before the pages, whose icons would otherwise be fetched from the internet for the browser's tab
     st.set_page_config(page_title="OptLab", page_icon=str(paths.ASSETS / "icon.svg"), layout="wide")
+    st.html(LEGIBLE)
     return st.navigation(
         [
             st.Page("pages/overview.py", title=_("Overview"), icon=":material/home:", default=True),

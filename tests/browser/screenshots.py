@@ -23,6 +23,7 @@ from optlab.words import _
 from pages.components.language import KEY, LANGUAGES
 from pages.components.view import link
 from tests.browser import serving
+from tests.browser.serving import PAGES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -32,10 +33,6 @@ MODEL = "nano"
 PATIENCE_S = 900.0
 SIZES = {"1440": 900, "390": 844}
 """Width of the window -> its height, in pixels."""
-PAGES = {
-    "overview": "/", "explore": "/explore", "frontier": "/frontier", "playground": "/playground",
-    "compare": "/compare", "runs": "/runs", "learn": "/learn", "advisor": "/advisor",
-}  # fmt: skip
 TALLEST = 4000
 
 

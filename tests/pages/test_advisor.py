@@ -20,8 +20,7 @@ from tests.predict import states
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidate, "processor", lambda: "a processor")
-    monkeypatch.setattr(candidate, "cores", lambda: 2)
+    monkeypatch.setattr(candidate, "of_this_machine", lambda recorded: recorded["processor"] == "a processor")
 
 
 @pytest.fixture
@@ -112,7 +111,7 @@ def test_a_missing_technique_is_measured_on_demand(worked: Client) -> None:
 def test_times_of_another_machine_are_not_told_as_this_machines(
     worked: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(candidate, "processor", lambda: "another")
+    monkeypatch.setattr(candidate, "of_this_machine", lambda recorded: False)
     app = open_page("advisor")
     assert "its speed was not measured on this machine" in words(app)
 

@@ -1,0 +1,49 @@
+"""Every page, in both themes, with results on it: axe finds nothing serious, and nothing critical."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
+
+from optlab.runs.client import Client
+from pages.components.view import link_to_run
+from tests.browser.serving import PAGES
+from tests.browser.test_journey import measured
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+expect = pytest.importorskip("playwright.sync_api").expect
+
+pytestmark = pytest.mark.browser
+
+GRAVE = ("serious", "critical")
+AT_REST = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_page(app: tuple[str, Client], browser: Browser, scheme: str) -> None:
+    with browser.new_context(base_url=app[0]) as first:
+        first.new_page().goto("/")  # the first session of a server starts its workers
+        run = measured(app[1])
+    found: dict[str, list[str]] = {}
+    with browser.new_context(base_url=app[0], color_scheme=scheme, viewport={"width": 1440, "height": 1100}) as session:
+        for name, path in PAGES.items():
+            page = session.new_page()
+            page.goto(f"{path}?{urlencode(link_to_run(run.spec))}")
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            expect(page.locator(AT_REST)).to_be_visible()
+            page.wait_for_load_state("networkidle")
+            result = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response
+            assert len(result["passes"]) > 10, name  # it did look
+            found[name] = [
+                f"{violation['id']}: {node['html'][:200]}"
+                for violation in result["violations"]
+                if violation["impact"] in GRAVE
+                for node in violation["nodes"]
+            ]
+            page.close()
+    assert {name: grave for name, grave in found.items() if grave} == {}
