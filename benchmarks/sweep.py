@@ -6,6 +6,7 @@
 What the calibration text does to the model is computed once, by the first recipe that asks; nothing is taken from an
 earlier run. The peer is llm-compressor's GPTQ (`benchmarks/peers`) in the environment it is given: the seconds that it
 needs for a recipe, without loading and saving, and those of the same evaluation, for 3 recipes extrapolated to 24.
+Processor seconds stand beside, because others may share the machine.
 """
 
 from __future__ import annotations
@@ -26,21 +27,36 @@ PEER = "llmcompressor_gptq"
 PEER_BITS = (2, 3, 4)
 
 
-def ours(bench: Bench) -> float:
-    """Seconds of all recipes and their evaluations; prints a line for each."""
-    began = time.perf_counter()
+Cost = tuple[float, float]
+"""Seconds, and seconds of all processors together."""
+
+
+def now() -> Cost:
+    """What this process has used so far."""
+    return time.perf_counter(), time.process_time()
+
+
+def since(began: Cost) -> Cost:
+    """What was used from `began` on."""
+    return time.perf_counter() - began[0], time.process_time() - began[1]
+
+
+def ours(bench: Bench) -> Cost:
+    """The cost of all recipes and their evaluations; prints a line for each."""
+    began = now()
     for method in METHODS:
         for bits in BITS:
             row, _ = bench.measure(recipe(method, bits, GROUP), f"{method}, {bits} bits")
             print(row, flush=True)
-    return time.perf_counter() - began
+    return since(began)
 
 
-def theirs(bench: Bench, python: str, evaluation: float) -> float:
-    """Seconds of one recipe of the peer and its evaluation; prints a line for each."""
+def theirs(bench: Bench, python: str, evaluation: Cost) -> Cost:
+    """The cost of one recipe of the peer and its evaluation; prints a line for each."""
     rows = [peer(PEER, python, bits, GROUP, bench) for bits in PEER_BITS]
     print(*rows, sep="\n", flush=True)
-    return sum(row.seconds for row in rows) / len(rows) + evaluation
+    seconds, cpu = (sum(each) / len(rows) for each in zip(*((row.seconds, row.cpu_s) for row in rows), strict=True))
+    return seconds + evaluation[0], cpu + evaluation[1]
 
 
 def main() -> None:
@@ -49,20 +65,29 @@ def main() -> None:
     parser.add_argument("--peer", metavar="PYTHON", help="interpreter of an environment with llmcompressor")
     chosen = parser.parse_args()
     bench = Bench(windows=TOKENS // CONTEXT)
-    began = time.perf_counter()
+    began = now()
     original = bench.ppl(bench.model)
-    evaluation = time.perf_counter() - began
-    print(f"{machine()}\n\noriginal: perplexity {original:.3f}, evaluated in {evaluation:.1f} s\n\n{HEAD}", flush=True)
+    evaluation = since(began)
+    print(f"{machine()}\n\noriginal: perplexity {original:.3f}, evaluated in {told(evaluation)}\n\n{HEAD}", flush=True)
     with tempfile.TemporaryDirectory() as empty:
         # Only now, with model and texts loaded: what a recipe computes must not be there already.
         os.environ["OPTLAB_HOME"] = empty
         total = ours(bench)
-    print(f"\n{COUNT} recipes with their evaluation: {total:.0f} s, {total / COUNT:.1f} s per recipe", flush=True)
+    each = total[0] / COUNT, total[1] / COUNT
+    print(f"\n{COUNT} recipes with their evaluation: {told(total)}; {told(each)} per recipe", flush=True)
     if chosen.peer is None:
         print(f"skipped {PEER}: no --peer PYTHON names an environment that has it")
         return
-    each = theirs(bench, chosen.peer, evaluation)
-    print(f"\npeer: {each:.1f} s per recipe, {each * COUNT:.0f} s for {COUNT}: {each * COUNT / total:.1f} times ours")
+    peers = theirs(bench, chosen.peer, evaluation)
+    print(
+        f"\npeer: {told(peers)} per recipe; {peers[0] / each[0]:.1f} times ours in seconds, "
+        f"{peers[1] / each[1]:.1f} times in processor seconds"
+    )
+
+
+def told(cost: Cost) -> str:
+    """Both kinds of seconds, for a person."""
+    return f"{cost[0]:.1f} s ({cost[1]:.1f} processor seconds)"
 
 
 if __name__ == "__main__":

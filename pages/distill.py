@@ -8,7 +8,7 @@ from optlab.recipes import Recipe
 from optlab.runs.run import Run
 from optlab.words import _
 from pages.components import facts, frame, pairs, prepare, services, view
-from pages.components.distill import student, training
+from pages.components.distill import lab, student, sweep, training
 
 
 def main() -> None:
@@ -34,6 +34,10 @@ def main() -> None:
             done = training.show(client, shown, started or now)
             if done is not None:
                 outcome(done)
+        st.subheader(_("What a temperature does"))
+        lab.show(shown, done)
+        st.subheader(_("Which temperature is best"))
+        sweep.show(shown, started or now)
 
 
 def set_up(shown: view.View, description: Description, now: Recipe | None) -> Recipe | None:

@@ -66,8 +66,8 @@ def when(run: Run) -> str:
     """Number, kind and times of a run, in one line."""
     kinds = {
         "measure": _("measurement"), "generate": _("text"), "anatomy": _("look inside"), "probe": _("probe"),
-        "importance": _("map of heads"), "tasks": _("task"),
-        "prepare": _("preparation"),
+        "importance": _("map of heads"), "tasks": _("task"), "prepare": _("preparation"),
+        "soften": _("temperatures"), "sweep": _("sweep"),
     }  # fmt: skip
     parts = [f"\\#{run.id}", kinds.get(run.kind, run.kind), format.moment(run.created).replace(":", "\\:")]
     elapsed = run.elapsed()

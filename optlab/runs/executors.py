@@ -24,6 +24,8 @@ TABLE: dict[str, str] = {
     "tasks": "optlab.runs.tasks:execute",
     "prepare": "optlab.runs.prepare:execute",
     "probe": "optlab.runs.probe:execute",
+    "soften": "optlab.runs.softening:execute",
+    "sweep": "optlab.runs.sweep:execute",
 }
 """kind -> "module:function"; imported by the worker only, because these need torch."""
 

@@ -6,11 +6,15 @@ import json
 import math
 from typing import Any
 
+import numpy as np
+
+from optlab.distill import softened
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.runs.client import Client
 from optlab.runs.run import Run
-from pages.components.distill import student
+from optlab.runs.sweep import result as sweep_result
+from pages.components.distill import student, sweep
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 
@@ -114,3 +118,56 @@ def test_a_model_that_fills_gaps_is_no_teacher(client: Client) -> None:
     masked = replace(samples.description(), objective="masked")
     samples.finish(client, client.submit_prepare("nano"), masked.to_dict())
     assert "a teacher that continues one" in words(page(None))
+
+
+def side(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 3, 40)
+
+
+def test_the_lab_shows_the_words_of_a_position_at_a_temperature(prepared: Client) -> None:
+    app = page(None)
+    assert "The teacher reads a passage" in words(app)
+    well(app.button(key="lab/read").click().run())
+    (run,) = prepared.store.list(kind="soften")
+    assert run.spec["passage"] == 0 and run.spec["recipe"] is None
+    places = [softened.position(side(n), side(n + 50), n) for n in range(11)]
+    names = {str(one): f"word{one}" for place in places for one in place["ids"]}
+    result = {"tokens": [f" t{n}" for n in range(12)], "names": names, "positions": places,
+              "temperatures": list(softened.TEMPERATURES)}  # fmt: skip
+    samples.finish(prepared, run, result)
+    app = page(None)
+    assert len(app.get("plotly_chart")) == 3
+    app.select_slider(key="lab/temperature").set_value(4.0)
+    app.select_slider(key="lab/position").set_value(2)
+    text = words(well(app.run()))
+    assert "t0 t1 t2" in text and "**t3**" in text
+    alike = math.exp(float(softened.entropy(side(2), 4.0)))
+    assert f"between {alike:.1f} equally likely" in text
+    pull = -softened.gradient(side(52), side(2), 4.0)[2]
+    assert ("pushed up" if pull > 0 else "pushed down") in text
+
+
+def test_a_sweep_is_asked_for_and_ends_in_a_map_with_its_best(prepared: Client) -> None:
+    assert "Start a student first" in words(page(None))
+    app = page()
+    app.multiselect(key="sweep/temperatures").set_value([1.0, 4.0])
+    well(app.run())
+    well(app.button(key="sweep/start").click().run())
+    (run,) = prepared.store.list(kind="sweep")
+    assert run.spec["temperatures"] == [1.0, 4.0] and run.spec["alphas"] == [0.0, 0.5]
+    assert run.spec["recipe"] == RECIPE.to_dict()
+    windows = list(np.random.default_rng(0).normal(3.0, 0.3, 12))
+    scores = {None: windows} | {
+        (t, a): [w - 0.1 * (t == 4.0) - 0.01 * a for w in windows] for t in (1.0, 4.0) for a in (0.0, 0.5)
+    }
+    samples.finish(prepared, run, sweep_result(scores) | {"tokens": 384, "text": "shakespeare"})
+    text = words(page())
+    assert "Best: T 4, alpha 0.5, -0.105 nats per token against the text alone (-0.105 to -0.105" in text
+    assert "cannot be told" not in text
+
+
+def test_a_sweep_that_found_nothing_says_so(prepared: Client) -> None:
+    noise = np.random.default_rng(0)
+    windows = noise.normal(3.0, 0.3, 12)
+    scores = {None: list(windows), (1.0, 0.0): list(windows + noise.normal(0, 0.1, 12))}
+    assert sweep.in_words(sweep_result(scores)).startswith("No temperature beats the text alone for certain")

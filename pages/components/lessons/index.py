@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pages.components.lessons import attention, perplexity, softmax
+from pages.components.lessons import (
+    attention,
+    combination,
+    compensation,
+    formats,
+    grid,
+    outliers,
+    perplexity,
+    pruning,
+    softmax,
+    speed,
+    temperature,
+)
 from pages.components.lessons.parts import Question
 
 
@@ -26,4 +38,12 @@ LESSONS: dict[str, Lesson] = {
     "attention": attention,
     "softmax": softmax,
     "perplexity": perplexity,
+    "grid": grid,
+    "compensation": compensation,
+    "outliers": outliers,
+    "temperature": temperature,
+    "pruning": pruning,
+    "formats": formats,
+    "speed": speed,
+    "combination": combination,
 }

@@ -1,0 +1,80 @@
+"""A sweep of temperatures and alphas from the page, and its heat map with intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from optlab.figures import distillation
+from optlab.recipes import Recipe
+from optlab.runs import distilling
+from optlab.words import _
+from pages.components import progress, services, view
+
+TEMPERATURES = (0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
+ALPHAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+WATCHED = "sweep/watched"
+
+
+def show(shown: view.View, recipe: Recipe | None) -> None:
+    """recipe: the student that is swept, as the page has it; None before one was started."""
+    client = services.client()
+    if recipe is not None:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            temperatures = st.multiselect(_("Temperatures"), TEMPERATURES, [1.0, 2.0, 4.0], key="sweep/temperatures",
+                                          format_func=lambda one: f"{one:g}", width=320)  # fmt: skip
+            alphas = st.multiselect(_("Weights of the text"), ALPHAS, [0.0, 0.5], key="sweep/alphas",
+                                    format_func=lambda one: f"{one:g}", width=240)  # fmt: skip
+            ready = bool(temperatures and alphas)
+            if st.button(_("Sweep"), key="sweep/start", icon=":material/grid_on:", disabled=not ready):
+                distilling.submit_sweep(client, shown.model, recipe, shown.protocol, temperatures, alphas)
+        count = len(temperatures) * len(alphas) + 1
+        st.caption(_("Trains {count} students like the one above, one of them on the text alone.").format(count=count))
+    run = distilling.latest(client, "sweep", shown.model)
+    if run is None:
+        if recipe is None:
+            st.caption(_("Start a student first; the sweep then varies its temperature and alpha."))
+        return
+    st.fragment(_watched, run_every=1.5 if run.live else None)(run.id)
+
+
+def _watched(id: int) -> None:
+    with services.shown_errors():
+        client = services.client()
+        run = client.store.get(id)
+        if run is None:
+            st.caption(_("This sweep was deleted."))
+            return
+        if run.live:
+            st.session_state[WATCHED] = id
+        elif st.session_state.get(WATCHED) == id:
+            st.session_state[WATCHED] = None
+            st.rerun()
+        progress.watch(client, run, f"sweep/{id}")
+        found: dict[str, Any] = run.result or run.partial or {}
+        if found.get("cells"):
+            st.plotly_chart(
+                distillation.heat(found["cells"]), key="sweep/heat", config={"displayModeBar": False},
+                alt=_("Loss against training on the text alone for every temperature and alpha"),
+            )  # fmt: skip
+            st.caption(in_words(found))
+
+
+def in_words(found: dict[str, Any]) -> str:
+    """Which temperature was best, and whether that is more than noise."""
+    best = next(cell for cell in found["cells"] if [cell["temperature"], cell["alpha"]] == found["best"])
+    name = _("T {t}, alpha {a}").format(t=f"{best['temperature']:g}", a=f"{best['alpha']:g}")
+    low, high = best["ci95"] or (float("-inf"), float("inf"))
+    if high < 0:
+        words = _("Best: {name}, {delta} nats per token against the text alone ({low} to {high}, 95 %, the same "
+                  "{windows} windows).")  # fmt: skip
+    else:
+        words = _("No temperature beats the text alone for certain; the lowest loss has {name}, {delta} nats ({low} to "
+                  "{high}, 95 %, the same {windows} windows).")  # fmt: skip
+    words = words.format(name=name, delta=f"{best['delta']:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}",
+                         windows=found["windows"])  # fmt: skip
+    others = sum(cell["as_good"] for cell in found["cells"]) - 1
+    if others:
+        words += " " + _("{count} others cannot be told from it.").format(count=others)
+    return words

@@ -1,0 +1,23 @@
+"""What is timed computes the same product, or honestly a smaller one; times are never compared in a test."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optlab.lessons import speed
+
+
+def test_leaving_zeros_out_changes_nothing_and_removing_rows_leaves_the_others() -> None:
+    rng = np.random.default_rng(1)
+    W, x = rng.standard_normal((32, 48)).astype(np.float32), rng.standard_normal(48).astype(np.float32)
+    found = speed.forms(W, 0.75)
+    np.testing.assert_allclose(found["csr"] @ x, found["dense"] @ x, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found["smaller"] @ x, (W @ x)[:8], rtol=1e-5, atol=1e-5)
+    assert found["csr"].nnz == np.count_nonzero(found["dense"]) == 32 * 48 // 4
+
+
+def test_every_share_is_timed_in_every_form() -> None:
+    found = speed.timed(np.ones((8, 16), np.float32), (0.0, 0.5), turns=3)
+    for times in (found.dense, found.csr, found.smaller):
+        assert times.shape == (2,)
+        assert (times > 0).all()
