@@ -120,13 +120,11 @@ def delete(id: int) -> None:
         store = services.client().store
         run = store.get(id)
         if run is None:
-            st.caption(_("It is gone already."))
-            return
+            st.rerun()  # deleted just now, here or elsewhere: close, and draw the list without it
         st.markdown(f"**{services.escaped(said(run.title))}**")
         st.caption(_("Its figures, its log and its packed model are removed. It can be measured again."))
         with st.container(horizontal=True):
-            if services.action(_("Delete"), "delete/yes", ":material/delete:", store.delete, id, type="primary"):
-                st.rerun()
+            services.action(_("Delete"), "delete/yes", ":material/delete:", store.delete, id, type="primary")
             if st.button(_("Keep"), key="delete/no"):
                 st.rerun()
 

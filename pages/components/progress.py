@@ -52,7 +52,9 @@ def watch(client: Client, run: Run, key: str) -> None:
     elif run.retryable:
         with st.container(horizontal=True, vertical_alignment="center"):
             explain(run)
-            if services.action(_("Retry"), f"{key}/retry", ":material/replay:", client.store.retry, run.id):
+            # not on_click: that would come before this was drawn, and nothing would be left to press
+            if st.button(_("Retry"), key=f"{key}/retry", icon=":material/replay:"):
+                services.act(client.store.retry, run.id)
                 st.rerun()  # the whole page, which then keeps itself up to date again
 
 

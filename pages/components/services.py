@@ -70,10 +70,11 @@ def action(
     type: Literal["primary", "secondary"] = "secondary",
 ) -> bool:  # fmt: skip
     """A button that calls `function` before the page is drawn again; what cannot be done is said in passing."""
-    return st.button(label, key=key, icon=icon, type=type, on_click=_act, args=(function, *arguments))
+    return st.button(label, key=key, icon=icon, type=type, on_click=act, args=(function, *arguments))
 
 
-def _act(function: Callable[..., Any], *arguments: Any) -> None:
+def act(function: Callable[..., Any], *arguments: Any) -> None:
+    """Call `function`; what cannot be done is said in passing."""
     try:
         function(*arguments)
     except OptLabError as error:

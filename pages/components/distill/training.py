@@ -36,11 +36,11 @@ def show(client: Client, shown: view.View, recipe: Recipe | None) -> Run | None:
     other = client.find(shown.model, student.control(recipe), shown.protocol)
     ids = [run.id] + ([other.id] if other is not None and other.id != run.id else [])
     live = run.live or (other is not None and other.live)
-    st.fragment(_watched, run_every=REFRESH_S if live else None)(ids, recipe)
+    st.fragment(_watched, run_every=REFRESH_S if live else None)(ids, recipe, live)
     return run if run.status == "done" else None
 
 
-def _watched(ids: list[int], recipe: Recipe) -> None:
+def _watched(ids: list[int], recipe: Recipe, polling: bool) -> None:
     with services.shown_errors():
         store = services.client().store
         runs = [run for id in ids if (run := store.get(id)) is not None]
@@ -49,6 +49,8 @@ def _watched(ids: list[int], recipe: Recipe) -> None:
             return
         if any(run.live for run in runs):
             st.session_state[WATCHED] = ids
+            if not polling:  # it goes on since this was drawn
+                st.rerun()
         elif st.session_state.get(WATCHED) == ids:
             st.session_state[WATCHED] = None
             st.rerun()  # the whole page: it has more to show now, and nothing needs to be polled any longer
@@ -76,10 +78,9 @@ def _controls(runs: list[Run]) -> None:
             st.button(_("Stopping"), key="distill/stopping", disabled=True)
         elif live:
             services.action(_("Stop"), "distill/stop", ":material/stop_circle:", _all, store.request_cancel, live)
-        elif stopped and services.action(
-            _("Continue"), "distill/continue", ":material/play_arrow:", _all, store.retry, stopped, type="primary"
-        ):
-            st.rerun()
+        elif stopped:
+            services.action(_("Continue"), "distill/continue", ":material/play_arrow:", _all, store.retry, stopped,
+                            type="primary")  # fmt: skip
 
 
 def _all(act: Any, runs: list[Run]) -> None:
