@@ -173,9 +173,9 @@ def test_every_page_fits_a_phone(page: Page, path: str, errors: list[str]) -> No
     assert errors == []
 
 
-def measured(client: Client) -> Run:
+def measured(client: Client, bits: int = 3) -> Run:
     """A measurement of nano that is done, made when it is not there yet."""
-    recipe = Recipe.of(Step("quantize", "rtn", {"bits": 3}))
+    recipe = Recipe.of(Step("quantize", "rtn", {"bits": bits}))
     protocol = Protocol(tokens=1024, context=256)
     client.submit_measure("nano", recipe, protocol)
     deadline = time.monotonic() + MEASURED_S / 1000
