@@ -34,6 +34,7 @@ from optlab.models.training_state import sweep
 from optlab.progress import Progress, Rising, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
+from optlab.side_by_side import side_by_side
 from optlab.texts import calibration_windows, check_apart, names, training_windows
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -239,21 +240,24 @@ def _report(
             found = statistics_once()
         except TextError as error:
             notes.append(f"the error of each layer's output is not known: {error}")
-    layers = []
-    for done, name in enumerate(every):
-        progress(done / len(every), f"comparing {name}")
+
+    def of_layer(name: str) -> dict[str, Any]:
         W = working.weight(name)
         entry = checkpoint.tensors.get(f"{name}.weight")
         dense_bits = 8.0 * DTYPES[checkpoint.dtype if entry is None else entry.dtype].itemsize
         written = stored.get(name)
-        layers.append(
-            {
-                "name": name,
-                "bits_per_weight": dense_bits if written is None else written.stored_bits() / W.numel(),
-                "sparsity": 1.0 - int(torch.count_nonzero(W)) / W.numel(),
-                "output_error": _output_error(name, working, teacher, scalings, kept, found),
-            }
-        )
+        return {
+            "name": name,
+            "bits_per_weight": dense_bits if written is None else written.stored_bits() / W.numel(),
+            "sparsity": 1.0 - int(torch.count_nonzero(W)) / W.numel(),
+            "output_error": _output_error(name, working, teacher, scalings, kept, found),
+        }
+
+    layers = []
+    with side_by_side(of_layer, every, working.device) as reports:
+        for done, name in enumerate(every):
+            progress(done / len(every), f"comparing {name}")
+            layers.append(next(reports))
     return layers
 
 

@@ -62,11 +62,16 @@ class AWQ(LayerwiseQuantizer):
         import torch
 
         from optlab.quantize.folding import usable_folds
+        from optlab.side_by_side import side_by_side
 
-        usable = usable_folds(context, self.name, "gptq or rtn")
-        for done, fold in enumerate(usable):
-            context.progress(SEARCH_SHARE * done / len(usable), f"scaling the inputs of {fold.readers[0]}")
-            s = self._search(fold, context)
+        usable, scales = usable_folds(context, self.name, "gptq or rtn"), []
+        context.statistics()  # computed here, with its progress, and then read by all threads
+        # All are found before any is applied: the search reads weights that other folds scale.
+        with side_by_side(lambda fold: self._search(fold, context), usable, context.model.device) as found:
+            for done, fold in enumerate(usable):
+                context.progress(SEARCH_SHARE * done / len(usable), f"scaling the inputs of {fold.readers[0]}")
+                scales.append(next(found))
+        for fold, s in zip(usable, scales, strict=True):
             s = s / context.scalings.columns.get(fold.readers[0], torch.ones_like(s))
             fold.apply(context.model, s)
             context.note_scaling(fold.source, fold.readers, s)

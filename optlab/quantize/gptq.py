@@ -74,12 +74,17 @@ class GPTQ(LayerwiseQuantizer):
     _factored: tuple[str, Tensor, Tensor] | None = None
     _sequential: SequentialGrams | None = None
 
+    @property
+    def in_order(self) -> bool:
+        return bool(self.values["sequential"])
+
     def apply(self, context: Context) -> None:
-        """Quantize `context.names` in order. Raises RecipeError, ModelError, TextError, Cancelled."""
+        """Quantize `context.names`. Raises RecipeError, ModelError, TextError, Cancelled."""
         if self.values["sequential"]:
             from optlab.calibrate.sequential import SequentialGrams
 
             self._sequential = SequentialGrams(context.model, context.calibration_windows())
+        context.statistics()  # computed here, with its progress, and then read by all threads
         super().apply(context)
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
@@ -101,12 +106,14 @@ class GPTQ(LayerwiseQuantizer):
         if self._sequential is not None and read in self._sequential:
             source = self._sequential
         key = source.shared_with(read)
-        if self._factored is None or self._factored[0] != key:
+        # Read and written as one, because siblings may be quantized at the same time.
+        factored = self._factored
+        if factored is None or factored[0] != key:
             H = source.gram(read).to(W.device)
             energy = H.diagonal()
             order = by_energy(energy, self.group_size) if self.values["act_order"] else torch.arange(len(energy))
-            self._factored = key, order, factor(H[order][:, order], float(self.values["damping"] or 0.0))
-        return self._factored[1:]
+            self._factored = factored = key, order, factor(H[order][:, order], float(self.values["damping"] or 0.0))
+        return factored[1:]
 
 
 def ranges(clip: str, bits: int) -> tuple[float, ...]:

@@ -82,22 +82,35 @@ class LayerwiseQuantizer(Method):
             return "none"
         return "float" if self.values["zero_point"] == "float" else "integer"
 
+    @property
+    def in_order(self) -> bool:
+        """Whether a layer depends on those before it, which then must have been stored."""
+        return False
+
     def quantize(self, W: Tensor, name: str, context: Context) -> Coded:
-        """The quantized form of W [out, in] float32, the weight of layer `name`; W must not be changed."""
+        """The quantized form of W [out, in] float32, the weight of layer `name`; W must not be changed.
+
+        Called by several threads at once, unless `in_order`.
+        """
         raise NotImplementedError
 
     def apply(self, context: Context) -> None:
-        """Quantize `context.names` in order. Raises RecipeError, ModelError, Cancelled."""
+        """Quantize `context.names`. Raises RecipeError, ModelError, Cancelled."""
+        from optlab.side_by_side import MOST, side_by_side
+
         pruned = {name for name in context.names if context.is_pruned(name)}
         if pruned and self.zero == "float":
             raise RecipeError("a float zero point has no level for 0, so pruned weights would come back; use integer")
-        for done, name in enumerate(context.names):
-            context.progress(done / len(context.names), f"quantizing {name}")
+
+        def one(name: str) -> Coded:
             W = context.model.weight(name).float()
             if not bool(W.isfinite().all()):
                 raise ModelError(f"{name} holds numbers that are not finite, so no grid fits it")
             quantized = self.quantize(W, name, context)
-            if name in pruned:
-                # Whatever the method did, zeros of an earlier step stay zeros.
-                quantized = quantized.with_zeros(W == 0)
-            context.store(name, quantized)
+            # Whatever the method did, zeros of an earlier step stay zeros.
+            return quantized.with_zeros(W == 0) if name in pruned else quantized
+
+        with side_by_side(one, context.names, context.model.device, 1 if self.in_order else MOST) as found:
+            for done, name in enumerate(context.names):
+                context.progress(done / len(context.names), f"quantizing {name}")
+                context.store(name, next(found))

@@ -78,6 +78,7 @@ class SignRound(LayerwiseQuantizer):
     def apply(self, context: Context) -> None:
         """Quantize `context.names`. Raises RecipeError, ModelError, TextError, Cancelled."""
         original = context.model.clone()
+        context.statistics()  # computed here, with its progress, and then read by all threads
         super().apply(replace(context, progress=span(context.progress, 0.0, START_SHARE)))
         self._learn(original, replace(context, progress=span(context.progress, START_SHARE, 1.0)))
 
