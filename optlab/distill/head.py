@@ -44,6 +44,16 @@ def head_parameters(model: LanguageModel) -> list[Tensor]:
     return [one for one, slope in zip(trainable, slopes, strict=True) if slope is not None]
 
 
+def predicting(hidden: Tensor) -> Tensor:
+    """The states [B (T - 1), D] of [B, T, D] that a next word is predicted from."""
+    return hidden[:, :-1].flatten(0, 1)
+
+
+def head(model: LanguageModel, hidden: Tensor) -> Tensor:
+    """Logits [N, V] in float32 of hidden states [N, D]."""
+    return model.head(hidden[None])[0].float()
+
+
 class _ByPieces(torch.autograd.Function):
     @staticmethod
     def forward(

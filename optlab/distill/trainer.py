@@ -18,10 +18,10 @@ from torch import Tensor
 
 from optlab.distill.attention import Attentions
 from optlab.distill.curve import Curve
-from optlab.distill.head import ROWS, by_pieces, head_parameters
+from optlab.distill.head import ROWS, by_pieces, head, head_parameters, predicting
 from optlab.distill.hidden import Outputs
 from optlab.distill.losses import mixed
-from optlab.distill.teacher_cache import TeacherCache
+from optlab.distill.teacher_cache import AskedTeacher, Teacher, TeacherCache
 from optlab.models.optimizer import AdamW
 from optlab.models.train import Enough, Point, Schedule, shuffled_rows, train
 
@@ -67,7 +67,7 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
     listener = Attentions if lesson.looks_at == "attention" else Outputs
     listening = [listener(one) for one in (model, teacher)] if lesson.inner and lesson.alpha < 1.0 else []
     cached = not listening and lesson.alpha < 1.0 and os.environ.get("OPTLAB_TEACHER_CACHE", "1") != "0"
-    answers = TeacherCache(teacher, seen) if cached else None
+    answers: Teacher = (TeacherCache if cached else AskedTeacher)(teacher, seen)
     of_head = head_parameters(model)
 
     def loss_of(rows: Tensor) -> Tensor:
@@ -76,12 +76,12 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
         if lesson.alpha == 1.0:
             return by_pieces(hidden, of_head, lambda piece, place: F.cross_entropy(head(model, piece), true[place]))
         with torch.no_grad():
-            target = predicting(teacher.hidden(batch) if answers is None else answers.hidden(rows))
+            answer = answers.read(rows)
 
         def of_piece(piece: Tensor, place: slice) -> Tensor:
             logits = head(model, piece)
             with torch.no_grad():
-                wanted = head(teacher, target[place])
+                wanted = answers.logits(answer[place])
             soft = lesson.soft(logits, wanted)
             return mixed(F.cross_entropy(logits, true[place]), soft, lesson.alpha) if lesson.alpha else soft
 
@@ -120,13 +120,3 @@ def nll(model: LanguageModel, windows: Tensor, batch: int) -> float:
             logits = head(model, hidden[place : place + ROWS])
             total += float(F.cross_entropy(logits, true[place : place + ROWS], reduction="sum"))
     return total / windows[:, 1:].numel()
-
-
-def predicting(hidden: Tensor) -> Tensor:
-    """The states [B (T - 1), D] of [B, T, D] that a next word is predicted from."""
-    return hidden[:, :-1].flatten(0, 1)
-
-
-def head(model: LanguageModel, hidden: Tensor) -> Tensor:
-    """Logits [N, V] in float32 of hidden states [N, D]."""
-    return model.head(hidden[None])[0].float()
