@@ -37,6 +37,10 @@ FORMATS: dict[str, list[dict[str, Any]]] = {
     "float32": [],
     "bfloat16": [],
     "int8": [{"quantize": {"bits": 8, "group_size": None, "symmetric": True}}],
+    "int8-head8": [
+        {"quantize": {"bits": 8, "group_size": None, "symmetric": True}},
+        {"quantize": {"bits": 8, "group_size": None, "symmetric": True}, "layers": HEAD},
+    ],
     "int4": [{"quantize": {"bits": 4, "group_size": 64}}],
     "int4-head8": [
         {"quantize": {"bits": 4, "group_size": 64}},

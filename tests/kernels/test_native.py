@@ -122,6 +122,31 @@ def test_a_prompt_and_its_tokens_one_by_one_fill_the_same_cache(tmp_path: Path) 
     assert int(after_prompt.argmax()) == int(after_steps.argmax())
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompts_of_any_length_are_as_near_to_float32_as_torchs_bfloat16(family: str, tmp_path: Path) -> None:
+    model = tiny(family, tmp_path)
+    fast, plain = runtime(model, "bfloat16"), model.module
+    assert isinstance(fast, NativeLlama)
+    assert isinstance(plain, Transformer)
+    ids = torch.randint(4, 160, (50,), generator=torch.Generator().manual_seed(5)).tolist()
+    expected = reference(model, ids)
+    ours, torchs = [], []
+    for count in (49, 1, 2, 7, 16, 17, 33):  # a longer text first: nothing of it may be left
+        for runs, kept in ((fast, ours), (LlamaRuntime(plain, {}, torch.bfloat16, 64, []), torchs)):
+            runs.reset()
+            for row, found in ((count - 1, runs.prefill(ids[:count])), (count, runs.decode(ids[count]))):
+                kept.append(float((found.float() - expected[row]).norm() / expected[row].norm()))
+    assert max(ours) < 1.5 * max(torchs) < 0.1
+    assert sum(ours) < 1.1 * sum(torchs)
+
+
+@pytest.mark.parametrize("ids", [[], list(range(4, 20))])
+def test_a_prompt_that_does_not_fit_is_refused(ids: list[int], tmp_path: Path) -> None:
+    fast = runtime(tiny("llama", tmp_path), "bfloat16", room=8)
+    with pytest.raises(ValueError, match=f"room for 1 to 8 tokens, {len(ids)} are needed"):
+        fast.prefill(ids)
+
+
 @pytest.mark.parametrize("steps", [[4, 64, "rtn"], [8, None, "rtn"], [3, 32, "rtn"]])
 def test_nano_compressed_writes_what_its_dequantized_weights_write(steps: list) -> None:
     bits, group, method = steps

@@ -7,7 +7,7 @@ import torch
 
 from optlab.kernels.linear import Source
 from optlab.kernels.native import library as built
-from optlab.kernels.native.linear import NativeLinear, format_of
+from optlab.kernels.native.linear import NativeLinear, Together, format_of
 from optlab.kernels.runtime import runtime
 from optlab.models.inputs import InputFormat, round_inputs
 from optlab.quantize.grid import in_groups, minmax
@@ -26,6 +26,17 @@ def layer(
     return NativeLinear(source, format_of(source)), stored.dequantize()
 
 
+def whole(module: NativeLinear, x: torch.Tensor, inputs: InputFormat) -> torch.Tensor:
+    """All rows at once, multiplied as those of a prompt are."""
+    together, bias = Together([module]), torch.linspace(-1, 1, 40)
+    if not together.whole_numbers:
+        return together(inputs.rounded(x)).float() + bias
+    step = inputs.step(x)
+    sums = together(inputs.codes(x, step).to(torch.int8))
+    assert sums.dtype == torch.int32
+    return sums * step * together.scale + bias
+
+
 @pytest.mark.parametrize("inputs", [InputFormat(8), InputFormat(4), InputFormat(8, 0.02)])
 @pytest.mark.parametrize(("bits", "group"), [(8, None), (8, 32), (4, 32)])
 def test_a_layer_multiplies_rounded_inputs(bits, group, inputs):
@@ -33,11 +44,11 @@ def test_a_layer_multiplies_rounded_inputs(bits, group, inputs):
     x = torch.randn(5, 96, generator=torch.Generator().manual_seed(1)).bfloat16()
     expected = inputs.rounded(x.float()) @ W.T + torch.linspace(-1, 1, 40)
     scale = expected.abs().mean()
-    whole = module(x)
+    prompt = whole(module, x, inputs)
     one = torch.stack([module.times(row) for row in x])
     assert module.whole_numbers == (group is None)
     assert (one - expected).abs().max() < 0.03 * scale
-    assert (whole.float() - expected).abs().max() < 0.03 * scale
+    assert (prompt - expected).abs().max() < 0.03 * scale
     plain = x.float() @ W.T + torch.linspace(-1, 1, 40)
     if inputs.bits == 4:
         assert (one - plain).abs().max() > 0.1 * scale, "nothing was rounded"

@@ -20,7 +20,9 @@ from filelock import FileLock
 from optlab import paths
 from optlab.models.device import cpu_flags
 
-SOURCES = tuple(Path(__file__).parent / name for name in ("decode.cpp", "rows.h"))
+FOLDER = Path(__file__).parent
+SOURCES = tuple(FOLDER / name for name in ("decode.cpp", "prompt.cpp"))
+HEADERS = tuple(FOLDER / name for name in ("rows.h", "steps.h", "attention.h", "model.h"))
 NEEDED = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_bf16")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fopenmp", "-shared", "-fPIC")
 COMPILERS = ("g++", "clang++")
@@ -41,7 +43,7 @@ class Linear(ctypes.Structure):
 
 
 class Block(ctypes.Structure):
-    """decode.cpp, Block."""
+    """model.h, Block."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("input_norm", "post_norm")),
@@ -50,7 +52,7 @@ class Block(ctypes.Structure):
 
 
 class Model(ctypes.Structure):
-    """decode.cpp, Model."""
+    """model.h, Model."""
 
     _fields_ = (
         *(
@@ -63,9 +65,43 @@ class Model(ctypes.Structure):
         *((name, ctypes.c_float) for name in ("eps", "embedding_scale")),
         *((name, ctypes.c_void_p) for name in ("block", "norm", "embedding")),
         ("head", Linear),
-        *((name, ctypes.c_void_p) for name in ("cos", "sin", "keys", "values", "shared", "scratch")),
+        *((name, ctypes.c_void_p) for name in ("cos", "sin", "keys", "values")),
+        *((name, ctypes.c_int64) for name in ("key_room", "value_room")),
+        *((name, ctypes.c_void_p) for name in ("shared", "scratch")),
         ("scratch_floats", ctypes.c_int64),
     )  # fmt: skip
+
+
+class Reading(ctypes.Structure):
+    """prompt.cpp, Reading."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("rounded", "codes", "steps")),
+        *((name, ctypes.c_int32) for name in ("width", "levels")),
+        ("step", ctypes.c_float),
+    )
+
+
+class Products(ctypes.Structure):
+    """prompt.cpp, Products."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("values", "steps", "scale", "bias")),
+        ("width", ctypes.c_int32),
+    )
+
+
+_NUMBER, _MEMORY = ctypes.c_int32, ctypes.c_void_p
+_MODEL, _WEIGHT, _READING, _PRODUCTS = (ctypes.POINTER(kind) for kind in (Model, Linear, Reading, Products))
+SIGNATURES: dict[str, tuple[type, ...]] = {
+    "optlab_decode": (_MODEL, _NUMBER, _NUMBER, _MEMORY),
+    "optlab_multiply": (_WEIGHT, _MEMORY, _MEMORY, _MEMORY, _NUMBER),
+    "optlab_expand": (_WEIGHT, _MEMORY, _MEMORY, _NUMBER),
+    "optlab_read": (_MEMORY, ctypes.c_int64, _NUMBER),
+    "optlab_prompt_norm": (_MEMORY, _PRODUCTS, _MEMORY, ctypes.c_float, _READING, _NUMBER, _NUMBER),
+    "optlab_prompt_activate": (_PRODUCTS, _NUMBER, _READING, _NUMBER, _NUMBER),
+    "optlab_prompt_attention": (_MODEL, _NUMBER, _PRODUCTS, _MEMORY, _MEMORY, _READING, _NUMBER, _NUMBER, _NUMBER),
+}
 
 
 @cache
@@ -85,19 +121,16 @@ def library() -> tuple[ctypes.CDLL | None, str]:
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or str(error)
         return None, f"the C++ loop could not be built with {compiler}: {said.strip().splitlines()[0]}"
-    loaded.optlab_decode.argtypes = (ctypes.POINTER(Model), ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)
-    loaded.optlab_expand.argtypes = (ctypes.POINTER(Linear), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)
-    loaded.optlab_multiply.argtypes = (ctypes.POINTER(Linear), *[ctypes.c_void_p] * 3, ctypes.c_int32)
-    loaded.optlab_read.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)
+    for name, arguments in SIGNATURES.items():
+        getattr(loaded, name).argtypes, getattr(loaded, name).restype = arguments, None
     loaded.optlab_read.restype = ctypes.c_int64
-    loaded.optlab_decode.restype = loaded.optlab_expand.restype = loaded.optlab_multiply.restype = None
     return loaded, ""
 
 
 def _built(compiler: str) -> Path:
     """The shared library for these sources, this compiler and this processor; built now when there is none."""
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
-    decides = [source.read_bytes() for source in SOURCES]
+    decides = [source.read_bytes() for source in (*SOURCES, *HEADERS)]
     decides += [part.encode() for part in (version.stdout, *FLAGS, *sorted(cpu_flags()))]
     key = hashlib.sha256(b"\0".join(decides)).hexdigest()[:16]
     target = paths.folder("native") / f"decode-{key}.so"
@@ -105,7 +138,7 @@ def _built(compiler: str) -> Path:
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=target.parent) as unfinished:
                 made = Path(unfinished) / target.name
-                command = [compiler, *FLAGS, str(SOURCES[0]), "-o", str(made)]
+                command = [compiler, *FLAGS, *map(str, SOURCES), "-o", str(made)]
                 subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
                 made.replace(target)
     return target

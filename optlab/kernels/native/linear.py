@@ -96,14 +96,26 @@ class NativeLinear(nn.Module):
         """The weight [out, in], bfloat16; a new tensor where it is not stored like that."""
         if self.kind == DENSE:
             return self.weight
+        out = torch.empty(self.outputs, self.inputs, dtype=torch.bfloat16)
+        self.expand(out)
+        return out
+
+    def expand(self, out: Tensor) -> None:
+        """The weight into `out` [out, in], bfloat16 and contiguous."""
+        if self.kind == DENSE:
+            out.copy_(self.weight)
+            return
         found, why = library()
         assert found is not None, why
-        out = torch.empty(self.outputs, self.inputs, dtype=torch.bfloat16)
         threads = torch.get_num_threads()
         groups = -(-(self.inputs // self.group) // 16) * 16
         scratch = torch.empty(threads * 2 * groups)
         found.optlab_expand(ctypes.byref(self.struct), out.data_ptr(), scratch.data_ptr(), threads)
-        return out
+
+    def moved(self, weight: Tensor) -> None:
+        """The same numbers in memory that belongs to somebody else as well."""
+        self.weight = weight
+        self.struct.weight = weight.data_ptr()
 
     def times(self, x: Tensor) -> Tensor:
         """W x + b for one vector x [in], which is rounded to bfloat16; float32 [out]."""
@@ -114,39 +126,48 @@ class NativeLinear(nn.Module):
         found.optlab_multiply(ctypes.byref(self.struct), x.data_ptr(), out.data_ptr(), scratch.data_ptr(), threads)
         return out
 
-    def forward(self, x: Tensor) -> Tensor:
-        if x.numel() == self.inputs:
-            return self.times(x.reshape(-1)).to(x.dtype).view(*x.shape[:-1], -1)
-        y = self._products(x) if self.whole_numbers else F.linear(self._rounded(x), self.dense())
-        return y if self.bias is None else y + self.bias.to(x.dtype)
-
     @property
     def whole_numbers(self) -> bool:
         """Whether a prompt is multiplied as int8 codes by int8 codes."""
         return self.rounding is not None and self.kind == INT8 and self.group == self.inputs and self.offset is None
 
-    def _rounded(self, x: Tensor) -> Tensor:
-        return x if self.rounding is None else self.rounding.rounded(x)
-
-    def _products(self, x: Tensor) -> Tensor:
-        """W x for many vectors, products summed in int32."""
-        assert self.rounding is not None
-        assert self.scale is not None
-        flat = x.reshape(-1, self.inputs)
-        step = self.rounding.step(flat)
-        sums = torch._int_mm(self.rounding.codes(flat, step).to(torch.int8), self.weight.T).float()
-        return sums.mul_(step).mul_(self.scale[:, 0].float()).view(*x.shape[:-1], -1).to(x.dtype)
-
 
 class Together(nn.Module):
-    """Weights that read the same input: q, k, v; gate, up."""
+    """Weights [out, in] that read the same input: q, k, v; gate, up. Those of one kind lie in one piece of memory."""
 
     def __init__(self, parts: list[NativeLinear]) -> None:
         super().__init__()
         self.parts = parts
+        first = parts[0]
+        self.inputs, self.outputs = first.inputs, sum(part.outputs for part in parts)
+        self.whole_numbers = all(part.whole_numbers for part in parts)
+        self.stacked: Tensor | None = None
+        if first.kind != INT4 and all(part.kind == first.kind for part in parts):
+            self.stacked = first.weight if len(parts) == 1 else torch.cat([part.weight for part in parts])
+            for part, weight in zip(parts, self.stacked.split([part.outputs for part in parts]), strict=True):
+                part.moved(weight)
+        self.bias: Tensor | None = None
+        if any(part.bias is not None for part in parts):
+            self.bias = torch.cat([torch.zeros(part.outputs) if part.bias is None else part.bias for part in parts])
+        self.scale: Tensor | None = None
+        if self.whole_numbers:
+            self.scale = torch.cat([part.scale.view(-1).float() for part in parts if part.scale is not None])
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([part(x) for part in self.parts], dim=-1)
+        """[T, in], int8 codes for whole numbers and else bfloat16 -> [T, out], int32 or bfloat16, before any bias."""
+        if self.whole_numbers:
+            assert self.stacked is not None
+            return torch._int_mm(x, self.stacked.T)
+        return F.linear(x, self.dense())
+
+    def dense(self) -> Tensor:
+        """The weights one above the other [out, in], bfloat16; a new tensor where they are not stored like that."""
+        if self.stacked is not None and self.parts[0].kind == DENSE:
+            return self.stacked
+        out = torch.empty(self.outputs, self.inputs, dtype=torch.bfloat16)
+        for part, rows in zip(self.parts, out.split([part.outputs for part in self.parts]), strict=True):
+            part.expand(rows)
+        return out
 
 
 def _pointer(tensor: Tensor | None) -> int | None:

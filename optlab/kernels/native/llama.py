@@ -1,4 +1,4 @@
-"""A Llama-family model whose tokens are decoded by the C++ loop; prompts are read by torch into the same cache."""
+"""A Llama-family model whose tokens are decoded by the C++ loop; prompts by `prompt`, into the same cache."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import math
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optlab.kernels.linear import Source
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native.library import Block, Linear, Model, library
 from optlab.kernels.native.linear import BLOCK, DENSE, INT4, NativeLinear, Together, format_of
+from optlab.kernels.native.prompt import read
 from optlab.models import transformer as layers
 from optlab.models.inputs import input_format
 from optlab.models.key_values import ATTRIBUTE as KEY_VALUES
@@ -20,6 +22,8 @@ from optlab.models.transformer import Rotary, Transformer
 from optlab.quantize.tensor import QuantizedTensor
 
 PADDING = 64
+ROWS, SPAN = 8, 32
+"""attention.h"""
 NAMES = {DENSE: "dense", INT4: "int4"}
 ROUNDED_NOTE = "activations are rounded and then multiplied as 16-bit numbers: no kernel for this format"
 
@@ -33,6 +37,8 @@ def refusal(module: Transformer, dtype: torch.dtype) -> str | None:
     odd = next((width for width in widths if width % BLOCK), None)
     if odd is not None:
         return f"the C++ loop needs widths that are multiples of {BLOCK}, and this model has one of {odd}"
+    if (config.heads + 2 * config.kv_heads) * config.head_dim % 16:
+        return "the C++ loop needs queries, keys and values of a width that is a multiple of 16 together"
     if _rounds_unevenly(module):
         return "layers that read the same numbers round them differently, which the C++ loop does not do"
     if any(getattr(part, KEY_VALUES, None) is not None for part in module.modules()):
@@ -57,15 +63,15 @@ class NativeLlama(LlamaRuntime):
         assert found is not None, why
         self._decode = found.optlab_decode
         cos, sin = Rotary(config).tables(0, length, torch.empty(0))
-        self._norms: list[tuple[Tensor, Tensor]] = []
+        self.norms: list[tuple[Tensor, Tensor]] = []
         for block in module.model.layers:
             assert isinstance(block, layers.Block)
             before, after = block.input_layernorm.weight, block.post_attention_layernorm.weight
-            self._norms.append((self._float(before), self._float(after)))
-        self._last_norm = self._float(module.model.norm.weight)
+            self.norms.append((self._float(before), self._float(after)))
+        self.last_norm = self._float(module.model.norm.weight)
         blocks = [
             Block(before.data_ptr(), after.data_ptr(), *_structs(packed.qkv, packed.o, packed.gate_up, packed.down))
-            for (before, after), packed in zip(self._norms, self.blocks, strict=True)
+            for (before, after), packed in zip(self.norms, self.blocks, strict=True)
         ]
         self._blocks = (Block * config.blocks)(*blocks)
         self._tables = [table.contiguous() for table in (cos, sin)]
@@ -73,16 +79,21 @@ class NativeLlama(LlamaRuntime):
         keys_and_values = 2 * config.kv_heads * config.head_dim
         self._shared = torch.zeros(config.width + 2 * attention + keys_and_values + 2 * config.mlp_width + PADDING)
         widest = -(-max(config.width, config.mlp_width, attention) // PADDING) * PADDING
-        self._per_thread = 4 * widest + config.head_dim + length + PADDING
+        room, columns = -(-length // SPAN) * SPAN, -(-config.head_dim // 16) * 16
+        caches = config.blocks * config.kv_heads
+        self.keys = torch.zeros(caches, room * config.head_dim, dtype=dtype)
+        self.values = torch.zeros(caches, room * columns, dtype=dtype)
+        attending = ROWS * (3 * room // 2 + columns) + (1 + ROWS // 2) * config.head_dim
+        self._per_thread = 4 * widest + attending + PADDING
         self._scratch = torch.zeros(0)
         assert isinstance(self.head, Together)
-        self._model = Model(
+        self.struct = Model(
             config.blocks, config.width, config.heads, config.kv_heads, config.head_dim, config.mlp_width,
             config.vocabulary, length, config.activation == "gelu_tanh", 0, config.norm_eps,
             math.sqrt(config.width) if config.scale_embedding else 1.0, ctypes.addressof(self._blocks),
-            self._last_norm.data_ptr(), self.embedding.data_ptr(), self.head.parts[0].struct,
+            self.last_norm.data_ptr(), self.embedding.data_ptr(), self.head.parts[0].struct,
             self._tables[0].data_ptr(), self._tables[1].data_ptr(), self.keys.data_ptr(), self.values.data_ptr(),
-            self._shared.data_ptr(), 0, self._per_thread,
+            room * config.head_dim, room * columns, self._shared.data_ptr(), 0, self._per_thread,
         )  # fmt: skip
 
     @property
@@ -107,6 +118,19 @@ class NativeLlama(LlamaRuntime):
     def _float(self, weight: Tensor) -> Tensor:
         return (weight.detach().float() + self.config.norm_offset).contiguous()
 
+    @torch.inference_mode()
+    def prefill(self, ids: list[int]) -> Tensor:
+        """Raises ValueError when the prompt does not fit, is empty, or something was read before without `reset`."""
+        if self.position:
+            raise ValueError("prefill starts from an empty cache; call reset first")
+        if not 0 < len(ids) <= self.length:
+            raise ValueError(f"there is room for 1 to {self.length} tokens, {len(ids)} are needed")
+        x = F.embedding(torch.tensor(ids), self.embedding).float()
+        last = read(self, x.mul_(self.struct.embedding_scale))
+        self.position = len(ids)
+        assert isinstance(self.head, Together)
+        return self.head.parts[0].times(last)
+
     def decode(self, token: int) -> Tensor:
         """Raises ValueError when the buffers are full, or the token is none of the vocabulary."""
         if self.position >= self.length:
@@ -114,11 +138,11 @@ class NativeLlama(LlamaRuntime):
         if not 0 <= token < len(self.embedding):
             raise ValueError(f"token {token} is none of the {len(self.embedding)} of the vocabulary")
         threads = torch.get_num_threads()
-        if threads != self._model.threads:
+        if threads != self.struct.threads:
             self._scratch = torch.zeros(threads * self._per_thread)
-            self._model.threads, self._model.scratch = threads, self._scratch.data_ptr()
-        logits = torch.empty(self._model.head.outputs)
-        self._decode(ctypes.byref(self._model), token, self.position, logits.data_ptr())
+            self.struct.threads, self.struct.scratch = threads, self._scratch.data_ptr()
+        logits = torch.empty(self.struct.head.outputs)
+        self._decode(ctypes.byref(self.struct), token, self.position, logits.data_ptr())
         self.position += 1
         return logits
 
