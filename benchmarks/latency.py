@@ -27,12 +27,13 @@ from optlab.compress import compress
 from optlab.kernels.native.bandwidth import read_bandwidth
 from optlab.kernels.runtime import Runtime, runtime
 from optlab.models import load
-from optlab.models.language_model import LanguageModel
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.threads import PASSIVE
 
 PROMPT, NEW = 512, 64
 HEAD = "lm_head"
+PEERS = Path(__file__).parent / "peers_latency"
 FORMATS: dict[str, list[dict[str, Any]]] = {
     "float32": [],
     "bfloat16": [],
@@ -71,31 +72,18 @@ def own(one: Runtime, ids: list[int]) -> Round:
     return run
 
 
-def transformers_eager(model: LanguageModel, ids: list[int]) -> Round:
-    from transformers import AutoModelForCausalLM
+def elsewhere(python: str, script: str, *arguments: str, ids: list[int]) -> Round:
+    """An engine in another process: it answers every line on stdin with a line of JSON.
 
-    module = AutoModelForCausalLM.from_pretrained(model.folder, dtype=torch.bfloat16, local_files_only=True).eval()
-
-    @torch.inference_mode()
-    def run() -> tuple[float, list[float]]:
-        began = time.perf_counter()
-        out = module(input_ids=torch.tensor([ids]), use_cache=True)
-        token = int(out.logits[0, -1].argmax())
-        prompt, times = time.perf_counter() - began, []
-        for _ in range(NEW):
-            began = time.perf_counter()
-            out = module(input_ids=torch.tensor([[token]]), past_key_values=out.past_key_values, use_cache=True)
-            token = int(out.logits[0, -1].argmax())
-            times.append(time.perf_counter() - began)
-        return prompt, times
-
-    return run
-
-
-def elsewhere(python: str, script: Path, *arguments: str, ids: list[int]) -> Round:
-    """An engine in another environment: it answers every line on stdin with a line of JSON."""
+    Its threads wait as its authors chose, and not asleep as ours do: llama.cpp loses half of its speed to that.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in PASSIVE}
     process = subprocess.Popen(
-        [python, str(script), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [python, str(PEERS / script), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -120,7 +108,8 @@ def main() -> None:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     model = load(MODEL, "float32")
     ids = model.tokenizer.encode(" ".join(["The quick brown fox jumps over the lazy dog."] * 100))[:PROMPT]
-    rounds: dict[str, Round] = {"transformers bfloat16, eager": transformers_eager(model, ids)}
+    eager = elsewhere(sys.executable, "transformers_loop.py", str(model.folder), ids=ids)
+    rounds: dict[str, Round] = {"transformers bfloat16, eager": eager}
     sizes: dict[str, int] = {}
     for name in chosen.engines:
         made = compress(model, Recipe.from_dict({"steps": FORMATS[name]}), Protocol(calibration_tokens=1024))
@@ -128,8 +117,7 @@ def main() -> None:
         rounds[f"OptLab {name}"] = own(one, ids)
         sizes[f"OptLab {name}"] = getattr(one, "bytes_per_token", 0)
     if chosen.llama_cpp:
-        script = Path(__file__).parent / "peers_latency" / "llama_cpp_loop.py"
-        rounds["llama.cpp"] = elsewhere(chosen.llama_cpp[0], script, chosen.llama_cpp[1], ids=ids)
+        rounds["llama.cpp"] = elsewhere(chosen.llama_cpp[0], "llama_cpp_loop.py", chosen.llama_cpp[1], ids=ids)
     prompts: dict[str, list[float]] = {name: [] for name in rounds}
     tokens: dict[str, list[float]] = {name: [] for name in rounds}
     bandwidth = read_bandwidth() or float("nan")
