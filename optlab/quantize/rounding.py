@@ -47,6 +47,8 @@ class LearnedRounding:
         self.T = values + (in_groups(W, start.group_size) - values).clamp(-REACH * step, REACH * step)
         self.V = torch.zeros_like(self.T)
         self.alpha, self.beta = torch.ones_like(self.low), torch.ones_like(self.low)
+        # What the last `value` computed on its way, and the next `descend` needs: grid, codes, q by groups.
+        self._known: tuple[Grid, Tensor, Tensor] | None = None
 
     def grid(self) -> Grid:
         """The grid of the ranges as they are now; its scale is [out, groups]."""
@@ -63,23 +65,26 @@ class LearnedRounding:
     def value(self) -> Tensor:
         """q [out, in] float32."""
         grid = self.grid()
-        codes = self._codes(grid).clamp_(0, self.largest)
-        return grid.unsqueeze().wide().value(codes).flatten(1).masked_fill(self.pruned, 0.0)
+        codes = self._codes(grid)
+        q = grid.unsqueeze().wide().value(codes.clamp(0, self.largest))
+        self._known = grid, codes, q
+        return q.flatten(1).masked_fill(self.pruned, 0.0)
 
     def descend(self, G: Tensor, rate: float) -> None:
         """One step of signed descent. G: dL/dq [out, in] at `value()`; rate: in levels for V, in fractions of the range
         for alpha and beta."""
-        grid = self.grid()
-        wide = grid.unsqueeze().wide()
-        codes = self._codes(grid)
-        above, below = codes > self.largest, codes < 0
-        codes.clamp_(0, self.largest)
-        G = in_groups(G, self.start.group_size)
-        free = G.masked_fill(above | below, 0.0)
-        step = torch.where(wide.scale == 0, 1.0, wide.scale)
-        bend = (free * (wide.value(codes) - self.T) / step).sum(-1) / self.largest
-        by_high = ((G * above).sum(-1) + bend) * self.high
-        by_low = ((G * below).sum(-1) - bend) * self.low
+        if self._known is None:
+            self.value()
+        assert self._known is not None
+        (grid, codes, q), self._known = self._known, None
+        G, scale = in_groups(G, self.start.group_size), grid.scale.float()
+        side = codes.sub_(codes.clamp(0, self.largest)).sign_()  # 1 where clamped above, -1 below, 0 where free
+        free = G.masked_fill(side != 0, 0.0)
+        bend = q.sub_(self.T).mul_(free).sum(-1) / torch.where(scale == 0, 1.0, scale) / self.largest
+        clamped = G - free
+        both, difference = clamped.sum(-1), clamped.mul_(side).sum(-1)
+        by_high = ((both + difference) / 2 + bend) * self.high
+        by_low = ((both - difference) / 2 - bend) * self.low
         if self.start.zero_point is None:
             by_high = by_low = by_high + by_low
         self.V.sub_(free.sign_(), alpha=rate).clamp_(-0.5, 0.5)

@@ -49,10 +49,10 @@ class SignRound(LayerwiseQuantizer):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         *FORMAT,
         Parameter(
-            "steps", int, 20, "Steps per block",
+            "steps", int, 22, "Steps per block",
             "How many steps of descent each block takes, each on 2048 tokens of the calibration text; the time grows "
             "with it.",
-            minimum=1, maximum=1000, step=10, unit="steps",
+            minimum=1, maximum=1000, step=1, unit="steps",
         ),
         Parameter(
             "start", str, "range", "Starts from",
