@@ -1,10 +1,12 @@
 """Tokens per second of our formats and of other engines on this machine, in turns, in one run.
 
-    python -m benchmarks.latency [--engines float32 bfloat16 int8 int4 int4-head] [--llama-cpp PYTHON GGUF] [--rounds 5]
+    python -m benchmarks.latency [--engines float32 bfloat16 int8 int4 ...] [--rounds 5]
+        [--peer "llama.cpp, Q4_1" /venv/bin/python exported_loop.py llama.cpp model.gguf] [--peer ...]
 
-Every round times every engine once: a prompt of 512 tokens, then 64 tokens greedily, batch 1. The engines of other
-libraries run in processes of their own that wait for a line on stdin before each round, so that nobody computes at the
-same time. Let nothing else run: on two cores a busy neighbour costs more than any format gains.
+Every round times every engine once: a prompt of 512 tokens, then 64 tokens greedily, batch 1. A peer is a name, the
+Python that has it, one of the scripts in `benchmarks/peers_latency`, and what that script is given. Peers run in
+processes of their own that wait for a line on stdin before each round, so that nobody computes at the same time. Let
+nothing else run: on two cores a busy neighbour costs more than any format gains.
 """
 
 from __future__ import annotations
@@ -102,9 +104,12 @@ def main() -> None:
     """Print one line for each engine: medians and the spread over all rounds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency")
     parser.add_argument("--engines", nargs="*", default=list(FORMATS))
-    parser.add_argument("--llama-cpp", nargs=2, metavar=("PYTHON", "GGUF"))
+    parser.add_argument("--peer", nargs="+", action="append", default=[], metavar="NAME PYTHON SCRIPT ARGUMENT")
     parser.add_argument("--rounds", type=int, default=5)
     chosen = parser.parse_args()
+    scripts = sorted(path.name for path in PEERS.glob("*.py"))
+    if wrong := next((peer for peer in chosen.peer if len(peer) < 3 or peer[2] not in scripts), None):
+        parser.error(f"--peer {' '.join(wrong)}: give NAME PYTHON SCRIPT ARGUMENT, with SCRIPT one of {scripts}")
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     model = load(MODEL, "float32")
     ids = model.tokenizer.encode(" ".join(["The quick brown fox jumps over the lazy dog."] * 100))[:PROMPT]
@@ -116,8 +121,8 @@ def main() -> None:
         one = runtime(made, "float32" if name == "float32" else "bfloat16")
         rounds[f"OptLab {name}"] = own(one, ids)
         sizes[f"OptLab {name}"] = getattr(one, "bytes_per_token", 0)
-    if chosen.llama_cpp:
-        rounds["llama.cpp"] = elsewhere(chosen.llama_cpp[0], "llama_cpp_loop.py", chosen.llama_cpp[1], ids=ids)
+    for name, python, script, *arguments in chosen.peer:
+        rounds[name] = elsewhere(python, script, *arguments, ids=ids)
     prompts: dict[str, list[float]] = {name: [] for name in rounds}
     tokens: dict[str, list[float]] = {name: [] for name in rounds}
     bandwidth = read_bandwidth() or float("nan")
@@ -129,13 +134,15 @@ def main() -> None:
                 tokens[name].append(float(np.median(times)))
         print(f"round {number} of {chosen.rounds}", file=sys.stderr, flush=True)
     print(f"{machine()}, memory read at {bandwidth / 1e9:.1f} GB/s\n")
-    print("| engine | decode tokens/s (rounds) | prefill tokens/s | of memory speed |\n|---|---|---|---|")
+    print("| engine | decode tokens/s (rounds) | prefill tokens/s | MB per token | of memory speed |")
+    print("|---|---|---|---|---|")
     for name in rounds:
         speed = 1 / np.array(tokens[name])
         share = sizes.get(name, 0) * float(np.median(speed)) / bandwidth
         print(
             f"| {name} | {np.median(speed):.0f} ({', '.join(f'{s:.0f}' for s in speed)}) "
-            f"| {len(ids) / np.median(prompts[name]):.0f} | {f'{share:.0%}' if share else ''} |"
+            f"| {len(ids) / np.median(prompts[name]):.0f} | {f'{sizes[name] / 1e6:.0f}' if share else ''} "
+            f"| {f'{share:.0%}' if share else ''} |"
         )
 
 

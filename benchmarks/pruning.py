@@ -25,24 +25,25 @@ METHODS = (
     "magnitude",
     "magnitude scope=global",
     "taylor",
+    "wanda no-refit",
+    "wanda sequential no-refit",
     "wanda",
-    "wanda sequential",
     "wanda allocation=owl",
-    "wanda sequential refit",
+    "wanda sequential",
+    "sparsegpt sequential no-refit",
     "sparsegpt",
     "sparsegpt sequential",
-    "sparsegpt sequential refit",
-    "sparsegpt sequential refit allocation=owl",
+    "sparsegpt sequential allocation=owl",
 )
 
 
 def recipe(method: str, pattern: str) -> Recipe:
-    """`method` is a registered name, and after it words that change a default: `sequential`, or `name=value`."""
+    """`method` is a registered name, and after it words that change a default: `name`, `no-name` or `name=value`."""
     name, *words = method.split()
     values: dict[str, object] = {"method": name, "sparsity": 0.5, "pattern": pattern}
     for word in words:
         key, _, value = word.partition("=")
-        values[key] = value or True
+        values[key.removeprefix("no-")] = value or not key.startswith("no-")
     return Recipe.from_dict({"steps": [{"prune": values}]})
 
 

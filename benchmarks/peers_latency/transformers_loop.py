@@ -1,4 +1,7 @@
-"""Plain transformers for benchmarks/latency.py, bfloat16 and eager: transformers_loop.py FOLDER"""
+"""transformers for benchmarks/latency.py, bfloat16 and eager: transformers_loop.py FOLDER [int8]
+
+int8: torchao rounds the weights of the blocks' linear layers for its kernel (its 4-bit formats are for GPUs).
+"""
 
 import json
 import os
@@ -10,6 +13,11 @@ from transformers import AutoModelForCausalLM
 
 torch.set_num_threads(len(os.sched_getaffinity(0)))
 model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.bfloat16, local_files_only=True).eval()
+if len(sys.argv) > 2:
+    from torchao.quantization import Int8WeightOnlyConfig, quantize_
+
+    blocks = lambda module, name: isinstance(module, torch.nn.Linear) and name != "lm_head"  # noqa: E731
+    quantize_(model, Int8WeightOnlyConfig(), filter_fn=blocks)
 with torch.inference_mode():
     for line in sys.stdin:
         asked = json.loads(line)

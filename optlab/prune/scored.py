@@ -43,9 +43,9 @@ SEQUENTIAL = Parameter(
     "inputs that the already pruned layers before it make, for one more pass over the text per recipe.",
 )  # fmt: skip
 REFIT = Parameter(
-    "refit", bool, False, "Refit what stays",
+    "refit", bool, True, "Refit what stays",
     "After the zeros are chosen, the weights that stay are fitted to the outputs that the layer had: least squares on "
-    "the calibration text, for a few seconds more.",
+    "the calibration text, for a few seconds more. Off: the method as its paper has it.",
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ class ScoredPruning(Method):
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
         how = ", sequential" if values.get("sequential") else ""
-        how += ", refit" if values.get("refit") else ""
+        how += ", not refitted" if values.get("refit") is False else ""
         how += ", owl" if values["allocation"] == "owl" else ""
         return f"{cls.name} {in_words(values)}{how}"
 

@@ -32,7 +32,9 @@ class SparseGPT(ScoredPruning):
 
     name: ClassVar[str] = "sparsegpt"
     title: ClassVar[str] = "SparseGPT"
-    summary: ClassVar[str] = "Zeroes what others can replace and lets them replace it: the best at 50 %, a few minutes."
+    summary: ClassVar[str] = (
+        "Zeroes what others can replace and lets them replace it; at its best when sequential, for a minute or two."
+    )
     source: ClassVar[str] = "Frantar and Alistarh 2023, arXiv 2301.00774"
     needs_calibration: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (

