@@ -1,7 +1,7 @@
 """What distillation is worth: against training on the text alone, with and without its cache, and on a larger model.
 
     python -m benchmarks.distillation against-text [--seconds 60]
-    python -m benchmarks.distillation cache [--steps 150]
+    python -m benchmarks.distillation cache [--steps 300]
     python -m benchmarks.distillation recovery [--seconds 600]
 
 `against-text`: two students of nano with one block (34 % of its parameters), the same start, text, settings and
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("what", choices=("against-text", "cache", "recovery", "train"))
     parser.add_argument("settings", nargs="?", type=json.loads, default={})
     parser.add_argument("--seconds", type=float)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=300, help="of each training: 252 read the text once")
     parser.add_argument("--temperature", type=float, default=2.0)
     parser.add_argument("--alpha", type=float, default=0.5)
     parser.add_argument("--blocks", type=int, default=24)

@@ -94,7 +94,8 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
         curve.add(point.step, point.loss, point.seconds)
         done = schedule.done(point.step, point.seconds)
         if aside and done * LOOKS >= len(memory["held_out"]):
-            curve.hold(point.step, nll(model, held_out, schedule.batch), point.seconds)
+            with torch.autocast(model.device.type, torch.bfloat16, enabled=schedule.mixed_precision):
+                curve.hold(point.step, nll(model, held_out, schedule.batch), point.seconds)
         speed = point.step * schedule.batch * lesson.window / max(point.seconds, 1e-9)
         left = point.seconds * (1 - done) / max(done, 1e-9)
         if lesson.patience is not None and curve.stuck(lesson.patience):

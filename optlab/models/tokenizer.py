@@ -7,6 +7,7 @@ has only the older vocabulary files.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ from optlab.models.checkpoint import read_json
 if TYPE_CHECKING:
     import tokenizers
 
+LONG, KEPT = 100_000, 4
+"""Texts of so many characters take most of a second each time; the tokens of the last few are kept, because every
+recipe of a sweep reads the same ones."""
 OLDER_FILES = ("vocab.json", "vocab.txt", "tokenizer.model", "spiece.model")
 
 
@@ -29,6 +33,7 @@ class Tokenizer:
         self.backend = backend
         self.settings = settings
         self.rows: int | None = None
+        self._known: OrderedDict[str, list[int]] = OrderedDict()
 
     @classmethod
     def from_folder(cls, folder: Path) -> Tokenizer:
@@ -66,16 +71,24 @@ class Tokenizer:
                 f"the tokenizer has ids up to {largest} but the embedding only {rows} rows; they do not belong together"
             )
         self.rows = rows
+        self._known.clear()
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, none added. Raises TextError when the text is not valid Unicode, or holds a token that
         the model has no embedding for."""
+        if text in self._known:
+            self._known.move_to_end(text)
+            return list(self._known[text])
         try:
             ids = list(self.backend.encode(text, add_special_tokens=False).ids)
         except (UnicodeEncodeError, TypeError):
             raise TextError("the text holds characters that are not valid Unicode") from None
         if self.rows is not None and max(ids, default=-1) >= self.rows:
             raise TextError(f"the text holds {self.token(max(ids))!r}, a token that the model has no embedding for")
+        if len(text) >= LONG:
+            self._known[text] = list(ids)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
         return ids
 
     def decode(self, ids: Sequence[int], skip_special: bool = False) -> str:

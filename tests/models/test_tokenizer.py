@@ -97,3 +97,18 @@ def test_no_tokenizer(tmp_path: Path) -> None:
 def test_the_folder_of_every_family_has_one(tiny: Callable[[str], Path]) -> None:
     bert, gpt2 = (Tokenizer.from_folder(tiny(family)) for family in ("bert", "gpt2"))
     assert bert.encode("the dog") == gpt2.encode("the dog")
+
+
+def test_a_long_text_is_split_once_and_its_tokens_are_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optlab.models.tokenizer.LONG", 10)
+    write_tokenizer(tmp_path)
+    tokenizer = Tokenizer.from_folder(tmp_path)
+    first = tokenizer.encode(TEXT)
+    first.append(-1)
+    backend, tokenizer.backend = tokenizer.backend, None  # whoever asks it now fails
+    assert tokenizer.encode(TEXT) == first[:-1]
+    tokenizer.backend = backend
+    tokenizer.fit(len(tokenizer))
+    assert not tokenizer._known, "how many rows there are decides whether a text can be read"
