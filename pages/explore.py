@@ -31,6 +31,7 @@ from pages.components import (
     view,
     writing,
 )  # fmt: skip
+from pages.components.folded import folded
 from pages.components.services import sentence
 
 
@@ -106,23 +107,29 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
     if not shown.recipe.steps:
         st.info(_("Switch on a knob to begin. Quantize is a good first one."), icon=":material/tune:")
     done = measurement.show(client, shown)
-    with st.expander(_("Attention heads: click to remove"), icon=":material/grid_on:"):
-        clicked = heads.show(client, shown)
+    clicked = brought = edited = None
+    with folded(_("Attention heads: click to remove"), "heads", ":material/grid_on:") as opened:
+        if opened:
+            clicked = heads.show(client, shown)
     if clicked is not None:
         view.change(recipe=clicked)
         st.rerun()
     if shown.recipe.steps:
         positions.show(client, shown, done)
-        with st.expander(_("Which layer hurts most"), icon=":material/monitor_heart:"):
-            sensitivity.show(client, shown, description)
-        with st.expander(_("Bits layer by layer"), icon=":material/view_list:"):
-            edited = layer_editor.show(shown.recipe, description, (done.result if done else None) or {})
+        result = (done.result if done else None) or {}
+        with folded(_("Which layer hurts most"), "hurts", ":material/monitor_heart:") as opened:
+            if opened:
+                sensitivity.show(client, shown, description)
+        with folded(_("Bits layer by layer"), "bits", ":material/view_list:") as opened:
+            if opened:
+                edited = layer_editor.show(shown.recipe, description, result)
         if storage.pruning(shown.recipe) is not None:
-            with st.expander(_("Zeros layer by layer"), icon=":material/view_list:"):
-                result = (done.result if done else None) or {}
-                edited = layer_editor.show(shown.recipe, description, result, layer_values.ZEROS) or edited
-            with st.expander(_("What zeros save"), icon=":material/save:"):
-                storage.show(shown.recipe, description, (done.result if done else None) or {})
+            with folded(_("Zeros layer by layer"), "zeros", ":material/view_list:") as opened:
+                if opened:
+                    edited = layer_editor.show(shown.recipe, description, result, layer_values.ZEROS) or edited
+            with folded(_("What zeros save"), "saves", ":material/save:") as opened:
+                if opened:
+                    storage.show(shown.recipe, description, result)
         if edited is not None:
             view.change(recipe=edited)
             st.rerun()
@@ -134,8 +141,9 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
             writing.show(client, shown, description.default_text)
         else:
             st.caption(_("This model fills gaps in a text and cannot continue one."))
-        with st.expander(_("Recipe, file and command line"), icon=":material/description:"):
-            brought = recipe_file.show(shown)
+        with folded(_("Recipe, file and command line"), "recipe", ":material/description:") as opened:
+            if opened:
+                brought = recipe_file.show(shown)
     else:
         brought = recipe_file.brought()
     if brought is not None:

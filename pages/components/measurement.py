@@ -13,6 +13,7 @@ from optlab.runs.client import Client
 from optlab.runs.run import Run
 from optlab.words import _, said
 from pages.components import facts, pairs, prediction, progress, services, takeaway, view
+from pages.components.folded import folded
 
 WATCHED = "measurement/watched"
 
@@ -95,7 +96,9 @@ def _provenance(run: Run, result: Mapping[str, Any]) -> None:
 
 
 def _table(result: Mapping[str, Any]) -> None:
-    with st.expander(_("All figures"), icon=":material/table:"):
+    with folded(_("All figures"), "figures", ":material/table:") as opened:
+        if not opened:
+            return
         figures = frames.figures_of(result)
         st.dataframe(figures, hide_index=True, height="content")
         with st.container(horizontal=True):

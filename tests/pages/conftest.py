@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from optlab import paths
 from optlab.runs.client import Client
 from optlab.runs.store import Store
+from pages.components.folded import PREFIX
 from tests.pages import samples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,9 +44,16 @@ def prepared(client: Client) -> Client:
     return client
 
 
-def open_page(name: str | None = None, **query: str) -> AppTest:
-    """The app with its frame, or one page of it, after its first run; nano unless the query says otherwise."""
+BOXES = ("heads", "hurts", "bits", "zeros", "saves", "recipe", "figures")
+"""Those of all pages that are worked out when they are opened."""
+
+
+def open_page(name: str | None = None, boxes: tuple[str, ...] = BOXES, **query: str) -> AppTest:
+    """The app with its frame, or one page of it, after its first run; nano unless the query says otherwise. boxes:
+    those that are open."""
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    for box in boxes:
+        app.session_state[f"{PREFIX}{box}"] = True
     for key, value in {"model": "nano", **query}.items():
         app.query_params[key] = value
     if name is not None:

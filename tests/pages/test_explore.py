@@ -11,7 +11,7 @@ from optlab.runs.client import Client
 from optlab.texts.text import load
 from pages.components import knobs
 from tests.pages import samples
-from tests.pages.conftest import open_page, parameter, well, words
+from tests.pages.conftest import BOXES, open_page, parameter, well, words
 
 FOUR_BITS = json.dumps(samples.quantized(4).to_dict()["steps"])
 
@@ -184,3 +184,13 @@ def test_every_kind_of_step_has_its_knobs() -> None:
         assert knobs.title(kind)
         assert knobs.meaning(kind)
         assert knobs.icon(kind).startswith(":material/")
+
+
+def test_what_is_closed_is_not_worked_out(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    shut, open_ = (open_page("explore", boxes=boxes, recipe=FOUR_BITS) for boxes in ((), BOXES))
+    assert [box.label for box in shut.expander] == [box.label for box in open_.expander]
+    assert len(shut.dataframe) < len(open_.dataframe)
+    assert "python -m optlab measure" not in words(shut)
+    assert "python -m optlab measure" in words(open_)
+    assert "10.0 % worse" in words(shut)

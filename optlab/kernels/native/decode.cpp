@@ -35,7 +35,7 @@ class Meeting {  // a barrier that spins for a moment, and then gives the core a
 void multiply(const Linear& w, const Input& x, int me, int threads, float* out) {
     sum_groups(w, x);
     const Share mine(w.out, me, threads);
-    for (int r = mine.begin; r < mine.end; ++r) out[r] = row(w, x, r);
+    each_row(w, x, mine.begin, mine.end, [out](int r, float found) { out[r] = found; });
 }
 
 // The newest key and value of a head are written by whoever attends with it: nobody else reads them.
@@ -90,7 +90,7 @@ void walk(const Model& m, int token, int position, float* logits, int me, int th
         prepare(attention, all, 1.0f, nullptr, x);
         round_input(b.o, x);
         sum_groups(b.o, x);
-        for (int r = mine.begin; r < mine.end; ++r) residual[r] += row(b.o, x, r);
+        each_row(b.o, x, mine.begin, mine.end, [residual](int r, float found) { residual[r] += found; });
         meeting.wait(threads);
         prepare(residual, m.width, norm_factor(residual, m.width, m.eps), b.post_norm, x);
         round_input(b.gate, x);
@@ -107,7 +107,7 @@ void walk(const Model& m, int token, int position, float* logits, int me, int th
         prepare(mlp, m.mlp_width, 1.0f, nullptr, x);
         round_input(b.down, x);
         sum_groups(b.down, x);
-        for (int r = mine.begin; r < mine.end; ++r) residual[r] += row(b.down, x, r);
+        each_row(b.down, x, mine.begin, mine.end, [residual](int r, float found) { residual[r] += found; });
         meeting.wait(threads);
     }
     prepare(residual, m.width, norm_factor(residual, m.width, m.eps), m.norm, x);

@@ -153,6 +153,62 @@ static inline float row(const Linear& w, const Input& x, int r) {
     return _mm512_reduce_add_ps(total) + (w.bias ? w.bias[r] : 0.0f);
 }
 
+static inline __m128 reduce_four(const __m512* totals) {  // the sums of four vectors
+    const __m512 a = _mm512_add_ps(_mm512_unpacklo_ps(totals[0], totals[1]), _mm512_unpackhi_ps(totals[0], totals[1]));
+    const __m512 b = _mm512_add_ps(_mm512_unpacklo_ps(totals[2], totals[3]), _mm512_unpackhi_ps(totals[2], totals[3]));
+    const __m512d low = _mm512_unpacklo_pd((__m512d)a, (__m512d)b), high = _mm512_unpackhi_pd((__m512d)a, (__m512d)b);
+    const __m512 c = _mm512_add_ps((__m512)low, (__m512)high);
+    const __m256 d = _mm256_add_ps(_mm512_castps512_ps256(c), _mm512_extractf32x8_ps(c, 1));
+    return _mm_add_ps(_mm256_castps256_ps128(d), _mm256_extractf128_ps(d, 1));
+}
+
+// Four rows at once, of 4-bit codes in groups of a multiple of 64: a row of 576 codes is over before its sums have been
+// added up, and each part of x is loaded for all four. Rows from r on; scales and offsets of rows lie side by side.
+static inline __m128 four_int4_rows(const Linear& w, const Input& x, int r) {
+    const int64_t stride = row_bytes(w);
+    const int groups = w.in / w.group;
+    const uint8_t* codes = (const uint8_t*)w.weight + r * stride;
+    const __m512i table = _mm512_load_si512(FOUR_BITS);
+    expand_scales(w.scale + (int64_t)r * groups, 4 * groups, x.scales);
+    __m512 totals[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+    for (int i = 0, g = 0; i < w.in; ++g) {
+        __m512 sums[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+        for (const int end = i + w.group; i < end; i += 64, codes += 32) {
+            const __m512i low = _mm512_loadu_si512(x.rounded + i), high = _mm512_loadu_si512(x.rounded + i + 32);
+            for (int j = 0; j < 4; ++j) {
+                const __m512i pairs = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i*)(codes + j * stride)));
+                sums[j] = dot(sums[j], _mm512_permutexvar_epi16(pairs, table), low);
+                sums[j] = dot(sums[j], _mm512_permutexvar_epi16(_mm512_srli_epi16(pairs, 4), table), high);
+            }
+        }
+        for (int j = 0; j < 4; ++j)
+            totals[j] = _mm512_fmadd_ps(sums[j], _mm512_set1_ps(x.scales[j * groups + g]), totals[j]);
+    }
+    if (w.offset)
+        for (int g = 0; g < groups; g += 16) {
+            const __mmask16 mask = first(groups - g);
+            const __m512 inputs = _mm512_maskz_loadu_ps(mask, x.group_sums + g);
+            const f16* offsets = w.offset + (int64_t)r * groups + g;
+            for (int j = 0; j < 4; ++j)
+                totals[j] = _mm512_fmadd_ps(load_f16(offsets + j * groups, mask), inputs, totals[j]);
+        }
+    const __m128 found = reduce_four(totals);
+    return w.bias ? _mm_add_ps(found, _mm_loadu_ps(w.bias + r)) : found;
+}
+
+// Calls take(r, what) for every row r of begin .. end, with row r of W x + b. `sum_groups` must have been called.
+template <typename Take>
+static inline void each_row(const Linear& w, const Input& x, int begin, int end, Take take) {
+    int r = begin;
+    if (w.kind == INT4 && w.group % 64 == 0)
+        for (; r + 4 <= end; r += 4) {
+            alignas(16) float found[4];
+            _mm_store_ps(found, four_int4_rows(w, x, r));
+            for (int j = 0; j < 4; ++j) take(r + j, found[j]);
+        }
+    for (; r < end; ++r) take(r, row(w, x, r));
+}
+
 // Row r as bfloat16 numbers, for prompts: there the multiplication is a large one, which a library does best.
 static inline void expand_row(const Linear& w, int r, float* scales, float* offsets, bf16* out) {
     const uint8_t* codes = (const uint8_t*)w.weight + r * row_bytes(w);
