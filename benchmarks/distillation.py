@@ -107,7 +107,8 @@ def recovery(seconds: float, blocks: int) -> dict[str, Any]:
         if killed_at["seconds"] > seconds / 2:
             os.kill(child.pid, signal.SIGKILL)
             break
-    child.wait()
+    if child.wait() != -signal.SIGKILL:
+        raise SystemExit(f"the training ended by itself (exit {child.returncode}) before it could be killed")
     first: list[dict[str, Any]] = []
     done = distilled(
         teacher, lambda fraction, message, partial=None: first.append(partial) if partial and not first else None,
@@ -117,17 +118,19 @@ def recovery(seconds: float, blocks: int) -> dict[str, Any]:
     before, after = (compare(teacher, one.model, ids, CONTEXT, silent, None).nll_delta for one in (start, done))
     return {
         "gap_before": before, "gap_after": after, "gap_down": 1 - after / before, "steps": steps(done),
-        "killed_at_step": killed_at["step"], "went_on_at_step": first[0]["step"], "exit": child.returncode,
+        "killed_at_step": killed_at["step"], "went_on_at_step": first[0]["step"],
         "curve": done.trainings,
     }  # fmt: skip
 
 
 def train(settings: dict[str, Any]) -> None:
-    """The child of `recovery`: says each step until it is killed."""
+    """The child of `recovery`: says each step, and the seconds since the first, until it is killed."""
+    first: list[float] = []
 
     def say(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
         if partial and "step" in partial:
-            print(json.dumps({"step": partial["step"], "seconds": fraction * settings["seconds"]}), flush=True)
+            first.append(time.perf_counter())
+            print(json.dumps({"step": partial["step"], "seconds": first[-1] - first[0]}), flush=True)
 
     distilled(load("smollm2-135m", "float32"), say, **settings)
 
