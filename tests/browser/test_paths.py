@@ -1,0 +1,96 @@
+"""The ways of a teacher and of a reader of another language, and what a reload in the middle of a run may not lose."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from optlab.runs.client import Client
+from pages.components.language import LANGUAGES
+from tests.browser.conftest import watch
+from tests.browser.serving import PAGES
+from tests.browser.test_journey import QUICK, main_text, ready, wait_for_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+expect = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed").expect
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_teacher_goes_through_a_lesson(page: Page, errors: list[str]) -> None:
+    ready(page, "/learn?model=nano", "Learn")
+    page.get_by_test_id("stMain").get_by_role("button", name="Open").nth(3).click()
+    expect(page.get_by_role("heading", name="The quantization grid", level=1)).to_be_visible()
+    assert "lesson=" in page.url
+    error = page.get_by_test_id("stMetricValue").first
+    before = error.inner_text()
+    page.get_by_role("slider", name="Bits").press("ArrowLeft")
+    expect(error).not_to_have_text(before)
+    assert float(error.inner_text().split()[0]) > float(before.split()[0])
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    expect(page.locator(".katex").first).to_be_visible()
+
+    for number, wrong in enumerate((True, False, False)):
+        choices = page.get_by_role("radiogroup").nth(number).get_by_test_id("stWidgetLabel").locator("xpath=..")
+        choices.get_by_role("radio").nth((0, 1, 0)[number]).check(force=True)
+        said = page.get_by_test_id("stAlert").filter(has_text="Not quite" if wrong else "Right.")
+        expect(said.first).to_be_visible()
+    expect(page.get_by_text("2 of 3 right.")).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Next")).click()
+    expect(page.get_by_role("heading", name="The quantization grid", level=1)).to_have_count(0)
+    assert errors == []
+
+
+def test_the_language_switches_everywhere_and_stays_in_the_address(page: Page, errors: list[str]) -> None:
+    ready(page, f"/explore?{QUICK}", "Explore")
+    page.get_by_role("radio", name=LANGUAGES["zh"]).or_(page.get_by_role("button", name=LANGUAGES["zh"])).click()
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("Explore")
+    page.wait_for_url(re.compile("lang=zh"))
+    page.get_by_test_id("stSidebarNavLink").nth(2).click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.wait_for_url(re.compile("lang=zh"))
+    chinese = re.compile("[\u4e00-\u9fff]")
+    assert chinese.search(page.get_by_role("heading", level=1).inner_text())
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text(chinese)
+    assert errors == []
+
+
+def test_the_theme_follows_the_browser(app: tuple[str, Client], browser: Browser, errors: list[str]) -> None:
+    grounds = {}
+    for scheme in ("light", "dark"):
+        with browser.new_context(base_url=app[0], color_scheme=scheme) as session:
+            page = session.new_page()
+            watch(page, errors)
+            ready(page, "/learn?model=nano", "Learn")
+            colour = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+            grounds[scheme] = sum(int(part) for part in re.findall(r"\d+", colour)[:3])
+    assert grounds["dark"] < 150 < 600 < grounds["light"]
+    assert errors == []
+
+
+def test_a_reload_in_the_middle_of_a_run_finds_it_again(page: Page, client: Client, errors: list[str]) -> None:
+    ready(page, f"/explore?{QUICK}&seed=11&recipe=[{{%22quantize%22:{{%22bits%22:7}}}}]", "Explore")
+    page.get_by_role("button", name="Measure", exact=True).click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Explore", level=1)).to_be_visible()
+    run = wait_for_run(client, "measure")
+    assert run.spec["protocol"]["seed"] == 11
+    expect(page.get_by_text("What happened to each layer")).to_be_visible()
+    assert main_text(page).count("measured") >= 3
+    assert errors == []
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name not in ("overview", "explore", "compare", "runs")])
+def test_every_other_page_fits_a_phone(page: Page, name: str, errors: list[str]) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{PAGES[name]}?{QUICK}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
+    assert errors == []
