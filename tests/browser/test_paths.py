@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 
 def test_a_teacher_goes_through_a_lesson(page: Page, errors: list[str]) -> None:
     ready(page, "/learn?model=nano", "Learn")
-    page.get_by_test_id("stMain").get_by_role("button", name="Open").nth(3).click()
+    page.locator(".st-key-learn-open-grid button").click()
     expect(page.get_by_role("heading", name="The quantization grid", level=1)).to_be_visible()
     assert "lesson=" in page.url
     error = page.get_by_test_id("stMetricValue").first
@@ -35,8 +35,8 @@ def test_a_teacher_goes_through_a_lesson(page: Page, errors: list[str]) -> None:
     expect(page.locator(".katex").first).to_be_visible()
 
     for number, wrong in enumerate((True, False, False)):
-        choices = page.get_by_role("radiogroup").nth(number).get_by_test_id("stWidgetLabel").locator("xpath=..")
-        choices.get_by_role("radio").nth((0, 1, 0)[number]).check(force=True)
+        question = page.locator(f".st-key-learn-grid-question-{number}")
+        question.get_by_role("radio").nth((0, 1, 0)[number]).locator("xpath=ancestor::label[1]").click()
         said = page.get_by_test_id("stAlert").filter(has_text="Not quite" if wrong else "Right.")
         expect(said.first).to_be_visible()
     expect(page.get_by_text("2 of 3 right.")).to_be_visible()
