@@ -81,7 +81,7 @@ def first_insight(page: Page, model: str, began: float) -> tuple[int, list[tuple
 def switches(page: Page, count: int) -> dict[str, list[float]]:
     """Seconds from the click to the drawn page, for every page."""
     links = page.get_by_test_id("stSidebarNavLink")
-    names = [name.strip() for name in links.all_inner_texts()]
+    names = [name.split()[-1] for name in links.all_inner_texts()]  # before it stands the name of its icon
     found: dict[str, list[float]] = {name: [] for name in names}
     for number in range(count + 1):
         for index, name in enumerate(names):

@@ -35,20 +35,23 @@ def per_layer(frame: DataFrame, quantity: str) -> Figure:
     frame: `frames.layers_of` or `frames.overlay`. quantity: one of `QUANTITIES`.
     """
     runs = list(dict.fromkeys(frame["run"]))
-    figure = style.figure(height=320, barmode="group", showlegend=len(runs) > 1)
+    traces = []
     for position, run in enumerate(runs):
         rows = frame[frame["run"] == run]
-        figure.add_bar(
-            x=rows["name"].tolist(), y=rows[quantity].tolist(), name=run,
-            marker_color=style.MEASURED if len(runs) == 1 else style.category(position),
-            hovertemplate="%{x}<br>" + label(quantity) + ": %{y:.5g}<extra>" + run + "</extra>",
-        )  # fmt: skip
+        traces.append({
+            "type": "bar", "x": rows["name"].tolist(), "y": rows[quantity].tolist(), "name": run,
+            "marker": {"color": style.MEASURED if len(runs) == 1 else style.category(position)},
+            "hovertemplate": "%{x}<br>" + label(quantity) + ": %{y:.5g}<extra>" + run + "</extra>",
+        })  # fmt: skip
     order = frame.drop_duplicates("name")
     starts = order.drop_duplicates("block").dropna(subset=["block"])
-    figure.update_xaxes(
-        type="category", categoryorder="array", categoryarray=order["name"].tolist(), title_text=_("layer, by block"),
-        tickmode="array", tickvals=starts["name"].tolist(), ticktext=starts["block"].tolist(), showgrid=False,
-    )  # fmt: skip
     as_percent = {"tickformat": ".0%"} if quantity != "bits_per_weight" else {}
-    figure.update_yaxes(title_text=label(quantity), rangemode="tozero", **as_percent)
-    return figure
+    return style.figure(
+        height=320, data=traces, barmode="group", showlegend=len(runs) > 1,
+        x={
+            "type": "category", "categoryorder": "array", "categoryarray": order["name"].tolist(),
+            "title": {"text": _("layer, by block")}, "tickmode": "array", "tickvals": starts["name"].tolist(),
+            "ticktext": starts["block"].tolist(), "showgrid": False,
+        },
+        y={"title": {"text": label(quantity)}, "rangemode": "tozero", **as_percent},
+    )  # fmt: skip

@@ -146,23 +146,25 @@ def _unchanged(result: Mapping[str, Any]) -> bool:
 
 def bars(frame: DataFrame, ink: str = style.INK["light"]) -> Figure:
     """Two thin bars with their interval. frame: `Pair.frame()`; ink: of the interval, one of `style.INK`."""
-    figure = style.figure(height=92, showlegend=False)
     names = {"base": _("original"), "measured": _("compressed"), "predicted": _("predicted")}
+    traces = []
     for row in frame.to_dict("records"):
         known = row["low"] == row["low"] and row["low"] is not None  # not NaN
-        figure.add_bar(
-            x=[row["value"]], y=[names[row["side"]]], orientation="h", name=names[row["side"]],
-            marker_color=style.MEANING[row["side"]], width=0.62,
-            error_x={
-                "type": "data", "symmetric": False, "array": [row["high"] - row["value"]],
-                "arrayminus": [row["value"] - row["low"]], "thickness": 2, "width": 4, "color": ink,
-            } if known else None,
-            hovertemplate=f"{names[row['side']]}: {format.exact(row['value'])}<extra></extra>",
-        )  # fmt: skip
-    figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, bargap=0.2)
-    figure.update_xaxes(visible=False, rangemode="tozero", fixedrange=True)
-    figure.update_yaxes(autorange="reversed", showgrid=False, fixedrange=True, tickfont={"size": 12})
-    return figure
+        interval = {
+            "type": "data", "symmetric": False, "array": [row["high"] - row["value"]],
+            "arrayminus": [row["value"] - row["low"]], "thickness": 2, "width": 4, "color": ink,
+        } if known else None  # fmt: skip
+        traces.append({
+            "type": "bar", "x": [row["value"]], "y": [names[row["side"]]], "orientation": "h",
+            "name": names[row["side"]], "marker": {"color": style.MEANING[row["side"]]}, "width": 0.62,
+            "error_x": interval,
+            "hovertemplate": f"{names[row['side']]}: {format.exact(row['value'])}<extra></extra>",
+        })  # fmt: skip
+    return style.figure(
+        height=92, data=traces, showlegend=False, margin={"l": 4, "r": 4, "t": 4, "b": 4}, bargap=0.2,
+        x={"visible": False, "rangemode": "tozero", "fixedrange": True},
+        y={"autorange": "reversed", "showgrid": False, "fixedrange": True, "tickfont": {"size": 12}},
+    )  # fmt: skip
 
 
 def _figure(result: Mapping[str, Any], side: str, name: str) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optlab.figures import format, style
 from optlab.words import _
@@ -44,30 +44,37 @@ def visited(before: Sequence[Position], now: Position) -> list[Position]:
 
 def chart(found: Sequence[Position]) -> Figure:
     """found: `visited`, the one that is looked at last. The customdata of a point is the title of its recipe."""
-    figure = style.figure(height=280, showlegend=False)
-    figure.add_scatter(
-        x=[one.size_bytes for one in found], y=[one.ratio for one in found], mode="lines", hoverinfo="skip",
-        line={"color": style.BASE, "width": 1, "dash": "dot"},
-    )  # fmt: skip
+    traces: list[dict[str, Any]] = [{
+        "type": "scatter", "x": [one.size_bytes for one in found], "y": [one.ratio for one in found], "mode": "lines",
+        "hoverinfo": "skip", "line": {"color": style.BASE, "width": 1, "dash": "dot"},
+    }]  # fmt: skip
     for number, one in enumerate(found):
         last = number == len(found) - 1
         faint = FAINTEST + (PLAINEST - FAINTEST) * (number + 1) / len(found)
-        figure.add_scatter(
-            x=[one.size_bytes], y=[one.ratio], mode="markers", customdata=[one.title],
-            marker={"size": 15 if last else 10, "color": style.MEANING[one.side], "opacity": 1.0 if last else faint},
-            error_y={
-                "type": "data", "symmetric": False, "array": [one.high - one.ratio],
-                "arrayminus": [one.ratio - one.low], "thickness": 2, "width": 5, "color": style.MEANING[one.side],
-            } if last else None,
-            hovertemplate=f"%{{customdata}}<br>{format.megabytes(one.size_bytes)}, {format.worse(one.ratio)}"
+        bar = {
+            "type": "data", "symmetric": False, "array": [one.high - one.ratio],
+            "arrayminus": [one.ratio - one.low], "thickness": 2, "width": 5, "color": style.MEANING[one.side],
+        } if last else None  # fmt: skip
+        traces.append({
+            "type": "scatter", "x": [one.size_bytes], "y": [one.ratio], "mode": "markers", "customdata": [one.title],
+            "marker": {
+                "size": 15 if last else 10, "color": style.MEANING[one.side], "opacity": 1.0 if last else faint
+            },
+            "error_y": bar,
+            "hovertemplate": f"%{{customdata}}<br>{format.megabytes(one.size_bytes)}, {format.worse(one.ratio)}"
             f"<extra>{_(one.side)}</extra>",
-        )  # fmt: skip
+        })  # fmt: skip
     highest = max(one.ratio for one in found)
-    figure.add_hline(y=1.0, line={"dash": "dot", "color": style.BASE})
+    original = {
+        "type": "line", "xref": "x domain", "x0": 0, "x1": 1, "y0": 1.0, "y1": 1.0,
+        "line": {"dash": "dot", "color": style.BASE},
+    }  # fmt: skip
     smallest, largest = (edge(one.size_bytes for one in found) for edge in (min, max))
-    figure.update_xaxes(
-        title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B", nticks=6,
-        range=[smallest - MARGIN * largest, largest * (1 + MARGIN)],
+    return style.figure(
+        height=280, data=traces, showlegend=False, shapes=[original],
+        x={
+            "title": {"text": _("size of the weights")}, "tickformat": ".3~s", "ticksuffix": "B", "nticks": 6,
+            "range": [smallest - MARGIN * largest, largest * (1 + MARGIN)],
+        },
+        y={"title": {"text": _("perplexity, times the original")}, "type": "log" if highest > 4 else "linear"},
     )  # fmt: skip
-    figure.update_yaxes(title_text=_("perplexity, times the original"), type="log" if highest > 4 else "linear")
-    return figure

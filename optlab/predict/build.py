@@ -13,7 +13,7 @@ recipe costs 0.85 of its divergence in the first two acts of Henry V and 0.5 in 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -28,24 +28,25 @@ from optlab.models.checkpoint import open_checkpoint
 from optlab.models.device import choose_dtype
 from optlab.models.language_model import LanguageModel
 from optlab.predict import singles
-from optlab.predict.anchors import anchors
+from optlab.predict.anchors import candidates, others, telling
 from optlab.predict.fisher import in_groups, sensitivities
 from optlab.predict.levels import SPARSITIES, Family, families
 from optlab.predict.link import LONG, SHORT
 from optlab.predict.reference import Reference
 from optlab.predict.state import QUANTILES, State, folder_of
 from optlab.predict.tables import Filler, apply
+from optlab.predict.treatment import damage, treatment
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 
 DEFAULT = Protocol()
 PROBE_TOKENS = 2048
-LONG_ANCHORS = 4
+LONG_ANCHORS = 6
 """So many anchors read more than the others, which tells how the words that all of them read differ from the rest."""
 FIRST_ANCHORS = 6
 """So many anchors come before single layers are looked at."""
-EVERY = 4
+EVERY = 2
 """Of so many windows of the evaluation side one is read by anchors; a default measurement reads all of the first."""
 SAVED_EVERY_S = 2.0
 
@@ -59,7 +60,8 @@ class Probe:
     state: State
     folder: Path
     wanted: list[Family]
-    recipes: list[Recipe]
+    recipes: list[Recipe] = field(default_factory=list)
+    """The anchors, once `settle` has chosen them."""
     waiting: Progress = silent
     """Told while statistics are gathered, which happens on first use."""
     saved: float = 0.0
@@ -101,6 +103,13 @@ class Probe:
             self.waiting = span(ahead, number / len(some), (number + 1) / len(some))
             filler.fill(family, self.waiting, seen)
         self.state.save(self.folder)
+
+    def settle(self) -> None:
+        """Choose the anchors, by the damage that the tables of the first two families know."""
+        if not self.recipes:
+            some = candidates(self.state.names, self.wanted)
+            self.recipes = telling(some, lambda recipe: predicted_damage(self.state, recipe)) + others(self.wanted)
+            self.state.anchors_wanted = len(self.recipes)
 
     def left(self, some: list[Recipe]) -> list[Recipe]:
         """Those that were not measured yet."""
@@ -157,9 +166,7 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
     folder = folder_of(model.fingerprint)
     state = State.load(folder) if (folder / "state.json").is_file() else new_state(model)
     wanted = families([columns for _, columns in state.shapes])
-    probe = Probe(model, model.clone(), state, folder, wanted, anchors(state.names, wanted))
-    state.anchors_wanted = len(probe.recipes)
-    first = [recipe for recipe in probe.recipes if quick(recipe)]
+    probe = Probe(model, model.clone(), state, folder, wanted)
     if not all(complete(state, family) for family in wanted):
         windows = texts.calibration_windows(state.text, model.tokenizer, PROBE_TOKENS, probe.context, seed=1)
         filler = Filler(model, probe.working, state, lambda: probe.grams)
@@ -174,14 +181,22 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
         else:
             filler.start(next(sensitivities(model, batches, 0, span(progress, 0.0, 0.05))))
             probe.fill(filler, rounds[0][:2], span(progress, 0.05, 0.1))
+            probe.settle()
+            first = [recipe for recipe in probe.recipes if quick(recipe)]
             probe.measure(first[:FIRST_ANCHORS], span(progress, 0.1, 0.2))
             probe.correct(span(progress, 0.2, 0.35))
             probe.measure(first, span(progress, 0.35, 0.55))
             probe.fill(filler, [*rounds[1], *rounds[0]], span(progress, 0.55, 0.95))
+    probe.settle()
     probe.correct(span(progress, 0.95, 0.97))
     probe.measure(probe.recipes, span(progress, 0.97, 1.0))
     progress(1.0, "probed", probe.partial())
     return state
+
+
+def predicted_damage(state: State, recipe: Recipe) -> float:
+    """Nats that the tables expect of a recipe, before any link. Raises Outside."""
+    return float(damage(state, treatment(state, recipe)).total.sum())
 
 
 def calibrated(family: Family) -> bool:
