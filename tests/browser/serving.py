@@ -34,6 +34,8 @@ PAGES = {
     if name != "__init__"
 }
 """Name of each page -> its path in an address."""
+AT_REST = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+"""The app once nothing of a page is left to be computed."""
 
 
 def missing() -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from optlab.runs.client import Client
 from pages.components.view import link_to_run
-from tests.browser.serving import PAGES
+from tests.browser.serving import AT_REST, PAGES
 from tests.browser.test_journey import measured
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.browser
 
 GRAVE = ("serious", "critical")
-AT_REST = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -15,6 +15,7 @@ from optlab.recipes import Recipe, Step
 from optlab.runs.client import Client
 from optlab.runs.run import Run
 from pages.components.view import link_to_run
+from tests.browser.serving import PAGES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -162,7 +163,7 @@ def test_compare_opens_a_recipe_in_explore(page: Page, client: Client, errors: l
     assert errors == []
 
 
-@pytest.mark.parametrize("path", ["/", "/explore", "/compare", "/runs"])
+@pytest.mark.parametrize("path", list(PAGES.values()))
 def test_every_page_fits_a_phone(page: Page, path: str, errors: list[str]) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{path}?{QUICK}")

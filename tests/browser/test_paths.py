@@ -10,7 +10,6 @@ import pytest
 from optlab.runs.client import Client
 from pages.components.language import LANGUAGES
 from tests.browser.conftest import watch
-from tests.browser.serving import PAGES
 from tests.browser.test_journey import QUICK, main_text, ready, wait_for_run
 
 if TYPE_CHECKING:
@@ -83,14 +82,4 @@ def test_a_reload_in_the_middle_of_a_run_finds_it_again(page: Page, client: Clie
     assert run.spec["protocol"]["seed"] == 11
     expect(page.get_by_text("What happened to each layer")).to_be_visible()
     assert main_text(page).count("measured") >= 3
-    assert errors == []
-
-
-@pytest.mark.parametrize("name", [name for name in PAGES if name not in ("overview", "explore", "compare", "runs")])
-def test_every_other_page_fits_a_phone(page: Page, name: str, errors: list[str]) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{PAGES[name]}?{QUICK}")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
     assert errors == []
