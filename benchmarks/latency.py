@@ -26,7 +26,7 @@ import torch
 
 from benchmarks.protocol import MODEL, machine
 from optlab.compress import compress
-from optlab.kernels.native.bandwidth import read_bandwidth
+from optlab.kernels.limits import read_bandwidth
 from optlab.kernels.runtime import Runtime, runtime
 from optlab.models import load
 from optlab.protocol import Protocol

@@ -148,6 +148,29 @@ def measure(
 
 
 @app.command()
+def latency(
+    model: Model,
+    recipe: Annotated[Path | None, typer.Option(help="Recipe file (YAML); none times the original alone.")] = None,
+    prompt: Annotated[list[int] | None, typer.Option(help="Tokens of the prompt; repeat it. Default: several.")] = None,
+    batch: Annotated[list[int] | None, typer.Option(help="Texts at once; repeat it. Default: several.")] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where it is fast.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Time MODEL, and a recipe on it, at several prompt lengths and with several texts at once."""
+    from optlab.protocol import Protocol
+    from optlab.recipes import Recipe
+    from optlab.runs.speeds import speeds
+    from optlab.runs.summary import speeds_in_words
+
+    if dtype not in ("auto", "float32", "bfloat16"):
+        raise OptLabError(f"--dtype {dtype!r} is none of auto, float32, bfloat16")
+    protocol = Protocol.model_validate({"dtype": dtype, "device": device})
+    chosen = Recipe.from_file(recipe) if recipe else Recipe()
+    show(speeds(model, chosen, protocol, prompt, batch, reporter(as_json)), as_json, speeds_in_words)
+
+
+@app.command()
 def export(
     model: Model,
     out: Annotated[Path, typer.Argument(help="The .gguf (llama.cpp) or .onnx (ONNX Runtime, OpenVINO) file to write.")],

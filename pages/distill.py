@@ -67,7 +67,7 @@ def set_up(shown: view.View, description: Description, now: Recipe | None) -> Re
 
 def outcome(run: Run) -> None:
     """What the finished student measures, and where it can be seen beside others."""
-    pairs.show(run.result or {}, run, "distill/pairs", [])
+    pairs.show(run.result or {}, run)
     with st.container(horizontal=True):
         st.page_link("pages/compare.py", label=_("See it in Compare"), icon=":material/scatter_plot:")
         st.page_link(

@@ -26,6 +26,7 @@ from pages.components import (
     recipe_file,
     sensitivity,
     services,
+    speeds,
     storage,
     verdict,
     view,
@@ -134,6 +135,10 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
             view.change(recipe=edited)
             st.rerun()
         if done is not None:
+            if description.objective == "causal":
+                with folded(_("Speed at other sizes"), "speeds", ":material/speed:") as opened:
+                    if opened:
+                        speeds.show(client, shown)
             st.subheader(_("Why the perplexity moved"))
             inside.show(client, shown, done)
         st.subheader(_("What it writes"))

@@ -104,7 +104,7 @@ def measured_so_far(model: str) -> None:
     st.markdown(_("The latest of {runs}: {title}").format(
         runs=plural("{count} measurement", "{count} measurements", len(done)), title=facts.words(latest)))  # fmt: skip
     st.markdown(f"#### {in_one_line(latest.result or {})}")
-    pairs.show(latest.result or {}, latest, "overview")
+    pairs.show(latest.result or {}, latest)
     st.page_link("pages/compare.py", label=_("Compare all measurements"), icon=":material/scatter_plot:")
 
 

@@ -111,6 +111,14 @@ def test_without_json_the_result_is_in_words(home: Path) -> None:
     assert "not measured" in done.stdout, "no latency was asked for, and none may be shown"
 
 
+def test_latency_is_a_grid_of_prompts_and_texts(home: Path) -> None:
+    sizes = ("--prompt", "32", "--prompt", "8", "--batch", "2", "--batch", "1", "--dtype", "float32")
+    found = json.loads(optlab(home, "latency", "nano", *sizes, "--json").stdout)
+    assert [(c["prompt_tokens"], c["batch"]) for c in found["cells"]["base"]] == [(8, 1), (8, 2), (32, 1), (32, 2)]
+    assert min(c["step_ms"] for c in found["cells"]["base"]) > 0
+    assert "no prompt of 9000 tokens" in optlab(home, "latency", "nano", "--prompt", "9000", check=1).stderr
+
+
 def test_models_lists_the_catalog(home: Path) -> None:
     cards = json.loads(optlab(home, "models", "--json").stdout)
     assert {"nano", "smollm2-135m"} <= {card["name"] for card in cards}

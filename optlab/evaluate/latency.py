@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from optlab.errors import MeasurementError
+from optlab.evaluate.energy import Meter
 from optlab.evaluate.environment import record
 from optlab.evaluate.paired import interval, ratio_interval
 from optlab.progress import Progress, silent
@@ -53,8 +54,10 @@ class Latency:
 
     prompt_tokens may be fewer than were asked for, where the model's context is shorter. samples: decoded tokens that
     were timed. decode_ms_by_round: median of each round, in the order of timing. path: which code ran; notes: what had
-    no kernel. bytes_per_token: of weights that a token reads, None where the runtime does not say. machine:
-    `environment.record()` just before the timing, so that its load is that of the others.
+    no kernel. bytes_per_token, weights_per_token: of weights that a token reads, and how many it multiplies;
+    bytes_per_position: of keys and values that it reads for each token before it; None where the runtime does not say.
+    decode_joules: of the whole processor per token, None where it does not count. machine: `environment.record()` just
+    before the timing, so that its load is that of the others.
     """
 
     decode_ms: float
@@ -72,6 +75,9 @@ class Latency:
     path: str
     notes: list[str]
     bytes_per_token: int | None
+    weights_per_token: int | None
+    bytes_per_position: int | None
+    decode_joules: float | None
     machine: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,10 +87,11 @@ class Latency:
 
 @dataclass
 class Samples:
-    """Seconds, as they come in."""
+    """Seconds of prompts and tokens, and joules of the tokens of a round, as they come in."""
 
     prefill: list[float] = field(default_factory=list)
     decode: list[float] = field(default_factory=list)
+    joules: list[float] = field(default_factory=list)
 
 
 def latency(
@@ -98,12 +105,14 @@ def latency(
     lock: AbstractContextManager[Any] | None = None,
     progress: Progress = silent,
     clock: Clock = time.perf_counter,
+    meter: Meter | None = None,
 ) -> dict[str, Latency]:
     """Time `runtimes` in turn; a result for each name.
 
     ids: tokens of the prompt, repeated when too few. context_length: longest text of the models; the prompt is
     shortened so that prompt and new tokens fit. rounds: None takes at least `FEWEST_ROUNDS` and then goes on while
-    budget_s seconds are not used up. lock: held while timing. Raises MeasurementError when there is nothing to time.
+    budget_s seconds are not used up. lock: held while timing. meter: counts the joules of decoding. Raises
+    MeasurementError when there is nothing to time.
     """
     if not runtimes or not ids or prompt_tokens < 1 or new_tokens < 1 or (rounds is not None and rounds < 1):
         raise MeasurementError("a latency needs a model, a prompt, and at least one token and one round to time")
@@ -118,15 +127,15 @@ def latency(
     with lock or nullcontext():
         progress(0.0, "warming up")
         machine = record()
-        with _no_collection():
+        with no_collection():
             start = clock()
             for runtime in runtimes.values():
-                _round(runtime, prompt, min(new_tokens, WARM_UP_TOKENS), Samples(), clock)
+                _round(runtime, prompt, min(new_tokens, WARM_UP_TOKENS), Samples(), clock, None)
             done = 0
             while not _enough(done, rounds, clock() - start, budget_s):
                 for name, runtime in runtimes.items():
                     progress(_fraction(done, rounds, clock() - start, budget_s), f"timing {name}, round {done + 1}")
-                    _round(runtime, prompt, new_tokens, samples[name], clock)
+                    _round(runtime, prompt, new_tokens, samples[name], clock, meter)
                 done += 1
     progress(1.0, f"timed {done} rounds")
     return {
@@ -146,16 +155,21 @@ def speedup(base: Latency, candidate: Latency) -> dict[str, Any]:
     return {"decode_speedup": float(np.exp(ratios.mean())), "decode_speedup_ci95": list(found) if found else None}
 
 
-def _round(runtime: Timed, prompt: list[int], new_tokens: int, samples: Samples, clock: Clock) -> None:
+def _round(
+    runtime: Timed, prompt: list[int], new_tokens: int, samples: Samples, clock: Clock, meter: Meter | None
+) -> None:
     runtime.reset()
     before = clock()
     # int() waits for a graphics card, so that the clock stops when the token is there and not when it was asked for
     token = int(runtime.prefill(prompt).argmax())
     samples.prefill.append(clock() - before)
+    counted = meter.read() if meter else None
     for _ in range(new_tokens):
         before = clock()
         token = int(runtime.decode(token).argmax())
         samples.decode.append(clock() - before)
+    if meter and counted is not None:
+        samples.joules.append(meter.joules(counted, meter.read()))
 
 
 def _enough(done: int, rounds: int | None, elapsed: float, budget_s: float) -> bool:
@@ -190,11 +204,14 @@ def _summary(
         path=runtime.path,
         notes=list(runtime.notes),
         bytes_per_token=getattr(runtime, "bytes_per_token", None),
+        weights_per_token=getattr(runtime, "weights_per_token", None),
+        bytes_per_position=getattr(runtime, "bytes_per_position", None),
+        decode_joules=float(np.median(samples.joules)) / new_tokens if samples.joules else None,
         machine=machine,
     )
 
 
-class _no_collection:  # noqa: N801  a context manager reads like a function
+class no_collection:  # noqa: N801  a context manager reads like a function
     """No garbage collection inside: one in the middle of a token would be counted as that token's time."""
 
     def __enter__(self) -> None:

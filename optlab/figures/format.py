@@ -33,7 +33,7 @@ def exact(value: float | None, unit: str = "") -> str:
     """Every digit that is known, for hovers: '74,291,456 bytes'."""
     if value is None:
         return not_measured()
-    number = f"{value:,}" if isinstance(value, int) or value == int(value or 0) else f"{value:,.6g}"
+    number = f"{int(value):,}" if math.isfinite(value) and value == int(value) else f"{value:,.6g}"
     return f"{number} {unit}".strip()
 
 

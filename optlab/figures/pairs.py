@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from optlab.figures import format, style
+from optlab.figures import format
 from optlab.words import _
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Pair:
         return self.base is not None and self.candidate is not None
 
     def frame(self) -> DataFrame:
-        """side ('base' or `side`), value, low, high, text: the rows of `bars`, only of sides that were measured."""
+        """side ('base' or `side`), value, low, high, text: what `optlab.figures.bars` draws, only of sides that were measured."""
         from pandas import DataFrame
 
         rows = [
@@ -142,29 +141,6 @@ def in_one_line(result: Mapping[str, Any]) -> str:
 def _unchanged(result: Mapping[str, Any]) -> bool:
     low, high = (result.get("delta") or {}).get("ppl_ratio_ci95") or (2.0, 0.0)
     return bool(low <= 1 <= high)
-
-
-def bars(frame: DataFrame, ink: str = style.INK["light"]) -> Figure:
-    """Two thin bars with their interval. frame: `Pair.frame()`; ink: of the interval, one of `style.INK`."""
-    names = {"base": _("original"), "measured": _("compressed"), "predicted": _("predicted")}
-    traces = []
-    for row in frame.to_dict("records"):
-        known = row["low"] == row["low"] and row["low"] is not None  # not NaN
-        interval = {
-            "type": "data", "symmetric": False, "array": [row["high"] - row["value"]],
-            "arrayminus": [row["value"] - row["low"]], "thickness": 2, "width": 4, "color": ink,
-        } if known else None  # fmt: skip
-        traces.append({
-            "type": "bar", "x": [row["value"]], "y": [names[row["side"]]], "orientation": "h",
-            "name": names[row["side"]], "marker": {"color": style.MEANING[row["side"]]}, "width": 0.62,
-            "error_x": interval,
-            "hovertemplate": f"{names[row['side']]}: {format.exact(row['value'])}<extra></extra>",
-        })  # fmt: skip
-    return style.figure(
-        height=92, data=traces, showlegend=False, margin={"l": 4, "r": 4, "t": 4, "b": 4}, bargap=0.2,
-        x={"visible": False, "rangemode": "tozero", "fixedrange": True},
-        y={"autorange": "reversed", "showgrid": False, "fixedrange": True, "tickfont": {"size": 12}},
-    )  # fmt: skip
 
 
 def _figure(result: Mapping[str, Any], side: str, name: str) -> Any:

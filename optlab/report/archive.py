@@ -31,7 +31,7 @@ from optlab.runs.store import Store
 FORMAT, VERSION = "optlab-project", 1
 MANIFEST, RUNS, RECIPES = "manifest.json", "runs.jsonl", "recipes.jsonl"
 MEMBERS = (MANIFEST, RUNS, RECIPES)
-PORTABLE = ("measure", "generate", "anatomy", "tasks")
+PORTABLE = ("measure", "generate", "anatomy", "tasks", "speeds")
 """Kinds of runs that mean the same elsewhere; a prepared or probed model is made of files that stay here."""
 
 UNREADABLE = (

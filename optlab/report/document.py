@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from optlab.figures import format, frames, layers, pairs, tradeoff
+from optlab.figures import bars, format, frames, layers, pairs, tradeoff
 from optlab.models.catalog import card
 from optlab.report import words
 from optlab.report.comparison import Comparison, recipe_yaml, reproduced
@@ -116,8 +116,7 @@ def _layers(frame: Any, shown: list[str]) -> list[Markup]:
 def _run(comparison: Comparison, run: Run) -> list[Markup]:
     """Everything about one run: its figures, its recipe, and how to see it again."""
     result = run.result or {}
-    cards = [element("div", *_pair(pair, f"run{run.id}-{index}"), class_="card") for index, pair in
-             enumerate(pairs.of(result))]  # fmt: skip
+    cards = [element("div", *_pair(pair), class_="card") for pair in pairs.of(result)]
     figures = [list(row) for row in frames.figures_of(result).itertuples(index=False)]
     notes = words.notes(result)
     parts = [
@@ -143,14 +142,14 @@ def _run(comparison: Comparison, run: Run) -> list[Markup]:
     return parts
 
 
-def _pair(pair: pairs.Pair, key: str) -> list[Markup]:
+def _pair(pair: pairs.Pair) -> list[Markup]:
     parts = [element("div", pair.name, class_="muted", title=pair.help)]
     if not pair.complete:
         return [*parts, element("div", format.not_measured(), class_="headline muted")]
     return [
         *parts,
         element("div", pair.headline, class_="headline"),
-        _chart(pairs.bars(pair.frame()), key),
+        Markup(bars.html(pair)),
         element("div", f"{pair.base_text} \N{RIGHTWARDS ARROW} {pair.candidate_text}"),
         element("div", pair.interval, class_="muted"),
     ]

@@ -99,13 +99,14 @@ class Client:
         model = located(model)
         protocol = settled(model, protocol)
         spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump(), "layer": layer}
-        key = self._anatomy_key(model, recipe, protocol, layer)
+        key = self._made_key("anatomy", model, recipe, protocol, protocol.device, layer)
         return self.store.submit("anatomy", spec, key, f"{title(model)}: inside {layer}, {recipe.describe()}")
 
     def find_anatomy(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> Run | None:
         """The run that looked inside this layer, whatever its status; None when nobody asked for it yet."""
         model = located(model)
-        return self.store.by_key(self._anatomy_key(model, recipe, settled(model, protocol), layer))
+        protocol = settled(model, protocol)
+        return self.store.by_key(self._made_key("anatomy", model, recipe, protocol, protocol.device, layer))
 
     def submit_importance(self, model: str, protocol: Protocol) -> Run:
         """Judge every attention head of `model` on the calibration text (`optlab.runs.importance`)."""
@@ -124,16 +125,19 @@ class Client:
 
     def submit_tasks(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
         """Ask original and compressed model for the topics of articles (`optlab.runs.tasks`)."""
-        model = located(model)
-        protocol = settled(model, protocol)
-        spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump()}
-        key = self._tasks_key(model, recipe, protocol)
-        return self.store.submit("tasks", spec, key, f"{title(model)}: topics, {recipe.describe()}")
+        return self._submit_made("tasks", "topics", model, recipe, protocol)
 
     def find_tasks(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that asked for topics with this recipe, whatever its status; None when nobody asked for it yet."""
-        model = located(model)
-        return self.store.by_key(self._tasks_key(model, recipe, settled(model, protocol)))
+        return self._find_made("tasks", model, recipe, protocol)
+
+    def submit_speeds(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
+        """Time original and compressed model at several prompt lengths and batches (`optlab.runs.speeds`)."""
+        return self._submit_made("speeds", "speeds", model, recipe, protocol, machine_id())
+
+    def find_speeds(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
+        """The run that timed this recipe so, whatever its status; None when nobody asked for it yet."""
+        return self._find_made("speeds", model, recipe, protocol, machine_id())
 
     def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that measures exactly this, whatever its status; None when nobody asked for it yet."""
@@ -190,17 +194,26 @@ class Client:
     def _probe_key(self, model: str) -> str:
         return digest("probe", VERSION, unread_identity(model), machine_id())
 
-    def _anatomy_key(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> str:
-        made = artefacts.key(self._identities(model)[0], recipe, protocol)
-        return digest("anatomy", FORMAT, made, protocol.device, layer)
+    def _made_key(self, kind: str, model: str, recipe: Recipe, protocol: Protocol, *decides: str) -> str:
+        """Of a run on the artefact of a recipe."""
+        return digest(kind, FORMAT, artefacts.key(self._identities(model)[0], recipe, protocol), *decides)
+
+    def _submit_made(self, kind: str, what: str, model: str, recipe: Recipe, protocol: Protocol, *decides: str) -> Run:
+        model = located(model)
+        protocol = settled(model, protocol)
+        spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump()}
+        key = self._made_key(kind, model, recipe, protocol, protocol.dtype, protocol.device, *decides)
+        return self.store.submit(kind, spec, key, f"{title(model)}: {what}, {recipe.describe()}")
+
+    def _find_made(self, kind: str, model: str, recipe: Recipe, protocol: Protocol, *decides: str) -> Run | None:
+        model = located(model)
+        protocol = settled(model, protocol)
+        made = (model, recipe, protocol, protocol.dtype, protocol.device)
+        return self.store.by_key(self._made_key(kind, *made, *decides))
 
     def _importance_keys(self, model: str, protocol: Protocol) -> list[str]:
         decides = text_identity(protocol.calibration), protocol.context, protocol.seed
         return [digest("importance", FORMAT, identity, decides) for identity in self._identities(model)]
-
-    def _tasks_key(self, model: str, recipe: Recipe, protocol: Protocol) -> str:
-        made = artefacts.key(self._identities(model)[0], recipe, protocol)
-        return digest("tasks", FORMAT, made, protocol.dtype, protocol.device)
 
     def _identities(self, model: str) -> list[str]:
         description = self.description(model)

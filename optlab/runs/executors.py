@@ -24,6 +24,7 @@ TABLE: dict[str, str] = {
     "tasks": "optlab.runs.tasks:execute",
     "prepare": "optlab.runs.prepare:execute",
     "probe": "optlab.runs.probe:execute",
+    "speeds": "optlab.runs.speeds:execute",
     "soften": "optlab.runs.softening:execute",
     "sweep": "optlab.runs.sweep:execute",
 }

@@ -152,8 +152,9 @@ def _latency(
     """
     if not protocol.latency or base.objective != "causal":
         return {}, None
+    from optlab.evaluate.energy import meter
     from optlab.evaluate.latency import latency
-    from optlab.kernels.native.bandwidth import read_bandwidth
+    from optlab.kernels.limits import read_bandwidth
     from optlab.kernels.runtime import runtime
 
     def waiting() -> None:
@@ -162,7 +163,9 @@ def _latency(
     waiting()
     with compute_lock(exclusive=True, waiting=waiting):
         sides = {"base": runtime(base, protocol.dtype), "candidate": runtime(compressed, protocol.dtype)}
-        return latency(sides, ids, context_length=base.description.context_length, progress=progress), read_bandwidth()
+        longest = base.description.context_length
+        timed = latency(sides, ids, context_length=longest, progress=progress, meter=meter())
+        return timed, read_bandwidth()
 
 
 def _speedup(timed: dict[str, Latency]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from optlab.errors import OptLabError
 
-Kind = Literal["measure", "generate", "anatomy", "importance", "tasks", "prepare", "probe", "soften", "sweep"]
+Kind = Literal["measure", "generate", "anatomy", "importance", "tasks", "prepare", "probe", "soften", "speeds", "sweep"]
 Status = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 
 STATUSES: tuple[Status, ...] = ("queued", "running", "done", "failed", "cancelled", "interrupted")
@@ -25,7 +25,7 @@ LIVE: tuple[Status, ...] = ("queued", "running")
 RETRYABLE: tuple[Status, ...] = ("failed", "cancelled", "interrupted")
 
 PRIORITY: dict[str, int] = {
-    "generate": 2, "anatomy": 2, "importance": 2, "soften": 2, "measure": 1, "sweep": 1, "tasks": 1,
+    "generate": 2, "anatomy": 2, "importance": 2, "soften": 2, "measure": 1, "speeds": 1, "sweep": 1, "tasks": 1,
     "prepare": 0, "probe": 0,
 }  # fmt: skip
 """Higher goes first: a person waits for a text that is being written, nobody watches a conversion."""

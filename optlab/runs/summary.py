@@ -76,3 +76,22 @@ def prediction_in_words(result: dict[str, Any]) -> str:
     ledger = result["ledger"]
     lines.append(f"record: {ledger['inside']} of {ledger['measured']} measurements lay inside their band")
     return "\n".join(lines)
+
+
+def speeds_in_words(result: dict[str, Any]) -> str:
+    """A grid of latencies as a table, a row for each prompt length and batch."""
+    base, candidate = result["cells"]["base"], result["cells"].get("candidate")
+    titles = ("original",) if candidate is None else ("original", "compressed")
+    lines = [f"{result['model']}, {result['dtype']} on {result['device']}; tokens per second of all texts together"]
+    columns = "".join(f"{f'{name}: prompt':>22}{'new tokens':>12}{'first, ms':>11}" for name in titles)
+    lines.append(f"{'prompt':>6}{'texts':>7}{columns}" + ("" if candidate is None else f"{'speedup':>9}"))
+    for row, one in enumerate(base):
+        sides = [one] if candidate is None else [one, candidate[row]]
+        figures = "".join(
+            f"{side['prefill_tokens_per_s']:>22.0f}{side['tokens_per_s']:>12.1f}{side['time_to_first_token_ms']:>11.1f}"
+            for side in sides
+        )
+        gain = "" if candidate is None else f"{one['step_ms'] / candidate[row]['step_ms']:>9.2f}"
+        lines.append(f"{one['prompt_tokens']:>6}{one['batch']:>7}{figures}{gain}")
+    lines += [f"timed ({side}): {'; '.join([one['path'], *one['notes']])}" for side, one in result["sides"].items()]
+    return "\n".join(lines)

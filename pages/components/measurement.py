@@ -30,7 +30,7 @@ def show(client: Client, shown: view.View) -> Run | None:
     run = client.find(shown.model, shown.recipe, shown.protocol) if shown.recipe.steps else None
     if run is None:
         if not shown.recipe.steps or not prediction.show(client, shown):
-            pairs.show({}, None, "pairs")
+            pairs.show({}, None)
             if shown.recipe.steps:
                 prediction.offer(client, shown.model)
         return None
@@ -59,7 +59,7 @@ def _watched(id: int, meanwhile: list[Pair]) -> None:
         elif run.result:
             st.markdown(f"#### {in_one_line(run.result)}")
         known = so_far(run.partial) if run.result is None else run.result
-        pairs.show(known, run, "pairs", meanwhile if run.live else [])
+        pairs.show(known, run, meanwhile if run.live else [])
 
 
 def _details(run: Run) -> None:

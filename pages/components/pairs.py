@@ -7,43 +7,38 @@ from typing import Any
 
 import streamlit as st
 
-from optlab.figures import format, pairs
+from optlab.figures import bars, format, pairs
 from optlab.runs.run import Run
 from optlab.words import _
-from pages.components import facts, services
-
-CHART = {"displayModeBar": False, "staticPlot": False}
+from pages.components import facts
 
 
 def show(
-    result: Mapping[str, Any], run: Run | None, key: str, predicted: Sequence[pairs.Pair] = (), record: str = ""
+    result: Mapping[str, Any], run: Run | None, predicted: Sequence[pairs.Pair] = (), record: str = ""
 ) -> None:
     """Draw the pairs of a result, of what a running measurement knows so far, or of nothing. predicted: what stands in
     the place of a figure that is not there yet."""
     for number, (column, pair) in enumerate(zip(st.columns(3), pairs.of(result), strict=True)):
         shown = predicted[number] if pair.candidate is None and number < len(predicted) else pair
         with column, st.container(border=True, height="stretch"):
-            _card(shown, run, f"{key}/{pair.name}", record)
+            _card(shown, run, record)
 
 
-def show_predicted(found: list[pairs.Pair], record: str, key: str) -> None:
+def show_predicted(found: list[pairs.Pair], record: str) -> None:
     """Draw what is predicted. record: how right predictions have been so far, in words."""
     for column, pair in zip(st.columns(3), found, strict=True):
         with column, st.container(border=True, height="stretch"):
-            _card(pair, None, f"{key}/{pair.name}", record)
+            _card(pair, None, record)
 
 
-def _card(pair: pairs.Pair, run: Run | None, key: str, record: str = "") -> None:
+def _card(pair: pairs.Pair, run: Run | None, record: str = "") -> None:
     st.markdown(f"**{pair.name}**", help=pair.help)
     if pair.candidate is None:
         st.markdown(f"### :gray[{format.not_measured()}]")
         st.caption(_("original {value}").format(value=pair.base_text) if pair.base is not None else _missing(run))
         return
     st.markdown(f"### {pair.headline}")
-    st.plotly_chart(
-        pairs.bars(pair.frame(), services.ink()), key=key, config=CHART,
-        alt=f"{pair.name}: {_('original')} {pair.base_text}, {_('compressed')} {pair.candidate_text}",
-    )  # fmt: skip
+    st.html(bars.html(pair))
     st.caption(f"{pair.base_text} :material/arrow_right_alt: **{pair.candidate_text}**  \n{pair.interval}")
     if pair.side == "predicted":
         st.badge(_("predicted"), color="orange", icon=":material/insights:", help=record or None)

@@ -21,7 +21,7 @@ def show(client: Client, shown: View) -> bool:
         return False
     if found[0].candidate is None:
         st.caption(_("This recipe lies outside of what was probed, so its quality is not guessed. Measure it."))
-    pairs.show_predicted(found, record(client, shown.model), "predicted")
+    pairs.show_predicted(found, record(client, shown.model))
     return True
 
 

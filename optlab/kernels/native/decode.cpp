@@ -1,4 +1,4 @@
-// One token through a whole Llama-family model, in one call.
+// One token, or one each of several texts, through a whole Llama-family model, in one call.
 //
 // Called operator by operator, a token spends more time between multiplications than in them. Here all threads walk
 // through the model together; what is small (norms, rotations, activations) each does for itself instead of waiting,
@@ -32,10 +32,11 @@ class Meeting {  // a barrier that spins for a moment, and then gives the core a
     std::atomic<int> arrived_{0}, phase_{0};
 };
 
-void multiply(const Linear& w, const Input& x, int me, int threads, float* out) {
-    sum_groups(w, x);
+// out[b] = W x[b] + bias for this thread's rows; the outputs of one input lie `pitch` numbers after those of another.
+void multiply(const Linear& w, const Input* x, int batch, int me, int threads, float* out, int64_t pitch) {
+    for (int b = 0; b < batch; ++b) sum_groups(w, x[b]);
     const Share mine(w.out, me, threads);
-    each_row(w, x, mine.begin, mine.end, [out](int r, float found) { out[r] = found; });
+    each_row(w, x, batch, mine.begin, mine.end, [out, pitch](int r, int b, float found) { out[b * pitch + r] = found; });
 }
 
 // The newest key and value of a head are written by whoever attends with it: nobody else reads them.
@@ -59,70 +60,91 @@ void attend_token(const Model& m, int layer, int kv_head, int position, const fl
     }
 }
 
-void walk(const Model& m, int token, int position, float* logits, int me, int threads, Meeting& meeting) {
-    const int all = m.heads * m.head_dim, widest = std::max(std::max(m.width, m.mlp_width), all);
-    float* residual = m.shared;
-    float* qkv = residual + m.width;
-    float* attention = qkv + all + 2 * m.kv_heads * m.head_dim;
-    float* mlp = attention + all;
-    float* own = m.scratch + me * m.scratch_floats;
-    const int padded = (widest + 63) / 64 * 64;
-    const Input x = input_at(own, padded);
-    float* rest = own + 4 * padded;
-    const Share mine(m.width, me, threads);
+struct Sequence {  // where the numbers of one text lie
+    float *residual, *qkv, *attention, *mlp;
+};
 
-    for (int i = mine.begin; i < mine.end; i += 16) {
-        const __mmask16 mask = first(mine.end - i);
-        const __m512 part = widen(_mm256_maskz_loadu_epi16(mask, m.embedding + (int64_t)token * m.width + i));
-        _mm512_mask_storeu_ps(residual + i, mask, _mm512_mul_ps(part, _mm512_set1_ps(m.embedding_scale)));
+// The next token of `batch` texts. models: one per text, which differ in their caches and in `shared` only.
+void walk(const Model* models, int batch, const int32_t* tokens, const int32_t* positions, float* logits, int me,
+          int threads, Meeting& meeting) {
+    const Model& m = models[0];
+    const int all = m.heads * m.head_dim, key_value = m.kv_heads * m.head_dim;
+    const int padded = (std::max(std::max(m.width, m.mlp_width), all) + 63) / 64 * 64;
+    const int64_t pitch = batch > 1 ? models[1].shared - m.shared : 0;
+    float* own = m.scratch + me * m.scratch_floats;
+    Sequence at[MOST_TOGETHER];
+    Input x[MOST_TOGETHER];
+    for (int b = 0; b < batch; ++b) {
+        float* shared = m.shared + b * pitch;
+        at[b] = {shared, shared + m.width, shared + m.width + all + 2 * key_value, shared + m.width + 2 * (all + key_value)};
+        x[b] = input_at(own + (int64_t)b * 4 * padded, padded);
     }
+    float* rest = own + (int64_t)batch * 4 * padded;
+    const Share mine(m.width, me, threads), hidden(m.mlp_width, me, threads);
+    const auto normed = [&](const Linear& reader, const float* weight) {
+        for (int b = 0; b < batch; ++b) {
+            prepare(at[b].residual, m.width, norm_factor(at[b].residual, m.width, m.eps), weight, x[b]);
+            round_input(reader, x[b]);
+        }
+    };
+    const auto add = [&](const Linear& w, float* Sequence::*from, int width) {  // residual += W from
+        for (int b = 0; b < batch; ++b) {
+            prepare(at[b].*from, width, 1.0f, nullptr, x[b]);
+            round_input(w, x[b]);
+            sum_groups(w, x[b]);
+        }
+        each_row(w, x, batch, mine.begin, mine.end, [&at](int r, int b, float found) { at[b].residual[r] += found; });
+    };
+
+    for (int b = 0; b < batch; ++b)
+        for (int i = mine.begin; i < mine.end; i += 16) {
+            const __mmask16 mask = first(mine.end - i);
+            const bf16* from = m.embedding + (int64_t)tokens[b] * m.width + i;
+            const __m512 part = widen(_mm256_maskz_loadu_epi16(mask, from));
+            _mm512_mask_storeu_ps(at[b].residual + i, mask, _mm512_mul_ps(part, _mm512_set1_ps(m.embedding_scale)));
+        }
     meeting.wait(threads);
     for (int layer = 0; layer < m.blocks; ++layer) {
-        const Block& b = m.block[layer];
-        prepare(residual, m.width, norm_factor(residual, m.width, m.eps), b.input_norm, x);
-        round_input(b.q, x);
-        multiply(b.q, x, me, threads, qkv);
-        multiply(b.k, x, me, threads, qkv + all);
-        multiply(b.v, x, me, threads, qkv + all + m.kv_heads * m.head_dim);
+        const Block& block = m.block[layer];
+        normed(block.q, block.input_norm);
+        multiply(block.q, x, batch, me, threads, at[0].qkv, pitch);
+        multiply(block.k, x, batch, me, threads, at[0].qkv + all, pitch);
+        multiply(block.v, x, batch, me, threads, at[0].qkv + all + key_value, pitch);
         meeting.wait(threads);
-        for (int head = me; head < m.kv_heads; head += threads) attend_token(m, layer, head, position, qkv, attention, rest);
-        meeting.wait(threads);
-        prepare(attention, all, 1.0f, nullptr, x);
-        round_input(b.o, x);
-        sum_groups(b.o, x);
-        each_row(b.o, x, mine.begin, mine.end, [residual](int r, float found) { residual[r] += found; });
-        meeting.wait(threads);
-        prepare(residual, m.width, norm_factor(residual, m.width, m.eps), b.post_norm, x);
-        round_input(b.gate, x);
-        const Share hidden(m.mlp_width, me, threads);
-        multiply(b.gate, x, me, threads, mlp);
-        multiply(b.up, x, me, threads, mlp + m.mlp_width);
-        for (int i = hidden.begin; i < hidden.end; i += 16) {
-            const __mmask16 mask = first(hidden.end - i);
-            const __m512 gate = _mm512_maskz_loadu_ps(mask, mlp + i);
-            const __m512 up = _mm512_maskz_loadu_ps(mask, mlp + m.mlp_width + i);
-            _mm512_mask_storeu_ps(mlp + i, mask, activate(gate, up, m.gelu));
+        for (int unit = me; unit < batch * m.kv_heads; unit += threads) {
+            const int b = unit / m.kv_heads;
+            attend_token(models[b], layer, unit % m.kv_heads, positions[b], at[b].qkv, at[b].attention, rest);
         }
         meeting.wait(threads);
-        prepare(mlp, m.mlp_width, 1.0f, nullptr, x);
-        round_input(b.down, x);
-        sum_groups(b.down, x);
-        each_row(b.down, x, mine.begin, mine.end, [residual](int r, float found) { residual[r] += found; });
+        add(block.o, &Sequence::attention, all);
+        meeting.wait(threads);
+        normed(block.gate, block.post_norm);
+        multiply(block.gate, x, batch, me, threads, at[0].mlp, pitch);
+        multiply(block.up, x, batch, me, threads, at[0].mlp + m.mlp_width, pitch);
+        for (int b = 0; b < batch; ++b)
+            for (int i = hidden.begin; i < hidden.end; i += 16) {
+                const __mmask16 mask = first(hidden.end - i);
+                const __m512 gate = _mm512_maskz_loadu_ps(mask, at[b].mlp + i);
+                const __m512 up = _mm512_maskz_loadu_ps(mask, at[b].mlp + m.mlp_width + i);
+                _mm512_mask_storeu_ps(at[b].mlp + i, mask, activate(gate, up, m.gelu));
+            }
+        meeting.wait(threads);
+        add(block.down, &Sequence::mlp, m.mlp_width);
         meeting.wait(threads);
     }
-    prepare(residual, m.width, norm_factor(residual, m.width, m.eps), m.norm, x);
-    round_input(m.head, x);
-    multiply(m.head, x, me, threads, logits);
+    normed(m.head, m.norm);
+    multiply(m.head, x, batch, me, threads, logits, m.head.out);
 }
 
 }  // namespace
 
 extern "C" {
 
-void optlab_decode(const Model* model, int32_t token, int32_t position, float* logits) {
+// logits: [batch][vocabulary]; batch <= MOST_TOGETHER. `shared` of successive models lies equally far apart.
+void optlab_decode(const Model* models, int32_t batch, const int32_t* tokens, const int32_t* positions, float* logits) {
     Meeting meeting;
-#pragma omp parallel num_threads(model->threads)
-    walk(*model, token, position, logits, omp_get_thread_num(), omp_get_num_threads(), meeting);
+#pragma omp parallel num_threads(models->threads)
+    walk(models, batch, tokens, positions, logits, omp_get_thread_num(), omp_get_num_threads(), meeting);
 }
 
 // out = W x + b for one vector x [w.in] of floats. scratch: 4 * w.in (rounded up to 64) floats per thread.
@@ -133,7 +155,7 @@ void optlab_multiply(const Linear* w, const float* x, float* out, float* scratch
         const Input own = input_at(scratch + (int64_t)omp_get_thread_num() * 4 * padded, padded);
         prepare(x, w->in, 1.0f, nullptr, own);
         round_input(*w, own);
-        multiply(*w, own, omp_get_thread_num(), omp_get_num_threads(), out);
+        multiply(*w, &own, 1, omp_get_thread_num(), omp_get_num_threads(), out, 0);
     }
 }
 

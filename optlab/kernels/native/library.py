@@ -94,7 +94,7 @@ class Products(ctypes.Structure):
 _NUMBER, _MEMORY = ctypes.c_int32, ctypes.c_void_p
 _MODEL, _WEIGHT, _READING, _PRODUCTS = (ctypes.POINTER(kind) for kind in (Model, Linear, Reading, Products))
 SIGNATURES: dict[str, tuple[type, ...]] = {
-    "optlab_decode": (_MODEL, _NUMBER, _NUMBER, _MEMORY),
+    "optlab_decode": (_MODEL, _NUMBER, _MEMORY, _MEMORY, _MEMORY),
     "optlab_multiply": (_WEIGHT, _MEMORY, _MEMORY, _MEMORY, _NUMBER),
     "optlab_expand": (_WEIGHT, _MEMORY, _MEMORY, _NUMBER),
     "optlab_read": (_MEMORY, ctypes.c_int64, _NUMBER),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -77,15 +78,17 @@ class NativeLlama(LlamaRuntime):
         self._tables = [table.contiguous() for table in (cos, sin)]
         attention = config.heads * config.head_dim
         keys_and_values = 2 * config.kv_heads * config.head_dim
-        self._shared = torch.zeros(config.width + 2 * attention + keys_and_values + 2 * config.mlp_width + PADDING)
+        self.shared_floats = config.width + 2 * attention + keys_and_values + 2 * config.mlp_width + PADDING
+        self._shared = torch.zeros(self.shared_floats)
         widest = -(-max(config.width, config.mlp_width, attention) // PADDING) * PADDING
         room, columns = -(-length // SPAN) * SPAN, -(-config.head_dim // 16) * 16
         caches = config.blocks * config.kv_heads
         self.keys = torch.zeros(caches, room * config.head_dim, dtype=dtype)
         self.values = torch.zeros(caches, room * columns, dtype=dtype)
-        attending = ROWS * (3 * room // 2 + columns) + (1 + ROWS // 2) * config.head_dim
-        self._per_thread = 4 * widest + attending + PADDING
+        self._per_input = 4 * widest
+        self._attending = ROWS * (3 * room // 2 + columns) + (1 + ROWS // 2) * config.head_dim + PADDING
         self._scratch = torch.zeros(0)
+        self._token, self._at = (ctypes.c_int32 * 1)(), (ctypes.c_int32 * 1)()
         assert isinstance(self.head, Together)
         self.struct = Model(
             config.blocks, config.width, config.heads, config.kv_heads, config.head_dim, config.mlp_width,
@@ -93,14 +96,27 @@ class NativeLlama(LlamaRuntime):
             math.sqrt(config.width) if config.scale_embedding else 1.0, ctypes.addressof(self._blocks),
             self.last_norm.data_ptr(), self.embedding.data_ptr(), self.head.parts[0].struct,
             self._tables[0].data_ptr(), self._tables[1].data_ptr(), self.keys.data_ptr(), self.values.data_ptr(),
-            room * config.head_dim, room * columns, self._shared.data_ptr(), 0, self._per_thread,
+            room * config.head_dim, room * columns, self._shared.data_ptr(), 0, 0,
         )  # fmt: skip
 
     @property
     def bytes_per_token(self) -> int:
         """Weights that one token reads, without keys and values."""
+        return sum(part.bytes for part in self._parts())
+
+    @property
+    def weights_per_token(self) -> int:
+        """Weights that one token is multiplied by: two operations each."""
+        return sum(part.outputs * part.inputs for part in self._parts())
+
+    @property
+    def bytes_per_position(self) -> int:
+        """Keys and values that a token reads for each token before it."""
+        return (self.keys[:, 0].numel() + self.values[:, 0].numel()) * self.config.head_dim * self.keys.itemsize
+
+    def _parts(self) -> list[NativeLinear]:
         blocks = (part for block in self.blocks for part in (block.qkv, block.o, block.gate_up, block.down))
-        return sum(one.bytes for module in (*blocks, self.head) if isinstance(module, Together) for one in module.parts)
+        return [one for module in (*blocks, self.head) if isinstance(module, Together) for one in module.parts]
 
     def _pack(self, sources: list[Source]) -> nn.Module:
         parts = []
@@ -118,32 +134,46 @@ class NativeLlama(LlamaRuntime):
     def _float(self, weight: Tensor) -> Tensor:
         return (weight.detach().float() + self.config.norm_offset).contiguous()
 
-    @torch.inference_mode()
     def prefill(self, ids: list[int]) -> Tensor:
         """Raises ValueError when the prompt does not fit, is empty, or something was read before without `reset`."""
         if self.position:
             raise ValueError("prefill starts from an empty cache; call reset first")
+        logits = self.read_into(self.struct, ids)
+        self.position = len(ids)
+        return logits
+
+    @torch.inference_mode()
+    def read_into(self, struct: Model, ids: list[int]) -> Tensor:
+        """Read a prompt into the caches of `struct`; logits [V] for the token that follows. Raises as `prefill`."""
         if not 0 < len(ids) <= self.length:
             raise ValueError(f"there is room for 1 to {self.length} tokens, {len(ids)} are needed")
         x = F.embedding(torch.tensor(ids), self.embedding).float()
-        last = read(self, x.mul_(self.struct.embedding_scale))
-        self.position = len(ids)
+        last = read(self, x.mul_(self.struct.embedding_scale), struct)
         assert isinstance(self.head, Together)
         return self.head.parts[0].times(last)
 
     def decode(self, token: int) -> Tensor:
-        """Raises ValueError when the buffers are full, or the token is none of the vocabulary."""
-        if self.position >= self.length:
-            raise ValueError(f"there is room for {self.length} tokens, {self.position + 1} are needed")
-        if not 0 <= token < len(self.embedding):
-            raise ValueError(f"token {token} is none of the {len(self.embedding)} of the vocabulary")
-        threads = torch.get_num_threads()
-        if threads != self.struct.threads:
-            self._scratch = torch.zeros(threads * self._per_thread)
-            self.struct.threads, self.struct.scratch = threads, self._scratch.data_ptr()
-        logits = torch.empty(self.struct.head.outputs)
-        self._decode(ctypes.byref(self.struct), token, self.position, logits.data_ptr())
+        """Raises as `step`."""
+        self._token[0], self._at[0] = token, self.position
+        logits = self.step(ctypes.pointer(self.struct), self._token, self._at)[0]
         self.position += 1
+        return logits
+
+    def step(self, models: Any, tokens: ctypes.Array[ctypes.c_int32], positions: ctypes.Array[ctypes.c_int32]) -> Tensor:
+        """Logits [batch, V] after one more token of each of `models`, an array of structs whose `shared` lie equally far
+        apart. Raises ValueError when a cache is full, or a token is none of the vocabulary."""
+        for token, position in zip(tokens, positions, strict=True):
+            if position >= self.length:
+                raise ValueError(f"there is room for {self.length} tokens, {position + 1} are needed")
+            if not 0 <= token < len(self.embedding):
+                raise ValueError(f"token {token} is none of the {len(self.embedding)} of the vocabulary")
+        threads, batch, first = torch.get_num_threads(), len(tokens), models[0]
+        each = batch * self._per_input + self._attending
+        if threads != first.threads or self._scratch.numel() < threads * each:
+            self._scratch = torch.zeros(threads * each)
+        first.threads, first.scratch, first.scratch_floats = threads, self._scratch.data_ptr(), each
+        logits = torch.empty(batch, self.struct.head.outputs)
+        self._decode(models, batch, tokens, positions, logits.data_ptr())
         return logits
 
 

@@ -2,6 +2,8 @@
 #pragma once
 #include "attention.h"
 
+constexpr int MOST_TOGETHER = 64;  // texts that are continued in one call
+
 struct Block {
     const float* input_norm;
     const float* post_norm;

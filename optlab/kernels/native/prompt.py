@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from optlab.kernels.native.library import Products, Reading, library
+from optlab.kernels.native.library import Model, Products, Reading, library
 from optlab.kernels.native.linear import Together
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ class Multiplied:
     struct: Products
 
 
-def read(model: NativeLlama, x: Tensor) -> Tensor:
-    """x: embeddings [T, width], float32, used up. Fills the caches from position 0; what the head reads for the
-    last token [width]."""
+def read(model: NativeLlama, x: Tensor, struct: Model) -> Tensor:
+    """x: embeddings [T, width], float32, used up. Fills the caches of `struct` from position 0; what the head reads for
+    the last token [width]."""
     found, why = library()
     assert found is not None, why
     tokens, threads, eps = len(x), torch.get_num_threads(), model.config.norm_eps
@@ -83,7 +83,7 @@ def read(model: NativeLlama, x: Tensor) -> Tensor:
         x = x[start:]
         to = Read.room(o, len(x))
         found.optlab_prompt_attention(
-            ctypes.byref(model.struct), layer, ctypes.byref(products.struct), queries.data_ptr(), mixed.data_ptr(),
+            ctypes.byref(struct), layer, ctypes.byref(products.struct), queries.data_ptr(), mixed.data_ptr(),
             ctypes.byref(to.struct), start, tokens, threads,
         )  # fmt: skip
         added = to.multiplied()

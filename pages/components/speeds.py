@@ -1,0 +1,67 @@
+"""Speed at other prompt lengths and with several texts at once: timed when asked for, drawn beside the limits."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optlab.figures import speeds
+from optlab.runs.client import Client
+from optlab.words import _, said
+from pages.components import progress, services, takeaway
+from pages.components.view import View
+
+CHART = {"displayModeBar": False}
+
+
+def show(client: Client, shown: View) -> None:
+    """Draw the grid, or the button that has it timed."""
+    run = client.find_speeds(shown.model, shown.recipe, shown.protocol)
+    if run is None:
+        st.caption(_("The speed above is that of one person waiting. Servers answer many at once, and long prompts take "
+                     "their time. This times both models at several sizes, alone on the machine: a minute or a few."))  # fmt: skip
+        services.action(
+            _("Time other sizes"), "speeds/time", ":material/speed:",
+            client.submit_speeds, shown.model, shown.recipe, shown.protocol,
+        )  # fmt: skip
+        return
+    if run.status != "done" or not run.result:
+        st.fragment(_watched, run_every=1.0 if run.live else None)(run.id)
+        return
+    result = run.result
+    lengths = sorted({cell["prompt_tokens"] for cell in result["cells"]["base"]})
+    st.markdown(speeds.sentence(result))
+    chosen = st.segmented_control(
+        _("Prompt"), lengths, default=lengths[len(lengths) // 2], key="speeds/prompt",
+        format_func=lambda count: _("prompt of {count} tokens").format(count=count), label_visibility="collapsed",
+    ) or lengths[len(lengths) // 2]  # fmt: skip
+    st.plotly_chart(
+        speeds.by_batch(result, chosen), key="speeds/batches", config=CHART,
+        alt=_("New tokens per second of all texts together against their number, original and compressed"),
+    )  # fmt: skip
+    limits = speeds.roofline(result)
+    if limits is not None:
+        heading = _("How near to what this machine can do")
+        st.markdown(f"**{heading}**", help=_(
+            "The dashed line is the limit of this machine, as measured: on the left the memory cannot deliver more, on "
+            "the right the processor cannot multiply more. Points above it had part of their weights in the "
+            "processor's cache."))  # fmt: skip
+        st.plotly_chart(
+            limits, key="speeds/roofline", config=CHART,
+            alt=_("Operations per second against operations for each byte read, below the limits of the machine"),
+        )  # fmt: skip
+    table = speeds.table(result)
+    st.dataframe(table, hide_index=True)
+    takeaway.table(table, "speeds", _("Speeds"))
+    notes = {said(note): None for side in result["sides"].values() for note in [side["path"], *side["notes"]]}
+    st.caption(" · ".join(services.escaped(note) for note in notes))
+
+
+def _watched(id: int) -> None:
+    with services.shown_errors():
+        client = services.client()
+        run = client.store.get(id)
+        if run is None:
+            return
+        if run.status == "done":
+            st.rerun()
+        progress.watch(client, run, f"speeds/{id}")
