@@ -19,6 +19,7 @@ from optlab.compress import compress
 from optlab.evaluate.compare import compare
 from optlab.models import load
 from optlab.predict.frontier import Frontier, Point
+from optlab.predict.predictor import Predictor
 from optlab.predict.state import Floats
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--method", nargs="+", default=["rtn"])
     chosen = parser.parse_args()
     model = load(chosen.model, "float32")
-    predictor = ensured(chosen.model)
+    predictor = Predictor(ensured(chosen.model).state, text=chosen.text)
     frontier = Frontier(predictor, tuple(chosen.method))
     text = chosen.text or model.description.default_text
     ids = evaluation_tokens(text, model.tokenizer, chosen.skip + chosen.tokens)[chosen.skip :]

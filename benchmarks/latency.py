@@ -120,18 +120,20 @@ def main() -> None:
         made = compress(model, Recipe.from_dict({"steps": FORMATS[name]}), Protocol(calibration_tokens=1024))
         one = runtime(made, "float32" if name == "float32" else "bfloat16")
         rounds[f"OptLab {name}"] = own(one, ids)
-        sizes[f"OptLab {name}"] = getattr(one, "bytes_per_token", 0)
+        known = [getattr(one, name, 0) for name in ("bytes_per_token", "bytes_per_position")]
+        sizes[f"OptLab {name}"] = known[0] + known[1] * (PROMPT + NEW // 2)
     for name, python, script, *arguments in chosen.peer:
         rounds[name] = elsewhere(python, script, *arguments, ids=ids)
     prompts: dict[str, list[float]] = {name: [] for name in rounds}
     tokens: dict[str, list[float]] = {name: [] for name in rounds}
-    bandwidth = read_bandwidth() or float("nan")
+    bandwidth = 0.0
     for number in range(chosen.rounds + 1):
         for name, run in rounds.items():
             prompt, times = run()
             if number:  # the first round warms up
                 prompts[name].append(prompt)
                 tokens[name].append(float(np.median(times)))
+        bandwidth = max(bandwidth, read_bandwidth() or float("nan"))
         print(f"round {number} of {chosen.rounds}", file=sys.stderr, flush=True)
     print(f"{machine()}, memory read at {bandwidth / 1e9:.1f} GB/s\n")
     print("| engine | decode tokens/s (rounds) | prefill tokens/s | MB per token | of memory speed |")

@@ -98,7 +98,7 @@ def figures_of(result: Mapping[str, Any]) -> DataFrame:
     names = dict.fromkeys(name for side in sides.values() for name in side or {})
     for name in names:
         old, new = ((sides.get(side) or {}).get(name) for side in ("base", "candidate"))
-        if not isinstance(new, Mapping):
+        if not isinstance(new, Mapping) and not (old is None and new is None):
             rows.append((f"latency: {name}", _shown(old), _shown(new)))
     return DataFrame(rows, columns=["figure", "original", "compressed"])
 

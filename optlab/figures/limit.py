@@ -1,7 +1,8 @@
 """How near a measured latency is to what the machine's memory allows, in a sentence.
 
-To decode a token every weight is read once, so bytes per token over the bandwidth of the memory is a time below which
-no program gets; unless the weights stay in the processor's cache from one token to the next.
+To decode a token every weight is read once, and the keys and values of all tokens before it; so these bytes over the
+bandwidth of the memory are a time below which no program gets, unless some of them stay in the processor's cache from one
+token to the next.
 """
 
 from __future__ import annotations
@@ -13,13 +14,22 @@ from optlab.figures import format
 from optlab.words import _
 
 
+def bytes_read(timed: Mapping[str, Any]) -> float | None:
+    """By one token, on average over those that were timed; None where the runtime does not say."""
+    weights, position = timed.get("bytes_per_token"), timed.get("bytes_per_position") or 0
+    if not weights:
+        return None
+    return float(weights + position * ((timed.get("prompt_tokens") or 0) + (timed.get("new_tokens") or 0) / 2))
+
+
 def shares(result: Mapping[str, Any]) -> dict[str, float]:
     """'base' and 'candidate' -> the bandwidth that decoding used over what the memory delivers."""
     bandwidth = (result.get("environment") or {}).get("read_bytes_per_s")
     found = {}
     for side, timed in (result.get("latency") or {}).items():
-        if bandwidth and timed and timed.get("bytes_per_token"):
-            found[side] = timed["bytes_per_token"] / (timed["decode_ms"] / 1000) / bandwidth
+        read = bytes_read(timed) if timed else None
+        if bandwidth and timed and read:
+            found[side] = read / (timed["decode_ms"] / 1000) / bandwidth
     return found
 
 
@@ -29,14 +39,15 @@ def sentence(result: Mapping[str, Any]) -> str:
     if share is None:
         return ""
     timed, bandwidth = result["latency"]["candidate"], result["environment"]["read_bytes_per_s"]
-    size = format.megabytes(timed["bytes_per_token"])
+    read = bytes_read(timed) or 0.0
+    size = format.megabytes(read)
     if share > 1:
         return _(
-            "Each token reads {size} of weights, faster than this machine's memory delivers: they stay in the "
-            "processor's cache, where fewer bits save little time."
+            "Each token reads {size} of weights, keys and values, faster than this machine's memory delivers: part of them "
+            "stays in the processor's cache, where fewer bits save little time."
         ).format(size=size)
-    least = format.milliseconds(1000 * timed["bytes_per_token"] / bandwidth)
+    least = format.milliseconds(1000 * read / bandwidth)
     return _(
-        "Each token reads {size} of weights. Memory here delivers {speed} GB/s, so no program decodes in less than "
+        "Each token reads {size} of weights, keys and values. Memory here delivers {speed} GB/s, so no program decodes in less than "
         "{least}; this one uses {share} of that speed."
     ).format(size=size, speed=format.significant(bandwidth / 1e9), least=least, share=format.percent(share))

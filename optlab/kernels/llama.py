@@ -55,12 +55,15 @@ class LlamaRuntime:
         self.kernels: set[str] = set()
 
         def packed(prefix: str, *names: str) -> nn.Module:
-            sources = []
+            sources, layers = [], []
             for name in (f"{prefix}.{name}" for name in names):
                 layer = module.get_submodule(name)
                 assert isinstance(layer, nn.Linear)
                 sources.append(Source(layer.weight.detach(), layer.bias, stored.get(name), input_format(layer)))
-            return self._pack(sources)
+                layers.append(layer)
+            made = self._pack(sources)
+            self._packed(layers, made)
+            return made
 
         self.blocks = []
         for i, block in enumerate(module.model.layers):
@@ -78,11 +81,12 @@ class LlamaRuntime:
                 )
             )
         self.norm = self._norm(module.model.norm.weight)
+        head = stored.get("lm_head") or (stored.get("model.embed_tokens") if config.tied else None)
+        self.head = self._pack([Source(module.lm_head.weight.detach(), None, head, input_format(module.lm_head))])
+        self._packed([module.lm_head], self.head)
         self.embedding = module.model.embed_tokens.weight.detach().to(dtype)
         if config.scale_embedding:
             self.scale = torch.tensor(math.sqrt(config.width), dtype=dtype, device=self.device)
-        head = stored.get("lm_head") or (stored.get("model.embed_tokens") if config.tied else None)
-        self.head = self._pack([Source(module.lm_head.weight.detach(), None, head, input_format(module.lm_head))])
         shape = (config.blocks, config.kv_heads, length, config.head_dim)
         self.keys = torch.zeros(shape, dtype=dtype, device=self.device)
         self.values = torch.zeros(shape, dtype=dtype, device=self.device)
@@ -95,6 +99,9 @@ class LlamaRuntime:
         self.notes += [note for note in notes if note not in self.notes]
         self.kernels |= kernels
         return module
+
+    def _packed(self, layers: list[nn.Linear], packed: nn.Module) -> None:
+        """Called with every packed module and the layers it replaces."""
 
     def _norm(self, weight: Tensor) -> Tensor:
         return (weight.detach().float() + self.config.norm_offset).to(self.dtype)

@@ -137,10 +137,11 @@ def test_both_models_write(page: Page, client: Client, errors: list[str]) -> Non
     written = wait_for_run(client, "generate")
     assert written.result is not None
     beginning = written.spec["prompt"].split()[0]
-    expect(page.get_by_test_id("stHtml").first).to_contain_text(beginning)
+    texts = page.get_by_test_id("stHtml").filter(has_text=beginning)
+    expect(texts.first).to_be_visible()
     for index, side in enumerate(("base", "candidate")):
         last = written.result[side]["text"].split()[-1]
-        expect(page.get_by_test_id("stHtml").nth(index)).to_contain_text(last)
+        expect(texts.nth(index)).to_contain_text(last)
     assert errors == []
 
 

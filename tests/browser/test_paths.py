@@ -1,16 +1,19 @@
-"""The ways of a teacher and of a reader of another language, and what a reload in the middle of a run may not lose."""
+"""The ways of a teacher, of an engineer and of a reader of another language, and what a reload in the middle of a run may not lose."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from optlab.figures import format
+from optlab.recipes import Recipe
 from optlab.runs.client import Client
 from pages.components.language import LANGUAGES
 from tests.browser.conftest import watch
-from tests.browser.test_journey import QUICK, main_text, ready, wait_for_run
+from tests.browser.test_journey import MEASURED_S, QUICK, main_text, ready, wait_for_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -41,6 +44,56 @@ def test_a_teacher_goes_through_a_lesson(page: Page, errors: list[str]) -> None:
     expect(page.get_by_text("2 of 3 right.")).to_be_visible()
     page.get_by_role("button", name=re.compile("^Next")).click()
     expect(page.get_by_role("heading", name="The quantization grid", level=1)).to_have_count(0)
+    assert errors == []
+
+
+MIXED = """
+steps:
+  - prune: {method: magnitude, sparsity: 0.2}
+    layers: ".*mlp.*"
+  - quantize: {bits: 6, group_size: 64}
+    layers: ".*self_attn.*"
+  - quantize: {bits: 4, group_size: 64}
+    layers: ".*mlp.*"
+"""
+
+
+def test_an_engineer_brings_a_recipe_measures_it_and_takes_a_report_along(
+    page: Page, client: Client, errors: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "mixed.yaml"
+    file.write_text(MIXED)
+    recipe = Recipe.from_file(file)
+    ready(page, f"/explore?{QUICK}", "Explore")
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.get_by_text("This recipe has more than the knobs can show")).to_be_visible()
+    page.get_by_role("button", name="Measure", exact=True).click()
+    expect(page.get_by_text("What happened to each layer")).to_be_visible(timeout=MEASURED_S)
+    run = wait_for_run(client, "measure")
+    assert Recipe.from_dict(run.spec["recipe"]).content_hash == recipe.content_hash
+    assert run.result is not None
+    bits = {layer["name"]: layer["bits_per_weight"] for layer in run.result["layers"]}
+    assert bits["model.layers.0.self_attn.q_proj"] > 6 > bits["model.layers.0.mlp.up_proj"] > 4
+
+    page.get_by_text("Speed at other sizes").click()
+    page.get_by_role("button", name="Time other sizes").click()
+    timed = wait_for_run(client, "speeds", seconds=MEASURED_S / 1000)
+    assert timed.result is not None
+    assert {cell["batch"] for cell in timed.result["cells"]["candidate"]} == {1, 2, 4, 8}
+    expect(page.get_by_text("With one text at a time the compressed model is")).to_be_visible()
+
+    page.get_by_text("Recipe, file and command line").click()
+    expect(page.get_by_text("python -m optlab measure nano").first).to_be_visible()
+    page.get_by_role("link", name="Compare").click()
+    expect(page.get_by_role("heading", name="Compare", level=1)).to_be_visible()
+    expect(page.locator(".scatterlayer .points path").first).to_be_visible()
+    with page.expect_download() as caught:
+        page.get_by_role("button", name="Report").click()
+    report = tmp_path / "report.html"
+    caught.value.save_as(report)
+    words = report.read_text()
+    assert format.megabytes(run.result["compressed"]["size_bytes"]) in words
+    assert "python -m optlab measure nano" in words
     assert errors == []
 
 

@@ -24,6 +24,13 @@ def test_half_of_the_bandwidth_is_twice_the_least_time() -> None:
     assert "50" in said
 
 
+def test_keys_and_values_are_read_too() -> None:
+    found = result(60_000_000, 4.0, 30e9)
+    for timed in found["latency"].values():
+        timed |= {"bytes_per_position": 50_000, "prompt_tokens": 500, "new_tokens": 200}
+    assert limit.shares(found)["candidate"] == pytest.approx(0.75)  # 30 MB more
+
+
 def test_weights_that_stay_in_the_cache_are_not_called_faster_than_possible() -> None:
     assert "cache" in limit.sentence(result(4_000_000, 0.05, 30e9))
 

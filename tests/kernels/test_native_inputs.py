@@ -8,6 +8,7 @@ import torch
 from optlab.kernels.linear import Source
 from optlab.kernels.native import library as built
 from optlab.kernels.native.linear import NativeLinear, Together, format_of
+from optlab.kernels.native.pages import Pages
 from optlab.kernels.runtime import runtime
 from optlab.models.inputs import InputFormat, round_inputs
 from optlab.quantize.grid import in_groups, minmax
@@ -28,7 +29,7 @@ def layer(
 
 def whole(module: NativeLinear, x: torch.Tensor, inputs: InputFormat) -> torch.Tensor:
     """All rows at once, multiplied as those of a prompt are."""
-    together, bias = Together([module]), torch.linspace(-1, 1, 40)
+    together, bias = Together([module], Pages()), torch.linspace(-1, 1, 40)
     if not together.whole_numbers:
         return together(inputs.rounded(x)).float() + bias
     step = inputs.step(x)

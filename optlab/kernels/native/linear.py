@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from optlab.kernels.linear import Affine, Source
 from optlab.kernels.native.library import Linear, library
+from optlab.kernels.native.pages import Pages
 
 DENSE, INT4, INT8 = 0, 1, 2
 BLOCK = 32
@@ -112,10 +113,12 @@ class NativeLinear(nn.Module):
         scratch = torch.empty(threads * 2 * groups)
         found.optlab_expand(ctypes.byref(self.struct), out.data_ptr(), scratch.data_ptr(), threads)
 
-    def moved(self, weight: Tensor) -> None:
-        """The same numbers in memory that belongs to somebody else as well."""
-        self.weight = weight
-        self.struct.weight = weight.data_ptr()
+    def settle(self, pages: Pages, weight: Tensor | None = None) -> None:
+        """Move into `pages`. weight: the same numbers in memory that belongs to somebody else as well."""
+        self.weight = pages.place(self.weight) if weight is None else weight
+        self.scale, self.offset = (None if one is None else pages.place(one) for one in (self.scale, self.offset))
+        self.struct.weight = self.weight.data_ptr()
+        self.struct.scale, self.struct.offset = _pointer(self.scale), _pointer(self.offset)
 
     def times(self, x: Tensor) -> Tensor:
         """W x + b for one vector x [in], which is rounded to bfloat16; float32 [out]."""
@@ -133,19 +136,25 @@ class NativeLinear(nn.Module):
 
 
 class Together(nn.Module):
-    """Weights [out, in] that read the same input: q, k, v; gate, up. Those of one kind lie in one piece of memory."""
+    """Weights [out, in] that read the same input: q, k, v; gate, up. Those of one kind lie in one piece of memory.
 
-    def __init__(self, parts: list[NativeLinear]) -> None:
+    pages: where they are moved to.
+    """
+
+    def __init__(self, parts: list[NativeLinear], pages: Pages) -> None:
         super().__init__()
         self.parts = parts
         first = parts[0]
         self.inputs, self.outputs = first.inputs, sum(part.outputs for part in parts)
         self.whole_numbers = all(part.whole_numbers for part in parts)
         self.stacked: Tensor | None = None
+        places: list[Tensor] | list[None] = [None] * len(parts)
         if first.kind != INT4 and all(part.kind == first.kind for part in parts):
-            self.stacked = first.weight if len(parts) == 1 else torch.cat([part.weight for part in parts])
-            for part, weight in zip(parts, self.stacked.split([part.outputs for part in parts]), strict=True):
-                part.moved(weight)
+            self.stacked = pages.empty((self.outputs, self.inputs), first.weight.dtype)
+            places = list(self.stacked.split([part.outputs for part in parts]))
+            torch.cat([part.weight for part in parts], out=self.stacked)
+        for part, place in zip(parts, places, strict=True):
+            part.settle(pages, place)
         self.bias: Tensor | None = None
         if any(part.bias is not None for part in parts):
             self.bias = torch.cat([torch.zeros(part.outputs) if part.bias is None else part.bias for part in parts])

@@ -15,6 +15,7 @@ from optlab.kernels.linear import Source
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native.library import Block, Linear, Model, library
 from optlab.kernels.native.linear import BLOCK, DENSE, INT4, NativeLinear, Together, format_of
+from optlab.kernels.native.pages import Pages
 from optlab.kernels.native.prompt import read
 from optlab.models import transformer as layers
 from optlab.models.inputs import input_format
@@ -58,6 +59,7 @@ class NativeLlama(LlamaRuntime):
         length: int,
         notes: list[str],
     ) -> None:
+        self.pages = Pages()
         super().__init__(module, stored, dtype, length, notes)
         config = self.config
         found, why = library()
@@ -129,7 +131,14 @@ class NativeLlama(LlamaRuntime):
             if source.inputs is not None and not part.whole_numbers and ROUNDED_NOTE not in self.notes:
                 self.notes.append(ROUNDED_NOTE)
             parts.append(part)
-        return Together(parts)
+        return Together(parts, self.pages)
+
+    def _packed(self, layers: list[nn.Linear], packed: nn.Module) -> None:
+        """Let the model use the places of its dense weights too, so that nothing is held twice."""
+        assert isinstance(packed, Together)
+        for layer, part in zip(layers, packed.parts, strict=True):
+            if part.kind == DENSE and layer.weight.dtype == part.weight.dtype and not layer.weight.is_meta:
+                layer.weight.data = part.weight
 
     def _float(self, weight: Tensor) -> Tensor:
         return (weight.detach().float() + self.config.norm_offset).contiguous()

@@ -1,4 +1,4 @@
-// Rows of a packed weight times one vector or a few, for processors with AVX512-BF16.
+// One row of a packed weight times one vector, for processors with AVX512-BF16.
 //
 // Decoding reads every weight once for every token, so the speed limit is how fast memory delivers them. These loops
 // expand codes in registers only: a 4-bit code becomes a bfloat16 integer by one table lookup for 32 codes, products
@@ -92,24 +92,19 @@ static inline __m512 int4_row(const uint8_t* codes, const float* scales, const b
     return total;
 }
 
-template <int B>
-static inline void int8_row(const int8_t* codes, const float* scales, const Input* x, int in, int group, __m512* totals) {
+static inline __m512 int8_row(const int8_t* codes, const float* scales, const float* x, int in, int group) {
+    __m512 total = _mm512_setzero_ps();
     for (int i = 0, g = 0; i < in; ++g) {
-        __m512 even[B], odd[B];
-        for (int b = 0; b < B; ++b) even[b] = odd[b] = _mm512_setzero_ps();
+        __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps();
         for (int end = i + group; i < end; i += 32) {
-            const __m512 first_half =
-                _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)(codes + i))));
-            const __m512 second_half =
-                _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)(codes + i + 16))));
-            for (int b = 0; b < B; ++b) {
-                even[b] = _mm512_fmadd_ps(first_half, _mm512_loadu_ps(x[b].values + i), even[b]);
-                odd[b] = _mm512_fmadd_ps(second_half, _mm512_loadu_ps(x[b].values + i + 16), odd[b]);
-            }
+            const __m512i a = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)(codes + i)));
+            const __m512i b = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)(codes + i + 16)));
+            even = _mm512_fmadd_ps(_mm512_cvtepi32_ps(a), _mm512_loadu_ps(x + i), even);
+            odd = _mm512_fmadd_ps(_mm512_cvtepi32_ps(b), _mm512_loadu_ps(x + i + 16), odd);
         }
-        for (int b = 0; b < B; ++b)
-            totals[b] = _mm512_fmadd_ps(_mm512_add_ps(even[b], odd[b]), _mm512_set1_ps(scales[g]), totals[b]);
+        total = _mm512_fmadd_ps(_mm512_add_ps(even, odd), _mm512_set1_ps(scales[g]), total);
     }
+    return total;
 }
 
 static inline __m512 dense_row(const bf16* weight, const bf16* x, int in) {
@@ -137,30 +132,25 @@ static inline void sum_groups(const Linear& w, const Input& x) {
     }
 }
 
-// Row r of W x + b for each of B inputs. `sum_groups` must have been called for this weight and all of them.
-template <int B>
-static void one_row(const Linear& w, const Input* x, int r, float (*out)[4]) {
+// Row r of W x + b. `sum_groups` must have been called for this weight.
+static inline float row(const Linear& w, const Input& x, int r) {
     const uint8_t* codes = (const uint8_t*)w.weight + r * row_bytes(w);
-    __m512 totals[B];
-    for (int b = 0; b < B; ++b) totals[b] = _mm512_setzero_ps();
+    __m512 total;
     if (w.kind == DENSE) {
-        for (int b = 0; b < B; ++b) totals[b] = dense_row((const bf16*)codes, x[b].rounded, w.in);
+        total = dense_row((const bf16*)codes, x.rounded, w.in);
     } else {
         const int groups = w.in / w.group;
-        float* scales = x[0].scales;
-        expand_scales(w.scale + (int64_t)r * groups, groups, scales);
-        if (w.kind == INT8) int8_row<B>((const int8_t*)codes, scales, x, w.in, w.group, totals);
-        else
-            for (int b = 0; b < B; ++b) totals[b] = int4_row(codes, scales, x[b].rounded, w.in, w.group);
+        expand_scales(w.scale + (int64_t)r * groups, groups, x.scales);
+        total = w.kind == INT4 ? int4_row(codes, x.scales, x.rounded, w.in, w.group)
+                               : int8_row((const int8_t*)codes, x.scales, x.values, w.in, w.group);
         if (w.offset)
             for (int g = 0; g < groups; g += 16) {
                 const __mmask16 mask = first(groups - g);
-                const __m512 offset = load_f16(w.offset + (int64_t)r * groups + g, mask);
-                for (int b = 0; b < B; ++b)
-                    totals[b] = _mm512_fmadd_ps(offset, _mm512_maskz_loadu_ps(mask, x[b].group_sums + g), totals[b]);
+                total = _mm512_fmadd_ps(load_f16(w.offset + (int64_t)r * groups + g, mask),
+                                        _mm512_maskz_loadu_ps(mask, x.group_sums + g), total);
             }
     }
-    for (int b = 0; b < B; ++b) out[b][0] = _mm512_reduce_add_ps(totals[b]) + (w.bias ? w.bias[r] : 0.0f);
+    return _mm512_reduce_add_ps(total) + (w.bias ? w.bias[r] : 0.0f);
 }
 
 static inline __m128 reduce_four(const __m512* totals) {  // the sums of four vectors
@@ -173,73 +163,50 @@ static inline __m128 reduce_four(const __m512* totals) {  // the sums of four ve
 }
 
 // Four rows at once, of 4-bit codes in groups of a multiple of 64: a row of 576 codes is over before its sums have been
-// added up, and each part of x is loaded for all four. Codes are expanded once for all B inputs. Rows from r on; scales
-// and offsets of rows lie side by side.
-template <int B>
-static void four_int4_rows(const Linear& w, const Input* x, int r, float (*out)[4]) {
+// added up, and each part of x is loaded for all four. Rows from r on; scales and offsets of rows lie side by side.
+static inline __m128 four_int4_rows(const Linear& w, const Input& x, int r) {
     const int64_t stride = row_bytes(w);
     const int groups = w.in / w.group;
     const uint8_t* codes = (const uint8_t*)w.weight + r * stride;
     const __m512i table = _mm512_load_si512(FOUR_BITS);
-    const __m512 zero = _mm512_setzero_ps();
-    float* scales = x[0].scales;
-    expand_scales(w.scale + (int64_t)r * groups, 4 * groups, scales);
-    __m512 totals[B][4];
-    for (int b = 0; b < B; ++b)
-        for (int j = 0; j < 4; ++j) totals[b][j] = zero;
-    for (int i = 0, g = 0; i < w.in; ++g)
-        for (const int end = i + w.group; i < end; i += 64, codes += 32)
+    expand_scales(w.scale + (int64_t)r * groups, 4 * groups, x.scales);
+    __m512 totals[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+    for (int i = 0, g = 0; i < w.in; ++g) {
+        __m512 sums[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+        for (const int end = i + w.group; i < end; i += 64, codes += 32) {
+            const __m512i low = _mm512_loadu_si512(x.rounded + i), high = _mm512_loadu_si512(x.rounded + i + 32);
             for (int j = 0; j < 4; ++j) {
                 const __m512i pairs = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i*)(codes + j * stride)));
-                const __m512i low = _mm512_permutexvar_epi16(pairs, table);
-                const __m512i high = _mm512_permutexvar_epi16(_mm512_srli_epi16(pairs, 4), table);
-                const __m512 scale = _mm512_set1_ps(scales[j * groups + g]);
-                for (int b = 0; b < B; ++b) {
-                    const bf16* from = x[b].rounded + i;
-                    const __m512 half = dot(zero, low, _mm512_loadu_si512(from));
-                    totals[b][j] =
-                        _mm512_fmadd_ps(dot(half, high, _mm512_loadu_si512(from + 32)), scale, totals[b][j]);
-                }
+                sums[j] = dot(sums[j], _mm512_permutexvar_epi16(pairs, table), low);
+                sums[j] = dot(sums[j], _mm512_permutexvar_epi16(_mm512_srli_epi16(pairs, 4), table), high);
             }
+        }
+        for (int j = 0; j < 4; ++j)
+            totals[j] = _mm512_fmadd_ps(sums[j], _mm512_set1_ps(x.scales[j * groups + g]), totals[j]);
+    }
     if (w.offset)
         for (int g = 0; g < groups; g += 16) {
             const __mmask16 mask = first(groups - g);
+            const __m512 inputs = _mm512_maskz_loadu_ps(mask, x.group_sums + g);
             const f16* offsets = w.offset + (int64_t)r * groups + g;
-            for (int j = 0; j < 4; ++j) {
-                const __m512 offset = load_f16(offsets + j * groups, mask);
-                for (int b = 0; b < B; ++b)
-                    totals[b][j] = _mm512_fmadd_ps(offset, _mm512_maskz_loadu_ps(mask, x[b].group_sums + g), totals[b][j]);
-            }
+            for (int j = 0; j < 4; ++j)
+                totals[j] = _mm512_fmadd_ps(load_f16(offsets + j * groups, mask), inputs, totals[j]);
         }
-    for (int b = 0; b < B; ++b) {
-        const __m128 found = reduce_four(totals[b]);
-        _mm_storeu_ps(out[b], w.bias ? _mm_add_ps(found, _mm_loadu_ps(w.bias + r)) : found);
-    }
+    const __m128 found = reduce_four(totals);
+    return w.bias ? _mm_add_ps(found, _mm_loadu_ps(w.bias + r)) : found;
 }
 
-template <int B, typename Take>
-static inline void some_rows(const Linear& w, const Input* x, int b, int r, int rows, Take take) {
-    float found[B][4];
-    if (rows == 4) four_int4_rows<B>(w, x + b, r, found);
-    else one_row<B>(w, x + b, r, found);
-    for (int i = 0; i < B; ++i)
-        for (int j = 0; j < rows; ++j) take(r + j, b + i, found[i][j]);
-}
-
-// Calls take(r, b, what) for every row r of begin .. end and each of `batch` inputs b, with row r of W x[b] + bias. Rows are
-// taken from memory once, whatever the batch. `sum_groups` must have been called for every input.
+// Calls take(r, what) for every row r of begin .. end, with row r of W x + b. `sum_groups` must have been called.
 template <typename Take>
-static inline void each_row(const Linear& w, const Input* x, int batch, int begin, int end, Take take) {
-    const bool by_four = w.kind == INT4 && w.group % 64 == 0;
-    for (int r = begin, rows; r < end; r += rows) {
-        rows = by_four && r + 4 <= end ? 4 : 1;
-        for (int b = 0; b < batch; b += 4) switch (batch - b) {
-                case 1: some_rows<1>(w, x, b, r, rows, take); break;
-                case 2: some_rows<2>(w, x, b, r, rows, take); break;
-                case 3: some_rows<3>(w, x, b, r, rows, take); break;
-                default: some_rows<4>(w, x, b, r, rows, take);
-            }
-    }
+static inline void each_row(const Linear& w, const Input& x, int begin, int end, Take take) {
+    int r = begin;
+    if (w.kind == INT4 && w.group % 64 == 0)
+        for (; r + 4 <= end; r += 4) {
+            alignas(16) float found[4];
+            _mm_store_ps(found, four_int4_rows(w, x, r));
+            for (int j = 0; j < 4; ++j) take(r + j, found[j]);
+        }
+    for (; r < end; ++r) take(r, row(w, x, r));
 }
 
 // Row r as bfloat16 numbers, for prompts: there the multiplication is a large one, which a library does best.
