@@ -3,10 +3,10 @@
     python -m benchmarks.prediction MODEL [--recipes 40] [--tokens 8192] [--text NAME|PATH] [--seeds 7 8]
         [--out FILE]
 
-The recipes (as many for each seed, none an anchor) are uniform or different for each layer, quantized by rounding, pruned by
-magnitude, or both. Sensitivities come from the calibration side of the model's text; the measurement reads windows of
-the evaluation side that no anchor read, or another text. Every simpler way gets the same anchors and the same kind of
-link, a quadratic of logarithms:
+The recipes (as many for each seed, none an anchor) are uniform or different for each layer, quantized by rounding,
+pruned by magnitude, or both. Sensitivities come from the calibration side of the model's text; the measurement reads
+windows of the evaluation side that no anchor read, or another text. Every simpler way gets the same anchors and the same
+kind of link, a quadratic of logarithms:
 
     HIGGS           sum of alpha_l |D_l|^2 / |W_l|^2, alpha_l from noise in one layer (arXiv 2411.17525)
     weight error    |D|^2 / |W|^2 of all layers together

@@ -12,15 +12,13 @@ from optlab.words import _
 if TYPE_CHECKING:
     from optlab.figures.pairs import Pair
 
-GRID = (
-    "display:grid;grid-template-columns:max-content 1fr;gap:4px 8px;align-items:center;font-size:0.75rem;height:56px"
-)
+GRID = "display:grid;grid-template-columns:max-content 1fr;gap:4px 8px;align-items:center;font-size:0.75rem;height:56px"
 WHISKER = "position:absolute;top:50%;height:0;border-top:2px solid currentColor"
 END = "position:absolute;top:25%;height:50%;width:0;border-left:2px solid currentColor"
 
 
 def html(pair: Pair) -> str:
-    """Both sides of `pair` that are known, on one scale from 0; the exact value of a bar shows when a mouse rests on it.
+    """Both sides of `pair` that are known, on one scale from 0; the exact value shows when a mouse rests on a bar.
 
     The interval has the colour of the text around it, in either theme.
     """

@@ -1,8 +1,8 @@
 """How near a measured latency is to what the machine's memory allows, in a sentence.
 
 To decode a token every weight is read once, and the keys and values of all tokens before it; so these bytes over the
-bandwidth of the memory are a time below which no program gets, unless some of them stay in the processor's cache from one
-token to the next.
+bandwidth of the memory are a time below which no program gets, unless some of them stay in the processor's cache from
+one token to the next.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def sentence(result: Mapping[str, Any]) -> str:
     size = format.megabytes(read)
     if share > 1:
         return _(
-            "Each token reads {size} of weights, keys and values, faster than this machine's memory delivers: part of them "
-            "stays in the processor's cache, where fewer bits save little time."
+            "Each token reads {size} of weights, keys and values, faster than this machine's memory delivers: part of "
+            "them stays in the processor's cache, where fewer bits save little time."
         ).format(size=size)
     least = format.milliseconds(1000 * read / bandwidth)
     return _(
-        "Each token reads {size} of weights, keys and values. Memory here delivers {speed} GB/s, so no program decodes in less than "
-        "{least}; this one uses {share} of that speed."
+        "Each token reads {size} of weights, keys and values. Memory here delivers {speed} GB/s, so no program decodes "
+        "in less than {least}; this one uses {share} of that speed."
     ).format(size=size, speed=format.significant(bandwidth / 1e9), least=least, share=format.percent(share))

@@ -46,7 +46,7 @@ class Pair:
         return self.base is not None and self.candidate is not None
 
     def frame(self) -> DataFrame:
-        """side ('base' or `side`), value, low, high, text: what `optlab.figures.bars` draws, only of sides that were measured."""
+        """side ('base' or `side`), value, low, high, text: what `figures.bars` draws, only of sides that are known."""
         from pandas import DataFrame
 
         rows = [

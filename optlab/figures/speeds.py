@@ -126,14 +126,15 @@ def roofline(result: Mapping[str, Any]) -> Figure | None:
     roof = [min(limits["read_bytes_per_s"] * x, limits["operations_per_s"]) for x in steps]
     traces: list[dict[str, Any]] = [{
         "type": "scatter", "mode": "lines", "x": steps, "y": roof, "name": _("this machine's limit"),
-        "line": {"color": style.PREDICTED, "width": 2, "dash": "dash"}, "hoverinfo": "skip",
+        "line": {"color": style.category(0), "width": 2, "dash": "dash"}, "hoverinfo": "skip",
     }]  # fmt: skip
     for side in dict.fromkeys(found["side"]):
         for work, symbol, name in (("decode", "circle", _("new tokens")), ("prompt", "diamond", _("prompts"))):
             some = found[(found["side"] == side) & (found["work"] == work)]
             traces.append({
-                "type": "scatter", "mode": "markers", "name": f"{side_name(side)}: {name}", "x": list(some["intensity"]),
-                "y": list(some["speed"]), "marker": {"color": SIDES[side], "symbol": symbol, "size": 9},
+                "type": "scatter", "mode": "markers", "name": f"{side_name(side)}: {name}",
+                "x": list(some["intensity"]), "y": list(some["speed"]),
+                "marker": {"color": SIDES[side], "symbol": symbol, "size": 9},
                 "customdata": [list(row) for row in zip(some["batch"], some["prompt_tokens"], strict=True)],
                 "hovertemplate": _("%{customdata[0]} texts, prompt of %{customdata[1]} tokens<br>%{x:.3s} operations "
                                    "per byte, %{y:.3s} operations/s") + f"<extra>{side_name(side)}: {name}</extra>",
@@ -156,8 +157,8 @@ def sentence(result: Mapping[str, Any]) -> str:
         return ""
     one, many = _gain(gains, min), _gain(gains, max)
     return _(
-        "With one text at a time the compressed model is {one}, with {count} at once {many}. One text waits for weights "
-        "to come from memory; many share each weight, and then arithmetic decides."
+        "With one text at a time the compressed model is {one}, with {count} at once {many}. One text waits for "
+        "weights to come from memory; many share each weight, and then arithmetic decides."
     ).format(one=format.faster(one), many=format.faster(many), count=max(batch for batch, _length, _gain in gains))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 
 from optlab.kernels.native.library import library
+from optlab.kernels.native.pages import block
 
 BYTES = 256 << 20
 """Much more than any cache holds."""
@@ -22,11 +23,15 @@ ROUNDS = 7
 
 def read_bandwidth() -> float | None:
     """Bytes per second that torch's number of threads read together, the best of a few rounds; None without the C++
-    library. Takes about 0.2 s."""
+    library. Takes about 0.2 s.
+
+    From large pages, in which weights lie too. Beside other virtual machines it may be half of that a minute later, so it
+    is measured at the time of what it is compared with.
+    """
     found, _ = library()
     if found is None:
         return None
-    memory = torch.ones(BYTES, dtype=torch.uint8)
+    memory = block(BYTES).fill_(1)
     return BYTES / _best(lambda: found.optlab_read(memory.data_ptr(), BYTES, torch.get_num_threads()))
 
 

@@ -13,9 +13,9 @@ anchors read, the further ones that some of them read, and the words of a person
 those teach. The size of the latter is part of the band.
 
 The 90 % band is that of the jackknife (Barber et al., arXiv 1905.02928, section 1.2), in closed form: leave-one-out
-misses in units of the model's own doubt, so that it is wide where anchors are far away. The doubt has two parts, because
-a divergence is wrong by a factor and a loss by a share of the divergence: pruning 15 % of SmolLM2 costs a tenth of its
-divergence, and no factor says how near that is to nothing.
+misses in units of the model's own doubt, so that it is wide where anchors are far away. The doubt has two parts,
+because a divergence is wrong by a factor and a loss by a share of the divergence: pruning 15 % of SmolLM2 costs a tenth
+of its divergence, and no factor says how near that is to nothing.
 """
 
 from __future__ import annotations

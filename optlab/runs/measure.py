@@ -164,8 +164,10 @@ def _latency(
     with compute_lock(exclusive=True, waiting=waiting):
         sides = {"base": runtime(base, protocol.dtype), "candidate": runtime(compressed, protocol.dtype)}
         longest = base.description.context_length
+        before = read_bandwidth()
         timed = latency(sides, ids, context_length=longest, progress=progress, meter=meter())
-        return timed, read_bandwidth()
+        after = read_bandwidth()
+        return timed, max(before, after) if before and after else None
 
 
 def _speedup(timed: dict[str, Latency]) -> dict[str, Any]:

@@ -40,8 +40,8 @@ def speeds(
     prompts, batches: as for `optlab.evaluate.latency_grid.sizes`. Returns {"cells": {side: [`Cell`]}, "sides":
     {side: {"path", "notes", "bytes_per_token", "weights_per_token", "bytes_per_position"}}, "limits":
     {"read_bytes_per_s", "operations_per_s"}, "model", "recipe", "dtype", "device", "environment"}; the side "candidate"
-    is the compressed model. Partial results hold "cells". Raises ModelError, RecipeError, MeasurementError (a model that
-    does not decode, keys and values that are rounded, no prompt that fits), Cancelled.
+    is the compressed model. Partial results hold "cells". Raises ModelError, RecipeError, MeasurementError (a model
+    that does not decode, keys and values that are rounded, no prompt that fits), Cancelled.
     """
     from optlab import texts
     from optlab.evaluate import environment

@@ -13,9 +13,7 @@ from optlab.words import _
 from pages.components import facts
 
 
-def show(
-    result: Mapping[str, Any], run: Run | None, predicted: Sequence[pairs.Pair] = (), record: str = ""
-) -> None:
+def show(result: Mapping[str, Any], run: Run | None, predicted: Sequence[pairs.Pair] = (), record: str = "") -> None:
     """Draw the pairs of a result, of what a running measurement knows so far, or of nothing. predicted: what stands in
     the place of a figure that is not there yet."""
     for number, (column, pair) in enumerate(zip(st.columns(3), pairs.of(result), strict=True)):

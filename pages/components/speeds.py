@@ -17,8 +17,10 @@ def show(client: Client, shown: View) -> None:
     """Draw the grid, or the button that has it timed."""
     run = client.find_speeds(shown.model, shown.recipe, shown.protocol)
     if run is None:
-        st.caption(_("The speed above is that of one person waiting. Servers answer many at once, and long prompts take "
-                     "their time. This times both models at several sizes, alone on the machine: a minute or a few."))  # fmt: skip
+        st.caption(
+            _("The speed above is that of one person waiting. Servers answer many at once, and long prompts take their "
+              "time. This times both models at several sizes, alone on the machine: a minute or a few.")
+        )  # fmt: skip
         services.action(
             _("Time other sizes"), "speeds/time", ":material/speed:",
             client.submit_speeds, shown.model, shown.recipe, shown.protocol,

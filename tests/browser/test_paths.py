@@ -1,4 +1,4 @@
-"""The ways of a teacher, of an engineer and of a reader of another language, and what a reload in the middle of a run may not lose."""
+"""The ways of a teacher, of an engineer and of a reader of another language; what a reload in a run may not lose."""
 
 from __future__ import annotations
 

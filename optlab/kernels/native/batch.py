@@ -32,14 +32,17 @@ class NativeBatch:
 
     def start(self, prompts: list[list[int]]) -> Tensor:
         """Forget all, and read a prompt into each; logits [count, V]. Raises ValueError as `NativeLlama.prefill`."""
-        self.positions[:] = [len(ids) for ids in prompts]
+        for i, ids in enumerate(prompts):
+            self.positions[i] = len(ids)
         return torch.stack(
             [self.runtime.read_into(model, ids) for model, ids in zip(self.models, prompts, strict=True)]
         )
 
     def step(self, tokens: list[int]) -> Tensor:
         """Add a token to each; logits [count, V]. Raises ValueError as `NativeLlama.step`."""
-        self.tokens[:] = tokens
+        for i, token in enumerate(tokens):
+            self.tokens[i] = token
         logits = self.runtime.step(self.models, self.tokens, self.positions)
-        self.positions[:] = [position + 1 for position in self.positions]
+        for i in range(len(tokens)):
+            self.positions[i] += 1
         return logits

@@ -168,9 +168,12 @@ class NativeLlama(LlamaRuntime):
         self.position += 1
         return logits
 
-    def step(self, models: Any, tokens: ctypes.Array[ctypes.c_int32], positions: ctypes.Array[ctypes.c_int32]) -> Tensor:
-        """Logits [batch, V] after one more token of each of `models`, an array of structs whose `shared` lie equally far
-        apart. Raises ValueError when a cache is full, or a token is none of the vocabulary."""
+    def step(
+        self, models: Any, tokens: ctypes.Array[ctypes.c_int32], positions: ctypes.Array[ctypes.c_int32]
+    ) -> Tensor:
+        """Logits [batch, V] after one more token of each of `models`: structs whose `shared` lie equally far apart.
+
+        Raises ValueError when a cache is full, or a token is none of the vocabulary."""
         for token, position in zip(tokens, positions, strict=True):
             if position >= self.length:
                 raise ValueError(f"there is room for {self.length} tokens, {position + 1} are needed")

@@ -1,14 +1,15 @@
 """Memory for weights in large pages, where the system has them.
 
-Every token walks through all weights, and with pages of 4 kB a processor spends a quarter of that time looking up where
-the next one lies: the same loop reads 28 GB/s from small pages and 36 from large ones here, and how the small ones happen
-to lie makes one process a tenth faster than the next. Linux gives large pages (2 MB) to those who ask; elsewhere this is
-ordinary memory.
+Every token walks through all weights, and with pages of 4 kB a processor spends a quarter of that time looking up
+where the next one lies: the same loop reads 28 GB/s from small pages and 36 from large ones here, and how the small
+ones happen to lie makes one process a tenth faster than the next. Linux gives large pages (2 MB) to those who ask;
+elsewhere this is ordinary memory.
 """
 
 from __future__ import annotations
 
 import mmap
+from contextlib import suppress
 from math import prod
 
 import torch
@@ -48,10 +49,8 @@ def block(size: int) -> Tensor:
         return torch.empty(size, dtype=torch.uint8)
     memory = mmap.mmap(-1, size + PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        try:
+        with suppress(OSError):  # a kernel built without them
             memory.madvise(mmap.MADV_HUGEPAGE)
-        except OSError:  # a kernel built without them
-            pass
     whole = torch.frombuffer(memory, dtype=torch.uint8)
     start = -whole.data_ptr() % PAGE
     return whole[start : start + size]

@@ -67,11 +67,13 @@ static void int4_rows_of(const Linear& w, const Input* x, int r, float (*out)[4]
     __m512 totals[B][R];
     for (int b = 0; b < B; ++b)
         for (int j = 0; j < R; ++j) totals[b][j] = _mm512_setzero_ps();
+    const uint8_t* ahead = codes + AHEAD;
     for (int i = 0, g = 0; i < w.in; ++g) {
         __m512 sums[B][R];
         for (int b = 0; b < B; ++b)
             for (int j = 0; j < R; ++j) sums[b][j] = _mm512_setzero_ps();
         for (const int end = i + w.group; i < end; i += 64, codes += 32) {
+            for (int j = 0; j < R; j += 2, ahead += 64) _mm_prefetch(ahead, _MM_HINT_T0);
             __m512i low[B], high[B];
             for (int b = 0; b < B; ++b) {
                 low[b] = _mm512_loadu_si512(x[b].rounded + i);
