@@ -5,8 +5,8 @@
 
 The recipes (as many for each seed, none an anchor) are uniform or different for each layer, quantized by rounding,
 pruned by magnitude, or both. Sensitivities come from the calibration side of the model's text; the measurement reads
-windows of the evaluation side that no anchor read, or another text. Every simpler way gets the same anchors and the same
-kind of link, a quadratic of logarithms:
+windows of the evaluation side that no anchor read, or another text. Every simpler way gets the same anchors and the
+same kind of link, a quadratic of logarithms:
 
     HIGGS           sum of alpha_l |D_l|^2 / |W_l|^2, alpha_l from noise in one layer (arXiv 2411.17525)
     weight error    |D|^2 / |W|^2 of all layers together

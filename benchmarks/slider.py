@@ -3,7 +3,7 @@
     python -m benchmarks.slider [MODEL] [--moves 50] [--home FOLDER]
 
 The model must have been probed under FOLDER (default: OPTLAB_HOME). In the browser the slider of bits is dragged with
-the mouse from place to place; the clock runs from the `mouseup` event to the frame in which the chart of size against
+the mouse from place to place; the clock runs from the `pointerup` event to the frame in which the chart of size against
 quality holds the new point. Measuring by itself is switched off meanwhile.
 """
 
@@ -30,14 +30,15 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 BITS = range(2, 9)
+LONGEST_S = 2
 WATCH = """() => {
     const chart = () => [...document.querySelectorAll('.js-plotly-plot')].find(
-        one => one.layout && one.layout.yaxis.title && /perplexity/.test(one.layout.yaxis.title.text || ''));
+        one => /perplexity/.test(one.layout?.yaxis?.title?.text || ''));
     const now = () => { const one = chart(); return one ? JSON.stringify(one.data.at(-1).x) : ''; };
     window.awaited = new Promise(resolve => {
         const before = now();
         let released = null;
-        document.addEventListener('mouseup', () => { released = performance.now(); }, {capture: true, once: true});
+        document.addEventListener('pointerup', () => { released = performance.now(); }, {capture: true, once: true});
         const look = () => {
             if (released !== null && now() !== before) {
                 requestAnimationFrame(() => resolve(performance.now() - released));
@@ -48,6 +49,10 @@ WATCH = """() => {
         look();
     });
 }"""
+
+AWAIT = f"""() => Promise.race([
+    window.awaited, new Promise(answer => setTimeout(() => answer(null), {LONGEST_S * 1000}))
+])"""
 
 
 def main() -> None:
@@ -60,7 +65,7 @@ def main() -> None:
     if asked.home:
         os.environ["OPTLAB_HOME"] = str(asked.home)
     rng = random.Random(0)
-    places = [rng.choice(BITS)]
+    places = [4]
     while len(places) <= asked.moves:
         places.append(rng.choice([bits for bits in BITS if bits != places[-1]]))
     in_python = predicted(asked.model, places)
@@ -68,7 +73,7 @@ def main() -> None:
     print(f"{asked.model}, {asked.moves} movements; {machine()}\n")
     print("| | median | 95th percentile | worst |\n|---|---|---|---|")
     for name, found in (("prediction in Python", in_python), ("release to redrawn chart", in_browser)):
-        print(f"| {name} | {np.median(found):.1f} ms | {np.quantile(found, 0.95):.1f} ms | {max(found):.1f} ms |")
+        print(f"| {name} ({len(found)}) | {np.median(found):.1f} ms | {np.quantile(found, 0.95):.1f} ms | {max(found):.1f} ms |")
 
 
 def predicted(model: str, places: list[int]) -> list[float]:
@@ -98,25 +103,25 @@ def dragged(model: str, places: list[int]) -> list[float]:
         if switch.locator("input").is_checked():
             switch.get_by_text("Measure by itself").click()
         page.wait_for_timeout(3000)
-        return [drag(page, bits) for bits in places[1:]]
+        return [taken for bits in places[1:] if (taken := drag(page, bits)) is not None]
 
 
-def drag(page: Page, bits: int) -> float:
-    """Drag the slider of bits to `bits`; milliseconds until the chart shows it."""
-    thumb = page.get_by_role("slider").first
-    box = thumb.bounding_box()
-    track = page.get_by_test_id("stSlider").first.bounding_box()
-    assert box is not None and track is not None
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+def drag(page: Page, bits: int) -> float | None:
+    """Drag the slider of bits towards `bits`; milliseconds until the chart shows where it was released, None where it did
+    not follow the mouse."""
+    thumb, track = page.get_by_role("slider").first, page.get_by_test_id("stSlider").first
+    handle, room = thumb.bounding_box(), track.bounding_box()
+    assert handle is not None and room is not None
+    page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
     page.mouse.down()
-    left, width = track["x"] + box["width"] / 2, track["width"] - box["width"]
+    left, width = room["x"] + handle["width"] / 2, room["width"] - handle["width"]
     share = (bits - BITS[0]) / (BITS[-1] - BITS[0])
-    page.mouse.move(left + share * width, box["y"] + box["height"] / 2, steps=6)
+    page.mouse.move(left + share * width, handle["y"] + handle["height"] / 2, steps=6)
     page.evaluate(WATCH)
     page.mouse.up()
-    taken = float(page.evaluate("() => window.awaited"))
+    taken = page.evaluate(AWAIT)
     page.wait_for_timeout(400)
-    return taken
+    return None if taken is None else float(taken)
 
 
 def recipe(bits: int) -> Recipe:

@@ -25,8 +25,8 @@ def read_bandwidth() -> float | None:
     """Bytes per second that torch's number of threads read together, the best of a few rounds; None without the C++
     library. Takes about 0.2 s.
 
-    From large pages, in which weights lie too. Beside other virtual machines it may be half of that a minute later, so it
-    is measured at the time of what it is compared with.
+    From large pages, in which weights lie too. Beside other virtual machines it may be half of that a minute later, so
+    it is measured at the time of what it is compared with.
     """
     found, _ = library()
     if found is None:
