@@ -73,7 +73,9 @@ def main() -> None:
     print(f"{asked.model}, {asked.moves} movements; {machine()}\n")
     print("| | median | 95th percentile | worst |\n|---|---|---|---|")
     for name, found in (("prediction in Python", in_python), ("release to redrawn chart", in_browser)):
-        print(f"| {name} ({len(found)}) | {np.median(found):.1f} ms | {np.quantile(found, 0.95):.1f} ms | {max(found):.1f} ms |")
+        print(
+            f"| {name} ({len(found)}) | {np.median(found):.1f} ms | {np.quantile(found, 0.95):.1f} ms | {max(found):.1f} ms |"
+        )
 
 
 def predicted(model: str, places: list[int]) -> list[float]:
@@ -107,8 +109,8 @@ def dragged(model: str, places: list[int]) -> list[float]:
 
 
 def drag(page: Page, bits: int) -> float | None:
-    """Drag the slider of bits towards `bits`; milliseconds until the chart shows where it was released, None where it did
-    not follow the mouse."""
+    """Drag the slider of bits towards `bits`; milliseconds until the chart shows where it was released, None where it
+    did not follow the mouse."""
     thumb, track = page.get_by_role("slider").first, page.get_by_test_id("stSlider").first
     handle, room = thumb.bounding_box(), track.bounding_box()
     assert handle is not None and room is not None

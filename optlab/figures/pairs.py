@@ -105,7 +105,7 @@ def latency(result: Mapping[str, Any]) -> Pair:
         _("Latency"),
         _("Time for each new token, one text at a time, on this machine; both models are timed in turns."),
         base, candidate, format.milliseconds(base), format.milliseconds(candidate),
-        _("no measurable change") if noise else format.faster(speedup),
+        _("same speed") if noise else format.faster(speedup),
         spread.format(low=format.milliseconds(low), high=format.milliseconds(high)) if low and high else "",
         low=low, high=high, base_low=old.get("decode_ms_p5"), base_high=old.get("decode_ms_p95"),
     )  # fmt: skip

@@ -44,7 +44,7 @@ def show(client: Client, shown: View) -> Recipe | None:
         )  # fmt: skip
         return None
     if run.status != "done":
-        st.fragment(_watched, run_every=1.0 if run.live else None)(run.id)
+        progress.until_done(run, "heads")
         return None
     gone, result = removed(shown.recipe), run.result or {}
     event = st.plotly_chart(
@@ -76,14 +76,3 @@ def _say(count: int, shared: int) -> None:
             _("Neighbours in groups of {shared} share keys and values; only whole groups can be cut out.").format(
                 shared=shared)
         )  # fmt: skip
-
-
-def _watched(id: int) -> None:
-    with services.shown_errors():
-        client = services.client()
-        run = client.store.get(id)
-        if run is None:
-            return
-        if run.status == "done":
-            st.rerun()
-        progress.watch(client, run, f"heads/{id}")

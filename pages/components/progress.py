@@ -58,6 +58,22 @@ def watch(client: Client, run: Run, key: str) -> None:
                 st.rerun()  # the whole page, which then keeps itself up to date again
 
 
+def until_done(run: Run, key: str) -> None:
+    """Watch a run that is not done; the whole page is drawn anew once it is."""
+    st.fragment(_until_done, run_every=1.0 if run.live else None)(run.id, key)
+
+
+def _until_done(id: int, key: str) -> None:
+    with services.shown_errors():
+        client = services.client()
+        run = client.store.get(id)
+        if run is None:
+            return
+        if run.status == "done":
+            st.rerun()
+        watch(client, run, f"{key}/{id}")
+
+
 def explain(run: Run) -> None:
     """What happened to a run that did not finish."""
     if run.status == "failed":

@@ -27,7 +27,7 @@ def show(client: Client, shown: View) -> None:
         )  # fmt: skip
         return
     if run.status != "done" or not run.result:
-        st.fragment(_watched, run_every=1.0 if run.live else None)(run.id)
+        progress.until_done(run, "speeds")
         return
     result = run.result
     lengths = sorted({cell["prompt_tokens"] for cell in result["cells"]["base"]})
@@ -56,14 +56,3 @@ def show(client: Client, shown: View) -> None:
     takeaway.table(table, "speeds", _("Speeds"))
     notes = {said(note): None for side in result["sides"].values() for note in [side["path"], *side["notes"]]}
     st.caption(" · ".join(services.escaped(note) for note in notes))
-
-
-def _watched(id: int) -> None:
-    with services.shown_errors():
-        client = services.client()
-        run = client.store.get(id)
-        if run is None:
-            return
-        if run.status == "done":
-            st.rerun()
-        progress.watch(client, run, f"speeds/{id}")
