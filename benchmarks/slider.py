@@ -73,9 +73,8 @@ def main() -> None:
     print(f"{asked.model}, {asked.moves} movements; {machine()}\n")
     print("| | median | 95th percentile | worst |\n|---|---|---|---|")
     for name, found in (("prediction in Python", in_python), ("release to redrawn chart", in_browser)):
-        print(
-            f"| {name} ({len(found)}) | {np.median(found):.1f} ms | {np.quantile(found, 0.95):.1f} ms | {max(found):.1f} ms |"
-        )
+        figures = (np.median(found), np.quantile(found, 0.95), max(found))
+        print(f"| {name} ({len(found)}) | {' | '.join(f'{one:.1f} ms' for one in figures)} |")
 
 
 def predicted(model: str, places: list[int]) -> list[float]:
