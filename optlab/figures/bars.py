@@ -23,27 +23,23 @@ def html(pair: Pair) -> str:
     The interval has the colour of the text around it, in either theme.
     """
     names = {"base": _("original"), "measured": _("compressed"), "predicted": _("predicted")}
-    rows = pair.frame().to_dict("records")
-    ends = [[row["low"], row["high"]] if _known(row["low"]) and _known(row["high"]) else None for row in rows]
-    longest = max([row["value"] for row in rows] + [end[1] for end in ends if end is not None], default=0.0)
+    found = pair.bars()
+    longest = max([max(value, high or 0.0) for _side, value, _low, high in found], default=0.0)
     parts = []
-    for row, interval in zip(rows, ends, strict=True):
-        name = escape(names[row["side"]])
-        width, colour = _share(row["value"], longest), style.MEANING[row["side"]]
+    for side, value, low, high in found:
+        width, colour = _share(value, longest), style.MEANING[side]
         bar = f'<div style="width:{width};height:100%;background:{colour};border-radius:2px"></div>'
-        if interval is not None:
-            low, high = (_share(edge, longest) for edge in interval)
-            bar += f'<div style="{WHISKER};left:{low};right:calc(100% - {high})"></div>'
-            bar += "".join(f'<div style="{END};left:calc({edge} - 1px)"></div>' for edge in (low, high))
-        told = escape(f"{names[row['side']]}: {format.exact(row['value'])}")
-        parts.append(f'<span>{name}</span><div title="{told}" style="position:relative;height:20px">{bar}</div>')
+        if low is not None and high is not None:
+            edges = [_share(edge, longest) for edge in (low, high)]
+            bar += f'<div style="{WHISKER};left:{edges[0]};right:calc(100% - {edges[1]})"></div>'
+            bar += "".join(f'<div style="{END};left:calc({edge} - 1px)"></div>' for edge in edges)
+        told = escape(f"{names[side]}: {format.exact(value)}")
+        parts.append(
+            f'<span>{escape(names[side])}</span><div title="{told}" style="position:relative;height:20px">{bar}</div>'
+        )
     label = escape(f"{pair.name}: {_('original')} {pair.base_text}, {_('compressed')} {pair.candidate_text}")
     return f'<div role="img" aria-label="{label}" style="{GRID}">{"".join(parts)}</div>'
 
 
 def _share(value: float, longest: float) -> str:
     return f"{min(max(value / longest, 0.0), 1.0):.2%}" if longest > 0 else "0%"
-
-
-def _known(value: float | None) -> bool:
-    return value is not None and value == value  # not NaN

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from optlab.figures import format
 from optlab.words import _
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -45,15 +42,10 @@ class Pair:
         """Whether both were measured."""
         return self.base is not None and self.candidate is not None
 
-    def frame(self) -> DataFrame:
-        """side ('base' or `side`), value, low, high, text: what `figures.bars` draws, only of sides that are known."""
-        from pandas import DataFrame
-
-        rows = [
-            ("base", self.base, self.base_low, self.base_high, self.base_text),
-            (self.side, self.candidate, self.low, self.high, self.candidate_text),
-        ]
-        return DataFrame([row for row in rows if row[1] is not None], columns=["side", "value", "low", "high", "text"])
+    def bars(self) -> list[tuple[str, float, float | None, float | None]]:
+        """(side, value, low, high) of each side that is known; side is 'base' or `side`."""
+        both = (("base", self.base, self.base_low, self.base_high), (self.side, self.candidate, self.low, self.high))
+        return [(side, value, low, high) for side, value, low, high in both if value is not None]
 
 
 def quality(result: Mapping[str, Any]) -> Pair:

@@ -25,6 +25,9 @@ Band = tuple[float, float]
 FAMILIES = ("quantize rtn", "quantize gptq", "prune magnitude", "prune wanda", "prune sparsegpt")
 """Methods that have an axis of their own in the link; others of a kind share the last one."""
 
+REMEMBERED = 256
+"""Predictions that are kept: a page asks for the same one in several places."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -104,6 +107,7 @@ class Predictor:
             *(np.array([float(one[name]) for one, _ in known.values()]) for name in ("kl", "nll", "tokens")),
         )
         self.speed = Speed(state)
+        self._told: dict[tuple[str, int], Prediction] = {}
 
     @classmethod
     def load(cls, fingerprint: str, measured: Iterable[Mapping[str, Any]] = ()) -> Predictor:
@@ -114,7 +118,15 @@ class Predictor:
         return cls(State.load(folder), measured)
 
     def predict(self, recipe: Recipe, tokens: int = 8192) -> Prediction:
-        """What to expect of `recipe`, measured on `tokens` tokens."""
+        """What to expect of `recipe`, measured on `tokens` tokens; at once when it was asked before."""
+        asked = (recipe.content_hash, tokens)
+        if asked not in self._told:
+            if len(self._told) >= REMEMBERED:
+                self._told.clear()
+            self._told[asked] = self._predict(recipe, tokens)
+        return self._told[asked]
+
+    def _predict(self, recipe: Recipe, tokens: int) -> Prediction:
         try:
             done = treatment(self.state, recipe)
             found = damage(self.state, done)

@@ -166,9 +166,14 @@ class Client:
 
     def ledger(self, model: str | None = None) -> Ledger:
         """Every finished measurement (of `model`) beside the prediction made when it was asked for, newest first."""
-        runs = self.store.list(kind="measure", status="done")
-        wanted = [run for run in runs if model is None or run.spec["model"] == located(model)]
-        return predictions.record(sorted(wanted, key=lambda run: run.finished or 0.0, reverse=True))
+
+        def finished() -> list[Run]:
+            runs = self.store.list(kind="measure", status="done")
+            wanted = [run for run in runs if model is None or run.spec["model"] == located(model)]
+            return sorted(wanted, key=lambda run: run.finished or 0.0, reverse=True)
+
+        last = [(run.id, run.finished) for run in self.store.list(kind="measure", status="done", limit=1)]
+        return predictions.record((self.store.url, self.store.counts()["done"], str(last), model), finished)
 
     def _measured(self, model: str, text: str | None) -> list[Run]:
         """Finished measurements of the weights that `model` has now, on `text`."""

@@ -45,6 +45,7 @@ def machine_id() -> str:
     return hashlib.sha256(f"{machine()}, torch {torch_version()}".encode()).hexdigest()[:16]
 
 
+@cache
 def torch_version() -> str:
     """The installed version of torch, read without importing it."""
     try:

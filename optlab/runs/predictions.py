@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from optlab.predict.predictor import Predictor
 
 KEPT = 4
-"""Predictors that a process keeps in memory."""
+"""Predictors, and ledgers, that a process keeps in memory."""
 
 _predictors: OrderedDict[tuple[Any, ...], Predictor] = OrderedDict()
+_ledgers: OrderedDict[object, Ledger] = OrderedDict()
 
 
 def predictor(
@@ -100,6 +101,16 @@ def observations(runs: Iterable[Run]) -> list[dict[str, Any]]:
     return found
 
 
-def record(runs: Iterable[Run]) -> Ledger:
-    """The ledger of finished measurements, newest first; those without a prediction do not appear."""
-    return ledger(entry(run.spec["recipe"], run.spec.get("predicted"), run.result, run.finished) for run in runs)
+def record(newest: object, runs: Callable[[], Iterable[Run]]) -> Ledger:
+    """The ledger of finished measurements, newest first; those without a prediction do not appear.
+
+    newest: anything that is another value whenever the runs are others. A page asks at every movement of a knob, and
+    reading the results of a hundred runs takes longer than all else that it does.
+    """
+    if newest not in _ledgers:
+        _ledgers[newest] = ledger(
+            entry(run.spec["recipe"], run.spec.get("predicted"), run.result, run.finished) for run in runs()
+        )
+        while len(_ledgers) > KEPT:
+            _ledgers.popitem(last=False)
+    return _ledgers[newest]

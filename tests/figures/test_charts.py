@@ -38,10 +38,10 @@ def test_components_are_named_and_in_the_order_of_the_data() -> None:
 
 
 def test_a_pair_has_the_ends_of_its_paired_interval(result: dict[str, Any]) -> None:
-    base, candidate = pairs.quality(result).frame().to_dict("records")
-    assert (base["value"], candidate["value"]) == (20.0, pytest.approx(22.0))
-    assert (candidate["low"], candidate["high"]) == pytest.approx((20 * 1.10 * 0.99, 20 * 1.10 * 1.01))
-    assert base["low"] is None or base["low"] != base["low"]
+    base, candidate = pairs.quality(result).bars()
+    assert base == ("base", 20.0, None, None)
+    assert candidate[0] == "measured"
+    assert candidate[1:] == pytest.approx((22.0, 20 * 1.10 * 0.99, 20 * 1.10 * 1.01))
 
 
 def test_what_was_not_measured_is_words_not_zero(result: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ def test_what_was_not_measured_is_words_not_zero(result: dict[str, Any]) -> None
     pair = pairs.latency(untimed)
     assert (pair.base, pair.candidate) == (None, None)
     assert pair.candidate_text == pair.headline == "not measured yet"
-    assert pair.frame().empty
+    assert pair.bars() == []
 
 
 def test_an_interval_that_contains_one_is_no_measurable_change(result: dict[str, Any]) -> None:
