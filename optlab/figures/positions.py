@@ -43,27 +43,20 @@ def visited(before: Sequence[Position], now: Position) -> list[Position]:
 
 
 def chart(found: Sequence[Position]) -> Figure:
-    """found: `visited`, the one that is looked at last. The customdata of a point is the title of its recipe."""
+    """found: `visited`, the one that is looked at last. A point's customdata begins with the title of its recipe."""
     traces: list[dict[str, Any]] = [{
         "type": "scatter", "x": [one.size_bytes for one in found], "y": [one.ratio for one in found], "mode": "lines",
         "hoverinfo": "skip", "line": {"color": style.BASE, "width": 1, "dash": "dot"},
     }]  # fmt: skip
-    for number, one in enumerate(found):
-        last = number == len(found) - 1
-        faint = FAINTEST + (PLAINEST - FAINTEST) * (number + 1) / len(found)
-        bar = {
-            "type": "data", "symmetric": False, "array": [one.high - one.ratio],
-            "arrayminus": [one.ratio - one.low], "thickness": 2, "width": 5, "color": style.MEANING[one.side],
-        } if last else None  # fmt: skip
-        traces.append({
-            "type": "scatter", "x": [one.size_bytes], "y": [one.ratio], "mode": "markers", "customdata": [one.title],
-            "marker": {
-                "size": 15 if last else 10, "color": style.MEANING[one.side], "opacity": 1.0 if last else faint
-            },
-            "error_y": bar,
-            "hovertemplate": f"%{{customdata}}<br>{format.megabytes(one.size_bytes)}, {format.worse(one.ratio)}"
-            f"<extra>{_(one.side)}</extra>",
-        })  # fmt: skip
+    *ghosts, now = found
+    error = {
+        "type": "data", "symmetric": False, "array": [now.high - now.ratio], "arrayminus": [now.ratio - now.low],
+        "thickness": 2, "width": 5, "color": style.MEANING[now.side],
+    }  # fmt: skip
+    if ghosts:
+        faint = [FAINTEST + (PLAINEST - FAINTEST) * (number + 1) / len(ghosts) for number in range(len(ghosts))]
+        traces.append(_markers(ghosts, 10, faint))
+    traces.append(_markers([now], 15, [1.0]) | {"error_y": error})
     highest = max(one.ratio for one in found)
     original = {
         "type": "line", "xref": "x domain", "x0": 0, "x1": 1, "y0": 1.0, "y1": 1.0,
@@ -78,3 +71,14 @@ def chart(found: Sequence[Position]) -> Figure:
         },
         y={"title": {"text": _("perplexity, times the original")}, "type": "log" if highest > 4 else "linear"},
     )  # fmt: skip
+
+
+def _markers(some: Sequence[Position], size: int, opacity: Sequence[float]) -> dict[str, Any]:
+    """One trace for all of them: a browser draws it in a fraction of the time of as many traces."""
+    told = [f"{format.megabytes(one.size_bytes)}, {format.worse(one.ratio)} ({_(one.side)})" for one in some]
+    return {
+        "type": "scatter", "mode": "markers", "x": [one.size_bytes for one in some], "y": [one.ratio for one in some],
+        "customdata": [[one.title, words] for one, words in zip(some, told, strict=True)],
+        "marker": {"size": size, "color": [style.MEANING[one.side] for one in some], "opacity": list(opacity)},
+        "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+    }  # fmt: skip

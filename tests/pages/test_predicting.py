@@ -87,8 +87,12 @@ def test_the_last_five_positions_stay_and_the_same_recipe_only_takes_new_figures
     found = positions.visited(found, at("g", "measured"))
     assert [one.side for one in found] == ["predicted"] * 5 + ["measured"]
     drawn = positions.chart(found)
-    opacities = [trace.marker.opacity for trace in drawn.data if trace.mode == "markers"]
+    ghosts, now = (trace for trace in drawn.data if trace.mode == "markers")
+    opacities = [*ghosts.marker.opacity, *now.marker.opacity]
     assert opacities == sorted(opacities) and opacities[-1] == 1.0 > opacities[0]
+    assert [row[0] for row in (*ghosts.customdata, *now.customdata)] == list("bcdefg")
+    assert ghosts.error_y.array is None and now.error_y.array[0] == pytest.approx(0.1)
+    assert len(positions.chart(found[-1:]).data) == 2, "a point alone has no ghosts"
 
 
 def test_costs_of_layers_add_up_to_the_prediction_and_a_layer_left_alone_costs_nothing() -> None:
