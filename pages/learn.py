@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from optlab.words import _
 from pages.components import frame, services
@@ -29,9 +32,11 @@ def overview() -> None:
     """All lessons with what they promise."""
     st.markdown(_("How language models work and how they are made smaller, in short lessons. Nothing is drawn by "
                   "hand: a small real model computes everything while you type and drag."))  # fmt: skip
-    columns = st.columns(3)
+    columns: Sequence[DeltaGenerator] = ()
     for number, (slug, module) in enumerate(LESSONS.items()):
-        with columns[number % 3].container(border=True):
+        if number % 3 == 0:
+            columns = st.columns(3)  # a row each, so that lessons follow one another on a phone too
+        with columns[number % 3].container(border=True, height="stretch"):
             st.markdown(f"**{number + 1}. {module.title()}**")
             st.caption(module.promise())
             st.button(_("Open"), key=f"learn/open/{slug}", icon=":material/play_arrow:", on_click=_go, args=(slug,))
