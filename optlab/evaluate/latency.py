@@ -33,6 +33,7 @@ FEWEST_ROUNDS = 3
 MOST_ROUNDS = 20
 BUDGET_S = 8.0
 WARM_UP_TOKENS = 4
+READS = ("bytes_per_token", "weights_per_token", "bytes_per_position")
 
 Clock = Callable[[], float]
 
@@ -155,6 +156,11 @@ def speedup(base: Latency, candidate: Latency) -> dict[str, Any]:
     return {"decode_speedup": float(np.exp(ratios.mean())), "decode_speedup_ci95": list(found) if found else None}
 
 
+def what_it_reads(runtime: Timed) -> dict[str, int | None]:
+    """bytes_per_token, weights_per_token, bytes_per_position as in `Latency`."""
+    return {name: getattr(runtime, name, None) for name in READS}
+
+
 def _round(
     runtime: Timed, prompt: list[int], new_tokens: int, samples: Samples, clock: Clock, meter: Meter | None
 ) -> None:
@@ -203,9 +209,7 @@ def _summary(
         decode_ms_by_round=by_round.tolist(),
         path=runtime.path,
         notes=list(runtime.notes),
-        bytes_per_token=getattr(runtime, "bytes_per_token", None),
-        weights_per_token=getattr(runtime, "weights_per_token", None),
-        bytes_per_position=getattr(runtime, "bytes_per_position", None),
+        **what_it_reads(runtime),
         decode_joules=float(np.median(samples.joules)) / new_tokens if samples.joules else None,
         machine=machine,
     )

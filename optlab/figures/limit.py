@@ -16,10 +16,13 @@ from optlab.words import _
 
 def bytes_read(timed: Mapping[str, Any]) -> float | None:
     """By one token, on average over those that were timed; None where the runtime does not say."""
-    weights, position = timed.get("bytes_per_token"), timed.get("bytes_per_position") or 0
-    if not weights:
-        return None
-    return float(weights + position * ((timed.get("prompt_tokens") or 0) + (timed.get("new_tokens") or 0) / 2))
+    return step_bytes(timed, (timed.get("prompt_tokens") or 0) + (timed.get("new_tokens") or 0) / 2)
+
+
+def step_bytes(runtime: Mapping[str, Any], positions: float, texts: int = 1) -> float | None:
+    """Read for one new token of each of `texts` after so many positions: the weights once, keys and values for each."""
+    weights, position = runtime.get("bytes_per_token"), runtime.get("bytes_per_position") or 0
+    return float(weights + texts * positions * position) if weights else None
 
 
 def shares(result: Mapping[str, Any]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optlab.figures import format, style
+from optlab.figures.limit import step_bytes
 from optlab.words import _
 
 if TYPE_CHECKING:
@@ -28,14 +29,6 @@ ROOF_POINTS = 60
 def side_name(side: str) -> str:
     """What a side of a result is called."""
     return {"base": _("original"), "candidate": _("compressed")}[side]
-
-
-def frame(result: Mapping[str, Any]) -> DataFrame:
-    """One row per side, prompt length and batch: the fields of `optlab.evaluate.latency_grid.Cell`."""
-    from pandas import DataFrame
-
-    rows = [{"side": side} | cell for side, cells in result["cells"].items() for cell in cells]
-    return DataFrame(rows)
 
 
 def table(result: Mapping[str, Any]) -> DataFrame:
@@ -105,7 +98,8 @@ def points(result: Mapping[str, Any]) -> DataFrame:
         for cell in cells:
             batch, length = cell["batch"], cell["prompt_tokens"]
             operations = OPERATIONS * weights * batch
-            step = bytes_read + batch * told["bytes_per_position"] * (length + NEW_TOKENS_SEEN)
+            step = step_bytes(told, length + NEW_TOKENS_SEEN, batch)
+            assert step is not None
             at = {"side": side, "prompt_tokens": length, "batch": batch}
             rows.append(at | {"work": "decode", "intensity": operations / step,
                               "speed": operations / (cell["step_ms"] / 1000)})  # fmt: skip

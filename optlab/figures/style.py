@@ -27,9 +27,6 @@ SCALE = ((0.0, "#11A37B"), (0.5, "#A9A9C0"), (1.0, "#CC4F8B"))
 """From good to bad for a third quantity; its ends differ in hue and lightness for the colour-blind too, and neither is
 one of the colours with a meaning."""
 
-INK = {"light": "#1B2430", "dark": "#F4F7FA"}
-"""Lines that lie on a bar: the colour of the text, because plotly's own grey vanishes on a dark page."""
-
 GRID = "rgba(127, 138, 150, 0.22)"
 
 

@@ -89,5 +89,6 @@ def speeds(
 
 
 def _side(runtime: Runtime) -> dict[str, Any]:
-    known = ("bytes_per_token", "weights_per_token", "bytes_per_position")
-    return {"path": runtime.path, "notes": runtime.notes} | {name: getattr(runtime, name, None) for name in known}
+    from optlab.evaluate.latency import what_it_reads
+
+    return {"path": runtime.path, "notes": runtime.notes, **what_it_reads(runtime)}

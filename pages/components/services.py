@@ -13,7 +13,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from optlab import paths
 from optlab.errors import OptLabError
-from optlab.figures import style
 from optlab.runs.client import Client
 from optlab.runs.store import Store
 from optlab.words import _, said
@@ -42,11 +41,6 @@ def workers_are_starting() -> bool:
         return False
     _, started = _supervisor(paths.store_url())
     return time.monotonic() - started < STARTING_S
-
-
-def ink() -> str:
-    """The colour of lines that lie on the bars of a chart, which the page's theme cannot reach by itself."""
-    return style.INK["dark" if st.context.theme.type == "dark" else "light"]
 
 
 def description(model: str) -> dict[str, Any] | None:
