@@ -25,12 +25,12 @@ from typing import Any
 from optlab.compress import Compressed, compress
 from optlab.evaluate.compare import Quality, compare
 from optlab.evaluate.environment import record
+from optlab.jobs.resolution import settled
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.progress import silent
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.runs.client import settled
 from optlab.texts import evaluation_tokens
 
 TOKENS, CONTEXT = 32_768, 256

@@ -15,6 +15,7 @@ import time
 import numpy as np
 
 from benchmarks.protocol import machine
+from optlab.client.predictions import ensured
 from optlab.compress import compress
 from optlab.evaluate.compare import compare
 from optlab.models import load
@@ -23,7 +24,6 @@ from optlab.predict.predictor import Predictor
 from optlab.predict.state import Floats
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from optlab.runs.predictions import ensured
 from optlab.texts import evaluation_tokens
 
 BITS_PER_WEIGHT = (2.8, 3.25, 3.5, 4.0, 5.0)

@@ -28,10 +28,10 @@ from benchmarks.protocol import MODEL, machine
 from optlab.compress import compress
 from optlab.kernels.limits import read_bandwidth
 from optlab.kernels.runtime import Runtime, runtime
+from optlab.machine.threads import PASSIVE
 from optlab.models import load
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.threads import PASSIVE
 
 PROMPT, NEW = 512, 64
 HEAD = "lm_head"

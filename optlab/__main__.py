@@ -2,8 +2,8 @@
 
 import sys
 
-from optlab.cli import main
-from optlab.threads import wait_asleep
+from optlab.cli.main import main
+from optlab.machine.threads import wait_asleep
 
 wait_asleep()
 sys.exit(main())

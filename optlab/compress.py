@@ -21,7 +21,7 @@ import torch
 
 from optlab import paths
 from optlab.calibrate.gradients import Gradients, gradients
-from optlab.calibrate.shrunk import Kept, Shrunk
+from optlab.calibrate.remapped import LayerLineage, RemappedStatistics
 from optlab.calibrate.statistics import Statistics, statistics
 from optlab.context import Context, Scalings, Stored
 from optlab.errors import RecipeError, TextError
@@ -30,11 +30,11 @@ from optlab.models.checkpoint import Checkpoint, open_checkpoint
 from optlab.models.device import choose_dtype
 from optlab.models.families import build
 from optlab.models.language_model import LanguageModel
-from optlab.models.training_state import sweep
+from optlab.models.training_checkpoint import sweep
+from optlab.parallel import in_parallel
 from optlab.progress import Progress, Rising, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from optlab.side_by_side import side_by_side
 from optlab.texts import calibration_windows, check_apart, names, training_windows
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -75,7 +75,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
     notes: list[str] = []
     stored: dict[str, Stored] = {}
     scalings = Scalings()
-    kept = Kept()
+    lineage = LayerLineage()
     trainings: list[dict[str, Any]] = []
     states: list[Path | None] = []
     parts = len(recipe.steps) + 1
@@ -117,7 +117,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             teacher,
             step_names,
             stored,
-            lambda: Shrunk(statistics_of(tokens), kept),
+            lambda: RemappedStatistics(statistics_of(tokens), lineage),
             training_windows_of,
             protocol.seed,
             span(rising, number / parts, (number + 1) / parts),
@@ -126,7 +126,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
             windows_once,
             gradients_once,
             scalings,
-            kept,
+            lineage,
             _state_folder(model, recipe, number, text, protocol),
             trainings,
         )
@@ -137,7 +137,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
     _settle_dense(working, teacher, stored, checkpoint)
     few = partial(statistics_of, min(tokens, REPORT_TOKENS))
     rest = span(rising, 1 - 1 / parts, 1.0)
-    layers = _report(working, teacher, stored, scalings, kept, checkpoint, few, notes, rest)
+    layers = _report(working, teacher, stored, scalings, lineage, checkpoint, few, notes, rest)
     for state in states:
         if state is not None:
             shutil.rmtree(state, ignore_errors=True)
@@ -225,7 +225,7 @@ def _report(
     teacher: LanguageModel,
     stored: dict[str, Stored],
     scalings: Scalings,
-    kept: Kept,
+    lineage: LayerLineage,
     checkpoint: Checkpoint,
     statistics_once: Callable[[], Statistics],
     notes: list[str],
@@ -235,7 +235,7 @@ def _report(
     linears = working.linear_names()
     every = [name for name in stored if name not in set(linears)] + linears
     found: Statistics | None = None
-    if stored or kept.rows or kept.columns or kept.names:
+    if stored or lineage.rows or lineage.columns or lineage.names:
         try:
             found = statistics_once()
         except TextError as error:
@@ -250,11 +250,11 @@ def _report(
             "name": name,
             "bits_per_weight": dense_bits if written is None else written.stored_bits() / W.numel(),
             "sparsity": 1.0 - int(torch.count_nonzero(W)) / W.numel(),
-            "output_error": _output_error(name, working, teacher, scalings, kept, found),
+            "output_error": _output_error(name, working, teacher, scalings, lineage, found),
         }
 
     layers = []
-    with side_by_side(of_layer, every, working.device) as reports:
+    with in_parallel(of_layer, every, working.device) as reports:
         for done, name in enumerate(every):
             progress(done / len(every), f"comparing {name}")
             layers.append(next(reports))
@@ -266,17 +266,17 @@ def _output_error(
     working: LanguageModel,
     teacher: LanguageModel,
     scalings: Scalings,
-    kept: Kept,
+    lineage: LayerLineage,
     found: Statistics | None,
 ) -> float | None:
     """sqrt(tr(D A D^T) / tr(W A W^T)) with D the change of the weight W and A the mean of x x^T over its inputs: the
     relative root mean square error of the layer's output when its input is the original's. What was cut out counts as
     0."""
-    original = kept.original(name)
+    original = lineage.original(name)
     if original not in teacher.structure.kinds:
         return None
     W = teacher.weight(original)
-    now = kept.in_place(name, scalings.undo(name, working.weight(name)), W.shape)
+    now = lineage.in_place(name, scalings.undo(name, working.weight(name)), W.shape)
     if now is None:
         return None
     D = now - W

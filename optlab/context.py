@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 
 from optlab.calibrate.gradients import Gradients
-from optlab.calibrate.shrunk import Kept
+from optlab.calibrate.remapped import LayerLineage
 from optlab.calibrate.statistics import Statistics
 from optlab.errors import RecipeError
+from optlab.formats.codebook_tensor import CodebookTensor
+from optlab.formats.float_tensor import FloatTensor
+from optlab.formats.integer_tensor import QuantizedTensor
+from optlab.formats.sparse_tensor import SparseTensor
 from optlab.models import resize
 from optlab.models.language_model import LanguageModel
-from optlab.models.training_state import Keeper
+from optlab.models.training_checkpoint import TrainingCheckpoint
 from optlab.progress import Progress
-from optlab.prune.tensor import SparseTensor
-from optlab.quantize.codebook_tensor import CodebookTensor
-from optlab.quantize.float_tensor import FloatTensor
-from optlab.quantize.tensor import QuantizedTensor
 
 Coded = QuantizedTensor | CodebookTensor | FloatTensor
 """A weight in a narrower format, which a later pruning keeps: each kind also has with_zeros() and pruned."""
@@ -63,8 +63,8 @@ class Context:
     dense. statistics: of the original on the calibration text, computed on first use. training_windows(length):
     windows of the calibration text. mixed_precision: whether training may multiply in bfloat16. calibration_windows():
     the windows of `statistics`. gradients: of the original on those windows, computed on first use. scalings: what
-    earlier folds have moved, see `note_scaling`. kept: what earlier steps have left of the original. state: the folder
-    of this step's training state. trainings: how trainings went, for a person to see (`optlab.distill.curve`).
+    earlier folds have moved, see `note_scaling`. lineage: what earlier steps have left of the original. state: the
+    folder of this step's training state. trainings: how trainings went, for a person to see (`optlab.distill.curve`).
     """
 
     model: LanguageModel
@@ -80,13 +80,13 @@ class Context:
     calibration_windows: Callable[[], list[list[int]]] = list
     gradients: Callable[[], Gradients] = _no_gradients
     scalings: Scalings = field(default_factory=Scalings)
-    kept: Kept = field(default_factory=Kept)
+    lineage: LayerLineage = field(default_factory=LayerLineage)
     state: Path | None = None
     trainings: list[dict[str, Any]] = field(default_factory=list)
 
-    def keeper(self) -> Keeper | None:
+    def training_checkpoint(self) -> TrainingCheckpoint | None:
         """What keeps the state of this step's training, so that a killed or stopped run goes on from there."""
-        return None if self.state is None else Keeper(self.state)
+        return None if self.state is None else TrainingCheckpoint(self.state)
 
     def keep_blocks(self, indices: list[int]) -> None:
         """Keep only these blocks of the model, in this order; what is stored follows its layer to its new name."""
@@ -99,7 +99,7 @@ class Context:
         followed = {(new_names | outside)[n]: one for n, one in self.stored.items() if n in new_names | outside}
         self.stored.clear()
         self.stored.update(followed)
-        self.kept.rename(new_names)
+        self.lineage.rename(new_names)
         for place in (self.scalings.columns, self.scalings.rows):
             moved = {new_names.get(name, name): s for name, s in place.items() if name in new_names | outside}
             place.clear()

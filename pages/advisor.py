@@ -7,12 +7,12 @@ import streamlit as st
 from optlab.advice.candidate import Candidate, measured, predicted
 from optlab.advice.wish import Answer, Preference, Wish, answer, reasons
 from optlab.errors import OptLabError
+from optlab.i18n import _
+from optlab.jobs.resolution import settled
 from optlab.models.describe import Description
 from optlab.predict.frontier import Frontier
 from optlab.recipes import Recipe
 from optlab.report.comparison import chosen
-from optlab.runs.client import settled
-from optlab.words import _
 from pages.components import frame, goals, prediction, prepare, questions, services, view
 from pages.components.services import escaped, sentence
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from optlab.figures import frames, tradeoff
-from optlab.words import _, said
+from optlab.i18n import _, said
 from pages.components import frame, own_text, services, side_by_side, takeaway, view
 
 if TYPE_CHECKING:

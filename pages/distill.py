@@ -3,10 +3,10 @@
 import streamlit as st
 
 from optlab.errors import RecipeError
+from optlab.i18n import _
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
-from optlab.runs.run import Run
-from optlab.words import _
+from optlab.store.run import Run
 from pages.components import facts, frame, pairs, prepare, services, view
 from pages.components.distill import lab, student, sweep, training
 

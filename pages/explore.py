@@ -5,10 +5,10 @@ from functools import partial
 import streamlit as st
 
 from optlab.errors import OptLabError, RecipeError
+from optlab.i18n import _, said
 from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.words import _, said
 from pages.components import (
     automatic,
     facts,

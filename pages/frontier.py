@@ -9,8 +9,8 @@ import streamlit as st
 from optlab.errors import OptLabError
 from optlab.figures import format, frames
 from optlab.figures import frontier as figure
+from optlab.i18n import _, plural
 from optlab.predict.frontier import Frontier, Point
-from optlab.words import _, plural
 from pages.components import facts, frame, prediction, prepare, proving, services, view
 from pages.components.services import sentence
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from optlab.words import _
+from optlab.i18n import _
 from pages.components import frame, services
 from pages.components.lessons import parts
 from pages.components.lessons.index import LESSONS

@@ -5,10 +5,10 @@ import streamlit as st
 from optlab.figures import format, frames, parts
 from optlab.figures.pairs import in_one_line
 from optlab.fitting import first_recipe
+from optlab.i18n import _, plural
 from optlab.models.catalog import card
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
-from optlab.words import _, plural
 from pages.components import facts, frame, goals, knobs, measurement, pairs, prepare, services, view
 
 FIRST_BITS = 4

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from optlab.i18n import _, said
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
-from optlab.runs.run import Run
-from optlab.words import _, said
+from optlab.store.run import Run
 from pages.components import facts, frame, prepare, services, view, writing
 
 CHOSEN = "playground/recipe"

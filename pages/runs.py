@@ -4,8 +4,8 @@ import streamlit as st
 
 from optlab.errors import OptLabError
 from optlab.figures import format
-from optlab.runs.run import Run
-from optlab.words import _, said
+from optlab.i18n import _, said
+from optlab.store.run import Run
 from pages.components import frame, progress, services, takeaway, view
 
 PER_PAGE = 12
@@ -65,9 +65,9 @@ def row(run: Run) -> None:
 def when(run: Run) -> str:
     """Number, kind and times of a run, in one line."""
     kinds = {
-        "measure": _("measurement"), "generate": _("text"), "anatomy": _("look inside"), "probe": _("probe"),
+        "measure": _("measurement"), "generate": _("text"), "layer_inspection": _("look inside"), "probe": _("probe"),
         "importance": _("map of heads"), "tasks": _("task"), "prepare": _("preparation"),
-        "soften": _("temperatures"), "speeds": _("speeds"), "sweep": _("sweep"),
+        "temperature_lab": _("temperatures"), "latency_grid": _("latency_grid"), "sweep": _("sweep"),
     }  # fmt: skip
     parts = [f"\\#{run.id}", kinds.get(run.kind, run.kind), format.moment(run.created).replace(":", "\\:")]
     elapsed = run.elapsed()

@@ -20,11 +20,11 @@ from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from optlab.i18n import JOINTS, SAID
 from optlab.methods import REGISTRY, method
 from optlab.models.catalog import catalog as models
 from optlab.presets import PRESETS
 from optlab.texts.names import names as texts
-from optlab.words import JOINTS, SAID
 from scripts import spoken
 
 ROOT = Path(__file__).resolve().parents[1]

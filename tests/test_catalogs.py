@@ -11,14 +11,14 @@ from string import Formatter
 import pytest
 from babel.messages.catalog import Catalog
 
-from optlab import words
+from optlab import i18n
+from optlab.i18n import said
 from optlab.methods import REGISTRY, method
-from optlab.words import said
 from scripts import words as making
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 NAMES = re.compile(r"^[\W\d_]*([\w.()/-]+[\W\d_]*){1,3}$", re.ASCII)
-"""What may be the same in every language: a name of up to three words, a unit, a licence."""
+"""What may be the same in every language: a name of up to three i18n, a unit, a licence."""
 
 
 @cache
@@ -111,7 +111,7 @@ def chinese(sentence: str) -> str:
     from contextvars import copy_context
 
     context = copy_context()
-    context.run(words.use, "zh")
+    context.run(i18n.use, "zh")
     return context.run(said, sentence)
 
 

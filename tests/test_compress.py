@@ -9,10 +9,10 @@ import torch
 from optlab.calibrate.statistics import statistics
 from optlab.compress import compress
 from optlab.errors import Cancelled, ModelError, RecipeError
+from optlab.formats.integer_tensor import QuantizedTensor
+from optlab.formats.sparse_tensor import SparseTensor
 from optlab.models import load
 from optlab.protocol import Protocol
-from optlab.prune.tensor import SparseTensor
-from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe
 from tests.compressing import calibration_file, compressed, prune, quantize, tiny
 from tests.tiny import FAMILIES, tiny_model_folder

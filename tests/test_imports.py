@@ -8,9 +8,9 @@ import pytest
 
 TORCH_FREE = [
     "optlab", "optlab.recipes", "optlab.methods", "optlab.protocol", "optlab.models", "optlab.models.catalog",
-    "optlab.models.describe", "optlab.texts.names", "optlab.runs.store", "optlab.runs.client",
-    "optlab.runs.predictions", "optlab.predict.predictor", "optlab.predict.frontier", "optlab.predict.ledger",
-    "optlab.runs.supervisor", "optlab.figures", "optlab.cli",
+    "optlab.models.describe", "optlab.texts.names", "optlab.store.store", "optlab.client.client",
+    "optlab.client.predictions", "optlab.predict.predictor", "optlab.predict.frontier", "optlab.predict.ledger",
+    "optlab.workers.supervisor", "optlab.figures", "optlab.cli.main",
 ]  # fmt: skip
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from optlab.client import records
 from optlab.errors import RecipeError
 from optlab.evaluate.environment import of_this_machine
+from optlab.i18n import said
 from optlab.predict.frontier import Point
 from optlab.recipes import Recipe
-from optlab.runs import records
-from optlab.runs.run import Run
-from optlab.words import said
+from optlab.store.run import Run
 
 Source = Literal["measured", "predicted"]
 

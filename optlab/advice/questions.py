@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optlab.advice.candidate import Candidate, known, timed_here
-from optlab.runs.run import Run
+from optlab.store.run import Run
 
 KINDS = ("quantize", "prune", "distill")
 ALLOWED_PERCENT = (1.0, 5.0, 20.0, 50.0)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from optlab.advice.candidate import Candidate
 from optlab.figures import format
-from optlab.words import _
+from optlab.i18n import _
 
 Preference = Literal["small", "fast", "close"]
 

@@ -104,7 +104,17 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
 
     try:
         batches = shuffled_rows(len(seen), schedule.batch, context.seed)
-        train(model.module, batches, loss_of, schedule, context.progress, optimizer, watch, context.keeper(), memory)
+        train(
+            model.module,
+            batches,
+            loss_of,
+            schedule,
+            context.progress,
+            optimizer,
+            watch,
+            context.training_checkpoint(),
+            memory,
+        )
     finally:
         for outputs in listening:
             outputs.close()

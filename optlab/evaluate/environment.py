@@ -5,18 +5,15 @@ A latency without the processor, its instructions and the number of threads cann
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Mapping
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import psutil
 
-from optlab.models.device import cpu_flags
+from optlab.machine.processor import cores, cpu_flags, processor
 
 PACKAGES = ("optlab", "torch", "transformers", "tokenizers", "safetensors", "numpy")
 INSTRUCTIONS = (
@@ -49,11 +46,6 @@ def of_this_machine(recorded: Mapping[str, Any]) -> bool:
     return recorded.get("processor") == processor() and recorded.get("cores") == cores()
 
 
-def cores() -> int | None:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
 def versions() -> dict[str, str]:
     """Installed versions of Python and of what computes, read without importing it."""
     found = {"python": platform.python_version()}
@@ -71,14 +63,3 @@ def load() -> float | None:
         return round(psutil.getloadavg()[0], 2)
     except OSError:
         return None
-
-
-@cache
-def processor() -> str:
-    """The processor's name for people; the architecture where the system does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, "") or platform.processor() or platform.machine()

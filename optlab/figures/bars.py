@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from optlab.figures import format, style
-from optlab.words import _
+from optlab.i18n import _
 
 if TYPE_CHECKING:
     from optlab.figures.pairs import Pair

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from optlab.figures import style
+from optlab.i18n import _
 from optlab.predict.costs import Cost
-from optlab.words import _
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

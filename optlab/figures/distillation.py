@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from optlab.distill.forecast import Forecast
 from optlab.figures import format, style
-from optlab.words import _
+from optlab.i18n import _
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 
-from optlab.words import _
+from optlab.i18n import _
 
 
 def not_measured() -> str:

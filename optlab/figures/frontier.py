@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optlab.figures import format, style
-from optlab.words import _
+from optlab.i18n import _
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optlab.figures import style
-from optlab.words import _
+from optlab.i18n import _
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from optlab.figures import style
-from optlab.words import _
+from optlab.i18n import _
 
 if TYPE_CHECKING:
     from pandas import DataFrame

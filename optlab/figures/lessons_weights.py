@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optlab.figures import style
-from optlab.words import _
+from optlab.i18n import _
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

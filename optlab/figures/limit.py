@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from optlab.figures import format
-from optlab.words import _
+from optlab.i18n import _
 
 
 def bytes_read(timed: Mapping[str, Any]) -> float | None:

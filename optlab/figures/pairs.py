@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optlab.figures import format
-from optlab.words import _
+from optlab.i18n import _
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def latency(result: Mapping[str, Any]) -> Pair:
 
 
 def so_far(partial: Mapping[str, Any]) -> dict[str, Any]:
-    """What a measurement on its way reports (`optlab.runs.measure`), in the form of a result."""
+    """What a measurement on its way reports (`optlab.jobs.measure`), in the form of a result."""
     return {
         "baseline": {"ppl": partial.get("ppl_base"), "size_bytes": partial.get("size_base")},
         "compressed": {"ppl": partial.get("ppl_candidate"), "size_bytes": partial.get("size_candidate")},

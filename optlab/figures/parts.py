@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from optlab.figures import format, style
 from optlab.figures.frames import COMPONENTS
-from optlab.words import _
+from optlab.i18n import _
 
 if TYPE_CHECKING:
     from pandas import DataFrame

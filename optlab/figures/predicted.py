@@ -8,7 +8,7 @@ from typing import Any
 
 from optlab.figures import format
 from optlab.figures.pairs import Pair
-from optlab.words import _
+from optlab.i18n import _
 
 
 def of(found: Mapping[str, Any], original: Mapping[str, Any]) -> list[Pair]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optlab.figures import style
-from optlab.words import _
-from optlab.zeros.sizes import FINE, FORMS
-from optlab.zeros.totals import crossings, totals
+from optlab.formats.sparse.sizes import FINE, FORMS
+from optlab.formats.sparse.totals import crossings, totals
+from optlab.i18n import _
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

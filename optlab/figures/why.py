@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from optlab.figures import format
-from optlab.words import _, plural
+from optlab.i18n import _, plural
 
 NAMED = 3
 """Layers that are named."""

@@ -26,6 +26,10 @@ from torch import Tensor, nn
 from optlab.compress import DTYPES, Compressed
 from optlab.context import Stored
 from optlab.errors import MeasurementError, ModelError, OptLabError
+from optlab.formats.codebook_tensor import CodebookTensor
+from optlab.formats.float_tensor import FloatTensor
+from optlab.formats.integer_tensor import QuantizedTensor
+from optlab.formats.sparse_tensor import SparseTensor
 from optlab.kernels.hub_format import OUR_FILE, PLAIN_FILE, is_plain, quantization_config, reason_against, weights_file
 from optlab.models.checkpoint import Checkpoint, TensorEntry, open_checkpoint, read_header, read_json
 from optlab.models.describe import Description
@@ -38,10 +42,6 @@ from optlab.models.structure import analyse, is_conv1d
 from optlab.models.tokenizer import Tokenizer
 from optlab.models.transformer import Rotary, Transformer
 from optlab.progress import Progress, silent
-from optlab.prune.tensor import SparseTensor
-from optlab.quantize.codebook_tensor import CodebookTensor
-from optlab.quantize.float_tensor import FloatTensor
-from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe
 
 FORMAT = 1

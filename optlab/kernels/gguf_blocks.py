@@ -17,7 +17,7 @@ from torch import Tensor
 from optlab.kernels.linear import Affine
 
 if TYPE_CHECKING:
-    from optlab.quantize.tensor import QuantizedTensor
+    from optlab.formats.integer_tensor import QuantizedTensor
 
 BLOCK = 32
 

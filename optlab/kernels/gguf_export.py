@@ -18,13 +18,13 @@ from torch import Tensor
 
 from optlab.compress import Compressed
 from optlab.errors import ModelError
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.gguf_blocks import blocks, kind_of
 from optlab.models import gguf_llama, gguf_tokenizer
 from optlab.models.inputs import input_formats
 from optlab.models.language_model import LanguageModel
 from optlab.models.transformer import Config, Transformer
 from optlab.progress import Progress, silent
-from optlab.quantize.tensor import QuantizedTensor
 
 INNER = {hub: own for own, hub in gguf_llama.BLOCK_NAMES.items()}
 OUTER = {hub: own for own, hub in gguf_llama.NAMES.items()}

@@ -14,9 +14,9 @@ from torch import nn
 
 from optlab.compress import Compressed
 from optlab.context import Stored
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.models.inputs import input_formats
 from optlab.models.key_values import key_value_formats
-from optlab.quantize.tensor import QuantizedTensor
 
 METHOD_OF_OURS = "optlab"
 PLAIN_FILE, OUR_FILE = "model.safetensors", "optlab.safetensors"

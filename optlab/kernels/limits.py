@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import torch
 
+from optlab.kernels.native.huge_pages import block
 from optlab.kernels.native.library import library
-from optlab.kernels.native.pages import block
 
 BYTES = 256 << 20
 """Much more than any cache holds."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from optlab.models.inputs import InputFormat, round_inputs
 
 if TYPE_CHECKING:
-    from optlab.quantize.tensor import QuantizedTensor
+    from optlab.formats.integer_tensor import QuantizedTensor
 
 INT4_GROUPS = (256, 128, 64, 32)
 ROW_BLOCK = 16

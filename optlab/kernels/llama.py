@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.linear import Source, pack
 from optlab.models.inputs import input_format
 from optlab.models.key_values import KeyValueFormat
 from optlab.models.transformer import Block, Rotary, Transformer, rotate
-from optlab.quantize.tensor import QuantizedTensor
 
 
 @dataclass

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from optlab.quantize.tensor import QuantizedTensor
+from optlab.formats.integer_tensor import QuantizedTensor
 
 OPSET, MICROSOFT = 20, "com.microsoft"
 SMALLEST_BLOCK, LARGEST_BLOCK = 16, 256

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from optlab.compress import Compressed
 from optlab.errors import MeasurementError
+from optlab.formats.integer_tensor import QuantizedTensor
+from optlab.formats.sparse_tensor import SparseTensor
 from optlab.kernels.linear import DenseLinear, Source, pack
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native import llama as native
@@ -21,8 +23,6 @@ from optlab.models.inputs import input_format
 from optlab.models.key_values import head_dim, key_value_formats
 from optlab.models.language_model import LanguageModel
 from optlab.models.transformer import Transformer
-from optlab.prune.tensor import SparseTensor
-from optlab.quantize.tensor import QuantizedTensor
 
 CONTEXT = 2048
 """Tokens for which a runtime keeps room, unless the model's context is shorter."""

@@ -1,7 +1,7 @@
 """Lesson 11: quantization, pruning and fewer blocks on one model: what each does to bytes, work and perplexity.
 
-Everything is computed: bytes as `optlab.zeros.sizes` counts them, multiplications from the shapes, perplexity by a pass
-of the changed model over a text.
+Everything is computed: bytes as `optlab.formats.sparse.sizes` counts them, multiplications from the shapes,
+perplexity by a pass of the changed model over a text.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optlab.formats.sparse import sizes
 from optlab.lessons import grid, next_token, pruning
 from optlab.lessons.weights import Array, Weights
-from optlab.zeros import sizes
 
 FLOAT_BITS = 16
 GROUP = 64

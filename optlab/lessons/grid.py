@@ -1,7 +1,7 @@
 """Lessons 4 and 6: a row of real weights on a grid of 2^bits levels, and what one large weight does to it.
 
-The grids are those of `optlab.quantize.grid`: scales rounded to float16 before a code is chosen, zero points stored as
-whole numbers.
+The grids are those of `optlab.formats.integer_grid`: scales rounded to float16 before a code is chosen, zero points
+stored as whole numbers.
 """
 
 from __future__ import annotations

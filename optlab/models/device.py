@@ -1,43 +1,16 @@
-"""Which processor, and which precision it is fast in.
-
-`cpu_flags` works without torch, so that a page can say what this machine does.
-"""
+"""Which device, and which precision it is fast in."""
 
 from __future__ import annotations
 
-import platform
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optlab.errors import ModelError
+from optlab.machine.processor import cpu_has_bfloat16
 
 if TYPE_CHECKING:
     import torch
 
 DTYPES = ("float32", "bfloat16", "float16")
-
-
-@cache
-def cpu_flags() -> frozenset[str]:
-    """What the processor can do, in Linux's words ("avx2", "avx512_bf16", "amx_bf16"); empty where it is not known."""
-    if platform.system() != "Linux":
-        return frozenset()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return frozenset()
-    # Arm calls the line "Features", and its bfloat16 instructions "bf16".
-    for line in lines:
-        key, _, value = line.partition(":")
-        if key.strip() in ("flags", "Features"):
-            return frozenset(value.split())
-    return frozenset()
-
-
-def cpu_has_bfloat16() -> bool:
-    """Whether bfloat16 multiplies faster than float32 on this processor."""
-    return bool(cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def choose_device(name: str = "auto") -> torch.device:

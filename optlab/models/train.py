@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from optlab.errors import Cancelled
 from optlab.models.optimizer import AdamW, clip_gradients, warmup_cosine
-from optlab.models.training_state import Keeper, State
+from optlab.models.training_checkpoint import State, TrainingCheckpoint
 from optlab.progress import Progress, silent
 
 
@@ -93,14 +93,15 @@ def train(
     progress: Progress = silent,
     optimizer: AdamW | None = None,
     watch: Callable[[Point], dict[str, Any]] | None = None,
-    keeper: Keeper | None = None,
+    training_checkpoint: TrainingCheckpoint | None = None,
     memory: dict[str, Any] | None = None,
 ) -> list[Point]:
     """Train `module` in place; returns the loss of every step of this call.
 
     loss_of: one of `batches` -> scalar loss. watch: called after each step; what it returns (for instance a held-out
         loss) is merged into the partial result that `progress` gets; it may raise `Enough`.
-    keeper: keeps the state; training goes on from what it holds, the batches before that are passed over, and once the
+    training_checkpoint: keeps the state; training goes on from what it holds, the batches before that are passed
+        over, and once the
         training is over the state is forgotten. memory: plain JSON that is kept with the state and filled from it.
     Raises Cancelled from `progress`, with the module as trained so far.
     """
@@ -109,9 +110,9 @@ def train(
     memory = {} if memory is None else memory
     curve: list[Point] = []
     begun = State()
-    if keeper is not None:
+    if training_checkpoint is not None:
         with torch.no_grad():
-            begun = keeper.load(module, optimizer)
+            begun = training_checkpoint.load(module, optimizer)
         memory.update(begun.memory)
         for _ in range(begun.steps):
             next(batches)
@@ -128,8 +129,8 @@ def train(
             point = Point(point.step + 1, loss.item(), time.perf_counter() - start)
             curve.append(point)
             seen = watch(point) if watch else {}
-            if keeper is not None and keeper.due():
-                keeper.save(module, optimizer, State(point.step, point.seconds, memory))
+            if training_checkpoint is not None and training_checkpoint.due():
+                training_checkpoint.save(module, optimizer, State(point.step, point.seconds, memory))
             progress(
                 schedule.done(point.step, point.seconds),
                 f"step {point.step}, loss {point.loss:.3f}",
@@ -138,8 +139,8 @@ def train(
     except Enough:
         pass
     except Cancelled:
-        if keeper is not None and keeper.quick():
-            keeper.save(module, optimizer, State(point.step, point.seconds, memory))
+        if training_checkpoint is not None and training_checkpoint.quick():
+            training_checkpoint.save(module, optimizer, State(point.step, point.seconds, memory))
         raise
     finally:
         module.eval()

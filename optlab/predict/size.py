@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optlab.formats.sparse.sizes import NARROW
 from optlab.models.checkpoint import BYTES
 from optlab.predict.state import Floats, State
 from optlab.predict.treatment import Damage, Treatment
-from optlab.zeros.sizes import NARROW
 
 WORD = 32
 
@@ -84,7 +84,7 @@ def layer_parts(state: State, row: int, values: Mapping[str, object] | None, pru
 
 
 def quantized_parts(shape: tuple[int, int], values: Mapping[str, object], pruned: bool, kept: float) -> list[Part]:
-    """As `optlab.quantize.tensor.QuantizedTensor.parts`."""
+    """As `optlab.formats.integer_tensor.QuantizedTensor.parts`."""
     rows, columns = shape
     bits, size = int(str(values["bits"])), int(str(values["group_size"] or columns))
     groups = columns // size
@@ -100,7 +100,7 @@ def quantized_parts(shape: tuple[int, int], values: Mapping[str, object], pruned
 
 
 def sparse_parts(shape: tuple[int, int], dtype: str, kept: int) -> list[Part]:
-    """As `optlab.prune.tensor.SparseTensor.parts`."""
+    """As `optlab.formats.sparse_tensor.SparseTensor.parts`."""
     whole, values = [Part("weight", dtype, shape)], Part("weight_values", dtype, (kept,))
     best = smallest([whole, *([*one, values] for one in places(shape, kept))])
     return best if best is whole else [*best, Part("weight_shape", "I64", (2,))]

@@ -19,12 +19,12 @@ from torch import Tensor
 from optlab.calibrate.statistics import Statistics
 from optlab.compress import select
 from optlab.context import Context, Stored
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.models.language_model import LanguageModel
 from optlab.predict.fisher import Sensitivity
 from optlab.predict.levels import Family
 from optlab.predict.state import QUANTILES, FamilyTable, State
 from optlab.progress import Progress, silent
-from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe, Step
 
 SAMPLED_ROWS = 24

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from optlab.errors import RecipeError
-from optlab.zeros.sizes import FINE
+from optlab.formats.sparse.sizes import FINE
 
 UNSTRUCTURED = "unstructured"
 UNITS = ("heads", "neurons", "layers")

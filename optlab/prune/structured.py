@@ -70,8 +70,8 @@ def _remove_neurons(method: ScoredPruning, context: Context) -> None:
         layers = layers_by_kind(model, number)
         for kind in ("mlp.gate", "mlp.up"):
             if kind in layers:
-                context.kept.narrow(layers[kind], rows=kept)
-        context.kept.narrow(layers["mlp.down"], columns=kept)
+                context.lineage.narrow(layers[kind], rows=kept)
+        context.lineage.narrow(layers["mlp.down"], columns=kept)
     keep_neurons(model, chosen)
 
 
@@ -106,8 +106,8 @@ def cut_heads(context: Context, chosen: list[list[int]]) -> bool:
     for number, units in enumerate(chosen):
         layers = layers_by_kind(model, number)
         columns = torch.tensor([u * size + i for u in units for i in range(size)], device=model.device)
-        context.kept.narrow(layers["attention.o"], columns=columns)
-        context.kept.narrow(layers["attention.q"], rows=columns)
+        context.lineage.narrow(layers["attention.o"], columns=columns)
+        context.lineage.narrow(layers["attention.q"], rows=columns)
     shapes = [[model.weight(layers_by_kind(model, i)[k]).shape[0] for k in KEYS] for i in range(len(chosen))]
     keep_heads(model, chosen)
     for number, before in enumerate(shapes):
@@ -120,7 +120,7 @@ def _note_keys(context: Context, number: int, before: list[int], kept: list[int]
     rows = torch.tensor([unit * size + i for unit in kept for i in range(size)])
     for kind, height in zip(KEYS, before, strict=True):
         if context.model.weight(layers[kind]).shape[0] != height:
-            context.kept.narrow(layers[kind], rows=rows)
+            context.lineage.narrow(layers[kind], rows=rows)
 
 
 def _count_kept(method: ScoredPruning, count: int, what: str, multiple: int = 1) -> int:

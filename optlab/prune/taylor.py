@@ -34,7 +34,7 @@ class Taylor(ScoredPruning):
         self._gradients = context.gradients()
 
     def scores(self, name: str, context: Context) -> Tensor:
-        if name in context.kept.columns or name in context.kept.rows or name in context.kept.names:
+        if name in context.lineage.columns or name in context.lineage.rows or name in context.lineage.names:
             raise RecipeError("gradients are those of the original; put taylor before the step that removes units")
         if name not in self._gradients:
             raise RecipeError(f"gradients are kept for the layers of the blocks only, not for {name}; use wanda there")

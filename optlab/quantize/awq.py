@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.context import Context
+    from optlab.formats.integer_tensor import QuantizedTensor
     from optlab.quantize.folding import Fold
-    from optlab.quantize.tensor import QuantizedTensor
 
 ROWS = 256
 """Rows of the weights that choose the exponent, spread evenly; all rows decide whether to scale at all."""
@@ -61,13 +61,13 @@ class AWQ(LayerwiseQuantizer):
         """Quantize `context.names`. Raises RecipeError (nothing can be scaled), ModelError, TextError, Cancelled."""
         import torch
 
+        from optlab.parallel import in_parallel
         from optlab.quantize.folding import usable_folds
-        from optlab.side_by_side import side_by_side
 
         usable, scales = usable_folds(context, self.name, "gptq or rtn"), []
         context.statistics()  # computed here, with its progress, and then read by all threads
         # All are found before any is applied: the search reads weights that other folds scale.
-        with side_by_side(lambda fold: self._search(fold, context), usable, context.model.device) as found:
+        with in_parallel(lambda fold: self._search(fold, context), usable, context.model.device) as found:
             for done, fold in enumerate(usable):
                 context.progress(SEARCH_SHARE * done / len(usable), f"scaling the inputs of {fold.readers[0]}")
                 scales.append(next(found))
@@ -97,8 +97,8 @@ class AWQ(LayerwiseQuantizer):
     def _error(self, W: Tensor, s: Tensor, H: Tensor) -> float:
         """tr(D H D^T), D the error of rounding W [rows, in] scaled by s, over the full range: scales are compared,
         for which that does, and only the winner is worth its best range."""
-        from optlab.quantize.grid import in_groups, minmax
-        from optlab.quantize.tensor import QuantizedTensor
+        from optlab.formats.integer_grid import in_groups, minmax
+        from optlab.formats.integer_tensor import QuantizedTensor
 
         scaled = W * s
         grid = minmax(in_groups(scaled, self.group_size), self.bits, self.zero)
@@ -106,9 +106,9 @@ class AWQ(LayerwiseQuantizer):
         return float(((D @ H) * D).sum())
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
+        from optlab.formats.integer_grid import in_groups, minmax
+        from optlab.formats.integer_tensor import QuantizedTensor
         from optlab.quantize import output_range
-        from optlab.quantize.grid import in_groups, minmax
-        from optlab.quantize.tensor import QuantizedTensor
 
         if self.values["clip"] == "mse":
             return output_range.nearest(W, name, context, self.bits, self.zero, self.group_size)

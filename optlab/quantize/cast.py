@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.context import Context
-    from optlab.quantize.float_tensor import FloatTensor
-    from optlab.quantize.grid import Zero
+    from optlab.formats.float_tensor import FloatTensor
+    from optlab.formats.integer_grid import Zero
 
 
 class Cast(LayerwiseQuantizer):
@@ -54,7 +54,7 @@ class Cast(LayerwiseQuantizer):
         return "none"
 
     def quantize(self, W: Tensor, name: str, context: Context) -> FloatTensor:
-        from optlab.quantize.float_tensor import FORMATS, FloatTensor
+        from optlab.formats.float_tensor import FORMATS, FloatTensor
 
         values = W.to(FORMATS[str(self.values["format"])])
         if not bool(values.isfinite().all()):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.context import Context
-    from optlab.quantize.codebook_tensor import CodebookTensor
-    from optlab.quantize.grid import Zero
+    from optlab.formats.codebook_tensor import CodebookTensor
+    from optlab.formats.integer_grid import Zero
 
 
 class CodebookQuantizer(LayerwiseQuantizer):
@@ -40,6 +40,6 @@ class CodebookQuantizer(LayerwiseQuantizer):
         return "none"
 
     def quantize(self, W: Tensor, name: str, context: Context) -> CodebookTensor:
-        from optlab.quantize.codebook_tensor import CodebookTensor
+        from optlab.formats.codebook_tensor import CodebookTensor
 
         return CodebookTensor.of(W, self.name, self.group_size)

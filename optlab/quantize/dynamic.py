@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.context import Context
+    from optlab.formats.integer_grid import Zero
+    from optlab.formats.integer_tensor import QuantizedTensor
     from optlab.models.inputs import InputFormat
-    from optlab.quantize.grid import Zero
-    from optlab.quantize.tensor import QuantizedTensor
 
 WIDTHS = (
     Parameter(
@@ -65,8 +65,8 @@ class Dynamic(LayerwiseQuantizer):
         return "none"
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
-        from optlab.quantize.grid import in_groups, minmax
-        from optlab.quantize.tensor import QuantizedTensor
+        from optlab.formats.integer_grid import in_groups, minmax
+        from optlab.formats.integer_tensor import QuantizedTensor
 
         return QuantizedTensor.of(W, minmax(in_groups(W, None), self.bits, "none"), None)
 

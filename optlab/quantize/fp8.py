@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.context import Context
-    from optlab.quantize.float_tensor import FloatTensor
-    from optlab.quantize.grid import Zero
+    from optlab.formats.float_tensor import FloatTensor
+    from optlab.formats.integer_grid import Zero
 
 
 class FP8(LayerwiseQuantizer):
@@ -53,7 +53,7 @@ class FP8(LayerwiseQuantizer):
         return "none"
 
     def quantize(self, W: Tensor, name: str, context: Context) -> FloatTensor:
-        from optlab.quantize.float_tensor import FloatTensor
+        from optlab.formats.float_tensor import FloatTensor
 
         rows, columns = W.shape
         groups = columns // (self.group_size or columns) if self.values["scale"] == "group" else 1

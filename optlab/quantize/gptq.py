@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from optlab.calibrate.sequential import SequentialGrams
     from optlab.calibrate.statistics import Statistics
     from optlab.context import Context
-    from optlab.quantize.grid import Grid, Zero
+    from optlab.formats.integer_grid import Grid, Zero
+    from optlab.formats.integer_tensor import QuantizedTensor
     from optlab.quantize.hessian import Span
-    from optlab.quantize.tensor import QuantizedTensor
 
 FEW_BITS, MORE_BITS = (1.0, 0.8, 0.6), (1.0, 0.9, 0.8)
 """Fractions of the lowest and of the highest weight of a group that the search for its range tries, in all pairs: to 3
@@ -155,9 +155,9 @@ def solve(
     """
     import torch
 
-    from optlab.quantize.grid import in_groups, minmax
+    from optlab.formats.integer_grid import in_groups, minmax
+    from optlab.formats.integer_tensor import QuantizedTensor
     from optlab.quantize.hessian import compensate
-    from optlab.quantize.tensor import QuantizedTensor
 
     rows, columns = W.shape
     size = group_size or columns
@@ -197,7 +197,7 @@ def best_range(
     """
     import torch
 
-    from optlab.quantize.grid import Grid, fit
+    from optlab.formats.integer_grid import Grid, fit
 
     rows, times = span.weights.shape[1], len(fractions)
     low, high = (span.expected if zeros is None else span.expected.masked_fill(zeros, 0.0)).aminmax(dim=0)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.context import Context
-    from optlab.quantize.grid import Grid, Zero
-    from optlab.quantize.tensor import QuantizedTensor
+    from optlab.formats.integer_grid import Grid, Zero
+    from optlab.formats.integer_tensor import QuantizedTensor
 
 NORM = 0.7
 """p of the loss |error|^p."""
@@ -62,8 +62,8 @@ class HQQ(LayerwiseQuantizer):
         return "float"
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
-        from optlab.quantize.grid import in_groups
-        from optlab.quantize.tensor import QuantizedTensor
+        from optlab.formats.integer_grid import in_groups
+        from optlab.formats.integer_tensor import QuantizedTensor
 
         groups = in_groups(W, self.group_size)
         return QuantizedTensor.of(W, solve(groups, self.bits, int(self.values["iterations"] or 1)), self.group_size)
@@ -73,7 +73,7 @@ def solve(groups: Tensor, bits: int, iterations: int) -> Grid:
     """The grid of groups [out, groups, size], float32, with float zeros: steps of the full range, zeros as above."""
     import torch
 
-    from optlab.quantize.grid import Grid, minmax, stored
+    from optlab.formats.integer_grid import Grid, minmax, stored
 
     grid = minmax(groups, bits, "float")
     assert grid.zero_point is not None

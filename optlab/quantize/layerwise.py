@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.context import Coded, Context
-    from optlab.quantize.grid import Zero
+    from optlab.formats.integer_grid import Zero
 
 FORMAT = (
     Parameter(
@@ -96,7 +96,7 @@ class LayerwiseQuantizer(Method):
 
     def apply(self, context: Context) -> None:
         """Quantize `context.names`. Raises RecipeError, ModelError, Cancelled."""
-        from optlab.side_by_side import MOST, side_by_side
+        from optlab.parallel import MOST, in_parallel
 
         pruned = {name for name in context.names if context.is_pruned(name)}
         if pruned and self.zero == "float":
@@ -110,7 +110,7 @@ class LayerwiseQuantizer(Method):
             # Whatever the method did, zeros of an earlier step stay zeros.
             return quantized.with_zeros(W == 0) if name in pruned else quantized
 
-        with side_by_side(one, context.names, context.model.device, 1 if self.in_order else MOST) as found:
+        with in_parallel(one, context.names, context.model.device, 1 if self.in_order else MOST) as found:
             for done, name in enumerate(context.names):
                 context.progress(done / len(context.names), f"quantizing {name}")
                 context.store(name, next(found))

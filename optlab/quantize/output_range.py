@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optlab.quantize.grid import Zero, best_clip, diagonal_blocks, in_groups
-from optlab.quantize.tensor import QuantizedTensor
+from optlab.formats.integer_grid import Zero, best_clip, diagonal_blocks, in_groups
+from optlab.formats.integer_tensor import QuantizedTensor
 
 if TYPE_CHECKING:
     from torch import Tensor

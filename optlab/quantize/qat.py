@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.context import Context
+    from optlab.formats.integer_tensor import QuantizedTensor
     from optlab.quantize.straight_through import Shadow
-    from optlab.quantize.tensor import QuantizedTensor
 
 TRAINING = (
     Parameter(

@@ -16,8 +16,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from optlab.quantize.grid import Grid, fit, in_groups, levels
-from optlab.quantize.tensor import QuantizedTensor
+from optlab.formats.integer_grid import Grid, fit, in_groups, levels
+from optlab.formats.integer_tensor import QuantizedTensor
 
 NARROWEST, WIDEST = 0.5, 1.5
 """Limits of alpha and beta: fractions of the range that learning begins with."""

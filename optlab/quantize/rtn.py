@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from optlab.context import Context
-    from optlab.quantize.tensor import QuantizedTensor
+    from optlab.formats.integer_tensor import QuantizedTensor
 
 
 class RTN(LayerwiseQuantizer):
@@ -35,8 +35,8 @@ class RTN(LayerwiseQuantizer):
     )  # fmt: skip
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
-        from optlab.quantize.grid import best_clip, in_groups, minmax
-        from optlab.quantize.tensor import QuantizedTensor
+        from optlab.formats.integer_grid import best_clip, in_groups, minmax
+        from optlab.formats.integer_tensor import QuantizedTensor
 
         choose = best_clip if self.values["clip"] == "mse" else minmax
         return QuantizedTensor.of(W, choose(in_groups(W, self.group_size), self.bits, self.zero), self.group_size)

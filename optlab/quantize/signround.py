@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from optlab.calibrate.walk import Walk
     from optlab.context import Context
+    from optlab.formats.integer_tensor import QuantizedTensor
     from optlab.models.language_model import LanguageModel
     from optlab.quantize.gptq import GPTQ
-    from optlab.quantize.tensor import QuantizedTensor
 
 BATCH_TOKENS = 2048
 """Tokens of one step."""
@@ -118,9 +118,9 @@ class SignRound(LayerwiseQuantizer):
         """Improve `context.names`, all of one block, until the next block of `learner` gives nearly `targets`."""
         import torch
 
+        from optlab.formats.integer_tensor import QuantizedTensor
         from optlab.models.structure import is_conv1d
         from optlab.quantize.rounding import LearnedRounding
-        from optlab.quantize.tensor import QuantizedTensor
 
         model, steps = context.model, int(self.values["steps"] or 1)
         modules = [model.module_named(name) for name in context.names]

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from optlab.formats.integer_grid import Grid, Zero, best_clip, fit, in_groups, minmax
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.models.language_model import LanguageModel
 from optlab.models.optimizer import AdamW
 from optlab.models.structure import is_conv1d
-from optlab.quantize.grid import Grid, Zero, best_clip, fit, in_groups, minmax
-from optlab.quantize.tensor import QuantizedTensor
 
 
 @dataclass

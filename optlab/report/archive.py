@@ -24,14 +24,14 @@ from optlab import __version__
 from optlab.errors import OptLabError, RecipeError
 from optlab.recipes import Recipe
 from optlab.report import incoming
-from optlab.runs import safe_json
-from optlab.runs.run import Run
-from optlab.runs.store import Store
+from optlab.store import safe_json
+from optlab.store.run import Run
+from optlab.store.store import Store
 
 FORMAT, VERSION = "optlab-project", 1
 MANIFEST, RUNS, RECIPES = "manifest.json", "runs.jsonl", "recipes.jsonl"
 MEMBERS = (MANIFEST, RUNS, RECIPES)
-PORTABLE = ("measure", "generate", "anatomy", "tasks", "speeds")
+PORTABLE = ("measure", "generate", "layer_inspection", "tasks", "latency_grid")
 """Kinds of runs that mean the same elsewhere; a prepared or probed model is made of files that stay here."""
 
 UNREADABLE = (

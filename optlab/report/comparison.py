@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from optlab import __version__
+from optlab.client import records
 from optlab.errors import OptLabError, RecipeError
 from optlab.recipes import Recipe
 from optlab.report import links
-from optlab.runs import records
-from optlab.runs.run import Run
-from optlab.runs.safe_json import finite
+from optlab.store.run import Run
+from optlab.store.safe_json import finite
 
 FORMAT = "optlab-report"
 VERSION = 1

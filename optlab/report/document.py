@@ -10,16 +10,16 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from optlab.client import records
 from optlab.figures import bars, format, frames, layers, pairs, tradeoff
+from optlab.i18n import _, plural
+from optlab.jobs.resolution import title
 from optlab.models.catalog import card
 from optlab.report import words
 from optlab.report.comparison import Comparison, recipe_yaml, reproduced
 from optlab.report.markup import Markup, element, joined, table
 from optlab.report.style import CSS
-from optlab.runs import records
-from optlab.runs.client import title
-from optlab.runs.run import Run
-from optlab.words import _, plural
+from optlab.store.run import Run
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

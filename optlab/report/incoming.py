@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from optlab.errors import OptLabError
 from optlab.protocol import Protocol
-from optlab.runs.run import Run
-from optlab.runs.safe_json import printable
+from optlab.store.run import Run
+from optlab.store.safe_json import printable
 
 KEY = re.compile("[0-9a-f]{64}")
 LONGEST_TITLE = 4_000

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from optlab.i18n import ENGLISH, language
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.words import ENGLISH, language
 
 SETTINGS = ("text", "tokens", "context", "dtype", "calibration", "calibration_tokens", "seed", "latency")
 STOP = "stop"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from optlab.runs.safe_json import finite
+from optlab.store.safe_json import finite
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -9,9 +9,9 @@ from typing import Any
 from optlab import __version__
 from optlab.figures import format
 from optlab.figures.limit import sentence as limit
+from optlab.i18n import _, plural, said
 from optlab.report.comparison import Comparison
-from optlab.runs.run import Run
-from optlab.words import _, plural, said
+from optlab.store.run import Run
 
 
 def introduction(comparison: Comparison) -> str:

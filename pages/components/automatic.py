@@ -10,10 +10,10 @@ import time
 
 import streamlit as st
 
+from optlab.client.client import Client
 from optlab.errors import OptLabError
+from optlab.i18n import _
 from optlab.models.describe import Description
-from optlab.runs.client import Client
-from optlab.words import _
 from pages.components import view
 
 REST_S = 2.0

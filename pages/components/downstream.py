@@ -9,8 +9,8 @@ import streamlit as st
 
 from optlab.advice.candidate import Candidate, known
 from optlab.figures import format
+from optlab.i18n import _
 from optlab.models.describe import Description
-from optlab.words import _
 from pages.components import progress, services, view
 from pages.components.services import escaped
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import streamlit as st
 
+from optlab.client import records
 from optlab.figures import format
+from optlab.i18n import _, plural
 from optlab.models.describe import Description
-from optlab.runs import records
-from optlab.runs.run import Run
-from optlab.words import _, plural
+from optlab.store.run import Run
 from pages.components import own_text
 from pages.components.services import escaped, sentence
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from optlab import paths
-from optlab.words import _
+from optlab.i18n import _
 from pages.components import language
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from optlab.i18n import _
 from optlab.models.describe import Description
 from optlab.presets import Preset, offered
 from optlab.recipes import Recipe
-from optlab.words import _
 
 
 def cards(description: Description) -> Recipe | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from optlab.client.client import Client
 from optlab.figures import heads as figure
+from optlab.i18n import _, plural
 from optlab.prune.chosen_heads import ChosenHeads, read, write
 from optlab.recipes import Recipe, Step
-from optlab.runs.client import Client
-from optlab.words import _, plural
 from pages.components import progress, services
 from pages.components.view import View
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from optlab.figures import anatomy, format, why
+from optlab.client.client import Client
+from optlab.figures import format, layer_inspection, why
+from optlab.i18n import _
 from optlab.recipes import Recipe
-from optlab.runs.client import Client
-from optlab.runs.run import Run
-from optlab.words import _
+from optlab.store.run import Run
 from pages.components import facts, progress, services
 from pages.components.view import View
 
@@ -31,11 +31,11 @@ def show(client: Client, view: View, run: Run) -> None:
         _("Layer"), names, index=names.index(worst), key=f"inside/layer/{run.id}", width=420,
         help=_("The layer with the largest error is chosen first."),
     )  # fmt: skip
-    wanted = client.find_anatomy(view.model, view.recipe, view.protocol, layer)
+    wanted = client.find_layer_inspection(view.model, view.recipe, view.protocol, layer)
     if wanted is None:
         if not st.button(_("Look inside"), icon=":material/search:", key=f"inside/look/{run.id}"):
             return
-        wanted = client.submit_anatomy(view.model, view.recipe, view.protocol, layer)
+        wanted = client.submit_layer_inspection(view.model, view.recipe, view.protocol, layer)
     st.fragment(_watched, run_every=0.7 if wanted.live else None)(wanted.id)
     methods(client, view, layer)
 
@@ -66,18 +66,18 @@ def _charts(found: dict[str, Any]) -> None:
     )  # fmt: skip
     tabs = st.tabs([_("All weights"), _("One group, weight by weight"), _("Where the error is")])
     with tabs[0]:
-        st.plotly_chart(anatomy.histogram(found["histogram"]), key="inside/histogram", config=CHART)
+        st.plotly_chart(layer_inspection.histogram(found["histogram"]), key="inside/histogram", config=CHART)
         st.caption(
             _("Grey: the original weights. Blue: what they became. Few bits leave few values, so blue stands in combs.")
         )
     with tabs[1]:
-        st.plotly_chart(anatomy.group(found["group"]), key="inside/group", config=CHART)
+        st.plotly_chart(layer_inspection.group(found["group"]), key="inside/group", config=CHART)
         st.caption(
             _("Row {row}, weights from {begin} on, a group whose error is the median of all. Lines are the values that "
               "its scale and zero point allow; every weight must sit on one.").format(**found["group"])
         )  # fmt: skip
     with tabs[2]:
-        st.plotly_chart(anatomy.error_map(found["map"]), key="inside/map", config=CHART)
+        st.plotly_chart(layer_inspection.error_map(found["map"]), key="inside/map", config=CHART)
         st.caption(
             _("Change of the weights relative to their size. Vertical stripes are inputs that suffer in every output.")
         )

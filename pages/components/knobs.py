@@ -13,10 +13,10 @@ from typing import Any
 import streamlit as st
 
 from optlab.fitting import fitted
+from optlab.i18n import _
 from optlab.methods import DEFAULT_METHOD, Parameter, Value, method, names
 from optlab.models.describe import Description
 from optlab.recipes import Recipe, Step
-from optlab.words import _
 from pages.components import widgets
 
 PREFIX = "knob/"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from optlab import words
+from optlab import i18n
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 """Code of each language, and its name as its readers write it."""
@@ -29,12 +29,12 @@ def read() -> None:
 
 def of_browser() -> str:
     """The language that the browser asks for, where there is a translation."""
-    wanted = (st.context.locale or words.ENGLISH).split("-")[0].lower()
-    return wanted if wanted in LANGUAGES else words.ENGLISH
+    wanted = (st.context.locale or i18n.ENGLISH).split("-")[0].lower()
+    return wanted if wanted in LANGUAGES else i18n.ENGLISH
 
 
 def chosen() -> str | None:
-    """The language of the session that asks; None outside of one. This is what `words.ask` is given."""
+    """The language of the session that asks; None outside of one. This is what `i18n.ask` is given."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return None
     return st.session_state.get(CHOSEN)
@@ -43,13 +43,13 @@ def chosen() -> str | None:
 def in_link() -> dict[str, str]:
     """What a link to another view must carry so that it opens in this language."""
     spoken = chosen()
-    return {} if spoken is None or spoken == of_browser() == words.ENGLISH else {KEY: spoken}
+    return {} if spoken is None or spoken == of_browser() == i18n.ENGLISH else {KEY: spoken}
 
 
 def switch() -> None:
     """Let a person choose the language; the names are in the languages themselves, so that both readers find theirs."""
-    if st.session_state.get(SWITCH) != words.language():
-        st.session_state[SWITCH] = words.language()
+    if st.session_state.get(SWITCH) != i18n.language():
+        st.session_state[SWITCH] = i18n.language()
     st.segmented_control(
         "Language · 语言", list(LANGUAGES), format_func=lambda code: LANGUAGES[code], key=SWITCH, on_change=_switched,
         label_visibility="collapsed", width="stretch",
@@ -72,4 +72,4 @@ def keep() -> None:
             st.query_params[KEY] = wanted
 
 
-words.ask(chosen)
+i18n.ask(chosen)

@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
+from optlab.i18n import _
 from optlab.methods import method
 from optlab.models.describe import Description
 from optlab.recipes import Recipe, Step
-from optlab.words import _
 from pages.components.layer_values import BITS, ZEROS, Quantity, offered, values_of, with_values
 
 HIGHEST = 0.95

@@ -7,11 +7,11 @@ from typing import Any
 
 import streamlit as st
 
+from optlab.client.client import Client
 from optlab.figures import format, frames, layers, limit
 from optlab.figures.pairs import Pair, in_one_line, so_far
-from optlab.runs.client import Client
-from optlab.runs.run import Run
-from optlab.words import _, said
+from optlab.i18n import _, said
+from optlab.store.run import Run
 from pages.components import facts, pairs, prediction, progress, services, takeaway, view
 from pages.components.folded import folded
 

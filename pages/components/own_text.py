@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from optlab.errors import TextError
-from optlab.words import _
+from optlab.i18n import _
 from pages.components.services import sentence
 
 PASTED = "paste:"

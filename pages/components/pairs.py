@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from optlab.figures import bars, format, pairs
-from optlab.runs.run import Run
-from optlab.words import _
+from optlab.i18n import _
+from optlab.store.run import Run
 from pages.components import facts
 
 

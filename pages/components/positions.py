@@ -6,11 +6,11 @@ import math
 
 import streamlit as st
 
+from optlab.client.client import Client
 from optlab.figures import positions as figure
 from optlab.figures.positions import Position
-from optlab.runs.client import Client
-from optlab.runs.run import Run
-from optlab.words import _
+from optlab.i18n import _
+from optlab.store.run import Run
 from pages.components.view import View
 
 VISITED = "positions/visited"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from optlab.client.client import Client
 from optlab.figures import predicted
 from optlab.figures.pairs import Pair
+from optlab.i18n import _
 from optlab.recipes import Recipe
-from optlab.runs.client import Client
-from optlab.words import _
 from pages.components import pairs, progress
 from pages.components.services import sentence
 from pages.components.view import View

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from optlab.i18n import _
+from optlab.jobs.resolution import title
 from optlab.models.catalog import card
 from optlab.models.describe import Description
-from optlab.runs.client import title
-from optlab.words import _
 from pages.components import progress, services
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from optlab.client.client import Client
 from optlab.figures import format
-from optlab.runs.client import Client
-from optlab.runs.run import Run
-from optlab.words import _
+from optlab.i18n import _
+from optlab.store.run import Run
 from pages.components import services
 from pages.components.services import sentence
 

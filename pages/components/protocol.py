@@ -8,11 +8,11 @@ import streamlit as st
 from pydantic import ValidationError
 
 from optlab.errors import OptLabError
+from optlab.i18n import _
+from optlab.machine.identity import resolve_dtype
 from optlab.models.describe import Description
 from optlab.protocol import Protocol
-from optlab.runs.machine import resolve_dtype
 from optlab.texts.names import names
-from optlab.words import _
 from pages.components import own_text, widgets
 
 PREFIX = "protocol/"

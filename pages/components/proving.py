@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from optlab.client.client import Client
+from optlab.i18n import _, plural
 from optlab.predict.frontier import Point
-from optlab.runs.client import Client
-from optlab.words import _, plural
 from pages.components import progress, services
 from pages.components.view import View
 

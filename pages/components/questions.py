@@ -10,12 +10,12 @@ from optlab.advice import questions as rows
 from optlab.advice.candidate import Candidate
 from optlab.figures import format
 from optlab.fitting import first_recipe, fitted_step
+from optlab.i18n import _, plural, said
+from optlab.jobs.resolution import settled, title
 from optlab.models.catalog import catalog
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
-from optlab.runs.client import settled, title
-from optlab.runs.run import Run
-from optlab.words import _, plural, said
+from optlab.store.run import Run
 from pages.components import downstream, facts, knobs, own_text, progress, services, view
 from pages.components.services import escaped
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from optlab.errors import RecipeError
+from optlab.i18n import _
 from optlab.recipes import LARGEST_FILE, Recipe
 from optlab.report.links import command
-from optlab.words import _
 from pages.components.services import sentence
 from pages.components.view import View
 

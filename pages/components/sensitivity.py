@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from optlab.client.client import Client
 from optlab.figures import costs as figure
 from optlab.figures import format
+from optlab.i18n import _
 from optlab.models.describe import Description
 from optlab.predict.costs import Cost, costs
 from optlab.predict.interaction import interaction, trio
-from optlab.runs.client import Client
-from optlab.words import _
 from pages.components import progress, services
 from pages.components.view import View
 

@@ -12,13 +12,13 @@ import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
 from optlab import paths
+from optlab.client.client import Client
 from optlab.errors import OptLabError
-from optlab.runs.client import Client
-from optlab.runs.store import Store
-from optlab.words import _, said
+from optlab.i18n import _, said
+from optlab.store.store import Store
 
 if TYPE_CHECKING:
-    from optlab.runs.supervisor import Supervisor
+    from optlab.workers.supervisor import Supervisor
 
 STARTING_S = 20.0
 """A worker imports torch before it gives its first sign of life."""
@@ -96,6 +96,6 @@ def _client(url: str) -> Client:
 @st.cache_resource(show_spinner=False)
 def _supervisor(url: str) -> tuple[Supervisor, float]:
     """The supervisor, and when it started."""
-    from optlab.runs.supervisor import Supervisor
+    from optlab.workers.supervisor import Supervisor
 
     return Supervisor(Store(url)).start(), time.monotonic()

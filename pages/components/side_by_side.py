@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from optlab.figures import format, frames, layers, pairs
-from optlab.runs.run import Run
-from optlab.words import _
+from optlab.i18n import _
+from optlab.store.run import Run
 from pages.components import facts, services
 
 MOST = 4

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from optlab.i18n import _, plural
+from optlab.jobs.resolution import title
 from optlab.models.catalog import catalog
-from optlab.runs.client import title
-from optlab.words import _, plural
 from pages.components import language, services, view
 
 FRESH_S = 6.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from optlab.figures import speeds
-from optlab.runs.client import Client
-from optlab.words import _, said
+from optlab.client.client import Client
+from optlab.figures import latency_grid
+from optlab.i18n import _, said
 from pages.components import progress, services, takeaway
 from pages.components.view import View
 
@@ -15,7 +15,7 @@ CHART = {"displayModeBar": False}
 
 def show(client: Client, shown: View) -> None:
     """Draw the grid, or the button that has it timed."""
-    run = client.find_speeds(shown.model, shown.recipe, shown.protocol)
+    run = client.find_latency_grid(shown.model, shown.recipe, shown.protocol)
     if run is None:
         st.caption(
             _("The speed above is that of one person waiting. Servers answer many at once, and long prompts take their "
@@ -23,7 +23,7 @@ def show(client: Client, shown: View) -> None:
         )  # fmt: skip
         services.action(
             _("Time other sizes"), "speeds/time", ":material/speed:",
-            client.submit_speeds, shown.model, shown.recipe, shown.protocol,
+            client.submit_latency_grid, shown.model, shown.recipe, shown.protocol,
         )  # fmt: skip
         return
     if run.status != "done" or not run.result:
@@ -31,16 +31,16 @@ def show(client: Client, shown: View) -> None:
         return
     result = run.result
     lengths = sorted({cell["prompt_tokens"] for cell in result["cells"]["base"]})
-    st.markdown(speeds.sentence(result))
+    st.markdown(latency_grid.sentence(result))
     chosen = st.segmented_control(
         _("Prompt"), lengths, default=lengths[len(lengths) // 2], key="speeds/prompt",
         format_func=lambda count: _("prompt of {count} tokens").format(count=count), label_visibility="collapsed",
     ) or lengths[len(lengths) // 2]  # fmt: skip
     st.plotly_chart(
-        speeds.by_batch(result, chosen), key="speeds/batches", config=CHART,
+        latency_grid.by_batch(result, chosen), key="speeds/batches", config=CHART,
         alt=_("New tokens per second of all texts together against their number, original and compressed"),
     )  # fmt: skip
-    limits = speeds.roofline(result)
+    limits = latency_grid.roofline(result)
     if limits is not None:
         heading = _("How near to what this machine can do")
         st.markdown(f"**{heading}**", help=_(
@@ -51,7 +51,7 @@ def show(client: Client, shown: View) -> None:
             limits, key="speeds/roofline", config=CHART,
             alt=_("Operations per second against operations for each byte read, below the limits of the machine"),
         )  # fmt: skip
-    table = speeds.table(result)
+    table = latency_grid.table(result)
     st.dataframe(table, hide_index=True)
     takeaway.table(table, "speeds", _("Speeds"))
     notes = {said(note): None for side in result["sides"].values() for note in [side["path"], *side["notes"]]}

@@ -8,9 +8,9 @@ from typing import Any
 import streamlit as st
 
 from optlab.figures import storage
+from optlab.i18n import _
 from optlab.models.describe import Description
 from optlab.recipes import Recipe, Step
-from optlab.words import _
 
 UNITS = ("heads", "neurons", "layers")
 BITS = {"F32": 32, "F64": 64}

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from optlab import words
+from optlab import i18n
 from optlab.errors import OptLabError
+from optlab.i18n import _, plural
 from optlab.report import archive, document, links, pdf, tables
 from optlab.report.comparison import MOST, Comparison
-from optlab.runs.run import Run
-from optlab.words import _, plural
+from optlab.store.run import Run
 from pages.components import services
 
 if TYPE_CHECKING:
@@ -104,5 +104,5 @@ def served() -> str:
 def later(make: Callable[[], Made]) -> Callable[[], Made]:
     """`make` in the language of this session: a download is made in another thread, when it is clicked."""
     context = copy_context()
-    context.run(words.use, words.language())
+    context.run(i18n.use, i18n.language())
     return lambda: context.copy().run(make)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from optlab.client.client import Client
+from optlab.client.verdicts import Gain, Verdict, verdict
 from optlab.figures import format
+from optlab.i18n import _
+from optlab.machine.identity import processor
 from optlab.recipes import Recipe, Step
-from optlab.runs.client import Client
-from optlab.runs.machine import processor
-from optlab.runs.verdicts import Gain, Verdict, verdict
-from optlab.words import _
 from pages.components import facts, services
 from pages.components.view import View
 

@@ -15,11 +15,11 @@ import streamlit as st
 from pydantic import ValidationError
 
 from optlab.errors import OptLabError, RecipeError
+from optlab.i18n import _, said
 from optlab.models.catalog import catalog
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.report.links import SETTINGS, STOP, query, query_of_run
-from optlab.words import _, said
 from pages.components import language
 
 KEYS = ("model", "recipe", *SETTINGS, STOP)

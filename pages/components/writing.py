@@ -8,10 +8,10 @@ from typing import Any
 
 import streamlit as st
 
+from optlab.client.client import Client
 from optlab.figures import format
-from optlab.runs.client import Client
-from optlab.runs.run import Run
-from optlab.words import _, plural
+from optlab.i18n import _, plural
+from optlab.store.run import Run
 from pages.components import progress, services
 from pages.components.view import View
 

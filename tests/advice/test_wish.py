@@ -11,7 +11,7 @@ from optlab.advice import questions
 from optlab.advice.candidate import Candidate, measured, predicted
 from optlab.advice.wish import Preference, Wish, answer, breaks, reasons
 from optlab.evaluate import environment
-from optlab.runs.run import Run
+from optlab.store.run import Run
 from tests.pages import samples
 
 QUANTIZED: dict[str, Any] = {"steps": [{"quantize": {"method": "rtn", "bits": 4}}]}

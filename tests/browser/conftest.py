@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from optlab.runs.client import Client
+from optlab.client.client import Client
 from tests.browser import serving
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from optlab import paths, words
+from optlab import i18n, paths
+from optlab.client.client import Client
+from optlab.i18n import _
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from optlab.runs.client import Client
-from optlab.words import _
 from pages.components.language import KEY, LANGUAGES
 from pages.components.view import link
 from tests.browser import serving
@@ -88,8 +88,8 @@ def main() -> None:
         browser.new_page(base_url=address).goto("/")  # the first session starts the workers
         measure_all(client)
         for language in asked.language:
-            words.use(language)  # the labels by which buttons are found
-            ending = "" if language == words.ENGLISH else f"-{language}"
+            i18n.use(language)  # the labels by which buttons are found
+            ending = "" if language == i18n.ENGLISH else f"-{language}"
             for scheme in asked.scheme:
                 for width in asked.width:
                     for name in asked.page:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optlab.runs.client import Client
-from optlab.runs.store import Store
+from optlab.client.client import Client
+from optlab.store.store import Store
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

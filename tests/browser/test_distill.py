@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
+from optlab.client.client import Client
 from optlab.recipes import Recipe
-from optlab.runs.client import Client
-from optlab.runs.run import Run
+from optlab.store.run import Run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

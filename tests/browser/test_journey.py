@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 
 import pytest
 
+from optlab.client.client import Client
 from optlab.figures import format, pairs
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from optlab.runs.client import Client
-from optlab.runs.run import Run
+from optlab.store.run import Run
 from pages.components.view import link_to_run
 from tests.browser.serving import PAGES
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from optlab.client.client import Client
 from optlab.figures import format
 from optlab.recipes import Recipe
-from optlab.runs.client import Client
 from pages.components.language import LANGUAGES
 from tests.browser.conftest import watch
 from tests.browser.test_journey import MEASURED_S, QUICK, main_text, ready, wait_for_run
@@ -77,7 +77,7 @@ def test_an_engineer_brings_a_recipe_measures_it_and_takes_a_report_along(
 
     page.get_by_text("Speed at other sizes").click()
     page.get_by_role("button", name="Time other sizes").click()
-    timed = wait_for_run(client, "speeds", seconds=MEASURED_S / 1000)
+    timed = wait_for_run(client, "latency_grid", seconds=MEASURED_S / 1000)
     assert timed.result is not None
     assert {cell["batch"] for cell in timed.result["cells"]["candidate"]} == {1, 2, 4, 8}
     expect(page.get_by_text("With one text at a time the compressed model is")).to_be_visible()

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from optlab.client.client import Client
 from optlab.figures import format
 from optlab.report import archive
-from optlab.runs.client import Client
-from optlab.runs.store import Store
+from optlab.store.store import Store
 from tests.browser.conftest import watch
 from tests.pages import samples
 

@@ -11,14 +11,14 @@ from optlab.compress import Compressed, Context
 from optlab.distill import trainer
 from optlab.distill.curve import MOST_POINTS, Curve
 from optlab.models.language_model import LanguageModel
-from optlab.models.training_state import Keeper
+from optlab.models.training_checkpoint import TrainingCheckpoint
 
 
 class Killed(BaseException):
     """The process ends here: nothing gets a chance to save anything."""
 
 
-class Diligent(Keeper):
+class Diligent(TrainingCheckpoint):
     """Saves after every step."""
 
     def due(self) -> bool:
@@ -46,7 +46,7 @@ def test_a_distillation_killed_in_the_middle_ends_exactly_like_one_that_was_not(
     loss: str, teacher: LanguageModel, distil, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = distil(teacher, loss=loss)
-    monkeypatch.setattr(Context, "keeper", lambda self: Diligent(self.state))
+    monkeypatch.setattr(Context, "training_checkpoint", lambda self: Diligent(self.state))
     for step in (5, 9):
         with pytest.raises(Killed):
             distil(teacher, kill_after(step), loss=loss)
@@ -66,7 +66,7 @@ def test_a_distillation_killed_in_the_middle_ends_exactly_like_one_that_was_not(
 def test_another_temperature_does_not_go_on_from_this_ones_state(
     teacher: LanguageModel, distil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Context, "keeper", lambda self: Diligent(self.state))
+    monkeypatch.setattr(Context, "training_checkpoint", lambda self: Diligent(self.state))
     with pytest.raises(Killed):
         distil(teacher, kill_after(5), temperature=2.0)
     steps: list[int] = []

@@ -12,14 +12,14 @@ from gguf.quants import dequantize
 
 from optlab.compress import Compressed, compress
 from optlab.errors import ModelError
+from optlab.formats.integer_grid import in_groups, minmax
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.gguf_blocks import blocks, kind_of
 from optlab.kernels.gguf_export import export, row_order
 from optlab.models import load
 from optlab.models.gguf_llama import unpermute
 from optlab.paths import ASSETS
 from optlab.protocol import Protocol
-from optlab.quantize.grid import in_groups, minmax
-from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe
 from tests.tiny import tiny_model_folder
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from optlab.formats.integer_grid import in_groups, minmax
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.linear import Source, kernel_for, pack
-from optlab.quantize.grid import in_groups, minmax
-from optlab.quantize.tensor import QuantizedTensor
 
 SHAPES = [(576, 576), (192, 576), (1536, 576), (576, 1536), (256, 256), (128, 256), (640, 256), (256, 640), (33, 64)]
 

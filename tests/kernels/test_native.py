@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optlab.compress import compress
+from optlab.formats.integer_grid import in_groups, minmax
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.artefact import load_artefact, save
 from optlab.kernels.linear import Source
 from optlab.kernels.llama import LlamaRuntime
@@ -22,8 +24,6 @@ from optlab.models.language_model import LanguageModel
 from optlab.models.transformer import Transformer
 from optlab.paths import ASSETS
 from optlab.protocol import Protocol
-from optlab.quantize.grid import in_groups, minmax
-from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe
 from tests.tiny import tiny_model_folder
 

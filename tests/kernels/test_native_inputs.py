@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from optlab.formats.integer_grid import in_groups, minmax
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.linear import Source
 from optlab.kernels.native import library as built
+from optlab.kernels.native.huge_pages import Pages
 from optlab.kernels.native.linear import NativeLinear, Together, format_of
-from optlab.kernels.native.pages import Pages
 from optlab.kernels.runtime import runtime
 from optlab.models.inputs import InputFormat, round_inputs
-from optlab.quantize.grid import in_groups, minmax
-from optlab.quantize.tensor import QuantizedTensor
 from tests.compressing import compressed, quantize, tiny
 
 pytestmark = pytest.mark.skipif(built.library()[0] is None, reason=built.library()[1] or "the library is there")

@@ -10,12 +10,12 @@ import torch
 
 from optlab.compress import Compressed, compress
 from optlab.errors import MeasurementError, ModelError
+from optlab.formats.integer_grid import in_groups, minmax
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.onnx_graph import block_of, pairs
 from optlab.models import load
 from optlab.paths import ASSETS
 from optlab.protocol import Protocol
-from optlab.quantize.grid import in_groups, minmax
-from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe
 from optlab.runtimes import open_runtime
 from tests.tiny import tiny_model_folder
@@ -106,13 +106,13 @@ def test_nano_in_4_bits_takes_the_bytes_of_its_codes(tmp_path: Path) -> None:
 
 
 def test_the_command_line_chooses_by_the_ending(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from optlab import cli
+    from optlab.cli.main import main
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["optlab", "export", str(ASSETS / "nano"), str(tmp_path / "n.onnx"), "--json"])
-        assert cli.main() == 0
+        assert main.main() == 0
         patch.setattr("sys.argv", ["optlab", "export", str(ASSETS / "nano"), str(tmp_path / "n.bin")])
-        assert cli.main() != 0
+        assert main.main() != 0
     assert "neither in .gguf" in capsys.readouterr().err
     assert open_runtime(tmp_path / "n.onnx").prefill([5, 6, 7]).shape == (4096,)
 

@@ -5,12 +5,12 @@ import torch
 
 from optlab.compress import Compressed
 from optlab.errors import MeasurementError
+from optlab.formats.integer_grid import in_groups, minmax
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.generate import generate
 from optlab.kernels.runtime import runtime
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
-from optlab.quantize.grid import in_groups, minmax
-from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe
 from tests.tiny import CAUSAL, FAMILIES, tiny_model_folder
 

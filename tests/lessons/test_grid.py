@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from optlab.errors import RecipeError
+from optlab.formats.integer_grid import in_groups, minmax
 from optlab.lessons import grid
 from optlab.lessons.weights import Weights
-from optlab.quantize.grid import in_groups, minmax
 from tests.lessons.conftest import LAYER
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from optlab.errors import ModelError
-from optlab.models import device
+from optlab.machine import processor
 from optlab.models.device import choose_device, choose_dtype
 
 
@@ -29,7 +29,7 @@ def test_a_device_that_is_not_here(name: str) -> None:
 def test_auto_precision_follows_the_processor(
     monkeypatch: pytest.MonkeyPatch, flags: set[str], expected: torch.dtype
 ) -> None:
-    monkeypatch.setattr(device, "cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(processor, "cpu_flags", lambda: frozenset(flags))
     assert choose_dtype("auto", torch.device("cpu")) == expected
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from optlab.errors import Cancelled
 from optlab.models.optimizer import AdamW, clip_gradients, warmup_cosine
 from optlab.models.train import Schedule, next_token_loss, shuffled_windows, train
-from optlab.models.training_state import Keeper, State
+from optlab.models.training_checkpoint import State, TrainingCheckpoint
 from optlab.models.transformer import Config, Transformer
 from optlab.progress import silent
 
@@ -96,7 +96,7 @@ def test_training_learns_a_repeating_text_and_can_be_stopped() -> None:
     assert not model.training
 
 
-def same_training(keeper, progress=silent, seconds=None):
+def same_training(training_checkpoint, progress=silent, seconds=None):
     torch.manual_seed(0)
     model = Transformer(Config(16, 32, 2, 2, 1, 16, 48, 32))
     model.initialize(torch.Generator().manual_seed(0))
@@ -109,7 +109,8 @@ def same_training(keeper, progress=silent, seconds=None):
 
     train(
         model, shuffled_windows(windows, 8, 0), lambda ids: next_token_loss(model(ids), ids),
-        Schedule(20, 8, 1e-2, seconds=seconds), progress, watch=watch, keeper=keeper, memory=memory,
+        Schedule(20, 8, 1e-2, seconds=seconds), progress, watch=watch, training_checkpoint=training_checkpoint,
+        memory=memory,
     )  # fmt: skip
     return model.state_dict(), memory
 
@@ -126,14 +127,14 @@ def test_a_training_that_was_stopped_ends_exactly_like_one_that_was_not(tmp_path
     whole, seen = same_training(None)
     for steps in (3, 11):  # stopped twice
         with pytest.raises(Cancelled):
-            same_training(Keeper(tmp_path / "state", every_s=0.0), stop_after(steps))
-    again, remembered = same_training(Keeper(tmp_path / "state", every_s=0.0))
+            same_training(TrainingCheckpoint(tmp_path / "state", every_s=0.0), stop_after(steps))
+    again, remembered = same_training(TrainingCheckpoint(tmp_path / "state", every_s=0.0))
     assert all(torch.equal(again[name], whole[name]) for name in whole)
     assert remembered == seen == {"looks": 20}
 
 
 def test_a_killed_training_goes_on_from_its_last_file(tmp_path) -> None:
-    class Rare(Keeper):
+    class Rare(TrainingCheckpoint):
         def due(self):
             return self.saves < 2
 
@@ -153,7 +154,7 @@ def test_a_killed_training_goes_on_from_its_last_file(tmp_path) -> None:
     def first_step(fraction, message, partial=None):
         began.append(partial["step"])
 
-    again, _ = same_training(Keeper(tmp_path / "state"), first_step)
+    again, _ = same_training(TrainingCheckpoint(tmp_path / "state"), first_step)
     whole, _ = same_training(None)
     assert began[0] == 3
     assert all(torch.equal(again[name], whole[name]) for name in whole)
@@ -161,22 +162,22 @@ def test_a_killed_training_goes_on_from_its_last_file(tmp_path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"no safetensors", None])
 def test_a_damaged_state_begins_anew(tmp_path, damage) -> None:
-    keeper = Keeper(tmp_path / "state", every_s=0.0)
+    training_checkpoint = TrainingCheckpoint(tmp_path / "state", every_s=0.0)
     with pytest.raises(Cancelled):
-        same_training(keeper, stop_after(5))
+        same_training(training_checkpoint, stop_after(5))
     file = tmp_path / "state" / "state.safetensors"
     file.write_bytes(file.read_bytes()[:-100] if damage is None else damage)
     steps = []
-    same_training(keeper, lambda fraction, message, partial=None: steps.append(partial["step"]))
+    same_training(training_checkpoint, lambda fraction, message, partial=None: steps.append(partial["step"]))
     assert steps == list(range(1, 21))
 
 
 def test_the_state_of_another_model_is_not_taken(tmp_path) -> None:
-    keeper = Keeper(tmp_path / "state")
+    training_checkpoint = TrainingCheckpoint(tmp_path / "state")
     small, large = torch.nn.Linear(3, 2), torch.nn.Linear(3, 4)
-    keeper.save(small, AdamW(small.parameters(), 1e-3), State(5, 1.0))
+    training_checkpoint.save(small, AdamW(small.parameters(), 1e-3), State(5, 1.0))
     before = large.weight.clone()
-    assert keeper.load(large, AdamW(large.parameters(), 1e-3)).steps == 0
+    assert training_checkpoint.load(large, AdamW(large.parameters(), 1e-3)).steps == 0
     assert torch.equal(large.weight, before)
 
 
@@ -184,8 +185,8 @@ def test_a_full_disk_stops_no_training(tmp_path, monkeypatch) -> None:
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("optlab.models.training_state.save_file", full)
-    _, memory = same_training(Keeper(tmp_path / "state", every_s=0.0))
+    monkeypatch.setattr("optlab.models.training_checkpoint.save_file", full)
+    _, memory = same_training(TrainingCheckpoint(tmp_path / "state", every_s=0.0))
     assert memory["looks"] == 20
 
 

@@ -8,8 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlab import paths
-from optlab.runs.client import Client
-from optlab.runs.store import Store
+from optlab.client.client import Client
+from optlab.store.store import Store
 from pages.components.folded import PREFIX
 from tests.pages import samples
 

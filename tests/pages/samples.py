@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from optlab.client.client import Client
 from optlab.models.describe import Description, LayerInfo
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from optlab.runs.client import Client
-from optlab.runs.run import Run
+from optlab.store.run import Run
 
 WIDTH, HIDDEN, BLOCKS, VOCABULARY = 192, 576, 2, 4096
 BASE_BYTES = 20_000_000

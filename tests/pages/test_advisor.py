@@ -9,10 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlab.advice import candidate
+from optlab.client.client import Client
 from optlab.predict.state import folder_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.runs.client import Client
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words
 from tests.predict import states

@@ -6,8 +6,8 @@ import json
 
 from streamlit.testing.v1 import AppTest
 
+from optlab.client.client import Client
 from optlab.protocol import Protocol
-from optlab.runs.client import Client
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from optlab.distill import softened
+from optlab.client.client import Client
+from optlab.distill import temperature_lab
+from optlab.jobs.sweep import result as sweep_result
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.runs.client import Client
-from optlab.runs.run import Run
-from optlab.runs.sweep import result as sweep_result
+from optlab.store.run import Run
 from pages.components.distill import student, sweep
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
@@ -128,12 +128,12 @@ def test_the_lab_shows_the_words_of_a_position_at_a_temperature(prepared: Client
     app = page(None)
     assert "The teacher reads a passage" in words(app)
     well(app.button(key="lab/read").click().run())
-    (run,) = prepared.store.list(kind="soften")
+    (run,) = prepared.store.list(kind="temperature_lab")
     assert run.spec["passage"] == 0 and run.spec["recipe"] is None
-    places = [softened.position(side(n), side(n + 50), n) for n in range(11)]
+    places = [temperature_lab.position(side(n), side(n + 50), n) for n in range(11)]
     names = {str(one): f"word{one}" for place in places for one in place["ids"]}
     result = {"tokens": [f" t{n}" for n in range(12)], "names": names, "positions": places,
-              "temperatures": list(softened.TEMPERATURES)}  # fmt: skip
+              "temperatures": list(temperature_lab.TEMPERATURES)}  # fmt: skip
     samples.finish(prepared, run, result)
     app = page(None)
     assert len(app.get("plotly_chart")) == 3
@@ -141,9 +141,9 @@ def test_the_lab_shows_the_words_of_a_position_at_a_temperature(prepared: Client
     app.select_slider(key="lab/position").set_value(2)
     text = words(well(app.run()))
     assert "t0 t1 t2" in text and "**t3**" in text
-    alike = math.exp(float(softened.entropy(side(2), 4.0)))
+    alike = math.exp(float(temperature_lab.entropy(side(2), 4.0)))
     assert f"between {alike:.1f} equally likely" in text
-    pull = -softened.gradient(side(52), side(2), 4.0)[2]
+    pull = -temperature_lab.gradient(side(52), side(2), 4.0)[2]
     assert ("pushed up" if pull > 0 else "pushed down") in text
 
 

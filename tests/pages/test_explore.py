@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
+from optlab.client.client import Client
 from optlab.methods import REGISTRY
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.runs.client import Client
 from optlab.texts.text import load
 from pages.components import knobs
 from tests.pages import samples

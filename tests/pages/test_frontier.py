@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optlab.runs.client import Client
+from optlab.client.client import Client
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 from tests.predict import states

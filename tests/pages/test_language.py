@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from optlab.runs.client import Client
+from optlab.client.client import Client
 from pages.components import frame, language
 from tests.pages import samples
 from tests.pages.conftest import ROOT, open_page, parameter, well, words

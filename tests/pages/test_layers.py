@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from optlab.client.client import Client
 from optlab.errors import RecipeError
 from optlab.recipes import Recipe, Step
-from optlab.runs.client import Client
 from pages.components.layer_values import BITS, ZEROS, offered, values_of, with_values
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
@@ -49,7 +49,7 @@ def test_looking_inside_asks_for_the_worst_layer_of_exactly_this_recipe(prepared
     app = open_page("explore", **link)
     assert "typical layer" in words(app)
     well(next(button for button in app.button if button.label == "Look inside").click().run())
-    asked = prepared.store.list("anatomy")[0]
+    asked = prepared.store.list("layer_inspection")[0]
     assert asked.spec["layer"] == NAMES[-1]  # the sample's errors grow from layer to layer
     assert asked.spec["recipe"] == run.spec["recipe"]
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from optlab import paths
-from optlab.runs.client import Client
+from optlab.client.client import Client
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words
 

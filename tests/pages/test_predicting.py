@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from optlab.client.client import Client
 from optlab.figures import costs as cost_figure
 from optlab.figures import frontier as frontier_figure
 from optlab.figures import positions
@@ -18,7 +19,6 @@ from optlab.predict.predictor import Predictor
 from optlab.predict.state import folder_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from optlab.runs.client import Client
 from pages.components import automatic
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words

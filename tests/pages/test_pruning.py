@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
+from optlab.client.client import Client
+from optlab.client.verdicts import verdict
 from optlab.figures import heads as map_of_heads
 from optlab.figures import storage
+from optlab.formats.sparse.sizes import break_even
+from optlab.formats.sparse.totals import crossings, totals
+from optlab.machine.identity import processor
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from optlab.runs.client import Client
-from optlab.runs.machine import processor
-from optlab.runs.verdicts import verdict
-from optlab.zeros.sizes import break_even
-from optlab.zeros.totals import crossings, totals
 from pages.components import heads
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words

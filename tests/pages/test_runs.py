@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optlab.runs.client import Client
+from optlab.client.client import Client
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 

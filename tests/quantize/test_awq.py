@@ -9,11 +9,11 @@ from torch import Tensor
 
 from optlab.calibrate.statistics import statistics
 from optlab.errors import RecipeError
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.artefact import load_artefact, save
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.quantize.folding import folds
-from optlab.quantize.tensor import QuantizedTensor
 from tests.compressing import calibration_file, compressed, prune, quantize, tiny
 from tests.tiny import FAMILIES, tiny_model_folder
 

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from optlab.calibrate.sequential import SequentialGrams
 from optlab.compress import compress
+from optlab.formats.integer_grid import in_groups, minmax
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.protocol import Protocol
 from optlab.quantize.gptq import FEW_BITS, by_energy, solve
-from optlab.quantize.grid import in_groups, minmax
 from optlab.quantize.hessian import factor
-from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe
 from tests.quantize.test_hessian import second_moments
 from tests.tiny import FAMILIES, tiny_model_folder

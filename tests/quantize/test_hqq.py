@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from optlab.formats.integer_grid import Grid, in_groups, minmax
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.methods import method
-from optlab.quantize.grid import Grid, in_groups, minmax
 from optlab.quantize.hqq import NORM, solve
-from optlab.quantize.tensor import QuantizedTensor
 from tests.compressing import compressed, quantize, tiny
 from tests.tiny import FAMILIES
 

@@ -9,13 +9,13 @@ import torch
 from optlab.compress import compress
 from optlab.errors import Cancelled, RecipeError
 from optlab.evaluate.perplexity import perplexity
+from optlab.formats.integer_grid import in_groups, minmax
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.artefact import load_artefact, save
 from optlab.models import load
 from optlab.models.optimizer import AdamW
 from optlab.protocol import Protocol
-from optlab.quantize.grid import in_groups, minmax
 from optlab.quantize.straight_through import Shadow, StraightThrough
-from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe
 from optlab.texts import evaluation_tokens
 from tests.compressing import Step, calibration_file, compressed, prune, quantize, tiny

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from optlab.errors import RecipeError
+from optlab.formats.integer_grid import in_groups, minmax
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.methods import method
 from optlab.models import load
-from optlab.quantize.grid import in_groups, minmax
 from optlab.quantize.rtn import RTN
-from optlab.quantize.tensor import QuantizedTensor
 from tests.compressing import compressed, quantize, tiny
 
 

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from optlab.calibrate.walk import Walk
 from optlab.compress import compress
+from optlab.formats.integer_grid import best_clip, in_groups
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.protocol import Protocol
-from optlab.quantize.grid import best_clip, in_groups
 from optlab.quantize.rounding import LearnedRounding
 from optlab.quantize.signround import output_error
-from optlab.quantize.tensor import QuantizedTensor
 from optlab.recipes import Recipe
 from optlab.texts import calibration_windows
 from tests.tiny import FAMILIES, tiny_model_folder

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from optlab import paths
-from optlab.runs.client import Client
-from optlab.runs.store import Store
+from optlab.client.client import Client
+from optlab.store.store import Store
 from tests.pages import samples
 
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from optlab.client.client import Client
 from optlab.errors import OptLabError
 from optlab.report import archive
-from optlab.runs.client import Client
-from optlab.runs.store import Store
+from optlab.store.store import Store
 from tests.pages import samples
 
 

@@ -8,14 +8,14 @@ from html.parser import HTMLParser
 
 import pytest
 
+from optlab.client.client import Client
 from optlab.errors import OptLabError
 from optlab.figures import format
 from optlab.recipes import Recipe, Step
 from optlab.report.comparison import Comparison, chosen
 from optlab.report.document import html
 from optlab.report.links import ADDRESS
-from optlab.runs.client import Client
-from optlab.runs.run import Run
+from optlab.store.run import Run
 from tests.pages import samples
 
 LOADING = {"src", "srcset", "href", "data", "poster", "action", "background", "xlink:href"}

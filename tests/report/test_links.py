@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from typer.testing import CliRunner
 
-from optlab.cli import app
+from optlab.cli.main import app
+from optlab.client.client import Client
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.report import links
-from optlab.runs.client import Client
 from pages.components import view
 from tests.pages import samples
 
@@ -41,7 +41,7 @@ def test_the_line_measures_the_same_run(
     monkeypatch.chdir(tmp_path)
     Path(file).write_text(content)
     asked: list[Any] = []
-    monkeypatch.setattr("optlab.runs.measure.measure", lambda *given: asked.extend(given) or {})
+    monkeypatch.setattr("optlab.jobs.measure.measure", lambda *given: asked.extend(given) or {})
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "optlab"]
     result = CliRunner().invoke(app, words[3:])

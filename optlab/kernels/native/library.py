@@ -18,11 +18,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from optlab import paths
-from optlab.models.device import cpu_flags
+from optlab.machine.processor import cpu_flags
 
 FOLDER = Path(__file__).parent
 SOURCES = tuple(FOLDER / name for name in ("decode.cpp", "prompt.cpp"))
-HEADERS = tuple(FOLDER / name for name in ("rows.h", "several.h", "steps.h", "attention.h", "model.h"))
+HEADERS = tuple(FOLDER / name for name in ("rows.h", "batched_rows.h", "steps.h", "attention.h", "model.h"))
 NEEDED = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_bf16")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fopenmp", "-shared", "-fPIC")
 COMPILERS = ("g++", "clang++")

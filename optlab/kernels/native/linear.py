@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optlab.kernels.linear import Affine, Source
+from optlab.kernels.native.huge_pages import Pages
 from optlab.kernels.native.library import Linear, library
-from optlab.kernels.native.pages import Pages
 
 DENSE, INT4, INT8 = 0, 1, 2
 BLOCK = 32

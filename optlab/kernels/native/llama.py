@@ -11,17 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.linear import Source
 from optlab.kernels.llama import LlamaRuntime
+from optlab.kernels.native.huge_pages import Pages
 from optlab.kernels.native.library import Block, Linear, Model, library
 from optlab.kernels.native.linear import BLOCK, DENSE, INT4, NativeLinear, Together, format_of
-from optlab.kernels.native.pages import Pages
 from optlab.kernels.native.prompt import read
 from optlab.models import transformer as layers
 from optlab.models.inputs import input_format
 from optlab.models.key_values import ATTRIBUTE as KEY_VALUES
 from optlab.models.transformer import Rotary, Transformer
-from optlab.quantize.tensor import QuantizedTensor
 
 PADDING = 64
 ROWS, SPAN = 8, 32

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "several.h"
+#include "batched_rows.h"
 
 static inline __m512 exponential(__m512 x) {  // relative error below 2e-7
     const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), _MM_FROUND_TO_NEAREST_INT);

@@ -7,12 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from optlab.distill import softened
+from optlab.client import distilling
+from optlab.distill import temperature_lab
 from optlab.figures import distillation, format
+from optlab.i18n import _
 from optlab.recipes import Recipe
-from optlab.runs import distilling
-from optlab.runs.run import Run
-from optlab.words import _
+from optlab.store.run import Run
 from pages.components import progress, services, view
 
 CHART: dict[str, Any] = {"displayModeBar": False}
@@ -27,8 +27,8 @@ def show(shown: view.View, done: Run | None) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         passage = st.number_input(_("Passage of the text"), 1, PASSAGES, 1, key="lab/passage", width=160)
         if st.button(_("Read it"), key="lab/read", icon=":material/menu_book:"):
-            distilling.submit_soften(client, shown.model, recipe, shown.protocol, int(passage) - 1)
-    run = distilling.latest(client, "soften", shown.model)
+            distilling.submit_temperature_lab(client, shown.model, recipe, shown.protocol, int(passage) - 1)
+    run = distilling.latest(client, "temperature_lab", shown.model)
     if run is None:
         st.caption(_("The teacher reads a passage, and you see at each word what it expected, at every temperature."))
         return
@@ -71,8 +71,8 @@ def _look(found: dict[str, Any]) -> None:
 
 
 def _words(names: dict[str, str], place: dict[str, Any], number: int) -> None:
-    teacher = softened.shown(place["teacher"], number)
-    student = place["student"] and softened.shown(place["student"], number)
+    teacher = temperature_lab.shown(place["teacher"], number)
+    student = place["student"] and temperature_lab.shown(place["student"], number)
     rows = [
         {"token": names[str(one)], "teacher": teacher[i], "student": student[i] if student else None}
         for i, one in enumerate(place["ids"])

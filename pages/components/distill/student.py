@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from optlab.client.client import Client
 from optlab.distill.distillation import COMMON
 from optlab.fitting import fitted
+from optlab.i18n import _
 from optlab.methods import DEFAULT_METHOD, method, names
 from optlab.models.describe import Description
 from optlab.recipes import Recipe, Step
-from optlab.runs.client import Client
-from optlab.words import _
 from pages.components import knobs, widgets
 from pages.components.view import View
 

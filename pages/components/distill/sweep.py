@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
+from optlab.client import distilling
 from optlab.figures import distillation
+from optlab.i18n import _
 from optlab.recipes import Recipe
-from optlab.runs import distilling
-from optlab.words import _
 from pages.components import progress, services, view
 
 TEMPERATURES = (0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)

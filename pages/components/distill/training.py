@@ -7,12 +7,12 @@ from typing import Any
 
 import streamlit as st
 
+from optlab.client.client import Client
 from optlab.distill import forecast
 from optlab.figures import distillation, format, style
+from optlab.i18n import _
 from optlab.recipes import Recipe
-from optlab.runs.client import Client
-from optlab.runs.run import Run
-from optlab.words import _
+from optlab.store.run import Run
 from pages.components import progress, services, view
 from pages.components.distill import student
 

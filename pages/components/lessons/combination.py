@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from optlab.figures import format, lessons_weights
+from optlab.i18n import _
 from optlab.lessons import combination, weights
 from optlab.lessons.combination import FLOAT_BITS, Outcome
-from optlab.words import _
 from pages.components.lessons.parts import Question, chart, formula, keep
 
 TEXT = (

@@ -6,9 +6,9 @@ import numpy as np
 import streamlit as st
 
 from optlab.figures import format, lessons_weights
+from optlab.i18n import _
 from optlab.lessons import compensation, moments, weights
 from optlab.lessons.compensation import Steps
-from optlab.words import _
 from pages.components.lessons import matrices
 from pages.components.lessons.parts import Question, chart, formula, keep
 

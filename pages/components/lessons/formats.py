@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 
 from optlab.figures import format, lessons_weights
-from optlab.words import _
-from optlab.zeros import sizes
+from optlab.formats.sparse import sizes
+from optlab.i18n import _
 from pages.components.lessons.parts import Question, chart, formula, keep
 
 SHAPES = {"256 × 256": (256, 256), "576 × 1536": (576, 1536), "4096 × 4096": (4096, 4096)}

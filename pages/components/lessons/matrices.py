@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from optlab.errors import OptLabError
+from optlab.i18n import _
 from optlab.lessons import weights
 from optlab.lessons.weights import Weights
 from optlab.models.catalog import catalog, ready_folder
-from optlab.words import _
 
 
 def model(key: str) -> Weights:

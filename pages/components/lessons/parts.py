@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from optlab.words import _
+from optlab.i18n import _
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

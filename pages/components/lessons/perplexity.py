@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 
 from optlab.figures import format, lessons_model
+from optlab.i18n import _
 from optlab.lessons import next_token, weights
-from optlab.words import _
 from pages.components.lessons.parts import Question, chart, formula, keep
 from pages.components.services import escaped
 

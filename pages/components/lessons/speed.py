@@ -6,10 +6,10 @@ import numpy as np
 import streamlit as st
 
 from optlab.figures import lessons_weights
+from optlab.i18n import _
 from optlab.lessons import speed, weights
 from optlab.lessons.speed import Timed
 from optlab.lessons.weights import Array
-from optlab.words import _
 from pages.components.lessons import matrices
 from pages.components.lessons.parts import Question, chart, formula, keep
 

@@ -6,9 +6,9 @@ import numpy as np
 import streamlit as st
 
 from optlab.figures import lessons_weights
+from optlab.i18n import _
 from optlab.lessons import temperature, weights
 from optlab.lessons.weights import Weights
-from optlab.words import _
 from pages.components.lessons.parts import Question, chart, formula, keep
 
 PROMPT = "ROMEO:\nBut soft, what light through yonder"

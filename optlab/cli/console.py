@@ -1,0 +1,38 @@
+"""What the commands share: two arguments, one progress line, one way to print a result."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from optlab.progress import Progress, silent
+from optlab.store.safe_json import finite
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Model = Annotated[str, typer.Argument(help="Catalog name, folder in hub layout, .gguf file, or hub id.")]
+
+
+def reporter(quiet: bool) -> Progress:
+    """A progress that keeps one line of standard error up to date; silent where that is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        return silent
+    last = 0.0
+
+    def report(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > 0.1 or fraction >= 1:
+            print(f"\r\033[K{fraction:4.0%}  {message}", end="" if fraction < 1 else "\n", file=sys.stderr, flush=True)
+            last = now
+
+    return report
+
+
+def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
+    """Print `result` as JSON (null where a number is not finite), or in words."""
+    print(json.dumps(finite(result), indent=2, allow_nan=False) if as_json else text(result))

@@ -1,0 +1,116 @@
+"""Predictions in the life of runs: made when a measurement is asked for, kept beside it, and learnt from afterwards.
+
+The store keeps no table of its own for this. What was predicted is written into a run's spec before the run exists, so
+nobody can improve it later; what was measured is the run's result; the ledger reads both. A predictor also learns from
+every finished measurement of the same weights on the same text. Torch-free.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from optlab.errors import ModelError
+from optlab.predict.ledger import Ledger, entry, ledger
+from optlab.predict.state import State, folder_of
+from optlab.progress import Progress, silent, span
+from optlab.recipes import Recipe
+from optlab.store.run import Run
+
+if TYPE_CHECKING:
+    from optlab.predict.predictor import Predictor
+
+KEPT = 4
+"""Predictors, and ledgers, that a process keeps in memory."""
+
+_predictors: OrderedDict[tuple[Any, ...], Predictor] = OrderedDict()
+_ledgers: OrderedDict[object, Ledger] = OrderedDict()
+
+
+def predictor(
+    fingerprint: str, newest: object, measured: Callable[[], Iterable[Run]], text: str | None = None
+) -> Predictor | None:
+    """The predictor of the model with these weights; None while its probe has found nothing yet.
+
+    measured: its finished measurements on `text` (None: that of its probe), from which it learns. newest: anything that
+    is another value whenever they are others; fitting takes longer than a prediction, so a predictor is kept while
+    nothing is new.
+    """
+    from optlab.predict.predictor import Predictor
+
+    folder = folder_of(fingerprint)
+    try:
+        changed = (folder / "state.json").stat().st_mtime_ns
+        identity = (str(folder), changed, newest, text)
+        if identity not in _predictors:
+            state = State.load(folder)
+            _predictors[identity] = Predictor(state, observations(measured()), text)
+            while len(_predictors) > KEPT:
+                _predictors.popitem(last=False)
+    except (OSError, ModelError):
+        return None
+    _predictors.move_to_end(identity)
+    return _predictors[identity]
+
+
+def ensured(model: str, progress: Progress = silent) -> Predictor:
+    """The predictor of `model` for the command line: its probe is made, or finished, when it is not on disk.
+
+    Raises ModelError, TextError, Cancelled.
+    """
+    from optlab.client.client import Client
+    from optlab.models.describe import describe
+    from optlab.store.store import Store
+
+    description = describe(model, span(progress, 0.0, 0.05))
+    folder = folder_of(description.fingerprint)
+    state = State.load(folder) if (folder / "state.json").is_file() else None
+    timed = state is not None and (state.timings or description.objective != "causal")
+    if state is None or not state.done or not timed:
+        from optlab.jobs.probe import probe
+
+        probe(model, span(progress, 0.05, 1.0))
+    store = Store()
+    try:
+        client = Client(store)
+        found = client.predictor(model) or predictor(description.fingerprint, None, list)
+    finally:
+        store.close()
+    if found is None:
+        raise ModelError(f"the probe of {model} in {folder} cannot be read; delete that folder and ask again")
+    return found
+
+
+def observations(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """What finished measurements teach: recipe, difference of the loss and divergence in nats, tokens read."""
+    found = []
+    for run in runs:
+        result = run.result or {}
+        delta = result.get("delta") or {}
+        nll, kl = delta.get("nll"), delta.get("kl_mean")
+        if nll is not None and kl is not None and math.isfinite(nll) and math.isfinite(kl):
+            recipe = run.spec["recipe"]
+            found.append(
+                {
+                    "hash": Recipe.from_dict(recipe).content_hash, "recipe": recipe, "nll": nll, "kl": kl,
+                    "tokens": result["tokens"],
+                }
+            )  # fmt: skip
+    return found
+
+
+def record(newest: object, runs: Callable[[], Iterable[Run]]) -> Ledger:
+    """The ledger of finished measurements, newest first; those without a prediction do not appear.
+
+    newest: anything that is another value whenever the runs are others. A page asks at every movement of a knob, and
+    reading the results of a hundred runs takes longer than all else that it does.
+    """
+    if newest not in _ledgers:
+        _ledgers[newest] = ledger(
+            entry(run.spec["recipe"], run.spec.get("predicted"), run.result, run.finished) for run in runs()
+        )
+        while len(_ledgers) > KEPT:
+            _ledgers.popitem(last=False)
+    return _ledgers[newest]

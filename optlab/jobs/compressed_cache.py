@@ -1,0 +1,55 @@
+"""The compressed model of a recipe, from its artefact when there is one, else made and kept as one.
+
+An artefact appears under its key complete or not at all: it is written beside and renamed, so that a crash or a full
+disk leaves nothing that looks finished.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optlab.progress import Progress, silent, span
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from optlab.store import artefacts
+
+if TYPE_CHECKING:
+    from optlab.compress import Compressed
+    from optlab.models.language_model import LanguageModel
+
+
+def packed(
+    model: LanguageModel, recipe: Recipe, protocol: Protocol, progress: Progress = silent
+) -> tuple[Compressed, Path]:
+    """`recipe` applied to `model`, and the folder of its packed file. Raises RecipeError, MeasurementError, OSError."""
+    from optlab.compress import compress
+    from optlab.kernels.artefact import load_artefact
+
+    folder = artefacts.folder(artefacts.key(model.fingerprint, recipe, protocol))
+    if folder.is_dir():
+        progress(0.0, "reading the packed model")
+        return load_artefact(folder, "float32", protocol.device), folder
+    compressed = compress(model, recipe, protocol, span(progress, 0.0, 0.9))
+    artefacts.sweep()
+    keep(compressed, folder, span(progress, 0.9, 1.0))
+    return compressed, folder
+
+
+def keep(compressed: Compressed, folder: Path, progress: Progress = silent) -> None:
+    """Write `compressed` to `folder` in one step; what another process put there meanwhile stays. Raises OSError."""
+    from optlab.kernels.artefact import save
+
+    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
+    try:
+        save(compressed, unfinished, progress)
+        try:
+            os.replace(unfinished, folder)
+        except OSError:  # another process has put the same artefact there meanwhile
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)

@@ -1,0 +1,123 @@
+"""A run that continues a prompt with the original and with the compressed model, token by token in turns.
+
+In turns, because a person compares the two texts while they grow, and because two texts written one after the other
+would show different speeds for no other reason than what else the machine was doing. The speeds are those of this
+text, beside whatever else runs; the latency of a measurement is taken alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from optlab.errors import ModelError, OptLabError
+from optlab.jobs import model_cache
+from optlab.jobs.compressed_cache import packed
+from optlab.jobs.registry import Log
+from optlab.machine.identity import resolve_dtype
+from optlab.progress import Progress, span
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+
+if TYPE_CHECKING:
+    from optlab.models.language_model import LanguageModel
+
+LOADED = 0.1
+COMPRESSED = 0.6
+
+
+@dataclass
+class Writer:
+    """One of the two texts while it grows."""
+
+    choices: Iterator[tuple[int, Any]]
+    tokenizer: Any
+    ids: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+    ended: bool = False
+    logits: Any = None
+
+    def step(self) -> None:
+        """Write one more token, if there is one."""
+        began = time.perf_counter()
+        chosen = next(self.choices, None)
+        if chosen is None:
+            self.ended = True
+            return
+        token, self.logits = chosen
+        if self.ids:  # the first step reads the prompt, which is not decoding
+            self.seconds += time.perf_counter() - began
+        self.ids.append(int(token))
+
+    def state(self) -> dict[str, Any]:
+        """What a page shows: the text, how many tokens, tokens per second (None before the second token)."""
+        speed = (len(self.ids) - 1) / self.seconds if self.seconds else None
+        return {"text": self.tokenizer.decode(self.ids), "tokens": len(self.ids), "tokens_per_second": speed}
+
+
+def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+    """spec: {"model", "recipe" or None, "prompt", "max_tokens", "temperature", "seed", "dtype", "protocol", "chat"}.
+
+    Returns {"base": {"text", "tokens", "tokens_per_second"}, "candidate": the same} (the candidate only when the
+    recipe has steps), and "parted" (`optlab.kernels.parting`) as soon as the texts differ; partial results look the
+    same. chat: the prompt is a question for the model's chat template. Raises ModelError, RecipeError, OptLabError.
+    """
+    from optlab.kernels.generate import choices
+    from optlab.kernels.parting import parting
+    from optlab.kernels.runtime import runtime
+    from optlab.models.chat import ask
+
+    recipe = Recipe.from_dict(spec.get("recipe"))
+    protocol = Protocol.model_validate({**(spec.get("protocol") or {}), "dtype": resolve_dtype(spec["dtype"])})
+    # in float32, because a recipe is applied to the weights as they are; the runtimes cast
+    model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, LOADED))
+    if model.objective != "causal":
+        raise ModelError(f"{spec['model']} fills gaps and cannot continue a text; pick a causal model")
+    prompt = ask(spec["prompt"], model.tokenizer, model.folder) if spec.get("chat") else spec["prompt"]
+    ids = _prompt(prompt, model.tokenizer, model.description.context_length - spec["max_tokens"])
+
+    room = len(ids) + spec["max_tokens"]
+    runtimes = {"base": runtime(model, protocol.dtype, room)}
+    if recipe.steps:
+        compressed, folder = packed(model, recipe, protocol, span(progress, LOADED, COMPRESSED))
+        log(f"the packed model is in {folder}")
+        runtimes["candidate"] = runtime(compressed, protocol.dtype, room)
+
+    settings = (spec["max_tokens"], spec["temperature"], spec["seed"], _ends(model))
+    writers = {side: Writer(choices(one, ids, *settings), model.tokenizer) for side, one in runtimes.items()}
+    parted: dict[str, Any] = {}
+    for count in range(spec["max_tokens"]):
+        for writer in writers.values():
+            if not writer.ended:
+                writer.step()
+        base, candidate = writers["base"], writers.get("candidate")
+        if candidate and not parted and not (base.ended or candidate.ended) and base.ids[-1] != candidate.ids[-1]:
+            chosen = (base.ids[-1], candidate.ids[-1])
+            parted = {"parted": parting(count, base.logits, candidate.logits, chosen, model.tokenizer)}
+            parted["parted"]["shared"] = model.tokenizer.decode(base.ids[:count])
+        states = {side: writer.state() for side, writer in writers.items()} | parted
+        if all(writer.ended for writer in writers.values()):
+            break
+        done = COMPRESSED + (1 - COMPRESSED) * (count + 1) / spec["max_tokens"]
+        progress(done, f"token {count + 1} of {spec['max_tokens']}", states)
+    return {side: writer.state() for side, writer in writers.items()} | parted
+
+
+def _ends(model: LanguageModel) -> frozenset[int]:
+    """Tokens after which a text is complete: the tokenizer's end, and those that the model's config names."""
+    named = model.config.get("eos_token_id")
+    ids = [*(named if isinstance(named, list) else [named]), model.tokenizer.special_id("eos")]
+    return frozenset(one for one in ids if one is not None)
+
+
+def _prompt(text: str, tokenizer: Any, room: int) -> list[int]:
+    ids = tokenizer.encode(text)
+    if not ids:
+        raise OptLabError("the prompt is empty; write at least one word")
+    if len(ids) > room:
+        raise OptLabError(
+            f"the prompt has {len(ids)} tokens, beside the new ones there is room for {max(room, 0)}; shorten either"
+        )
+    return list(ids)

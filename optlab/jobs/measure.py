@@ -1,0 +1,202 @@
+"""One measurement from beginning to end: a model and a recipe in, the JSON contract of the command line out.
+
+The compressed model is written first, because what is evaluated, timed and shown as a size must be that file. Then
+quality (both models in one pass over the text), then latency (alone on the machine), then the peak memory of a process
+of its own for either side.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optlab.errors import ModelError
+from optlab.jobs import model_cache
+from optlab.jobs.baseline import peak_memory_of_original
+from optlab.jobs.registry import Log
+from optlab.jobs.resolution import settled
+from optlab.machine.locks import compute_lock
+from optlab.progress import Progress, silent, span
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+
+if TYPE_CHECKING:
+    from optlab.compress import Compressed
+    from optlab.evaluate.latency import Latency
+    from optlab.evaluate.perplexity import Perplexity
+    from optlab.models.language_model import LanguageModel
+
+
+def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+    """The worker's entry: spec {"model", "recipe", "protocol"}. Raises whatever `measure` raises."""
+    return measure(
+        spec["model"],
+        Recipe.from_dict(spec["recipe"]),
+        Protocol.model_validate(spec["protocol"]),
+        progress,
+        log=log,
+    )
+
+
+def measure(
+    name: str,
+    recipe: Recipe,
+    protocol: Protocol,
+    progress: Progress = silent,
+    save: Path | None = None,
+    log: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Compress `name` by `recipe` and measure both; the contract's JSON as a dict.
+
+    save: a folder for the compressed model; None keeps it in the cache. Raises ModelError, RecipeError, TextError,
+    MeasurementError (a model that yields no numbers, a full disk), Cancelled.
+    """
+    from optlab import texts
+    from optlab.evaluate import environment
+    from optlab.evaluate.compare import compare
+    from optlab.evaluate.size import weight_bytes
+
+    protocol = settled(name, protocol)
+    text, calibration = str(protocol.text), str(protocol.calibration)
+    with compute_lock():
+        base = model_cache.model(name, "float32", protocol.device, span(progress, 0.0, 0.1))
+        recipe.check_fits(base.description.linears, base.description.matrices)
+        if any(step.instance().needs_calibration for step in recipe.steps):
+            texts.check_apart(text, calibration)
+        if base.description.context_length < protocol.context:
+            limit = base.description.context_length
+            raise ModelError(f"{name} reads at most {limit} tokens at once; use a context of {limit} or less")
+        ids = texts.evaluation_tokens(text, base.tokenizer, protocol.tokens)
+
+        began = time.perf_counter()
+        compressed, folder = _compress(base, recipe, protocol, save, span(progress, 0.1, 0.5))
+        seconds = {"compress": time.perf_counter() - began}
+        log(f"compressed in {seconds['compress']:.1f} s; the file is in {folder}")
+        sizes = {"size_base": weight_bytes(base.folder), "size_candidate": weight_bytes(folder)}
+        so_far = sizes | ({"training": compressed.trainings[-1]} if compressed.trainings else {})
+
+        def known(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+            progress(fraction, message, None if partial is None else so_far | partial)
+
+        progress(0.5, "measuring quality", so_far)
+
+        began = time.perf_counter()
+        quality = compare(
+            base.to(dtype=protocol.dtype),
+            compressed.model.to(dtype=protocol.dtype),
+            ids,
+            protocol.context,
+            span(known, 0.5, 0.85),
+            protocol.stop_below_percent,
+        )
+        seconds["evaluate"] = time.perf_counter() - began
+        log(f"evaluated {quality.windows} windows in {seconds['evaluate']:.1f} s")
+
+    began = time.perf_counter()
+    timed, bandwidth = _latency(base, compressed, ids, protocol, span(progress, 0.85, 0.95))
+    seconds["latency"] = time.perf_counter() - began
+    with compute_lock():
+        memory = _memory(base, folder, protocol, span(progress, 0.95, 1.0)) if protocol.latency else {}
+    progress(1.0, "done")
+    return {
+        "model": name,
+        "recipe": recipe.to_dict(),
+        "text": text,
+        "tokens": quality.windows * protocol.context,
+        "context": protocol.context,
+        "calibration": calibration,
+        "device": str(base.device),
+        "dtype": protocol.dtype,
+        "seed": protocol.seed,
+        "versions": environment.versions(),
+        "baseline": _side(quality.base, sizes["size_base"], timed.get("base"), memory.get("base")),
+        "compressed": _side(
+            quality.candidate, sizes["size_candidate"], timed.get("candidate"), memory.get("candidate")
+        ),
+        "delta": quality.delta | _speedup(timed),
+        "layers": compressed.layers,
+        "trainings": compressed.trainings,
+        "seconds": seconds,
+        "details": quality.details,
+        "latency": {side: one.to_dict() for side, one in timed.items()} or None,
+        "environment": environment.record() | {"read_bytes_per_s": bandwidth},
+        "windows": quality.windows,
+        "stopped_early": quality.stopped_early,
+        "checkpoint_note": base.description.checkpoint_note,
+        "artefact": str(folder),
+    }
+
+
+def _compress(
+    base: LanguageModel, recipe: Recipe, protocol: Protocol, save: Path | None, progress: Progress
+) -> tuple[Compressed, Path]:
+    """The compressed model and the folder its file is in; the weights are those that file holds."""
+    from optlab.jobs.compressed_cache import packed
+    from optlab.kernels.artefact import save as write
+
+    compressed, folder = packed(base, recipe, protocol, progress)
+    if save is None:
+        return compressed, folder
+    write(compressed, save, progress)
+    return compressed, save
+
+
+def _latency(
+    base: LanguageModel, compressed: Compressed, ids: list[int], protocol: Protocol, progress: Progress
+) -> tuple[dict[str, Latency], float | None]:
+    """Both sides timed in turns, alone on the machine, and how many bytes per second its memory gives.
+
+    Empty when not asked for or when the model does not decode.
+    """
+    if not protocol.latency or base.objective != "causal":
+        return {}, None
+    from optlab.evaluate.energy import meter
+    from optlab.evaluate.latency import latency
+    from optlab.kernels.limits import read_bandwidth
+    from optlab.kernels.runtime import runtime
+
+    def waiting() -> None:
+        progress(0.0, "waiting until nothing else computes, to time alone")
+
+    waiting()
+    with compute_lock(exclusive=True, waiting=waiting):
+        sides = {"base": runtime(base, protocol.dtype), "candidate": runtime(compressed, protocol.dtype)}
+        longest = base.description.context_length
+        before = read_bandwidth()
+        timed = latency(sides, ids, context_length=longest, progress=progress, meter=meter())
+        after = read_bandwidth()
+        return timed, max(before, after) if before and after else None
+
+
+def _speedup(timed: dict[str, Latency]) -> dict[str, Any]:
+    from optlab.evaluate.latency import speedup
+
+    return speedup(timed["base"], timed["candidate"]) if timed else {}
+
+
+def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Progress) -> dict[str, int]:
+    if base.objective != "causal":
+        return {}
+    import torch
+
+    from optlab.evaluate.memory import peak_memory
+
+    threads = torch.get_num_threads()  # as many as this run was given
+    return {
+        "base": peak_memory_of_original(base, protocol.dtype, protocol.device, span(progress, 0.0, 0.5), threads),
+        "candidate": peak_memory(folder, protocol.dtype, protocol.device, span(progress, 0.5, 1.0), threads=threads),
+    }
+
+
+def _side(quality: Perplexity, size: int, timed: Latency | None, memory: int | None) -> dict[str, Any]:
+    return {
+        "ppl": quality.ppl,
+        "bits_per_byte": quality.bits_per_byte,
+        "ppl_second_half": quality.ppl_second_half,
+        "size_bytes": size,
+        "decode_ms_per_token": timed.decode_ms if timed else None,
+        "prefill_tokens_per_s": timed.prefill_tokens_per_s if timed else None,
+        "peak_rss_bytes": memory,
+    }

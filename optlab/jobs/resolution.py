@@ -1,0 +1,88 @@
+"""What was asked for, with everything decided: files, text, precision; and what tells it from others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from optlab.machine.identity import resolve_dtype
+from optlab.protocol import Protocol
+
+FALLBACK_TEXT = "bbc-news"
+"""The text of a model that the catalog does not know."""
+
+
+def settled(model: str, protocol: Protocol) -> Protocol:
+    """`protocol` with its defaults decided: the model's text, its other side to calibrate with when it is a named one
+    (else the model's own text), the precision of this machine, absolute paths."""
+    from optlab.models.catalog import catalog
+    from optlab.texts.names import names
+
+    default = next((card.default_text for card in catalog() if card.name == model), FALLBACK_TEXT)
+    text = protocol.text or default
+    calibration = protocol.calibration or (text if text in {card.name for card in names()} else default)
+    return protocol.model_copy(
+        update={
+            "text": located(text),
+            "calibration": located(calibration),
+            "dtype": resolve_dtype(protocol.dtype, protocol.device),
+        }
+    )
+
+
+def located(name: str) -> str:
+    """A path as absolute path, because the worker may run elsewhere; a name of the catalog or the hub as it is."""
+    from optlab.models.catalog import catalog
+    from optlab.texts.names import names
+
+    known = {card.name for card in catalog()} | {card.name for card in names()}
+    path = Path(name).expanduser()
+    return str(path.resolve()) if name not in known and _exists(path) else name
+
+
+def title(model: str) -> str:
+    """A short name of a model for people: the last part of a path."""
+    return Path(model).name if Path(model).is_absolute() else model
+
+
+def unread_identity(model: str) -> str:
+    """What tells a model from others before its weights were read: name, size and time of change of its files.
+
+    Raises ModelError when there is no such model on this disk and the name cannot be one of the hub.
+    """
+    from optlab.models.catalog import locate
+
+    path = locate(model)
+    if path is None:
+        return model
+    files = [path] if path.is_file() else sorted(path.glob("*.safetensors")) + sorted(path.glob("*.json"))
+    return digest(model, [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files])
+
+
+def text_identity(text: str | None) -> str | None:
+    """What tells a text from others: the name of a named one, the contents of a file."""
+    if text is None or not _exists(path := Path(text)) or not path.is_file():
+        return text
+    status = path.stat()
+    return _contents(text, status.st_size, status.st_mtime_ns)
+
+
+def digest(*parts: Any) -> str:
+    """sha256 of `parts` as canonical JSON, in hex."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL in it
+        return False
+
+
+@lru_cache(maxsize=256)
+def _contents(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

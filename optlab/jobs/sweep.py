@@ -1,0 +1,125 @@
+"""Temperatures times alphas in one run: students that differ in nothing else, judged on the same held-out words.
+
+Every student is compared with the one that learned from the text alone, window by window, and so is every student with
+the best: "the best temperature" is a claim, and the interval of the difference says whether it is more than noise. What
+a student scored is kept, so that a sweep that was stopped goes on with the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from optlab import paths
+from optlab.evaluate.paired import interval
+from optlab.jobs import model_cache
+from optlab.jobs.registry import Log
+from optlab.jobs.resolution import digest
+from optlab.progress import Progress, span
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe, Step
+from optlab.store import artefacts
+
+if TYPE_CHECKING:
+    from optlab.evaluate.scoring import Window
+    from optlab.models.language_model import LanguageModel
+
+
+def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+    """spec: {"model", "recipe" (one distillation step), "temperatures", "alphas", "protocol"}.
+
+    Returns {"cells": [{"temperature", "alpha", "nll", "delta", "ci95", "as_good"}], "control": nats, "windows",
+    "tokens", "text", "best"}: delta is a cell minus the control in nats per token with its paired 95 % interval;
+    as_good: its interval to the best cell includes zero. Raises whatever distillation and evaluation raise.
+    """
+    from optlab import texts
+    from optlab.evaluate.scoring import windows_of
+
+    protocol = Protocol.model_validate(spec["protocol"])
+    model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, 0.02))
+    texts.check_apart(str(protocol.text), str(protocol.calibration))
+    ids = texts.evaluation_tokens(str(protocol.text), model.tokenizer, protocol.tokens)
+    windows = windows_of(model, ids, protocol.context)
+    step = Recipe.from_dict(spec["recipe"]).steps[0]
+    asked = [(t, a) for a in sorted(spec["alphas"]) for t in sorted(spec["temperatures"]) if a < 1.0]
+    scores: dict[tuple[float, float] | None, list[float]] = {}
+    for number, cell in enumerate([None, *asked]):
+        begin, end = (0.02 + 0.98 * n / (len(asked) + 1) for n in (number, number + 1))
+        temperature, alpha = (2.0, 1.0) if cell is None else cell
+        recipe = Recipe.of(Step("distill", step.method, {**step.values, "temperature": temperature, "alpha": alpha}))
+        began = time.perf_counter()
+        so_far = result(scores) if scores else {}
+
+        def known(
+            fraction: float, message: str, partial: dict[str, Any] | None = None, *, before: dict[str, Any] = so_far,
+            which: tuple[float, float] = (temperature, alpha),
+        ) -> None:  # fmt: skip
+            progress(fraction, f"T {which[0]:g}, alpha {which[1]:g}: {message}", before | (partial or {}))
+
+        scores[cell] = _score(model, recipe, protocol, windows, span(known, begin, end))
+        log(f"{recipe.describe()}: {np.mean(scores[cell]):.4f} nats, {time.perf_counter() - began:.1f} s")
+    progress(1.0, "done")
+    return result(scores) | {"tokens": len(windows) * protocol.context, "text": protocol.text}
+
+
+def result(scores: dict[tuple[float, float] | None, list[float]]) -> dict[str, Any]:
+    """The JSON of `execute` from the mean loss of every window, by (temperature, alpha); None is the control."""
+    control = np.asarray(scores[None])
+    means = {cell: float(np.mean(found)) for cell, found in scores.items() if cell is not None}
+    best = min(means, key=means.__getitem__) if means else None
+    cells = []
+    for cell, mean in means.items():
+        found = np.asarray(scores[cell])
+        to_best = interval(found - np.asarray(scores[best]))
+        cells.append(
+            {
+                "temperature": cell[0], "alpha": cell[1], "nll": mean, "delta": float((found - control).mean()),
+                "ci95": _listed(interval(found - control)),
+                "as_good": cell == best or (to_best is not None and to_best[0] <= 0.0),
+            }
+        )  # fmt: skip
+    return {"cells": cells, "control": float(control.mean()), "windows": len(control),
+            "best": None if best is None else list(best)}  # fmt: skip
+
+
+def _score(
+    model: LanguageModel, recipe: Recipe, protocol: Protocol, windows: list[Window], progress: Progress
+) -> list[float]:
+    """Mean loss of each window (nats per token), from the notes of an earlier attempt or by training the student."""
+    from optlab.compress import compress
+    from optlab.evaluate.scoring import losses, predicting_states, targets_of
+
+    made = artefacts.key(model.fingerprint, recipe, protocol)
+    kept = paths.folder("sweeps") / f"{digest(made, protocol.text, protocol.tokens, protocol.dtype)[:32]}.json"
+    try:
+        found: list[float] = json.loads(kept.read_text(encoding="utf-8"))
+        if len(found) == len(windows):
+            return found
+    except (OSError, ValueError):
+        pass
+    student = compress(model, recipe, protocol, span(progress, 0.0, 0.95)).model.to(dtype=protocol.dtype)
+    found = []
+    for number, window in enumerate(windows):
+        progress(0.95 + 0.05 * number / len(windows), f"window {number + 1} of {len(windows)}")
+        (states,) = predicting_states(student, [window], lambda: None)
+        found.append(float(losses(student, states, targets_of(student, window)).mean()))
+    _keep(kept, found)
+    return found
+
+
+def _keep(place: Path, found: list[float]) -> None:
+    beside = place.with_suffix(f".{os.getpid()}")
+    try:
+        beside.write_text(json.dumps(found), encoding="utf-8")
+        os.replace(beside, place)
+    except OSError:  # a full disk costs the chance to go on later, not the sweep
+        beside.unlink(missing_ok=True)
+
+
+def _listed(found: tuple[float, float] | None) -> list[float] | None:
+    return None if found is None else list(found)

@@ -1,0 +1,1 @@
+"""Where runs live: one database that pages, command line and workers share. Torch-free."""

@@ -1,0 +1,82 @@
+"""The arrows of a run's life as conditional updates: each changes a row only if it still has the status it starts from.
+
+`optlab.store.store` calls these inside its transactions; nothing else writes to the table of runs.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from optlab.store import safe_json
+from optlab.store.run import PRIORITY, RETRYABLE, Run, UnknownRunError
+from optlab.store.schema import runs_table
+
+R = runs_table.c
+
+
+def move(connection: Connection, id: int, source: str, owner: str | None = None, **values: Any) -> bool:
+    """Set `values` if the run has status `source` (and belongs to worker `owner`, when given); whether it did."""
+    update = runs_table.update().where(R.id == id, R.status == source)
+    if owner is not None:
+        update = update.where(R.worker == owner)
+    return connection.execute(update.values(**values)).rowcount == 1
+
+
+def end(connection: Connection, id: int, owner: str | None, **values: Any) -> bool:
+    """Move a running run to a status in which nobody works on it; whether it was running."""
+    return move(connection, id, "running", owner, finished=time.time(), cancel_asked=None, **values)
+
+
+def interrupt(connection: Connection, id: int, reason: str, owner: str | None = None) -> bool:
+    """Move a running run to interrupted, or to cancelled when a person had asked for that; whether it was running."""
+    asked = connection.execute(sa.select(R.cancel_asked).where(R.id == id)).scalar()
+    if asked is not None:
+        return end(connection, id, owner, status="cancelled", message="cancelled")
+    return end(connection, id, owner, status="interrupted", message=reason)
+
+
+def adopt(connection: Connection, run: Run) -> bool:
+    """Insert a finished run that was made elsewhere, without its artefact; False when its key is known here."""
+    if connection.execute(sa.select(R.id).where(R.key == run.key)).scalar() is not None:
+        return False
+    connection.execute(
+        runs_table.insert().values(
+            key=run.key, kind=run.kind, status="done", priority=PRIORITY[run.kind], spec=safe_json.dumps(run.spec),
+            title=run.title, progress=1.0, message="done", partial="{}", result=safe_json.dumps(run.result),
+            created=run.created, started=run.started, finished=run.finished, worker=run.worker, attempts=run.attempts,
+        )
+    )  # fmt: skip
+    return True
+
+
+def requeue(connection: Connection, id: int) -> None:
+    """Move a failed, cancelled or interrupted run back to the queue, as if it had never begun."""
+    update = runs_table.update().where(R.id == id, R.status.in_(RETRYABLE))
+    connection.execute(
+        update.values(
+            status="queued", attempts=R.attempts + 1, progress=0.0, message="", partial="{}", error=None, result=None,
+            started=None, finished=None, worker=None, cancel_asked=None,
+        )
+    )  # fmt: skip
+
+
+def existing(connection: Connection, id: int) -> Run:
+    """The run. Raises UnknownRunError."""
+    row = connection.execute(sa.select(runs_table).where(R.id == id)).one_or_none()
+    if row is None:
+        raise UnknownRunError(f"there is no run {id}; it may have been deleted")
+    return to_run(row)
+
+
+def to_run(row: Row[Any]) -> Run:
+    """A row as a value."""
+    values = dict(row._mapping)
+    for hidden in ("priority", "artefact", "cancel_asked"):
+        del values[hidden]
+    for name in ("spec", "partial", "result"):
+        values[name] = None if values[name] is None else safe_json.loads(values[name])
+    return Run(**values)

@@ -1,0 +1,113 @@
+"""What a run is: one piece of work that a person asked for, and everything that is known about it.
+
+A run moves along these arrows and no others; the store refuses every other move, so that two processes that disagree
+(a worker that was thought dead, a tab that cancels what has just finished) cannot contradict each other:
+
+    queued -> running -> done
+      |          |-----> failed --------|
+      |          |-----> interrupted ---|--> queued (retry)
+      |--------> '-----> cancelled -----|
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from optlab.errors import OptLabError
+
+Kind = Literal[
+    "measure",
+    "generate",
+    "layer_inspection",
+    "importance",
+    "tasks",
+    "prepare",
+    "probe",
+    "temperature_lab",
+    "latency_grid",
+    "sweep",
+]
+Status = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+
+STATUSES: tuple[Status, ...] = ("queued", "running", "done", "failed", "cancelled", "interrupted")
+LIVE: tuple[Status, ...] = ("queued", "running")
+RETRYABLE: tuple[Status, ...] = ("failed", "cancelled", "interrupted")
+
+PRIORITY: dict[str, int] = {
+    "generate": 2, "layer_inspection": 2, "importance": 2, "temperature_lab": 2, "measure": 1, "latency_grid": 1,
+    "sweep": 1, "tasks": 1, "prepare": 0, "probe": 0,
+}  # fmt: skip
+"""Higher goes first: a person waits for a text that is being written, nobody watches a conversion."""
+
+
+class UnknownRunError(OptLabError):
+    """The run that was asked for is not in the store."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of the store at one moment.
+
+    id: counts up from 1. key: hash of everything that decides the result. spec: what to do, plain JSON. progress: 0
+    to 1. partial: results so far, replaced by every report. created, started, finished: seconds since 1970.
+    attempts: 1 for a run that was never retried. worker: id of the process that has or had it.
+    """
+
+    id: int
+    key: str
+    kind: str
+    status: Status
+    spec: dict[str, Any]
+    title: str
+    created: float
+    progress: float = 0.0
+    message: str = ""
+    partial: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    started: float | None = None
+    finished: float | None = None
+    worker: str | None = None
+    attempts: int = 1
+
+    @property
+    def live(self) -> bool:
+        """Whether it waits or works, so that its page is worth refreshing."""
+        return self.status in LIVE
+
+    @property
+    def retryable(self) -> bool:
+        """Whether a retry button makes sense."""
+        return self.status in RETRYABLE
+
+    def elapsed(self, now: float | None = None) -> float | None:
+        """Seconds of work so far, or in all; None before it starts."""
+        if self.started is None:
+            return None
+        return max((self.finished or now or time.time()) - self.started, 0.0)
+
+    def eta(self, now: float | None = None) -> float | None:
+        """Seconds left if it goes on as fast as so far; None while that is a guess (before 2 % or two seconds)."""
+        elapsed = self.elapsed(now)
+        if self.status != "running" or elapsed is None or elapsed < 2 or self.progress < 0.02:
+            return None
+        return elapsed * (1 - self.progress) / self.progress
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The last sign of life of a worker process. beat: seconds since 1970. rss: bytes. cpu: percent of one core."""
+
+    id: str
+    pid: int
+    run_id: int | None
+    started: float
+    beat: float
+    rss: int
+    cpu: float
+
+    def age(self, now: float | None = None) -> float:
+        """Seconds since its last beat."""
+        return max((now or time.time()) - self.beat, 0.0)

@@ -1,0 +1,141 @@
+"""The tables of the store, how a database is opened, and which version of the tables it holds.
+
+SQLite is the default and needs care to be shared by several processes: write-ahead logging lets pages read while a
+worker writes, a busy timeout makes writers wait for each other instead of failing, and every writing transaction takes
+the write lock when it begins, because a lock taken half-way cannot be waited for (SQLITE_BUSY_SNAPSHOT).
+
+What the heartbeat of a worker writes must be one statement without a transaction around it (mode "statement"):
+SQLite then takes and gives back the lock inside one native call. Between the statements of a transaction the thread
+needs the interpreter again, which native code in the worker's other thread may keep for minutes, with the whole store
+locked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import StaticPool
+
+from optlab.errors import OptLabError
+
+VERSION = 1
+BUSY_TIMEOUT_MS = 10_000
+
+metadata = sa.MetaData()
+
+schema_table = sa.Table("optlab_schema", metadata, sa.Column("version", sa.Integer, primary_key=True))
+
+runs_table = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.String(64), nullable=False, unique=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("progress", sa.Double, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("partial", sa.Text, nullable=False),
+    sa.Column("result", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("artefact", sa.Text),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("started", sa.Double),
+    sa.Column("finished", sa.Double),
+    sa.Column("cancel_asked", sa.Double),
+    sa.Column("worker", sa.String(128)),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Index("runs_by_queue", "status", "priority", "id"),
+    sqlite_autoincrement=True,
+)
+
+logs_table = sa.Table(
+    "logs",
+    metadata,
+    sa.Column("run_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("time", sa.Double, nullable=False),
+    sa.Column("line", sa.Text, nullable=False),
+)
+
+workers_table = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("id", sa.String(128), primary_key=True),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.Integer),
+    sa.Column("started", sa.Double, nullable=False),
+    sa.Column("beat", sa.Double, nullable=False),
+    sa.Column("rss", sa.BigInteger, nullable=False),
+    sa.Column("cpu", sa.Double, nullable=False),
+)
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for `url` whose tables exist and are of this version.
+
+    Raises OptLabError when the database cannot be opened, or was written by a newer OptLab.
+    """
+    try:
+        engine = sa.create_engine(url, **_options(url))
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _prepare_sqlite)
+            sa.event.listen(engine, "begin", _begin_sqlite)
+        try:
+            _create(engine)
+        except (sa.exc.IntegrityError, sa.exc.ProgrammingError):  # another process created the tables just now
+            _create(engine)
+    except sa.exc.ArgumentError:
+        raise OptLabError(f"OPTLAB_STORE {url!r} is not a database URL; write sqlite:////folder/optlab.db") from None
+    except ImportError as error:
+        raise OptLabError(f"the store {url.split('://')[0]!r} needs a driver: pip install {error.name}") from None
+    except sa.exc.DBAPIError as error:
+        shown = sa.make_url(url).render_as_string(hide_password=True)
+        raise OptLabError(f"cannot open the store {shown}: {str(error.orig).strip()}") from error
+    return engine
+
+
+def in_memory(url: str) -> bool:
+    """Whether `url` names a SQLite database that lives in this process only."""
+    parsed = sa.make_url(url)
+    return parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:")
+
+
+def _options(url: str) -> dict[str, Any]:
+    if in_memory(url):
+        return {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+    if sa.make_url(url).get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": BUSY_TIMEOUT_MS / 1000}}
+    return {"pool_pre_ping": True}
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own; see _begin_sqlite
+    cursor = connection.cursor()
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    begin = {"write": "BEGIN IMMEDIATE", "read": "BEGIN", "statement": None}
+    sql = begin[connection.get_execution_options().get("mode", "write")]
+    if sql is not None:
+        connection.exec_driver_sql(sql)
+
+
+def _create(engine: Engine) -> None:
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        found = connection.execute(sa.select(schema_table.c.version)).scalar()
+        if found is None:
+            connection.execute(schema_table.insert().values(version=VERSION))
+        elif found != VERSION:
+            raise OptLabError(
+                f"the store was written by another version of OptLab (tables {found}, this version reads {VERSION}); "
+                "set OPTLAB_STORE to a new file"
+            )

@@ -1,0 +1,293 @@
+"""Where runs live: the one thing that the pages, the command line and the worker processes share.
+
+Every method is one short transaction, and every change of status is conditional on the status it starts from, so that
+it does not matter who comes first. Torch is never imported here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from optlab import paths
+from optlab.errors import OptLabError
+from optlab.store import artefacts, rows, safe_json
+from optlab.store.run import LIVE, PRIORITY, RETRYABLE, STATUSES, Run, UnknownRunError, Worker
+from optlab.store.schema import in_memory, logs_table, open_engine, runs_table, workers_table
+
+KILLED = "the worker was killed; press retry"
+LOST = "the worker stopped answering; press retry"
+LONGEST_LINE = 4_000
+LONGEST_LOG = 2_000
+
+# inside the class `list` is the method
+Runs = list[Run]
+Workers = list[Worker]
+Names = list[str]
+Lines = list[tuple[float, str]]
+
+R, L, W = runs_table.c, logs_table.c, workers_table.c
+
+
+class Store:
+    """Runs in a database at `url` (SQLAlchemy; default `optlab.paths.store_url()`). Safe between threads and processes.
+
+    Raises OptLabError when the database cannot be opened.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = url or paths.store_url()
+        self.engine = open_engine(self.url)
+        # one connection serves all threads of an in-memory store, so they must take turns
+        self._turn: Any = threading.RLock() if in_memory(self.url) else nullcontext()
+
+    # -- asking for work ----------------------------------------------------------------------------------------------
+
+    def submit(self, kind: str, spec: dict[str, Any], key: str, title: str) -> Run:
+        """The run of `key`: the existing one when it is queued, running or done, else queued (again)."""
+        try:
+            return self._submit(kind, spec, key, title)
+        except sa.exc.IntegrityError:  # another process inserted the same key between our look and our insert
+            return self._submit(kind, spec, key, title)
+
+    def _submit(self, kind: str, spec: dict[str, Any], key: str, title: str) -> Run:
+        if kind not in PRIORITY:
+            raise OptLabError(f"unknown kind of run {kind!r}; use {', '.join(PRIORITY)}")
+        with self._write() as connection:
+            row = connection.execute(sa.select(runs_table).where(R.key == key)).one_or_none()
+            if row is None:
+                connection.execute(
+                    runs_table.insert().values(
+                        key=key, kind=kind, status="queued", priority=PRIORITY[kind], spec=safe_json.dumps(spec),
+                        title=safe_json.printable(title, LONGEST_LINE), progress=0.0, message="", partial="{}",
+                        created=time.time(), attempts=1,
+                    )
+                )  # fmt: skip
+            elif row.status in RETRYABLE:
+                rows.requeue(connection, row.id)
+            return rows.to_run(connection.execute(sa.select(runs_table).where(R.key == key)).one())
+
+    def adopt(self, runs: Runs) -> int:
+        """Take in finished runs that were made elsewhere, all or none; those whose key is known stay as they are.
+
+        Returns how many are new.
+        """
+        with self._write() as connection:
+            return sum(rows.adopt(connection, run) for run in runs)
+
+    def retry(self, id: int) -> Run:
+        """Queue a failed, cancelled or interrupted run again; any other stays as it is. Raises UnknownRunError."""
+        with self._write() as connection:
+            rows.requeue(connection, id)
+            return rows.existing(connection, id)
+
+    def request_cancel(self, id: int) -> Run:
+        """Cancel a queued run at once, ask the worker of a running one to stop. Raises UnknownRunError."""
+        now = time.time()
+        with self._write() as connection:
+            rows.move(connection, id, "queued", status="cancelled", finished=now, message="cancelled before it began")
+            asked = runs_table.update().where(R.id == id, R.status == "running", R.cancel_asked.is_(None))
+            connection.execute(asked.values(cancel_asked=now))
+            return rows.existing(connection, id)
+
+    def delete(self, id: int) -> None:
+        """Forget a run, its log, and its artefact unless another run uses it.
+
+        Raises OptLabError while the run is running, UnknownRunError when there is none.
+        """
+        with self._write() as connection:
+            row = connection.execute(sa.select(R.status, R.artefact).where(R.id == id)).one_or_none()
+            if row is None:
+                raise UnknownRunError(f"there is no run {id}; it may have been deleted")
+            if row.status == "running":
+                raise OptLabError(f"run {id} is running; cancel it before deleting it")
+            connection.execute(logs_table.delete().where(L.run_id == id))
+            connection.execute(runs_table.delete().where(R.id == id))
+            users = connection.execute(sa.select(sa.func.count()).where(R.artefact == row.artefact)).scalar_one()
+        if row.artefact and not users:
+            artefacts.remove(row.artefact)
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def get(self, id: int) -> Run | None:
+        """The run, or None when there is none of that id."""
+        return self._one(R.id == id) if 0 < id < 2**31 else None
+
+    def by_key(self, key: str) -> Run | None:
+        """The run of that key, or None."""
+        return self._one(R.key == key)
+
+    def list(
+        self, kind: str | None = None, status: str | tuple[str, ...] | None = None, limit: int | None = None
+    ) -> Runs:
+        """Runs, newest first. status: one, or several."""
+        query = sa.select(runs_table).order_by(R.id.desc()).limit(limit)
+        if kind is not None:
+            query = query.where(R.kind == kind)
+        if status is not None:
+            query = query.where(R.status.in_((status,) if isinstance(status, str) else status))
+        with self._read() as connection:
+            return [rows.to_run(row) for row in connection.execute(query)]
+
+    def counts(self) -> dict[str, int]:
+        """How many runs have each status."""
+        query = sa.select(R.status, sa.func.count()).group_by(R.status)
+        with self._read() as connection:
+            found = {row[0]: row[1] for row in connection.execute(query)}
+        return {status: found.get(status, 0) for status in STATUSES}
+
+    # -- doing the work (called by workers) ---------------------------------------------------------------------------
+
+    def claim(self, worker_id: str) -> Run | None:
+        """Take the next queued run for `worker_id`; None when nothing waits. No two callers get the same run."""
+        waiting = sa.select(R.id).where(R.status == "queued").order_by(R.priority.desc(), R.id).limit(1)
+        while True:
+            with self._read() as connection:  # the common case, nothing to do, must not take the write lock
+                id = connection.execute(waiting).scalar()
+            if id is None:
+                return None
+            with self._write() as connection:
+                if rows.move(connection, id, "queued", status="running", worker=worker_id, started=time.time()):
+                    return rows.existing(connection, id)
+
+    def report(
+        self, id: int, fraction: float, message: str, partial: dict[str, Any] | None = None, worker: str | None = None
+    ) -> bool:
+        """Note progress; False when the run is no longer running (of `worker`, when given): stop working on it."""
+        values: dict[str, Any] = {
+            "progress": min(max(fraction, 0.0), 1.0) if fraction == fraction else 0.0,
+            "message": safe_json.printable(message, LONGEST_LINE),
+        }
+        if partial is not None:
+            values["partial"] = safe_json.dumps(partial)
+        with self._statement() as connection:
+            return rows.move(connection, id, "running", worker, **values)
+
+    def finish(self, id: int, result: dict[str, Any], worker: str | None = None) -> bool:
+        """running -> done. False when it was no longer running."""
+        artefact = result.get("artefact")
+        values = {"result": safe_json.dumps(result), "artefact": str(artefact) if artefact else None, "error": None}
+        with self._write() as connection:
+            return rows.end(connection, id, worker, status="done", progress=1.0, message="done", **values)
+
+    def fail(self, id: int, error: str, worker: str | None = None) -> bool:
+        """running -> failed, with one sentence for the person. False when it was no longer running."""
+        error = safe_json.printable(error, LONGEST_LINE)
+        with self._write() as connection:
+            return rows.end(connection, id, worker, status="failed", error=error)
+
+    def mark_cancelled(self, id: int, worker: str | None = None) -> bool:
+        """running -> cancelled. False when it was no longer running."""
+        with self._write() as connection:
+            return rows.end(connection, id, worker, status="cancelled", message="cancelled")
+
+    def interrupt(self, id: int, reason: str = KILLED, worker: str | None = None) -> bool:
+        """running -> interrupted (or cancelled, when that was asked for). False when it was no longer running."""
+        with self._write() as connection:
+            return rows.interrupt(connection, id, reason, worker)
+
+    def cancel_requested(self, id: int) -> bool:
+        """Whether a person wants the running run to stop."""
+        return self.cancel_age(id) is not None
+
+    def cancel_age(self, id: int) -> float | None:
+        """Seconds since a person asked the running run to stop; None when nobody did."""
+        with self._read() as connection:
+            asked = connection.execute(sa.select(R.cancel_asked).where(R.id == id, R.status == "running")).scalar()
+        return None if asked is None else max(time.time() - asked, 0.0)
+
+    def ignoring_cancel(self, longer_than_s: float) -> Names:
+        """Workers that were asked to stop their run that long ago and still have not."""
+        late = sa.select(R.worker).where(R.status == "running", R.cancel_asked < time.time() - longer_than_s)
+        with self._read() as connection:
+            return [name for name in connection.execute(late).scalars() if name]
+
+    def log(self, id: int, line: str) -> None:
+        """Append a line to the run's log; the oldest lines go once there are more than `LONGEST_LOG`."""
+        with self._write() as connection:
+            if connection.execute(sa.select(R.id).where(R.id == id).with_for_update()).scalar() is None:
+                return
+            last = connection.execute(sa.select(sa.func.max(L.number)).where(L.run_id == id)).scalar() or 0
+            line = safe_json.printable(line, LONGEST_LINE)
+            connection.execute(logs_table.insert().values(run_id=id, number=last + 1, time=time.time(), line=line))
+            connection.execute(logs_table.delete().where(L.run_id == id, L.number <= last + 1 - LONGEST_LOG))
+
+    def logs(self, id: int) -> Lines:
+        """(seconds since 1970, line), oldest first."""
+        with self._read() as connection:
+            lines = connection.execute(sa.select(L.time, L.line).where(L.run_id == id).order_by(L.number))
+            return [(row.time, row.line) for row in lines]
+
+    # -- staying alive ------------------------------------------------------------------------------------------------
+
+    def beat(self, worker_id: str, pid: int, run_id: int | None, rss: int = 0, cpu: float = 0.0) -> None:
+        """A sign of life of a worker: bytes of memory, percent of one core."""
+        values = {"pid": pid, "run_id": run_id, "beat": time.time(), "rss": rss, "cpu": cpu}
+        with self._statement() as connection:
+            known = connection.execute(workers_table.update().where(W.id == worker_id).values(**values)).rowcount
+        if not known:
+            with self._statement() as connection:
+                connection.execute(workers_table.insert().values(id=worker_id, started=values["beat"], **values))
+
+    def workers(self) -> Workers:
+        """Workers and their last sign of life, by name."""
+        with self._read() as connection:
+            return [Worker(**row._mapping) for row in connection.execute(sa.select(workers_table).order_by(W.id))]
+
+    def dismiss(self, worker_id: str, reason: str = KILLED) -> Runs:
+        """Forget a worker that is gone and interrupt what it was doing; returns those runs."""
+        with self._write() as connection:
+            connection.execute(workers_table.delete().where(W.id == worker_id))
+            owned = sa.select(R.id).where(R.status == "running", R.worker == worker_id)
+            found = list(connection.execute(owned).scalars())
+            return [rows.existing(connection, id) for id in found if rows.interrupt(connection, id, reason, worker_id)]
+
+    def reap(self, older_than_s: float) -> Runs:
+        """Interrupt running runs whose worker gave no sign of life for that long, whoever started it; returns them."""
+        oldest = time.time() - older_than_s
+        joined = sa.select(R.id).select_from(runs_table.outerjoin(workers_table, R.worker == W.id))
+        lost = joined.where(R.status == "running", sa.func.coalesce(W.beat, R.started) < oldest)
+        stale = sa.select(W.id).where(W.beat < oldest)
+        with self._read() as connection:  # the common case, all well, must not take the write lock
+            if connection.execute(lost).first() is None and connection.execute(stale).first() is None:
+                return []
+        with self._write() as connection:
+            found = list(connection.execute(lost).scalars())
+            connection.execute(workers_table.delete().where(W.beat < oldest))
+            return [rows.existing(connection, id) for id in found if rows.interrupt(connection, id, LOST)]
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _one(self, condition: sa.ColumnElement[bool]) -> Run | None:
+        with self._read() as connection:
+            row = connection.execute(sa.select(runs_table).where(condition)).one_or_none()
+        return None if row is None else rows.to_run(row)
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with self._turn, self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with self._turn, self.engine.connect().execution_options(mode="read") as connection:
+            yield connection
+
+    @contextmanager
+    def _statement(self) -> Iterator[Connection]:
+        """For one writing statement that holds no lock before or after it; see `optlab.store.schema`."""
+        with self._turn, self.engine.connect().execution_options(mode="statement") as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+__all__ = ["KILLED", "LIVE", "LOST", "RETRYABLE", "Run", "Store", "UnknownRunError", "Worker"]

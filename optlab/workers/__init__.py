@@ -1,0 +1,1 @@
+"""The processes that do runs, and the one that starts them again when they die."""

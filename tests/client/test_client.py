@@ -1,0 +1,189 @@
+"""The same question has the same key, a different question another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optlab import paths
+from optlab.client import client as client_module
+from optlab.client.client import Client
+from optlab.errors import ModelError
+from optlab.jobs import resolution
+from optlab.models import catalog as catalog_module
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from optlab.store.store import Store
+
+FOUR = Recipe.from_dict({"steps": [{"quantize": {"bits": 4}}]})
+THREE = Recipe.from_dict({"steps": [{"quantize": {"bits": 3}}]})
+PROTOCOL = Protocol.model_validate({"text": "shakespeare", "dtype": "float32"})
+
+
+@pytest.fixture
+def client(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A client that may look for nano and finds some files; what is in them is not read before a run."""
+    folder(tmp_path / "assets" / "nano")
+    monkeypatch.setattr(paths, "ASSETS", tmp_path / "assets")
+    return Client(Store("sqlite://"))
+
+
+def folder(path: Path, weights: bytes = b"1") -> str:
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "config.json").write_text("{}")
+    (path / "model.safetensors").write_bytes(weights)
+    return str(path)
+
+
+def changed(**settings: Any) -> Protocol:
+    return Protocol.model_validate({**PROTOCOL.model_dump(), **settings})
+
+
+def prepare(client: Client, model: str, fingerprint: str) -> None:
+    run = client.submit_prepare(model)
+    assert client.store.claim("w").id == run.id  # type: ignore[union-attr]
+    client.store.finish(run.id, {"fingerprint": fingerprint})
+
+
+def finish(client: Client, result: dict[str, Any]) -> None:
+    run = client.store.claim("w")
+    assert run is not None
+    client.store.finish(run.id, result)
+
+
+def test_asking_twice_gives_the_same_run(client: Client) -> None:
+    prepare(client, "nano", "f1")
+    first = client.submit_measure("nano", FOUR, PROTOCOL)
+    assert client.submit_measure("nano", Recipe.from_yaml(FOUR.to_yaml()), changed()).id == first.id
+    assert client.find("nano", FOUR, PROTOCOL) == first
+    assert Recipe.from_dict(first.spec["recipe"]) == FOUR
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"tokens": 4096}, {"context": 256}, {"seed": 1}, {"dtype": "bfloat16"}, {"latency": False}, {"text": "bbc-news"},
+     {"calibration": "bbc-news"}, {"calibration_tokens": 1024}, {"device": "cpu"}, {"stop_below_percent": 1.0}],
+)  # fmt: skip
+def test_every_setting_of_the_protocol_makes_another_run(client: Client, setting: dict[str, Any]) -> None:
+    prepare(client, "nano", "f1")
+    first = client.submit_measure("nano", FOUR, PROTOCOL)
+    assert client.find("nano", FOUR, changed(**setting)) is None
+    assert client.submit_measure("nano", FOUR, changed(**setting)).id != first.id
+
+
+def test_another_recipe_and_another_model_make_another_run(client: Client, tmp_path: Path) -> None:
+    other = folder(tmp_path / "other")
+    prepare(client, "nano", "f1")
+    prepare(client, other, "f2")
+    runs = [client.submit_measure(*asked, PROTOCOL).id for asked in [("nano", FOUR), ("nano", THREE)]]
+    runs.append(client.submit_measure(other, FOUR, PROTOCOL).id)
+    assert len(set(runs)) == 3
+
+
+def test_the_default_text_is_the_same_as_naming_it(client: Client) -> None:
+    default = next(card.default_text for card in catalog_module.catalog() if card.name == "nano")
+    first = client.submit_measure("nano", FOUR, changed(text=None))
+    assert client.submit_measure("nano", FOUR, changed(text=default)).id == first.id
+    assert first.spec["protocol"]["text"] == default
+
+
+def test_only_a_latency_belongs_to_the_machine(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = client.submit_measure("nano", FOUR, PROTOCOL)
+    untimed = client.submit_measure("nano", FOUR, changed(latency=False))
+    monkeypatch.setattr(client_module, "machine_id", lambda: "elsewhere")
+    assert client.find("nano", FOUR, PROTOCOL) is None
+    assert client.find("nano", FOUR, changed(latency=False)).id == untimed.id != timed.id  # type: ignore[union-attr]
+
+
+def test_auto_is_settled_when_the_run_is_submitted(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolution, "resolve_dtype", lambda dtype, device: "float32" if dtype == "auto" else dtype)
+    run = client.submit_measure("nano", FOUR, changed(dtype="auto"))
+    assert run.spec["protocol"]["dtype"] == "float32"
+    assert client.find("nano", FOUR, PROTOCOL).id == run.id  # type: ignore[union-attr]
+
+
+def test_a_measurement_before_the_preparation_asks_for_it_and_is_found_after_it(client: Client) -> None:
+    early = client.submit_measure("nano", FOUR, PROTOCOL)
+    assert [run.kind for run in client.store.list(kind="prepare")] == ["prepare"]
+    assert client.description("nano") is None
+    finish(client, {})
+    finish(client, {"fingerprint": "f1"})
+    assert client.description("nano") == {"fingerprint": "f1"}
+    assert client.submit_measure("nano", FOUR, PROTOCOL).id == early.id
+
+
+def test_a_failed_measurement_is_asked_for_again_as_the_same_run(client: Client) -> None:
+    prepare(client, "nano", "f1")
+    run = client.submit_measure("nano", FOUR, PROTOCOL)
+    client.store.request_cancel(run.id)
+    assert client.find("nano", FOUR, PROTOCOL).status == "cancelled"  # type: ignore[union-attr]
+    again = client.submit_measure("nano", FOUR, PROTOCOL)
+    assert (again.id, again.status, again.attempts) == (run.id, "queued", 2)
+
+
+def test_a_text_file_is_known_by_what_is_in_it(client: Client, tmp_path: Path) -> None:
+    text, copy = tmp_path / "a.txt", tmp_path / "b.txt"
+    text.write_text("to be or not to be")
+    copy.write_text("to be or not to be")
+    first = client.submit_measure("nano", FOUR, changed(text=str(text)))
+    assert client.find("nano", FOUR, changed(text=str(copy))).id == first.id  # type: ignore[union-attr]
+    text.write_text("that is the question")
+    assert client.find("nano", FOUR, changed(text=str(text))) is None
+
+
+def test_a_changed_folder_is_another_model(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = folder(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    run = client.submit_prepare("./mine")
+    assert run.spec["model"] == mine
+    assert client.submit_prepare(mine).id == run.id
+    folder(tmp_path / "mine", b"12")
+    assert client.submit_prepare("./mine").id != run.id
+
+
+def test_a_model_trained_anew_is_another_model(client: Client, tmp_path: Path) -> None:
+    prepare(client, "nano", "f1")
+    first = client.submit_measure("nano", FOUR, PROTOCOL)
+    folder(tmp_path / "assets" / "nano", b"12")
+    assert client.description("nano") is None
+    assert client.submit_measure("nano", FOUR, PROTOCOL).id != first.id
+
+
+def test_a_model_that_does_not_exist_is_refused_before_it_is_queued(client: Client) -> None:
+    with pytest.raises(ModelError, match="nowhere"):
+        client.submit_measure("./nowhere/at/all", FOUR, PROTOCOL)
+    assert client.store.list() == []
+
+
+def test_texts_are_the_same_run_only_with_the_same_prompt_and_settings(client: Client) -> None:
+    def ask(prompt: str = "To be", **settings: Any) -> int:
+        return client.submit_generate("nano", FOUR, prompt, protocol=PROTOCOL, **settings).id
+
+    assert ask() == ask()
+    others = [ask("Not to be"), ask(max_tokens=8), ask(temperature=1.0), ask(seed=1)]
+    others.append(client.submit_generate("nano", FOUR, "To be", protocol=changed(dtype="bfloat16")).id)
+    assert len({ask(), *others}) == 6
+    assert client.submit_generate("nano", None, "To be").spec["recipe"] is None
+
+
+def test_a_finished_measurement_becomes_a_flat_row(client: Client) -> None:
+    prepare(client, "nano", "f1")
+    client.submit_measure("nano", FOUR, PROTOCOL)
+    finish(
+        client,
+        {
+            "text": "shakespeare", "tokens": 8192,
+            "baseline": {"ppl": 10.0, "size_bytes": 400, "decode_ms_per_token": None},
+            "compressed": {"ppl": 12.0, "size_bytes": 100, "decode_ms_per_token": 3.0},
+            "delta": {"ppl_ratio": 1.2, "ppl_ratio_ci95": [1.1, 1.3]},
+        },
+    )  # fmt: skip
+    client.submit_measure("nano", THREE, PROTOCOL)
+    (row,) = client.records()
+    assert (row["model"], row["text"], row["tokens"], row["recipe"]) == ("nano", "shakespeare", 8192, FOUR.describe())
+    assert (row["baseline_ppl"], row["compressed_ppl"], row["delta_ppl_ratio"]) == (10.0, 12.0, 1.2)
+    assert (row["delta_ppl_ratio_ci95_low"], row["delta_ppl_ratio_ci95_high"]) == (1.1, 1.3)
+    assert (row["size_ratio"], row["speedup"]) == (0.25, None)
+    assert Recipe.from_dict(row["recipe_dict"]) == FOUR

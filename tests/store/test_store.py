@@ -1,0 +1,318 @@
+"""The contract of the store, held by every database that it may live in."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from optlab import paths
+from optlab.errors import MeasurementError, OptLabError
+from optlab.store import safe_json
+from optlab.store import store as store_module
+from optlab.store.run import PRIORITY, Run, UnknownRunError
+from optlab.store.schema import schema_table
+from optlab.store.store import Store
+
+
+def submit(store: Store, key: str = "k", kind: str = "measure") -> Run:
+    return store.submit(kind, {"model": "nano"}, key, f"title of {key}")
+
+
+def running(store: Store, key: str = "k") -> Run:
+    submit(store, key)
+    run = store.claim("w")
+    assert run is not None
+    return run
+
+
+def test_a_submitted_run_waits_and_keeps_what_it_was_given(store: Store) -> None:
+    before = time.time()
+    run = submit(store)
+    assert (run.status, run.kind, run.key, run.title) == ("queued", "measure", "k", "title of k")
+    assert (run.spec, run.attempts, run.progress, run.result) == ({"model": "nano"}, 1, 0.0, None)
+    assert before <= run.created <= time.time()
+    assert store.get(run.id) == run == store.by_key("k")
+
+
+def test_the_same_key_is_the_same_run_while_queued_running_and_done(store: Store) -> None:
+    first = submit(store)
+    assert submit(store).id == first.id
+    store.claim("w")
+    assert (submit(store).id, submit(store).status) == (first.id, "running")
+    store.finish(first.id, {"x": 1})
+    assert (submit(store).id, submit(store).status, submit(store).attempts) == (first.id, "done", 1)
+    assert store.claim("w") is None
+
+
+@pytest.mark.parametrize("end", ["fail", "cancel", "interrupt"])
+def test_submitting_again_after_a_bad_end_queues_it_again_from_nothing(store: Store, end: str) -> None:
+    run = running(store)
+    store.report(run.id, 0.5, "half", {"ppl": 3})
+    {
+        "fail": lambda: store.fail(run.id, "no"),
+        "cancel": lambda: store.mark_cancelled(run.id),
+        "interrupt": lambda: store.interrupt(run.id),
+    }[end]()
+    again = submit(store)
+    assert (again.id, again.status, again.attempts) == (run.id, "queued", 2)
+    assert (again.progress, again.partial, again.error, again.started, again.worker) == (0.0, {}, None, None, None)
+
+
+def test_generations_go_before_measurements_and_those_before_preparations_in_order_of_arrival(store: Store) -> None:
+    for key, kind in [("p", "prepare"), ("m1", "measure"), ("m2", "measure"), ("g", "generate")]:
+        submit(store, key, kind)
+    order = [run.key for run in iter(lambda: store.claim("w"), None)]
+    assert order == ["g", "m1", "m2", "p"]
+
+
+def test_many_claimers_get_every_run_exactly_once(store: Store) -> None:
+    for number in range(30):
+        submit(store, str(number))
+    claimed: list[int] = []
+
+    def claim_all(name: str) -> None:
+        while (run := store.claim(name)) is not None:
+            claimed.append(run.id)
+
+    threads = [threading.Thread(target=claim_all, args=(f"w{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(claimed) == 30
+    assert len(set(claimed)) == 30
+
+
+def test_progress_is_kept_until_the_next_report_and_partial_results_until_replaced(store: Store) -> None:
+    run = running(store)
+    assert store.report(run.id, 0.25, "a quarter", {"ppl": 7.5})
+    assert store.report(run.id, 7.0, "beyond the end")
+    seen = store.get(run.id)
+    assert seen is not None
+    assert (seen.progress, seen.message, seen.partial) == (1.0, "beyond the end", {"ppl": 7.5})
+    assert store.report(run.id, math.nan, "")
+    assert store.get(run.id).progress == 0.0  # type: ignore[union-attr]
+
+
+def test_only_the_worker_that_has_a_run_may_report_on_it_and_end_it(store: Store) -> None:
+    run = running(store)
+    assert not store.report(run.id, 0.5, "", worker="thief")
+    assert not store.finish(run.id, {}, worker="thief")
+    assert not store.fail(run.id, "", worker="thief")
+    assert store.report(run.id, 0.5, "", worker="w")
+    assert store.finish(run.id, {}, worker="w")
+
+
+def test_what_has_ended_stays_as_it_ended(store: Store) -> None:
+    run = running(store)
+    assert store.finish(run.id, {"x": 1})
+    assert not any([store.fail(run.id, ""), store.mark_cancelled(run.id), store.interrupt(run.id)])
+    assert not store.report(run.id, 0.1, "late")
+    assert store.retry(run.id).status == "done"
+    assert store.request_cancel(run.id).status == "done"
+    assert store.get(run.id).result == {"x": 1}  # type: ignore[union-attr]
+
+
+def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked(store: Store) -> None:
+    queued = submit(store, "queued")
+    assert store.request_cancel(queued.id).status == "cancelled"
+    run = running(store, "running")
+    assert not store.cancel_requested(run.id)
+    assert store.request_cancel(run.id).status == "running"
+    assert store.cancel_requested(run.id)
+    assert store.ignoring_cancel(-1) == ["w"]
+    assert store.ignoring_cancel(60) == []
+    assert store.mark_cancelled(run.id)
+    assert not store.cancel_requested(run.id)
+    assert store.retry(run.id).status == "queued"
+    assert not store.cancel_requested(run.id)
+
+
+def test_a_run_that_was_to_be_cancelled_is_cancelled_when_its_worker_dies(store: Store) -> None:
+    run = running(store)
+    store.request_cancel(run.id)
+    assert [lost.status for lost in store.dismiss("w")] == ["cancelled"]
+
+
+def test_results_survive_numbers_that_json_has_no_word_for(store: Store) -> None:
+    run = running(store)
+    store.finish(run.id, {"inf": math.inf, "nan": math.nan, "huge": 10**40, "text": "a\x00b\ud800", "path": Path("x")})
+    result = store.get(run.id).result  # type: ignore[union-attr]
+    assert result is not None
+    assert result["inf"] == math.inf
+    assert math.isnan(result["nan"])
+    assert (result["huge"], result["text"], result["path"]) == (10**40, "a\x00b\ud800", "x")
+
+
+def test_a_result_too_large_is_refused_with_the_limit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safe_json, "LARGEST", 1 << 20)
+    run = running(store)
+    with pytest.raises(MeasurementError, match="more than the 1 MB"):
+        store.finish(run.id, {"x": "y" * (2 << 20)})
+    assert store.get(run.id).status == "running"  # type: ignore[union-attr]
+
+
+def test_the_log_keeps_its_newest_lines_in_order(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "LONGEST_LOG", 5)
+    run, other = submit(store), submit(store, "other")
+    store.log(other.id, "elsewhere")
+    for number in range(8):
+        store.log(run.id, f"line {number}\x00")
+    lines = [line for _, line in store.logs(run.id)]
+    assert lines == [f"line {number}\N{REPLACEMENT CHARACTER}" for number in range(3, 8)]
+    assert [line for _, line in store.logs(other.id)] == ["elsewhere"]
+    store.log(run.id, "x" * 10_000)
+    assert len(store.logs(run.id)[-1][1]) == store_module.LONGEST_LINE
+
+
+def test_a_deleted_run_is_gone_with_its_log_and_its_id_is_not_used_again(store: Store) -> None:
+    run = submit(store)
+    store.log(run.id, "x")
+    store.delete(run.id)
+    assert store.get(run.id) is None
+    assert store.logs(run.id) == []
+    assert submit(store).id > run.id
+
+
+def test_a_running_run_cannot_be_deleted(store: Store) -> None:
+    run = running(store)
+    with pytest.raises(OptLabError, match="cancel it before"):
+        store.delete(run.id)
+
+
+@pytest.mark.parametrize("action", ["delete", "retry", "request_cancel"])
+def test_an_unknown_run_is_named_in_the_error(store: Store, action: str) -> None:
+    with pytest.raises(UnknownRunError, match="no run 4711"):
+        getattr(store, action)(4711)
+    assert store.get(4711) is None
+    assert store.get(10**30) is None
+
+
+def test_deleting_the_last_run_of_an_artefact_deletes_its_folder(store: Store) -> None:
+    artefact = paths.folder("artefacts") / "abc"
+    artefact.mkdir()
+    (artefact / "weights").write_text("x")
+    runs = [running(store, key) for key in ("one", "two")]
+    for run in runs:
+        store.finish(run.id, {"artefact": str(artefact)})
+    store.delete(runs[0].id)
+    assert artefact.exists()
+    store.delete(runs[1].id)
+    assert not artefact.exists()
+
+
+def test_deleting_never_touches_a_folder_outside_the_artefacts(store: Store, tmp_path: Path) -> None:
+    outside = tmp_path / "precious"
+    outside.mkdir()
+    root = paths.folder("artefacts")
+    (root / "link").symlink_to(outside)
+    for number, recorded in enumerate([outside, root / ".." / ".." / "precious", root / "link", root]):
+        run = running(store, str(number))
+        store.finish(run.id, {"artefact": str(recorded)})
+        store.delete(run.id)
+    assert outside.is_dir()
+    assert root.is_dir()
+
+
+def test_workers_are_known_by_their_last_beat(store: Store) -> None:
+    store.beat("w", 12, None, 100, 1.5)
+    first = store.workers()[0]
+    store.beat("w", 12, 3, 200, 2.5)
+    (worker,) = store.workers()
+    assert (worker.id, worker.pid, worker.run_id, worker.rss, worker.cpu) == ("w", 12, 3, 200, 2.5)
+    assert worker.started == first.started
+    assert worker.beat >= first.beat
+    assert worker.age(worker.beat + 5) == 5
+
+
+def test_the_runs_of_a_silent_worker_are_interrupted_and_those_of_a_living_one_are_not(store: Store) -> None:
+    lost = running(store, "lost")
+    store.submit("measure", {}, "kept", "")
+    store.claim("alive")
+    time.sleep(0.05)
+    store.beat("alive", 1, None)
+    assert store.reap(60) == []
+    assert [run.id for run in store.reap(0.04)] == [lost.id]
+    assert store.get(lost.id).status == "interrupted"  # type: ignore[union-attr]
+    assert store.by_key("kept").status == "running"  # type: ignore[union-attr]
+
+
+def test_runs_are_listed_newest_first_and_by_kind_and_status(store: Store) -> None:
+    for key, kind in [("a", "measure"), ("b", "generate"), ("c", "measure")]:
+        submit(store, key, kind)
+    store.claim("w")
+    assert [run.key for run in store.list()] == ["c", "b", "a"]
+    assert [run.key for run in store.list(kind="measure")] == ["c", "a"]
+    assert [run.key for run in store.list(status="running")] == ["b"]
+    assert [run.key for run in store.list(status=("running", "queued"), limit=2)] == ["c", "b"]
+    counts = store.counts()
+    assert (counts["queued"], counts["running"], counts["done"]) == (2, 1, 0)
+
+
+def test_an_unknown_kind_is_refused(store: Store) -> None:
+    with pytest.raises(OptLabError, match=f"use {', '.join(PRIORITY)}"):
+        store.submit("dance", {}, "k", "")
+
+
+def test_two_stores_on_one_file_see_the_same_runs(file_store: Store) -> None:
+    other = Store(file_store.url)
+    run = submit(file_store)
+    assert other.get(run.id) == run
+    assert submit(other).id == run.id
+    other.close()
+
+
+def test_a_store_of_another_version_is_not_touched(file_store: Store) -> None:
+    with file_store.engine.begin() as connection:
+        connection.execute(schema_table.update().values(version=99))
+    with pytest.raises(OptLabError, match="another version"):
+        Store(file_store.url)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:////proc/nowhere/x.db", "nodatabase://x"])
+def test_a_store_that_cannot_be_opened_is_named_in_one_sentence(url: str) -> None:
+    with pytest.raises(OptLabError) as caught:
+        Store(url)
+    assert "\n" not in str(caught.value)
+    assert url.split(":")[0] in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_named_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("not a database at all" * 100)
+    with pytest.raises(OptLabError, match=r"x\.db"):
+        Store(f"sqlite:///{tmp_path / 'x.db'}")
+
+
+def test_sqlite_is_in_write_ahead_mode(file_store: Store) -> None:
+    with file_store.engine.connect() as connection:
+        assert connection.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(sa.text("PRAGMA synchronous")).scalar() == 1
+        assert connection.execute(sa.text("PRAGMA busy_timeout")).scalar() == 10_000
+
+
+def test_what_a_heartbeat_writes_never_keeps_the_store_locked(file_store: Store) -> None:
+    """Stop after every statement that the heartbeat sends, where native code may stop it: others can write."""
+    run, other = running(file_store), Store(file_store.url)
+    stops: list[str] = []
+
+    def stop(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        other.log(run.id, statement)  # would wait, and fail, if the lock were held
+        stops.append(statement.split()[0])
+
+    sa.event.listen(file_store.engine, "after_cursor_execute", stop)
+    file_store.beat("w", 1, run.id)
+    file_store.beat("w", 1, run.id)
+    file_store.report(run.id, 0.5, "half", {"x": 1})
+    assert stops == ["UPDATE", "INSERT", "UPDATE", "UPDATE"]
+    other.close()
+
+
+def test_the_time_left_follows_from_the_fraction_done() -> None:
+    run = Run(1, "k", "measure", "running", {}, "", created=0.0, started=100.0, progress=0.25)
+    assert run.eta(now=110.0) == pytest.approx(30.0)
+    assert run.eta(now=101.0) is None

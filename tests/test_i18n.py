@@ -1,0 +1,29 @@
+"""Messages come from the catalog of the chosen language, and stay English where it has none."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+
+from optlab import i18n
+from optlab.i18n import _, plural
+
+
+def test_without_a_catalog_the_message_is_english() -> None:
+    copy_context().run(i18n.use, "tlh")
+    assert _("Measure") == "Measure"
+
+
+def test_an_empty_message_stays_empty() -> None:
+    assert _("") == ""  # gettext would answer with the header of the catalog
+
+
+def test_plural_fills_in_the_count() -> None:
+    assert plural("{count} run", "{count} runs", 1) == "1 run"
+    assert plural("{count} run", "{count} runs", 3) == "3 runs"
+
+
+def test_a_language_belongs_to_its_context() -> None:
+    other = copy_context()
+    other.run(i18n.use, "zh")
+    assert other.run(i18n.language) == "zh"
+    assert i18n.language() == "en"
