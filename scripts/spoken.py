@@ -19,7 +19,7 @@ NAMING_IN = {"optlab/prune/pattern.py": {"in_words"}}
 SPEAKING_IN = {"optlab/predict/ledger.py": {"in_words"}, "optlab/kernels/runtime.py": {"runtime"}}
 REPORTING = {"progress": 1, "interrupt": 1, "submit": 3, "append_note": 0}
 """Functions that are called with what is said, and the place of that argument."""
-TERMINAL = {"optlab/cli.py", "optlab/console.py", "optlab/runs/summary.py"}
+TERMINAL = {"optlab/cli/main.py", "optlab/cli/console.py", "optlab/client/summary.py"}
 """What only the command line says stays English, as its commands and options are."""
 SIDES = ("base", "candidate")
 """What a measurement calls the two models while it times them."""
