@@ -9,7 +9,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
+PACKAGE = Path(__file__).resolve().parent
+
+
+def _assets() -> Path:
+    """What OptLab brings along: nano, a text, catalogs of languages. Beside the package in a checkout, inside a wheel."""
+    return next((path for path in (PACKAGE / "assets", PACKAGE.parent / "assets") if path.is_dir()), PACKAGE / "assets")
+
+
+ASSETS = _assets()
 
 
 def home() -> Path:
