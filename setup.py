@@ -2,4 +2,7 @@
 
 from setuptools import find_packages, setup
 
-setup(packages=[*find_packages(include=["optlab", "optlab.*"]), "optlab.assets"], package_dir={"optlab.assets": "assets"})
+setup(
+    packages=[*find_packages(include=["optlab", "optlab.*"]), "optlab.assets"],
+    package_dir={"optlab.assets": "assets"},
+)

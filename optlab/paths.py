@@ -10,14 +10,9 @@ import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
-
-
-def _assets() -> Path:
-    """What OptLab brings along: nano, a text, catalogs of languages. Beside the package in a checkout, inside a wheel."""
-    return next((path for path in (PACKAGE / "assets", PACKAGE.parent / "assets") if path.is_dir()), PACKAGE / "assets")
-
-
-ASSETS = _assets()
+BESIDE, INSIDE = PACKAGE.parent / "assets", PACKAGE / "assets"
+ASSETS = INSIDE if INSIDE.is_dir() else BESIDE
+"""What OptLab brings along (nano, a text, catalogs of languages): beside the package in a checkout, inside a wheel."""
 
 
 def home() -> Path:
