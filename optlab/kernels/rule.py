@@ -68,7 +68,7 @@ def notes_for(layer: LinearFormat, loop: Loop, device: str = "cpu") -> list[str]
     elif bits is not None and loop == "native" and layer.group % BLOCK == 0:
         notes.append(f"{bits} bits with scales beyond float16 have no kernel: timed as dense 16-bit numbers")
     elif bits is not None and inputs is None:
-        kind = "symmetric" if layer.symmetric else "asymmetric"
+        kind = "symmetric grid" if layer.symmetric else "grid with zero points"
         where = "one scale per row" if layer.per_row else f"groups of {layer.group}"
         notes.append(f"{bits} bits, {kind}, {where} have no kernel: timed as dense 16-bit numbers")
     if inputs is not None and kernel != "int8x8":
