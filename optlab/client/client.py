@@ -19,7 +19,7 @@ from optlab.predict.state import VERSION
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.store import artefacts
-from optlab.store.run import Worker
+from optlab.store.run import LIVE, Worker
 from optlab.store.store import Run, Store
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Raised whenever the same run would have another result, or other fields in it, than before."""
+LOOKED_BACK = 50
+"""So many runs of a kind are looked through for the newest of a model."""
 
 
 class Client:
@@ -183,7 +185,63 @@ class Client:
                     found.append(run)
         return found
 
-    def health(self) -> list[Worker]:
+    def run(self, id: int) -> Run | None:
+        """The run of that number, as it stands; None when there is none (it may have been deleted)."""
+        return self.store.get(id)
+
+    def runs(
+        self, kind: str | None = None, status: str | tuple[str, ...] | None = None, limit: int | None = None,
+        model: str | None = None,
+    ) -> list[Run]:  # fmt: skip
+        """Runs, newest first. kind: of this kind only. status: one, or several. model: about this one only, among the
+        newest `limit`."""
+        found = self.store.list(kind, status, limit)
+        return found if model is None else [run for run in found if run.spec.get("model") == located(model)]
+
+    def under_way(self, kinds: tuple[str, ...], model: str | None = None) -> list[Run]:
+        """Runs of these kinds (about `model`) that wait or work, newest first."""
+        return [run for run in self.runs(status=LIVE, model=model) if run.kind in kinds]
+
+    def latest(self, kind: str, model: str) -> Run | None:
+        """The newest run of a kind for `model`, whatever its status."""
+        model = located(model)
+        return next((run for run in self.store.list(kind, limit=LOOKED_BACK) if run.spec["model"] == model), None)
+
+    def counts(self) -> dict[str, int]:
+        """How many runs have each status."""
+        return self.store.counts()
+
+    def cancel(self, id: int) -> Run:
+        """Cancel a queued run at once, ask the worker of a running one to stop. Raises UnknownRunError."""
+        return self.store.request_cancel(id)
+
+    def cancelling(self, id: int) -> bool:
+        """Whether a running run was asked to stop and has not stopped yet."""
+        return self.store.cancel_requested(id)
+
+    def retry(self, id: int) -> Run:
+        """Queue a failed, cancelled or interrupted run again; any other stays as it is. Raises UnknownRunError."""
+        return self.store.retry(id)
+
+    def delete(self, id: int) -> None:
+        """Forget a run, its log, and its compressed model unless another run uses it.
+
+        Raises OptLabError while the run is running, UnknownRunError when there is none.
+        """
+        self.store.delete(id)
+
+    def logs(self, id: int) -> list[tuple[float, str]]:
+        """The lines that a run wrote, oldest first, each with its time (seconds since 1970)."""
+        return self.store.logs(id)
+
+    def adopt(self, runs: list[Run]) -> int:
+        """Take in finished runs that were made elsewhere, all or none; those whose key is known stay as they are.
+
+        Returns how many are new.
+        """
+        return self.store.adopt(runs)
+
+    def workers(self) -> list[Worker]:
         """The worker processes and their last signs of life."""
         return self.store.workers()
 
