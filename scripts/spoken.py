@@ -13,7 +13,7 @@ from pathlib import Path
 
 NAMING = {"describe", "_where", "_by_layer"}
 """Functions that name a recipe: `said` reads what stands between commas for itself, so it is collected so."""
-SPEAKING = {"allowed", "_range", "note_of", "note_for"}
+SPEAKING = {"allowed", "_range", "note_of", "note_for", "notes_for"}
 """Functions whose strings are all said, wherever they are."""
 NAMING_IN = {"optlab/prune/pattern.py": {"in_words"}}
 SPEAKING_IN = {"optlab/predict/ledger.py": {"in_words"}, "optlab/kernels/runtime.py": {"runtime"}}
