@@ -12,9 +12,10 @@ from itertools import islice
 from optlab.errors import TextError
 from optlab.framing import NOTHING, Framing
 from optlab.texts import strewn
+from optlab.texts.names import is_strewn
 from optlab.texts.passage import Passage
 from optlab.texts.sources import READERS
-from optlab.texts.text import PASTED, load
+from optlab.texts.text import load
 from optlab.texts.tokens import Encoder, Tokens, first_tokens, joined
 
 SHORTEST_COPY = 200
@@ -59,11 +60,6 @@ def evaluation_passage(
         sum(tokenizer.lookalikes(window.text) for window in found),
         False,
     )
-
-
-def is_strewn(name: str) -> bool:
-    """Whether a text is measured on windows from all over it: a named or pasted one; a PATH is read from its start."""
-    return name in READERS or PASTED.fullmatch(name) is not None
 
 
 def evaluation_tokens(name: str, tokenizer: Encoder, count: int, framing: Framing = NOTHING) -> list[int]:
