@@ -34,5 +34,9 @@ def ensured(model: str, progress: Progress = silent) -> Predictor:
     finally:
         store.close()
     if found is None:
-        raise ModelError(f"the probe of {model} in {folder} cannot be read; delete that folder and ask again")
+        raise ModelError(
+            "the probe of {model} in {folder} cannot be read; delete that folder and ask again",
+            model=model,
+            folder=folder,
+        )
     return found

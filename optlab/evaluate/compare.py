@@ -29,6 +29,7 @@ from optlab.evaluate.scoring import (
     windows_of,
 )
 from optlab.evaluate.states import BASE_STATES, StateCache, identity, key_of
+from optlab.messages import say
 from optlab.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -99,7 +100,10 @@ def compare(
     for batch in batches(base, windows):
 
         def tick() -> None:
-            progress(len(rows) / len(windows), f"window {len(rows) + 1} of {len(windows)}")
+            progress(
+                len(rows) / len(windows),
+                say("window {row_count} of {window_count}", row_count=len(rows) + 1, window_count=len(windows)),
+            )
 
         of_base = _remembered(base, batch, tick, cache, owner)
         of_candidate = predicting_states(candidate, batch, tick)
@@ -108,7 +112,11 @@ def compare(
             rows.append(row)
             gaps.append(float((row.candidate - row.base).mean()))
         gap = interval(gaps)
-        progress(len(rows) / len(windows), f"window {len(rows)} of {len(windows)}", _so_far(rows, gap, len(windows)))
+        progress(
+            len(rows) / len(windows),
+            say("window {row_count} of {window_count}", row_count=len(rows), window_count=len(windows)),
+            _so_far(rows, gap, len(windows)),
+        )
         if narrow_enough(gap, len(rows), stop_below_percent):
             break
     return _quality(base, candidate, windows, rows, interval(gaps))

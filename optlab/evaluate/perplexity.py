@@ -23,6 +23,7 @@ import numpy as np
 
 from optlab.evaluate.paired import Interval, exponential, interval, ratio_interval
 from optlab.evaluate.scoring import Floats, Window, batches, losses, predicting_states, targets_of, windows_of
+from optlab.messages import say
 from optlab.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -65,12 +66,19 @@ def perplexity(model: LanguageModel, ids: list[int], context: int, progress: Pro
     for batch in batches(model, windows):
 
         def tick() -> None:
-            progress(len(rows) / len(windows), f"window {len(rows) + 1} of {len(windows)}")
+            progress(
+                len(rows) / len(windows),
+                say("window {row_count} of {window_count}", row_count=len(rows) + 1, window_count=len(windows)),
+            )
 
         for window, states in zip(batch, predicting_states(model, batch, tick), strict=True):
             rows.append(losses(model, states, targets_of(model, window)))
         so_far = {"windows_done": len(rows), "windows": len(windows), "ppl": exponential(float(np.mean(rows)))}
-        progress(len(rows) / len(windows), f"window {len(rows)} of {len(windows)}", so_far)
+        progress(
+            len(rows) / len(windows),
+            say("window {row_count} of {window_count}", row_count=len(rows), window_count=len(windows)),
+            so_far,
+        )
     return summary(model, windows, np.stack(rows))
 
 

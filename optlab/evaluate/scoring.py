@@ -54,11 +54,16 @@ def windows_of(model: LanguageModel, ids: list[int], context: int) -> list[Windo
     longest = _positions(model) - len(before) - len(after)
     if context > longest:
         raise ModelError(
-            f"{model.name} reads windows of at most {longest} tokens, not {context}; use a context of {longest} or less"
+            "{name} reads windows of at most {longest} tokens, not {context}; use a context of {longest} or less",
+            name=model.name,
+            longest=longest,
+            context=context,
         )
     if context < 2 or len(ids) < context:
         raise TextError(
-            f"{len(ids)} tokens do not fill a window of {context}; use more tokens, or a smaller context of at least 2"
+            "{id_count} tokens do not fill a window of {context}; use more tokens, or a smaller context of at least 2",
+            id_count=len(ids),
+            context=context,
         )
     return [ids[start : start + context] for start in range(0, len(ids) - context + 1, context)]
 
@@ -109,7 +114,10 @@ def predicting_states(model: LanguageModel, windows: list[Window], tick: Tick) -
 def _masked_states(model: LanguageModel, window: Window, tick: Tick) -> Tensor:
     mask = model.tokenizer.special_id("mask")
     if mask is None:
-        raise MeasurementError(f"the tokenizer of {model.name} names no mask token, which its pseudo-perplexity needs")
+        raise MeasurementError(
+            "the tokenizer of {name} names no mask token, which its pseudo-perplexity needs",
+            name=model.name,
+        )
     before, after = frame(model)
     whole = torch.tensor(before + window + after, dtype=torch.long, device=model.device)
     positions = torch.arange(len(window), device=model.device) + len(before)
@@ -154,8 +162,10 @@ def pair_scores(
         log_q = _log_softmax(candidate, other)
         if log_p.shape != log_q.shape:
             raise MeasurementError(
-                f"the vocabularies of the two models differ ({log_p.shape[1]} and {log_q.shape[1]} tokens), so their "
-                "predictions cannot be compared"
+                "the vocabularies of the two models differ ({shape} and {other} tokens), so their predictions "
+                "cannot be compared",
+                shape=log_p.shape[1],
+                other=log_q.shape[1],
             )
         parts[0].append(-log_p.gather(1, true[:, None])[:, 0])
         parts[1].append(-log_q.gather(1, true[:, None])[:, 0])
@@ -179,7 +189,8 @@ def _log_softmax(model: LanguageModel, states: Tensor) -> Tensor:
     scale = logits.logsumexp(1, keepdim=True)
     if not bool(scale.isfinite().all()):
         raise MeasurementError(
-            f"the logits of {model.name} are not finite numbers: these weights, or this number format, broke the model"
+            "the logits of {name} are not finite numbers: these weights, or this number format, broke the model",
+            name=model.name,
         )
     return logits - scale
 

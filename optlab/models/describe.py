@@ -235,7 +235,11 @@ def _describe_elsewhere(name: str, progress: Progress) -> Description:
     if "error" in answer:
         raise ModelError(answer["error"])
     if "description" not in answer:
-        raise ModelError(f"describing {name} ended without an answer (exit code {process.returncode})")
+        raise ModelError(
+            "describing {name} ended without an answer (exit code {returncode})",
+            name=name,
+            returncode=process.returncode,
+        )
     return Description.from_dict(answer["description"])
 
 

@@ -68,7 +68,7 @@ def existing(connection: Connection, id: int) -> Run:
     """The run. Raises UnknownRunError."""
     row = connection.execute(sa.select(runs_table).where(R.id == id)).one_or_none()
     if row is None:
-        raise UnknownRunError(f"there is no run {id}; it may have been deleted")
+        raise UnknownRunError("there is no run {id}; it may have been deleted", id=id)
     return to_run(row)
 
 

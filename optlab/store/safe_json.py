@@ -28,7 +28,9 @@ def dumps(value: Any) -> str:
     text = json.dumps(value, default=_plain, separators=(",", ":"))
     if len(text) > LARGEST:
         raise MeasurementError(
-            f"the result takes {len(text) >> 20} MB, more than the {LARGEST >> 20} MB that a run may store"
+            "the result takes {text_count} MB, more than the {largest} MB that a run may store",
+            text_count=len(text) >> 20,
+            largest=LARGEST >> 20,
         )
     return text
 

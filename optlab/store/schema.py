@@ -90,12 +90,18 @@ def open_engine(url: str) -> Engine:
         except (sa.exc.IntegrityError, sa.exc.ProgrammingError):  # another process created the tables just now
             _create(engine)
     except sa.exc.ArgumentError:
-        raise OptLabError(f"OPTLAB_STORE {url!r} is not a database URL; write sqlite:////folder/optlab.db") from None
+        raise OptLabError(
+            "OPTLAB_STORE {url!r} is not a database URL; write sqlite:////folder/optlab.db", url=url
+        ) from None
     except ImportError as error:
-        raise OptLabError(f"the store {url.split('://')[0]!r} needs a driver: pip install {error.name}") from None
+        raise OptLabError(
+            "the store {url!r} needs a driver: pip install {name}",
+            url=url.split("://")[0],
+            name=error.name,
+        ) from None
     except sa.exc.DBAPIError as error:
         shown = sa.make_url(url).render_as_string(hide_password=True)
-        raise OptLabError(f"cannot open the store {shown}: {str(error.orig).strip()}") from error
+        raise OptLabError("cannot open the store {shown}: {orig}", shown=shown, orig=str(error.orig).strip()) from error
     return engine
 
 
@@ -136,6 +142,8 @@ def _create(engine: Engine) -> None:
             connection.execute(schema_table.insert().values(version=VERSION))
         elif found != VERSION:
             raise OptLabError(
-                f"the store was written by another version of OptLab (tables {found}, this version reads {VERSION}); "
-                "set OPTLAB_STORE to a new file"
+                "the store was written by another version of OptLab (tables {found}, this version reads {version}); "
+                "set OPTLAB_STORE to a new file",
+                found=found,
+                version=VERSION,
             )

@@ -58,7 +58,7 @@ class Store:
 
     def _submit(self, kind: str, spec: dict[str, Any], key: str, title: str) -> Run:
         if kind not in PRIORITY:
-            raise OptLabError(f"unknown kind of run {kind!r}; use {', '.join(PRIORITY)}")
+            raise OptLabError("unknown kind of run {kind!r}; use {priority}", kind=kind, priority=", ".join(PRIORITY))
         with self._write() as connection:
             row = connection.execute(sa.select(runs_table).where(R.key == key)).one_or_none()
             if row is None:
@@ -104,9 +104,9 @@ class Store:
         with self._write() as connection:
             row = connection.execute(sa.select(R.status, R.artefact).where(R.id == id)).one_or_none()
             if row is None:
-                raise UnknownRunError(f"there is no run {id}; it may have been deleted")
+                raise UnknownRunError("there is no run {id}; it may have been deleted", id=id)
             if row.status == "running":
-                raise OptLabError(f"run {id} is running; cancel it before deleting it")
+                raise OptLabError("run {id} is running; cancel it before deleting it", id=id)
             connection.execute(logs_table.delete().where(L.run_id == id))
             connection.execute(runs_table.delete().where(R.id == id))
             users = connection.execute(sa.select(sa.func.count()).where(R.artefact == row.artefact)).scalar_one()

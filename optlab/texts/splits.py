@@ -78,8 +78,9 @@ def check_apart(text: str, calibration: str) -> None:
     )
     if same_file or set(load(text).evaluation) & set(load(calibration).calibration):
         raise TextError(
-            f"{calibration} would calibrate and measure at once, which flatters every method; "
-            "calibrate with another file or a named text such as bbc-news"
+            "{calibration} would calibrate and measure at once, which flatters every method; calibrate with "
+            "another file or a named text such as bbc-news",
+            calibration=calibration,
         )
 
 
@@ -114,6 +115,10 @@ def _first_tokens(
         characters *= 4
     if len(ids) < needed:
         raise TextError(
-            f"{name} has {len(ids):,} {side} tokens, {needed:,} are needed; ask for fewer or use a longer text"
+            "{name} has {id_count:,} {side} tokens, {needed:,} are needed; ask for fewer or use a longer text",
+            name=name,
+            id_count=len(ids),
+            side=side,
+            needed=needed,
         )
     return ids[:count]

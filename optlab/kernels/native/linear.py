@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from optlab.kernels.linear import Affine, Source
 from optlab.kernels.native.huge_pages import Pages
 from optlab.kernels.native.library import Linear, library
+from optlab.messages import say
 
 DENSE, INT4, INT8 = 0, 1, 2
 BLOCK = 32
@@ -47,7 +48,9 @@ def format_of(source: Source) -> Format:
         reason = f"groups of {group}" if group % BLOCK else "scales beyond 16 bits"
         return Format(DENSE, f"{stored.bits} bits with {reason} have no kernel: timed as dense 16-bit numbers")
     room = 4 if stored.bits <= 4 else 8
-    note = None if stored.bits == room else f"{stored.bits} bits have no kernel: timed stretched to {room} bits"
+    note = None
+    if stored.bits != room:
+        note = say("{bits} bits have no kernel: timed stretched to {room} bits", bits=stored.bits, room=room)
     return Format(INT4 if room == 4 else INT8, note)
 
 
