@@ -85,7 +85,7 @@ def decoded(text: str) -> str:
         return text
     try:
         return _message(json.loads(text))
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return text
 
 

@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from string import Formatter
@@ -61,15 +62,15 @@ def collected() -> Catalog:
             continue
         name = path.relative_to(ROOT).as_posix()
         for line, message, _comments, _context in extract_from_file("python", path, keywords=keywords):
-            words = message if isinstance(message, tuple) else without_values(message)
-            if isinstance(message, tuple) or WORD.search(words) or words.strip() and not words.strip(JOINTS):
+            if isinstance(message, tuple) or says_something(message):
                 found.add(message, locations=[(name, line)])
     for name, message in declared():
         found.add(message, locations=[(name, 0)])
     return found
 
 
-def errors() -> set[str]:
+@cache
+def errors() -> frozenset[str]:
     """Names of `OptLabError` and of every class that descends from it, wherever it is defined."""
     known = {OptLabError.__name__}
     classes = [
@@ -80,12 +81,13 @@ def errors() -> set[str]:
     ]
     while more := {name for name, bases in classes if bases & known} - known:
         known |= more
-    return known
+    return frozenset(known)
 
 
-def without_values(message: str) -> str:
-    """The words of a template alone."""
-    return "".join(words for words, *_ in Formatter().parse(message))
+def says_something(message: str) -> bool:
+    """Whether a template has words beside its values, or is a sign that joins the parts of a list."""
+    words = "".join(words for words, *_ in Formatter().parse(message))
+    return bool(WORD.search(words)) or (bool(message.strip()) and not message.strip(JOINTS))
 
 
 def declared() -> Iterator[tuple[str, str]]:

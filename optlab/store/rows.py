@@ -11,11 +11,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from optlab.messages import decoded, encoded, say
 from optlab.store import safe_json
 from optlab.store.run import PRIORITY, RETRYABLE, Run, UnknownRunError
 from optlab.store.schema import runs_table
 
 R = runs_table.c
+DONE, CANCELLED = encoded(say("done")), encoded(say("cancelled"))
 
 
 def move(connection: Connection, id: int, source: str, owner: str | None = None, **values: Any) -> bool:
@@ -35,8 +37,8 @@ def interrupt(connection: Connection, id: int, reason: str, owner: str | None = 
     """Move a running run to interrupted, or to cancelled when a person had asked for that; whether it was running."""
     asked = connection.execute(sa.select(R.cancel_asked).where(R.id == id)).scalar()
     if asked is not None:
-        return end(connection, id, owner, status="cancelled", message="cancelled")
-    return end(connection, id, owner, status="interrupted", message=reason)
+        return end(connection, id, owner, status="cancelled", message=CANCELLED)
+    return end(connection, id, owner, status="interrupted", message=encoded(reason))
 
 
 def adopt(connection: Connection, run: Run) -> bool:
@@ -46,7 +48,7 @@ def adopt(connection: Connection, run: Run) -> bool:
     connection.execute(
         runs_table.insert().values(
             key=run.key, kind=run.kind, status="done", priority=PRIORITY[run.kind], spec=safe_json.dumps(run.spec),
-            title=run.title, progress=1.0, message="done", partial="{}", result=safe_json.dumps(run.result),
+            title=encoded(run.title), progress=1.0, message=DONE, partial="{}", result=safe_json.dumps(run.result),
             created=run.created, started=run.started, finished=run.finished, worker=run.worker, attempts=run.attempts,
         )
     )  # fmt: skip
@@ -79,4 +81,6 @@ def to_run(row: Row[Any]) -> Run:
         del values[hidden]
     for name in ("spec", "partial", "result"):
         values[name] = None if values[name] is None else safe_json.loads(values[name])
+    for name in ("title", "message", "error"):
+        values[name] = None if values[name] is None else decoded(values[name])
     return Run(**values)

@@ -17,12 +17,14 @@ from sqlalchemy.engine import Connection
 
 from optlab import paths
 from optlab.errors import OptLabError
+from optlab.messages import encoded, say
 from optlab.store import artefacts, rows, safe_json
 from optlab.store.run import LIVE, PRIORITY, RETRYABLE, STATUSES, Run, UnknownRunError, Worker
 from optlab.store.schema import in_memory, logs_table, open_engine, runs_table, workers_table
 
-KILLED = "the worker was killed; press retry"
-LOST = "the worker stopped answering; press retry"
+KILLED = say("the worker was killed; press retry")
+LOST = say("the worker stopped answering; press retry")
+BEFORE_IT_BEGAN = encoded(say("cancelled before it began"))
 LONGEST_LINE = 4_000
 LONGEST_LOG = 2_000
 
@@ -65,7 +67,7 @@ class Store:
                 connection.execute(
                     runs_table.insert().values(
                         key=key, kind=kind, status="queued", priority=PRIORITY[kind], spec=safe_json.dumps(spec),
-                        title=safe_json.printable(title, LONGEST_LINE), progress=0.0, message="", partial="{}",
+                        title=safe_json.sentence(title, LONGEST_LINE), progress=0.0, message="", partial="{}",
                         created=time.time(), attempts=1,
                     )
                 )  # fmt: skip
@@ -91,7 +93,7 @@ class Store:
         """Cancel a queued run at once, ask the worker of a running one to stop. Raises UnknownRunError."""
         now = time.time()
         with self._write() as connection:
-            rows.move(connection, id, "queued", status="cancelled", finished=now, message="cancelled before it began")
+            rows.move(connection, id, "queued", status="cancelled", finished=now, message=BEFORE_IT_BEGAN)
             asked = runs_table.update().where(R.id == id, R.status == "running", R.cancel_asked.is_(None))
             connection.execute(asked.values(cancel_asked=now))
             return rows.existing(connection, id)
@@ -162,7 +164,7 @@ class Store:
         """Note progress; False when the run is no longer running (of `worker`, when given): stop working on it."""
         values: dict[str, Any] = {
             "progress": min(max(fraction, 0.0), 1.0) if fraction == fraction else 0.0,
-            "message": safe_json.printable(message, LONGEST_LINE),
+            "message": safe_json.sentence(message, LONGEST_LINE),
         }
         if partial is not None:
             values["partial"] = safe_json.dumps(partial)
@@ -174,18 +176,18 @@ class Store:
         artefact = result.get("artefact")
         values = {"result": safe_json.dumps(result), "artefact": str(artefact) if artefact else None, "error": None}
         with self._write() as connection:
-            return rows.end(connection, id, worker, status="done", progress=1.0, message="done", **values)
+            return rows.end(connection, id, worker, status="done", progress=1.0, message=rows.DONE, **values)
 
     def fail(self, id: int, error: str, worker: str | None = None) -> bool:
         """running -> failed, with one sentence for the person. False when it was no longer running."""
-        error = safe_json.printable(error, LONGEST_LINE)
+        error = safe_json.sentence(error, LONGEST_LINE)
         with self._write() as connection:
             return rows.end(connection, id, worker, status="failed", error=error)
 
     def mark_cancelled(self, id: int, worker: str | None = None) -> bool:
         """running -> cancelled. False when it was no longer running."""
         with self._write() as connection:
-            return rows.end(connection, id, worker, status="cancelled", message="cancelled")
+            return rows.end(connection, id, worker, status="cancelled", message=rows.CANCELLED)
 
     def interrupt(self, id: int, reason: str = KILLED, worker: str | None = None) -> bool:
         """running -> interrupted (or cancelled, when that was asked for). False when it was no longer running."""

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from optlab.errors import Cancelled
 from optlab.machine import locks
+from optlab.messages import say
 from optlab.store.store import Run, Store
 
 TICK_S = 0.2
@@ -27,8 +28,8 @@ BEAT_S = 1.0
 PATIENCE_S = 1.1
 """With a tick to notice, a tick to act and a transaction to write, a cancel takes less than two seconds."""
 EXIT_CANCELLED = 75
-STOPPED = "the app was stopped; press retry"
-WAITING = "waiting for a latency measurement to finish"
+STOPPED = say("the app was stopped; press retry")
+WAITING = say("waiting for a latency measurement to finish")
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ class Heartbeat(threading.Thread):
             return
         self._noticed = self._noticed or time.monotonic()
         if time.monotonic() - self._noticed >= PATIENCE_S and self.run_progress is run_progress:
-            self._end_process("cancelled", EXIT_CANCELLED)
+            self._end_process(say("cancelled"), EXIT_CANCELLED)
 
     def _end_process(self, reason: str, code: int) -> None:
         with contextlib.suppress(SQLAlchemyError):
