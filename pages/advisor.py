@@ -13,8 +13,9 @@ from optlab.models.describe import Description
 from optlab.predict.frontier import Frontier
 from optlab.recipes import Recipe
 from optlab.report.comparison import chosen
-from pages.components import frame, goals, prediction, prepare, questions, services, view
-from pages.components.services import escaped, sentence
+from pages.components.advisor import questions
+from pages.components.shared import frame, goals, prediction, prepare, services, view
+from pages.components.shared.services import escaped, sentence
 
 MEGABYTE = 1_000_000
 POINTS = 24

@@ -6,7 +6,8 @@ import streamlit as st
 
 from optlab.figures import frames, tradeoff
 from optlab.i18n import _, said
-from pages.components import frame, own_text, services, side_by_side, takeaway, view
+from pages.components.compare import side_by_side
+from pages.components.shared import downloads, frame, own_text, services, view
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -105,8 +106,8 @@ def take(frame: "DataFrame", chosen: list[int]) -> None:
     """Report and table of what is ticked, or of everything shown while nothing is."""
     ticked = frame[frame["run"].isin(chosen)] if chosen else frame
     found = (services.client().store.get(int(id)) for id in ticked["run"])
-    takeaway.report([run for run in found if run is not None])
-    takeaway.table(ticked, "comparison")
+    downloads.report([run for run in found if run is not None])
+    downloads.table(ticked, "comparison")
 
 
 def open_in_explore(id: int) -> None:

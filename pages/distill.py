@@ -7,8 +7,8 @@ from optlab.i18n import _
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.store.run import Run
-from pages.components import facts, frame, pairs, prepare, services, view
 from pages.components.distill import lab, student, sweep, training
+from pages.components.shared import facts, frame, pairs, prepare, services, view
 
 
 def main() -> None:

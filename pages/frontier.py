@@ -11,8 +11,9 @@ from optlab.figures import format, frames
 from optlab.figures import frontier as figure
 from optlab.i18n import _, plural
 from optlab.predict.frontier import Frontier, Point
-from pages.components import facts, frame, prediction, prepare, proving, services, view
-from pages.components.services import sentence
+from pages.components.frontier import proving
+from pages.components.shared import facts, frame, prediction, prepare, services, view
+from pages.components.shared.services import sentence
 
 MEGABYTE = 1_000_000
 

@@ -9,7 +9,7 @@ from optlab.i18n import _, plural
 from optlab.models.catalog import card
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
-from pages.components import facts, frame, goals, knobs, measurement, pairs, prepare, services, view
+from pages.components.shared import facts, frame, goals, knobs, measuring, pairs, prepare, services, view
 
 FIRST_BITS = 4
 
@@ -67,7 +67,7 @@ def explore(recipe: Recipe, measure: bool = False) -> None:
     """Go on in Explore with this recipe. measure: ask for its measurement on the way."""
     changed = view.change(recipe=recipe)
     if measure:
-        measurement.start(services.client(), changed)
+        measuring.start(services.client(), changed)
     st.switch_page("pages/explore.py", query_params=view.link(changed.model, changed.recipe, changed.protocol))
 
 

@@ -8,7 +8,7 @@ from optlab.i18n import _, said
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.store.run import Run
-from pages.components import facts, frame, prepare, services, view, writing
+from pages.components.shared import facts, frame, prepare, services, view, writing
 
 CHOSEN = "playground/recipe"
 

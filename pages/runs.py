@@ -6,7 +6,8 @@ from optlab.errors import OptLabError
 from optlab.figures import format
 from optlab.i18n import _, said
 from optlab.store.run import Run
-from pages.components import frame, progress, services, takeaway, view
+from pages.components.runs import project
+from pages.components.shared import frame, progress, services, view
 
 PER_PAGE = 12
 REFRESH_S = 1.5
@@ -29,7 +30,7 @@ def main() -> None:
             label_visibility="collapsed",
         )  # fmt: skip
         with services.shown_errors():
-            takeaway.project()
+            project.show()
     queue(FILTERS[chosen or "all"])
 
 

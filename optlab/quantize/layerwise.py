@@ -73,7 +73,8 @@ class LayerwiseQuantizer(Method):
         size, width = values["group_size"], shape[1]
         if size is not None and width % int(size):
             offered = [str(divisor) for divisor in divisors_for_groups(width)]
-            use = f"{', '.join(offered[:-1])} or {offered[-1]}" if len(offered) > 1 else f"{offered[0]} or null"
+            offered = offered if len(offered) > 1 else [*offered, "null"]
+            use = Joined(" or ", [", ".join(offered[:-1]), offered[-1]])
             raise RecipeError("group_size {size} does not divide {width}; use {use}", size=size, width=width, use=use)
 
     @property

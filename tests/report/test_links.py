@@ -15,7 +15,7 @@ from optlab.client.client import Client
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.report import links
-from pages.components import view
+from pages.components.shared import view
 from tests.pages import samples
 
 AWKWARD = Recipe.of(

@@ -13,7 +13,7 @@ from optlab.figures import distillation, format
 from optlab.i18n import _
 from optlab.recipes import Recipe
 from optlab.store.run import Run
-from pages.components import progress, services, view
+from pages.components.shared import progress, services, view
 
 CHART: dict[str, Any] = {"displayModeBar": False}
 WATCHED = "lab/watched"

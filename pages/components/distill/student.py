@@ -11,8 +11,8 @@ from optlab.i18n import _
 from optlab.methods import DEFAULT_METHOD, method, names
 from optlab.models.describe import Description
 from optlab.recipes import Recipe, Step
-from pages.components import knobs, widgets
-from pages.components.view import View
+from pages.components.shared import knobs, widgets
+from pages.components.shared.view import View
 
 PREFIX = "distill/knob/"
 SHOWN_FOR = "distill/shown for"

@@ -10,7 +10,7 @@ from optlab.client import distilling
 from optlab.figures import distillation
 from optlab.i18n import _
 from optlab.recipes import Recipe
-from pages.components import progress, services, view
+from pages.components.shared import progress, services, view
 
 TEMPERATURES = (0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
 ALPHAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)

@@ -13,8 +13,8 @@ from optlab.figures import distillation, format, style
 from optlab.i18n import _
 from optlab.recipes import Recipe
 from optlab.store.run import Run
-from pages.components import progress, services, view
 from pages.components.distill import student
+from pages.components.shared import progress, services, view
 
 WATCHED = "distill/watched"
 REFRESH_S = 1.0
