@@ -14,7 +14,7 @@ from optlab.predict.frontier import Frontier
 from optlab.recipes import Recipe
 from optlab.report.comparison import chosen
 from pages.components.advisor import questions
-from pages.components.shared import frame, goals, prediction, prepare, services, view
+from pages.components.shared import frame, goals, prediction, prepare, services, view, watching
 from pages.components.shared.services import escaped, sentence
 
 MEGABYTE = 1_000_000
@@ -31,7 +31,7 @@ def main() -> None:
         description = prepare.description(shown.model)
         if description is None:
             return
-        questions.under_way(shown.model)
+        watching.under_way(services.client().under_way(("measure", "tasks")))
         found = candidates(shown)
         wish = ask(found)
         if found:
@@ -45,7 +45,7 @@ def candidates(shown: view.View) -> list[Candidate]:
     """Everything measured on this model and the text of the view, and the frontier where the model was probed."""
     client = services.client()
     text = settled(shown.model, shown.protocol).text
-    found = measured(chosen(client.store.list("measure", "done"), shown.model, text))
+    found = measured(chosen(client.runs("measure", "done"), shown.model, text))
     predictor = client.predictor(shown.model, shown.protocol)
     if predictor is not None:
         try:

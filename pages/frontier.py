@@ -12,7 +12,7 @@ from optlab.figures import frontier as figure
 from optlab.i18n import _, plural
 from optlab.predict.frontier import Frontier, Point
 from pages.components.frontier import proving
-from pages.components.shared import facts, frame, prediction, prepare, services, view
+from pages.components.shared import facts, frame, prediction, prepare, services, view, watching
 from pages.components.shared.services import sentence
 
 MEGABYTE = 1_000_000
@@ -64,7 +64,7 @@ def explore(shown: view.View, frontier: Frontier) -> None:
         st.caption(_("Click a point of the line, or drag a box around several, to have them measured."))
     if answer is not None:
         prove(shown, answer)
-    proving.watch(client, shown)
+    watching.under_way(client.under_way(("measure",), shown.model))
 
 
 def ask(frontier: Frontier, points: list[Point]) -> Point | None:

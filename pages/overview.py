@@ -96,7 +96,7 @@ def what_the_knobs_mean() -> None:
 def measured_so_far(model: str) -> None:
     """The latest finished measurement of this model, or a word that there is none."""
     st.subheader(_("Measured so far"))
-    done = [run for run in services.client().store.list("measure", "done") if run.spec["model"] == model]
+    done = services.client().runs("measure", "done", model=model)
     if not done:
         st.caption(_("Nothing has been measured on this model yet. The first measurement will appear here."))
         return

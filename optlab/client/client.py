@@ -20,7 +20,7 @@ from optlab.predict.state import VERSION
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.store import artefacts
-from optlab.store.run import Worker
+from optlab.store.run import LIVE, Worker
 from optlab.store.store import Run, Store
 
 if TYPE_CHECKING:
@@ -202,10 +202,17 @@ class Client:
         return self.store.get(id)
 
     def runs(
-        self, kind: str | None = None, status: str | tuple[str, ...] | None = None, limit: int | None = None
-    ) -> list[Run]:
-        """Runs, newest first. kind: of this kind only. status: one, or several."""
-        return self.store.list(kind, status, limit)
+        self, kind: str | None = None, status: str | tuple[str, ...] | None = None, limit: int | None = None,
+        model: str | None = None,
+    ) -> list[Run]:  # fmt: skip
+        """Runs, newest first. kind: of this kind only. status: one, or several. model: about this one only, among the
+        newest `limit`."""
+        found = self.store.list(kind, status, limit)
+        return found if model is None else [run for run in found if run.spec.get("model") == located(model)]
+
+    def under_way(self, kinds: tuple[str, ...], model: str | None = None) -> list[Run]:
+        """Runs of these kinds (about `model`) that wait or work, newest first."""
+        return [run for run in self.runs(status=LIVE, model=model) if run.kind in kinds]
 
     def latest(self, kind: str, model: str) -> Run | None:
         """The newest run of a kind for `model`, whatever its status."""

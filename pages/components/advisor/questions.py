@@ -10,14 +10,14 @@ from optlab.advice import questions as rows
 from optlab.advice.candidate import Candidate
 from optlab.figures import format
 from optlab.fitting import first_recipe, fitted_step
-from optlab.i18n import _, plural, said
+from optlab.i18n import _, said
 from optlab.jobs.resolution import settled, title
 from optlab.models.catalog import catalog
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.store.run import Run
 from pages.components.advisor import tasks
-from pages.components.shared import facts, knobs, own_text, progress, services, view
+from pages.components.shared import facts, knobs, own_text, services, view
 from pages.components.shared.services import escaped
 
 FIRST_BITS = 4
@@ -27,7 +27,7 @@ STUDENT_STEPS = 100
 def show(shown: view.View, description: Description, found: Sequence[Candidate]) -> None:
     """Draw all five."""
     st.subheader(_("Five questions"))
-    done = services.client().store.list("measure", "done")
+    done = services.client().runs("measure", "done")
     with st.expander(_("Which model should I choose?"), icon=":material/counter_1:", expanded=True):
         which_model(shown, done)
     with st.expander(_("What does it take?"), icon=":material/counter_2:"):
@@ -84,7 +84,7 @@ def what_it_takes(shown: view.View, description: Description, found: Sequence[Ca
         offer(shown, first_recipe(FIRST_BITS, description), _("No compressed model was measured here yet."))
         return
     smallest = min(tried, key=lambda one: one.size_bytes)
-    run = services.client().store.get(smallest.run or 0)
+    run = services.client().run(smallest.run or 0)
     if run is None:
         return
     shapes: dict[str, tuple[str, Callable[[float | None], str]]] = {
@@ -157,27 +157,6 @@ def measure(shown: view.View, recipe: Recipe) -> None:
     """Ask for a measurement, and draw the page again with its progress on it."""
     services.client().submit_measure(shown.model, recipe, shown.protocol)
     st.rerun()
-
-
-def under_way(model: str) -> None:
-    """What is being measured; the page is drawn again when it is done."""
-    live = [
-        run for run in services.client().store.list(status=("queued", "running")) if run.kind in ("measure", "tasks")
-    ]
-    st.fragment(_watched, run_every=1.5 if live else None)([run.id for run in live])
-
-
-def _watched(ids: list[int]) -> None:
-    with services.shown_errors():
-        store = services.client().store
-        runs = [run for id in ids if (run := store.get(id)) is not None]
-        if any(not run.live for run in runs):
-            st.rerun()
-        if runs:
-            words = plural("{count} measurement is under way", "{count} measurements are under way", len(runs))
-            with st.container(border=True):
-                st.markdown(f":material/hourglass_top: {words}: {escaped(said(runs[-1].title))}")
-                progress.bar(runs[-1])
 
 
 def _in_short(one: Candidate | None) -> str:

@@ -29,7 +29,7 @@ def watched(client: Client, shown: View) -> Recipe | None:
     """The distillation that the address names, else the last one that was asked for with this model; or None."""
     if is_distillation(shown.recipe):
         return shown.recipe
-    for run in client.store.list("measure", limit=LOOKED_BACK):
+    for run in client.runs("measure", limit=LOOKED_BACK):
         if run.spec["model"] == shown.model:
             try:
                 recipe = Recipe.from_dict(run.spec["recipe"])

@@ -63,9 +63,9 @@ def _stop(client: Client) -> None:
     begun = st.session_state.pop(BEGUN, None)
     if begun is None:
         return
-    run = client.store.get(begun)
+    run = client.run(begun)
     if run is not None and run.live:
         try:
-            client.store.request_cancel(begun)
+            client.cancel(begun)
         except OptLabError:
             return  # it ended in the meantime

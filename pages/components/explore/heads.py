@@ -9,7 +9,7 @@ from optlab.figures import heads as figure
 from optlab.i18n import _, plural
 from optlab.prune.chosen_heads import ChosenHeads, read, write
 from optlab.recipes import Recipe, Step
-from pages.components.shared import progress, services
+from pages.components.shared import services, watching
 from pages.components.shared.view import View
 
 
@@ -44,7 +44,7 @@ def show(client: Client, shown: View) -> Recipe | None:
         )  # fmt: skip
         return None
     if run.status != "done":
-        progress.until_done(run, "heads")
+        watching.watch(run, "heads")
         return None
     gone, result = removed(shown.recipe), run.result or {}
     event = st.plotly_chart(

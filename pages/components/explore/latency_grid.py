@@ -7,7 +7,7 @@ import streamlit as st
 from optlab.client.client import Client
 from optlab.figures import latency_grid
 from optlab.i18n import _, said
-from pages.components.shared import downloads, progress, services
+from pages.components.shared import downloads, services, watching
 from pages.components.shared.view import View
 
 CHART = {"displayModeBar": False}
@@ -27,7 +27,7 @@ def show(client: Client, shown: View) -> None:
         )  # fmt: skip
         return
     if run.status != "done" or not run.result:
-        progress.until_done(run, "latency_grid")
+        watching.watch(run, "latency_grid")
         return
     result = run.result
     lengths = sorted({cell["prompt_tokens"] for cell in result["cells"]["base"]})

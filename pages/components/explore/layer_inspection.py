@@ -11,7 +11,7 @@ from optlab.figures import format, layer_inspection, why
 from optlab.i18n import _
 from optlab.recipes import Recipe
 from optlab.store.run import Run
-from pages.components.shared import facts, progress, services
+from pages.components.shared import facts, services, watching
 from pages.components.shared.view import View
 
 CHART: dict[str, Any] = {"displayModeBar": False}
@@ -36,27 +36,14 @@ def show(client: Client, view: View, run: Run) -> None:
         if not st.button(_("Look inside"), icon=":material/search:", key=f"layer_inspection/look/{run.id}"):
             return
         wanted = client.submit_layer_inspection(view.model, view.recipe, view.protocol, layer)
-    st.fragment(_watched, run_every=0.7 if wanted.live else None)(wanted.id)
+    watching.watch(wanted, "layer_inspection", _charts)
     methods(client, view, layer)
 
 
-def _watched(id: int) -> None:
-    with services.shown_errors():
-        client = services.client()
-        run = client.store.get(id)
-        if run is None:
-            st.caption(_("This look inside was deleted."))
-        elif run.status != "done":
-            st.session_state["layer_inspection/watched"] = id
-            progress.watch(client, run, f"layer_inspection/{id}")
-        elif st.session_state.get("layer_inspection/watched") == id:
-            st.session_state["layer_inspection/watched"] = None
-            st.rerun()
-        else:
-            _charts(run.result or {})
-
-
-def _charts(found: dict[str, Any]) -> None:
+def _charts(run: Run) -> None:
+    found = run.result
+    if not found:
+        return
     st.caption(
         _("The weights moved by {error} of their size on average; {distinct} different values are left in the first "
           "rows, {zeros} of all weights are zero.").format(
@@ -89,7 +76,7 @@ def methods(client: Client, view: View, layer: str) -> None:
     if bits is None:
         return
     rows: dict[str, dict[str, Any]] = {}
-    for run in client.store.list("measure", "done"):
+    for run in client.runs("measure", "done"):
         try:
             recipe = Recipe.from_dict(run.spec["recipe"])
         except Exception:  # a method that is no more: nothing to compare with

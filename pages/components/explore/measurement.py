@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -12,10 +13,8 @@ from optlab.figures import format, frames, layers, limit
 from optlab.figures.pairs import Pair, in_one_line, so_far
 from optlab.i18n import _, said
 from optlab.store.run import Run
-from pages.components.shared import downloads, facts, pairs, prediction, progress, services, view
+from pages.components.shared import downloads, facts, pairs, prediction, services, view, watching
 from pages.components.shared.folded import folded
-
-WATCHED = "measurement/watched"
 
 
 def show(client: Client, shown: view.View) -> Run | None:
@@ -28,31 +27,19 @@ def show(client: Client, shown: view.View) -> Run | None:
                 prediction.offer(client, shown.model)
         return None
     meanwhile = [] if run.status == "done" else prediction.of(client, shown) or []
-    st.fragment(_watched, run_every=1.0 if run.live else None)(run.id, meanwhile)
+    watching.watch(run, "measure", partial(_figures, meanwhile))
     if run.status != "done":
         return None
     _details(run)
     return run
 
 
-def _watched(id: int, meanwhile: list[Pair]) -> None:
-    with services.shown_errors():
-        client = services.client()
-        run = client.store.get(id)
-        if run is None:
-            st.info(_("This measurement was deleted."))
-            return
-        if run.live:
-            st.session_state[WATCHED] = id
-        elif st.session_state.get(WATCHED) == id:
-            st.session_state[WATCHED] = None
-            st.rerun()  # the whole page: it has more to show now, and nothing needs to be polled any longer
-        if run.status != "done":
-            progress.watch(client, run, f"measure/{id}")
-        elif run.result:
-            st.markdown(f"#### {in_one_line(run.result)}")
-        known = so_far(run.partial) if run.result is None else run.result
-        pairs.show(known, run, meanwhile if run.live else [])
+def _figures(meanwhile: list[Pair], run: Run) -> None:
+    """What is known so far. meanwhile: what is predicted in the place of figures that are not there yet."""
+    if run.status == "done" and run.result:
+        st.markdown(f"#### {in_one_line(run.result)}")
+    known = so_far(run.partial) if run.result is None else run.result
+    pairs.show(known, run, meanwhile if run.live else [])
 
 
 def _details(run: Run) -> None:

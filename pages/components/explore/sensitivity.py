@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from optlab.client.client import Client
@@ -11,7 +13,8 @@ from optlab.i18n import _
 from optlab.models.describe import Description
 from optlab.predict.costs import Cost, costs
 from optlab.predict.interaction import interaction, trio
-from pages.components.shared import progress, services
+from optlab.store.run import Run
+from pages.components.shared import services, watching
 from pages.components.shared.view import View
 
 
@@ -56,28 +59,23 @@ def _pair(client: Client, shown: View, description: Description, worst: list[Cos
                 client.submit_measure(shown.model, one, shown.protocol)
             st.rerun()
         return
-    live = any(run is not None and run.live for run in runs)
-    st.fragment(_measured, run_every=1.0 if live else None)([run.id for run in runs if run is not None])
+    watching.watch_all([run for run in runs if run is not None], "pair", _measured)
 
 
-def _measured(ids: list[int]) -> None:
-    with services.shown_errors():
-        runs = [services.client().store.get(id) for id in ids]
-        found = interaction(tuple(run.result if run is not None else None for run in runs))
-        if found is None:
-            for run in runs:
-                if run is not None and run.live:
-                    progress.bar(run)
-            return
-        together = found.excess / (found.first + found.second) if found.first + found.second > 0 else 0.0
-        with st.container(horizontal=True):
-            for label, value in (
-                (_("one alone"), found.first), (_("the other alone"), found.second), (_("both"), found.both),
-                (_("beyond the sum"), found.excess),
-            ):  # fmt: skip
-                st.metric(label, f"{format.significant(value)}", border=True)
-        st.caption(
-            _("Divergence in nats per token. Together these layers cost {share} {direction} than their sum.").format(
-                share=f"{abs(together):.0%}", direction=_("more") if together >= 0 else _("less")
-            )
+def _measured(runs: Sequence[Run]) -> None:
+    first, second, both = runs
+    found = interaction((first.result, second.result, both.result))
+    if found is None:
+        return
+    together = found.excess / (found.first + found.second) if found.first + found.second > 0 else 0.0
+    with st.container(horizontal=True):
+        for label, value in (
+            (_("one alone"), found.first), (_("the other alone"), found.second), (_("both"), found.both),
+            (_("beyond the sum"), found.excess),
+        ):  # fmt: skip
+            st.metric(label, f"{format.significant(value)}", border=True)
+    st.caption(
+        _("Divergence in nats per token. Together these layers cost {share} {direction} than their sum.").format(
+            share=f"{abs(together):.0%}", direction=_("more") if together >= 0 else _("less")
         )
+    )

@@ -18,7 +18,7 @@ def show(client: Client, shown: View, step: Step) -> None:
     """Draw them below the knob of `step`, or the button that measures this knob alone."""
     if step.kind == "distill":
         return  # training alone changes neither the bytes nor the time; its gain is the perplexity beside it
-    found = verdict(client.store.list("measure", "done"), shown.model, step, processor())
+    found = verdict(client.runs("measure", "done"), shown.model, step, processor())
     if found is None:
         _offer(client, shown, step)
         return

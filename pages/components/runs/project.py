@@ -14,14 +14,14 @@ IMPORTED = "project/imported"
 
 def show() -> None:
     """The archive of all finished runs out, and another one in."""
-    store = services.client().store
+    client = services.client()
     with st.popover(_("Project"), icon=":material/inventory_2:"):
         st.markdown(_("Finished runs and their recipes as one file: to keep, to send, to take in elsewhere."))
         st.download_button(
-            _("Save project"), downloads.later(lambda: archive.write(store.list(status="done"))),
+            _("Save project"), downloads.later(lambda: archive.write(client.runs(status="done"))),
             file_name="optlab-project.zip", mime="application/zip", key="project/save", icon=":material/archive:",
             on_click="ignore",
-            disabled=not any(run.kind in archive.PORTABLE for run in store.list(status="done")),
+            disabled=not any(run.kind in archive.PORTABLE for run in client.runs(status="done")),
         )  # fmt: skip
         file = st.file_uploader(
             _("Take in a project"), type=["zip"], key="project/file", max_upload_size=archive.LARGEST_FILE >> 20,

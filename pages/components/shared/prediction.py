@@ -9,7 +9,7 @@ from optlab.figures import predicted
 from optlab.figures.pairs import Pair
 from optlab.i18n import _
 from optlab.recipes import Recipe
-from pages.components.shared import pairs, progress
+from pages.components.shared import pairs, watching
 from pages.components.shared.services import sentence
 from pages.components.shared.view import View
 
@@ -41,28 +41,12 @@ def record(client: Client, model: str) -> str:
 
 def offer(client: Client, model: str) -> None:
     """A button that probes the model, or how far its probe is."""
-    run = next((run for run in client.store.list("probe", limit=50) if run.spec.get("model") == model), None)
+    run = client.latest("probe", model)
     if run is not None and run.status != "done":
         st.caption(_("The model is being probed; predictions begin while it goes on, and get narrower."))
-        st.fragment(_watched, run_every=1.0 if run.live else None)(run.id)
+        watching.watch(run, "probe")
         return
     st.caption(_("Probe this model once, and every recipe is predicted at the speed of a slider."))
     if st.button(_("Probe this model"), icon=":material/insights:", key=f"probe/{model}"):
         client.submit_probe(model)
         st.rerun()
-
-
-def _watched(id: int) -> None:
-    from pages.components.shared import services
-
-    with services.shown_errors():
-        client = services.client()
-        run = client.store.get(id)
-        if run is None:
-            return
-        if run.live:
-            st.session_state["probe/watched"] = id
-        elif st.session_state.get("probe/watched") == id:
-            st.session_state["probe/watched"] = None
-            st.rerun()
-        progress.watch(client, run, f"probe/{id}")

@@ -8,7 +8,7 @@ from optlab.i18n import _
 from optlab.jobs.resolution import title
 from optlab.models.catalog import card
 from optlab.models.describe import Description
-from pages.components.shared import progress, services
+from pages.components.shared import services, watching
 
 
 def description(model: str) -> Description | None:
@@ -23,17 +23,9 @@ def description(model: str) -> Description | None:
         words.format(model=name),
         icon=":material/hourglass_top:",
     )
-    _watched(model)
+    client = services.client()
+    latest = client.latest("prepare", model)
+    # a failed preparation is tried again when a person says so, not whenever a page is drawn
+    run = latest if latest is not None and latest.retryable else client.submit_prepare(model)
+    watching.watch(run, "prepare")
     return None
-
-
-@st.fragment(run_every=1.0)
-def _watched(model: str) -> None:
-    with services.shown_errors():
-        client = services.client()
-        latest = next((run for run in client.store.list("prepare", limit=50) if run.spec.get("model") == model), None)
-        # a failed preparation is tried again when a person says so, not once a second
-        run = latest if latest is not None and latest.retryable else client.submit_prepare(model)
-        if run.status == "done":
-            st.rerun()
-        progress.watch(client, run, f"prepare/{run.id}")

@@ -55,7 +55,7 @@ def _health() -> None:
     with services.shown_errors():
         client = services.client()
         alive = [worker for worker in client.workers() if worker.age() < FRESH_S]
-        counts = client.store.counts()
+        counts = client.counts()
         waiting, running = counts["queued"], counts["running"]
         if not alive and services.workers_are_starting():
             st.caption(_(":material/hourglass_top: workers are starting"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -12,7 +13,7 @@ from optlab.client.client import Client
 from optlab.figures import format
 from optlab.i18n import _, plural
 from optlab.store.run import Run
-from pages.components.shared import progress, services
+from pages.components.shared import watching
 from pages.components.shared.view import View
 
 PROMPTS = {"shakespeare": "ROMEO:\n", "bbc-news": "The president said on Monday that"}
@@ -47,31 +48,14 @@ def show(client: Client, view: View, default_text: str, chat: bool = False, heig
         )
         st.session_state[RUN] = (view.model, view.recipe.content_hash, chat, wanted.id)
     *shown, id = st.session_state.get(RUN) or (None, 0)
-    written = client.store.get(id) if shown == [view.model, view.recipe.content_hash, chat] else None
+    written = client.run(id) if shown == [view.model, view.recipe.content_hash, chat] else None
     if written is None:
         st.caption(_("Nothing written yet with this recipe. Both models continue the same words, token by token."))
         return
-    st.fragment(_watched, run_every=0.7 if written.live else None)(written.id, height)
+    watching.watch(written, "writing", partial(_texts, height), every=0.7)
 
 
-def _watched(id: int, height: int) -> None:
-    with services.shown_errors():
-        client = services.client()
-        run = client.store.get(id)
-        if run is None:
-            st.caption(_("This text was deleted."))
-            return
-        if not run.live and st.session_state.get("writing/watched") == id:
-            st.session_state["writing/watched"] = None
-            st.rerun()  # the whole page, so that nothing polls any longer
-        if run.live:
-            st.session_state["writing/watched"] = id
-        if run.status != "done":
-            progress.watch(client, run, f"writing/{id}")
-        _texts(run, height)
-
-
-def _texts(run: Run, height: int) -> None:
+def _texts(height: int, run: Run) -> None:
     written = run.result or run.partial
     parted = written.get("parted") or {}
     start = "" if run.spec.get("chat") else run.spec["prompt"]
