@@ -9,6 +9,7 @@ from optlab import texts
 from optlab.calibrate.statistics import Statistics
 from optlab.compress import Compressed
 from optlab.evaluate.latency import latency
+from optlab.kernels.rule import loop_of
 from optlab.kernels.runtime import runtime
 from optlab.messages import say
 from optlab.models.language_model import LanguageModel
@@ -54,7 +55,7 @@ def time_decoding(
         stored = apply(model, working, recipe, None, _no_statistics)
         name = recipe.describe()
         sides[name] = runtime(Compressed(working, stored, [], recipe, 0.0), dtype)
-        read[name] = kernel_bytes(state, treatment(state, recipe))
+        read[name] = kernel_bytes(state, treatment(state, recipe), loop_of(sides[name].path))
     with lock():
         found = latency(
             sides, ids, PROMPT_TOKENS, rounds=ROUNDS, context_length=model.description.context_length, progress=progress
