@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 
 def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """spec: {"model", "recipe", "protocol"}. Raises whatever `time_grid` raises."""
+    """spec: {"model", "recipe", "protocol"} and, where they were chosen, "prompts" and "batches".
+
+    Raises whatever `time_grid` raises.
+    """
     recipe, protocol = Recipe.from_dict(spec["recipe"]), Protocol.model_validate(spec["protocol"])
-    return time_grid(spec["model"], recipe, protocol, progress=progress, log=log)
+    return time_grid(spec["model"], recipe, protocol, spec.get("prompts"), spec.get("batches"), progress, log)
 
 
 def time_grid(
