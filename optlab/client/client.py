@@ -306,6 +306,8 @@ class Client:
     def _measure_keys(self, model: str, recipe: Recipe, protocol: Protocol) -> list[str]:
         settings = protocol.model_dump()
         texts = [text_identity(settings.pop(name)) for name in ("text", "calibration")]
+        if settings["bos"] == "auto":
+            del settings["bos"]  # as before it could be asked; a model that it changes has another fingerprint
         place = machine_id() if protocol.latency else None
         return [
             digest("measure", FORMAT, artefacts.FORMAT, identity, recipe.content_hash, texts, settings, place)

@@ -63,7 +63,7 @@ def time_grid(
                 "{name} fills gaps and does not write token by token, so it has no such speed", name=name
             )
         lengths, counts = sizes(prompts, batches, model.description.context_length)
-        ids = texts.evaluation_tokens(str(protocol.text), model.tokenizer, max(lengths))
+        ids = texts.evaluation_tokens(str(protocol.text), model.tokenizer, max(lengths), model.framing(protocol.bos))
         room = max(lengths) + NEW_TOKENS
         runtimes: dict[str, Runtime] = {"base": runtime(model, protocol.dtype, room)}
         if recipe.steps:

@@ -46,7 +46,7 @@ def time_decoding(
     """
     if state.timings or model.objective != "causal":
         return
-    ids = texts.evaluation_tokens(model.description.default_text, model.tokenizer, Protocol().tokens)
+    ids = texts.evaluation_tokens(model.description.default_text, model.tokenizer, Protocol().tokens, model.framing())
     sides, read = {}, {}
     recipes = timed_recipes(state)
     for number, recipe in enumerate(recipes):
