@@ -16,6 +16,7 @@ from typing import Any
 
 from optlab import paths
 from optlab.errors import ModelError
+from optlab.messages import say
 from optlab.models.gguf import architectures, tokenizer
 from optlab.models.gguf.architectures import EXPERT, Architecture
 from optlab.models.gguf.file import GGUFFile, split_parts
@@ -57,7 +58,7 @@ def convert(source: Path, name: str, progress: Progress = silent) -> Path:
             lock.acquire(timeout=0.5)
             break
         except Timeout:
-            progress(0.0, f"waiting for another process that is converting {source.name}")
+            progress(0.0, say("waiting for another process that is converting {name}", name=source.name))
     try:
         if not target.is_dir():
             _make(source, target, progress)
@@ -71,7 +72,7 @@ def _make(source: Path, target: Path, progress: Progress) -> None:
         shutil.rmtree(left, ignore_errors=True)
     half = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        progress(0.0, f"reading {source.name}")
+        progress(0.0, say("reading {name}", name=source.name))
         file = GGUFFile(source)
         _write(file, half, span(progress, 0.1, 1.0))
         _write_json(half / "optlab.json", {"source": str(source.resolve()), "checkpoint": file.storage()})
@@ -79,16 +80,23 @@ def _make(source: Path, target: Path, progress: Progress) -> None:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelError(
-                f"the disk of {target.parent} is full; converting {source.name} needs more space"
+                "the disk of {parent} is full; converting {name} needs more space",
+                parent=target.parent,
+                name=source.name,
             ) from None
-        raise ModelError(f"cannot convert {source.name} into {target.parent}: {error.strerror or error}") from None
+        raise ModelError(
+            "cannot convert {name} into {parent}: {strerror}",
+            name=source.name,
+            parent=target.parent,
+            strerror=error.strerror or error,
+        ) from None
     except (
         ValueError,
         TypeError,
         LookupError,
         ArithmeticError,
     ) as error:  # metadata that is missing, or not what it says
-        raise ModelError(f"{source.name} is damaged or incomplete; download or copy it again") from error
+        raise ModelError("{name} is damaged or incomplete; download or copy it again", name=source.name) from error
     finally:
         shutil.rmtree(half, ignore_errors=True)
 
@@ -120,7 +128,9 @@ def _tied(file: GGUFFile) -> bool:
         return False
     import numpy as np
 
-    first, second = (np.memmap(t.file, mode="r", offset=t.start, shape=(t.bytes,), dtype=np.uint8) for t in (head, embedding))
+    first, second = (
+        np.memmap(t.file, mode="r", offset=t.start, shape=(t.bytes,), dtype=np.uint8) for t in (head, embedding)
+    )
     return bool(np.array_equal(first, second))
 
 
@@ -143,7 +153,15 @@ def _write_weights(
                     dtype = TORCH[DTYPES[values.dtype.name]]
                     bytes_of[dtype] = bytes_of.get(dtype, 0) + int(values.nbytes)
                 done += file.tensors[name].bytes
-                progress(done / total, f"converting {file.path.name}, once: {done >> 20} of {total >> 20} MB")
+                progress(
+                    done / total,
+                    say(
+                        "converting {name}, once: {done} of {total} MB",
+                        name=file.path.name,
+                        done=done >> 20,
+                        total=total >> 20,
+                    ),
+                )
         weight_map |= dict.fromkeys(coming, f"{title}.safetensors")
     if len(shards) > 1:
         _write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map})

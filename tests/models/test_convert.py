@@ -53,8 +53,8 @@ def test_the_conversion_records_how_the_weights_were_stored(tiny: Tiny, tmp_path
     file = write_gguf(tiny("llama"), tmp_path / "m.gguf", Kind.Q4_1)
     folder = resolve(str(file))
     assert json.loads((folder / "optlab.json").read_text())["checkpoint"] == {
-        "format": "Q4_1", "bits": 4, "block": 32, "layers": 14, "types": {"Q4_1": 1.0}, "mean_bits": 5.0, "embedding": "Q4_1",
-        "file_bytes": file.stat().st_size,
+        "format": "Q4_1", "bits": 4, "block": 32, "layers": 14, "types": {"Q4_1": 1.0}, "mean_bits": 5.0,
+        "embedding": "Q4_1", "file_bytes": file.stat().st_size,
     }  # fmt: skip
     assert "already stored as Q4_1: 4 bits in blocks of 32" in str(load(str(file)).description.checkpoint_note)
 

@@ -39,7 +39,8 @@ class Architecture:
 
     config: what its config.json says beyond sizes. outer, block: llama.cpp's name of a part -> the hub's, inside
     `blocks` for those of a block; "{expert}" splits a stack of experts. arrange: part ("attn_q", or "attn_norm.weight"
-    without its bias) -> what makes the hub's tensor of llama.cpp's. keys: what it reads beyond KEYS, without the architecture's name in front.
+    without its bias) -> what makes the hub's tensor of llama.cpp's. keys: what it reads beyond KEYS, without the
+    architecture's name in front.
     """
 
     model_type: str
@@ -88,10 +89,20 @@ def understood(file: GGUFFile) -> Architecture:
     prefix = f"{file.architecture}."
     for key, value in file.values.items():
         if key.startswith(prefix) and key.removeprefix(prefix) not in allowed and not _says_nothing(value):
-            raise ModelError(f"{file.path.name} sets {key} to {_short(value)}, which is not understood here")
+            raise ModelError(
+                "{file} sets {key} to {value}, which is not understood here",
+                file=file.path.name,
+                key=key,
+                value=_short(value),
+            )
     for name in file.tensors:
         if found.hub_name(name) is None and not (found.rotary and name in rotary.TENSORS):
-            raise ModelError(f"{file.path.name} holds {name}, which a model of type {file.architecture!r} has not here")
+            raise ModelError(
+                "{file} holds {tensor}, which a model of type {architecture!r} has not here",
+                file=file.path.name,
+                tensor=name,
+                architecture=file.architecture,
+            )
     _check_blocks(file)
     return found
 
@@ -111,16 +122,27 @@ def _check_blocks(file: GGUFFile) -> None:
     for name in file.tensors:
         if match := re.match(r"blk\.(\d+)\.(.+)", name):
             if int(match[1]) not in parts:
-                raise ModelError(f"{file.path.name} holds {name}, but says that it has {len(parts)} blocks")
+                raise ModelError(
+                    "{file} holds {tensor}, but says that it has {blocks} blocks",
+                    file=file.path.name,
+                    tensor=name,
+                    blocks=len(parts),
+                )
             parts[int(match[1])].add(match[2])
     everything = set().union(*parts.values())
     for number, present in parts.items():
         if missing := sorted(everything - present):
             raise ModelError(
-                f"{file.path.name} lacks blk.{number}.{missing[0]}, which other blocks have; download or copy it again"
+                "{file} lacks blk.{number}.{missing}, which other blocks have; download or copy it again",
+                file=file.path.name,
+                number=number,
+                missing=missing[0],
             )
     if "token_embd.weight" not in file.tensors:
-        raise ModelError(f"{file.path.name} lacks token_embd.weight, the embedding; download or copy it again")
+        raise ModelError(
+            "{file} lacks token_embd.weight, the embedding; download or copy it again",
+            file=file.path.name,
+        )
 
 
 def head_dim(file: GGUFFile) -> int:
@@ -129,8 +151,10 @@ def head_dim(file: GGUFFile) -> int:
     found = file.count("attention.key_length", width // heads)
     if file.count("attention.value_length", found) != found:
         raise ModelError(
-            f"{file.path.name} has values of another size than keys ({file.architecture}.attention.value_length), "
-            "which is not understood here"
+            "{file} has values of another size than keys ({architecture}.attention.value_length), which is not "
+            "understood here",
+            file=file.path.name,
+            architecture=file.architecture,
         )
     return found
 

@@ -36,7 +36,7 @@ def weights(tensor: TensorInfo) -> Any:
     Raises ModelError when the type cannot be read or a value is not a number.
     """
     kind, rows, columns = tensor.kind.name, tensor.elements // tensor.shape[-1], tensor.shape[-1]
-    raw = np.memmap(tensor.file, mode="r", offset=tensor.start, shape=(tensor.bytes,), dtype=np.uint8)
+    raw: Any = np.memmap(tensor.file, mode="r", offset=tensor.start, shape=(tensor.bytes,), dtype=np.uint8)
     raw = raw.reshape(rows, tensor.bytes // rows)
     if kind == "BF16":
         bits = np.ascontiguousarray(raw).view(f"{tensor.byte_order}u2").astype(np.uint16)
@@ -45,8 +45,11 @@ def weights(tensor: TensorInfo) -> Any:
         return bits.reshape(tensor.shape)
     if tensor.byte_order == ">" and kind not in PLAIN:
         raise ModelError(
-            f"{tensor.file.name} is big-endian, and {tensor.name} is stored in blocks ({kind}), whose bytes are only "
-            "read in the usual order; convert it with gguf-py's gguf-convert-endian"
+            "{file} is big-endian, and {tensor} is stored in blocks ({kind}), whose bytes are only read in the "
+            "usual order; convert it with gguf-py's gguf-convert-endian",
+            file=tensor.file.name,
+            tensor=tensor.name,
+            kind=kind,
         )
     read = _reader(tensor)
     step = max(1, PIECE // columns)
@@ -97,7 +100,11 @@ def _fits(values: Any, exact: bool) -> bool:
 
 
 def _not_numbers(tensor: TensorInfo) -> ModelError:
-    return ModelError(f"{tensor.file.name} is damaged: {tensor.name} holds values that are not numbers")
+    return ModelError(
+        "{file} is damaged: {tensor} holds values that are not numbers",
+        file=tensor.file.name,
+        tensor=tensor.name,
+    )
 
 
 def _reader(tensor: TensorInfo) -> Callable[[Any], Any]:
@@ -113,7 +120,12 @@ def _reader(tensor: TensorInfo) -> Callable[[Any], Any]:
         return lambda raw: own(np.ascontiguousarray(raw))
     reference = _type_traits.get(tensor.kind)
     if reference is None:
-        raise ModelError(f"{tensor.file.name} stores {tensor.name} as {kind}, which cannot be read")
+        raise ModelError(
+            "{file} stores {tensor} as {kind}, which cannot be read",
+            file=tensor.file.name,
+            tensor=tensor.name,
+            kind=kind,
+        )
     reference.init_grid()
     return lambda raw: reference.dequantize_rows(np.ascontiguousarray(raw))
 

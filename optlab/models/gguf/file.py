@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab.errors import ModelError
+from optlab.messages import say
 from optlab.models.gguf import blocks
 from optlab.models.gguf.header import Header, TensorInfo, read_header
 
@@ -28,21 +29,29 @@ class GGUFFile:
         self.values = headers[0].values
         kind = self.values.get("general.type", "model")
         if kind != "model":
-            raise ModelError(f"{path.name} is not a model but {OTHER_TYPES.get(kind, repr(kind))}")
+            raise ModelError(
+                "{file} is not a model but {what}",
+                file=path.name,
+                what=OTHER_TYPES.get(kind, repr(kind)),
+            )
         self.architecture = self._architecture()
         self.tensors: dict[str, TensorInfo] = {}
         for header in headers:
             for tensor in header.tensors:
                 if tensor.name in self.tensors:
-                    raise ModelError(f"{header.file.name} holds {tensor.name}, which another part holds already")
+                    raise ModelError(
+                        "{file} holds {tensor}, which another part holds already",
+                        file=header.file.name,
+                        tensor=tensor.name,
+                    )
                 self.tensors[tensor.name] = tensor
         if not self.tensors:
-            raise ModelError(f"{path.name} holds no tensors")
+            raise ModelError("{file} holds no tensors", file=path.name)
 
     def _architecture(self) -> str:
         name = self.values.get("general.architecture")
         if not isinstance(name, str) or not name:
-            raise ModelError(f"{self.path.name} does not say its architecture (general.architecture)")
+            raise ModelError("{file} does not say its architecture (general.architecture)", file=self.path.name)
         return name
 
     def value(self, key: str, default: Any = None) -> Any:
@@ -62,19 +71,33 @@ class GGUFFile:
         if isinstance(value, list):
             if len(set(value)) != 1:
                 raise ModelError(
-                    f"{self.path.name} has another {key} in each layer ({self.architecture}.{key}); only models with "
-                    "equal layers are read"
+                    "{file} has another {key} in each layer ({architecture}.{key}); only models with equal layers are "
+                    "read",
+                    file=self.path.name,
+                    key=key,
+                    architecture=self.architecture,
                 )
             value = value[0]
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ModelError(f"{self.path.name} lacks {self.architecture}.{key}, or it is not a number")
+            raise ModelError(
+                "{file} lacks {architecture}.{key}, or it is not a number",
+                file=self.path.name,
+                architecture=self.architecture,
+                key=key,
+            )
         return value
 
     def count(self, key: str, default: int | None = None) -> int:
         """A positive whole number under the architecture's name. Raises ModelError."""
         value = self.number(key, default)
         if value != int(value) or value < 1:
-            raise ModelError(f"{self.path.name} has {value} as {self.architecture}.{key}, which must be 1 or more")
+            raise ModelError(
+                "{file} has {value} as {architecture}.{key}, which must be 1 or more",
+                file=self.path.name,
+                value=value,
+                architecture=self.architecture,
+                key=key,
+            )
         return int(value)
 
     def decimal(self, key: str, default: float | None = None) -> float:
@@ -119,9 +142,9 @@ class GGUFFile:
 
 
 OTHER_TYPES = {
-    "adapter": "an adapter (LoRA), which changes a model that it does not hold",
-    "mmproj": "the image or audio part of one (mmproj)",
-    "imatrix": "an importance matrix, which a quantizer reads",
+    "adapter": say("an adapter (LoRA), which changes a model that it does not hold"),
+    "mmproj": say("the image or audio part of one (mmproj)"),
+    "imatrix": say("an importance matrix, which a quantizer reads"),
 }
 
 
@@ -143,19 +166,36 @@ def _parts(path: Path) -> list[Header]:
     files = split_parts(path)
     if len(files) != count:
         raise ModelError(
-            f"{path.name} is one of {count} parts, which are found by names like "
-            f"model-00001-of-{count:05}.gguf; give the parts their names back"
+            "{file} is one of {count} parts, which are found by names like model-00001-of-{count:05}.gguf; give "
+            "the parts their names back",
+            file=path.name,
+            count=count,
         )
     if missing := [file.name for file in files if not file.is_file()]:
-        raise ModelError(f"{path.name} is one of {count} parts; {missing[0]} is missing beside it")
+        raise ModelError(
+            "{file} is one of {count} parts; {missing} is missing beside it",
+            file=path.name,
+            count=count,
+            missing=missing[0],
+        )
     headers = [first if file == path else read_header(file) for file in files]
     for number, header in enumerate(headers):
         if header.values.get("split.no") != number or header.values.get("split.count") != count:
-            raise ModelError(f"{header.file.name} is not part {number + 1} of {count}, as its name says; copy it again")
+            raise ModelError(
+                "{file} is not part {number} of {count}, as its name says; copy it again",
+                file=header.file.name,
+                number=number + 1,
+                count=count,
+            )
     total = headers[0].values.get("split.tensors.count")
     found = sum(len(header.tensors) for header in headers)
     if isinstance(total, int) and total != found:
-        raise ModelError(f"the parts of {path.name} hold {found} tensors of {total}; copy them again")
+        raise ModelError(
+            "the parts of {file} hold {found} tensors of {total}; copy them again",
+            file=path.name,
+            found=found,
+            total=total,
+        )
     return headers
 
 

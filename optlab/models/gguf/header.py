@@ -68,8 +68,8 @@ class Header:
     tensors: tuple[TensorInfo, ...]
 
 
-class _Damaged(Exception):
-    pass
+class DamagedError(Exception):
+    """What is claimed is not there; `read_header` says it in a sentence."""
 
 
 def read_header(path: Path) -> Header:
@@ -78,13 +78,13 @@ def read_header(path: Path) -> Header:
         with path.open("rb") as stream:
             beginning = stream.read(4)
             if beginning != MAGIC:
-                raise ModelError(f"{path.name} is not a GGUF file")
+                raise ModelError("{file} is not a GGUF file", file=path.name)
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return _Reader(path, data).header()
     except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
-    except (_Damaged, struct.error, UnicodeDecodeError):
-        raise ModelError(f"{path.name} is truncated or damaged; download or copy it again") from None
+        raise ModelError("cannot read {path}: {reason}", path=path, reason=error.strerror or error) from None
+    except (DamagedError, struct.error, UnicodeDecodeError):
+        raise ModelError("{file} is truncated or damaged; download or copy it again", file=path.name) from None
 
 
 class _Reader:
@@ -102,18 +102,18 @@ class _Reader:
         for _ in range(pairs):
             key = self._string()
             if key in values:
-                raise _Damaged
+                raise DamagedError
             values[key] = self._value(self._number("I"))
         infos = [self._info() for _ in range(count)]
         alignment = values.get("general.alignment", 32)
         if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
-            raise _Damaged
+            raise DamagedError
         begin = -(-self.at // alignment) * alignment
         tensors = tuple(self._placed(begin, *info) for info in infos)
         if len({tensor.name for tensor in tensors}) != len(tensors):
             names = [tensor.name for tensor in tensors]
             twice = next(name for name in names if names.count(name) > 1)
-            raise ModelError(f"{self.path.name} is damaged: it holds {twice} twice")
+            raise ModelError("{file} is damaged: it holds {twice} twice", file=self.path.name, twice=twice)
         return Header(self.path, version, values, tensors)
 
     def _version(self) -> int:
@@ -123,16 +123,21 @@ class _Reader:
             version = int.from_bytes(version.to_bytes(4, "little"), "big")
         if version == 1:
             raise ModelError(
-                f"{self.path.name} is GGUF version 1, which llama.cpp reads no longer either; make it again with a "
-                "current llama.cpp"
+                "{file} is GGUF version 1, which llama.cpp reads no longer either; make it again with a current "
+                "llama.cpp",
+                file=self.path.name,
             )
         if version not in (2, 3):
-            raise ModelError(f"{self.path.name} is GGUF version {version}; versions 2 and 3 are read")
+            raise ModelError(
+                "{file} is GGUF version {version}; versions 2 and 3 are read",
+                file=self.path.name,
+                version=version,
+            )
         return version
 
     def _there(self, count: int, each: int) -> None:
         if count * each > len(self.data) - self.at:
-            raise _Damaged
+            raise DamagedError
 
     def _number(self, letter: str) -> Any:
         size = struct.calcsize("<" + letter)
@@ -153,7 +158,7 @@ class _Reader:
         if kind == ARRAY:
             return self._array()
         if kind not in NUMBERS:
-            raise _Damaged
+            raise DamagedError
         return self._number(NUMBERS[kind])
 
     def _array(self) -> list[Any]:
@@ -162,7 +167,7 @@ class _Reader:
             self._there(length, 8)
             return [self._string() for _ in range(length)]
         if kind not in NUMBERS:  # arrays of arrays are part of the format, but nothing writes them
-            raise _Damaged
+            raise DamagedError
         layout = f"{self.order}{{}}{NUMBERS[kind]}"
         size = struct.calcsize(layout.format(1))
         self._there(length, size)
@@ -173,32 +178,56 @@ class _Reader:
     def _info(self) -> tuple[str, tuple[int, ...], int, int]:
         name, dimensions = self._string(), self._number("I")
         if not 1 <= dimensions <= LARGEST_DIMENSIONS:
-            raise _Damaged
+            raise DamagedError
         sizes = tuple(self._number("Q") for _ in range(dimensions))
         return name, sizes[::-1], self._number("I"), self._number("Q")
 
     def _placed(self, begin: int, name: str, shape: tuple[int, ...], kind: int, offset: int) -> TensorInfo:
         import gguf
 
-        where = f"{self.path.name} stores {name} as type {kind}"
         if kind in REMOVED:
-            raise ModelError(f"{where} ({REMOVED[kind]}), which llama.cpp no longer has; quantize the model again")
+            raise ModelError(
+                "{file} stores {tensor} as type {kind} ({removed}), which llama.cpp no longer has; "
+                "quantize the model again",
+                file=self.path.name,
+                tensor=name,
+                kind=kind,
+                removed=REMOVED[kind],
+            )
         try:
             known = gguf.GGMLQuantizationType(kind)
         except ValueError:
-            raise ModelError(f"{where}, which is not a type known here") from None
+            raise ModelError(
+                "{file} stores {tensor} as type {kind}, which is not a type known here",
+                file=self.path.name,
+                tensor=name,
+                kind=kind,
+            ) from None
         block, size = gguf.GGML_QUANT_SIZES[known]
         if 0 in shape:
-            raise ModelError(f"{self.path.name} is damaged: {name} has shape {list(shape)}, which holds no numbers")
+            raise ModelError(
+                "{file} is damaged: {tensor} has shape {shape}, which holds no numbers",
+                file=self.path.name,
+                tensor=name,
+                shape=list(shape),
+            )
         if shape[-1] % block:
             raise ModelError(
-                f"{self.path.name} is damaged: rows of {name} have {shape[-1]} numbers, not blocks of {block}"
+                "{file} is damaged: rows of {tensor} have {columns} numbers, not blocks of {block}",
+                file=self.path.name,
+                tensor=name,
+                columns=shape[-1],
+                block=block,
             )
         start = begin + offset
         end = start + math.prod(shape) // block * size
         if end > len(self.data):
             raise ModelError(
-                f"{self.path.name} is truncated or damaged: {name} should end at byte {end} of {len(self.data)}; "
-                "download or copy it again"
+                "{file} is truncated or damaged: {tensor} should end at byte {end} of {size}; download or copy "
+                "it again",
+                file=self.path.name,
+                tensor=name,
+                end=end,
+                size=len(self.data),
             )
         return TensorInfo(name, self.path, known, shape, start, end, self.order)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Splitting:
     """patterns: in the order in which they cut. nfc: the hub's tokenizer composes characters first.
 
-    ignore_merges: a piece that is a token stays one, whatever the merges say. add_bos: what holds when a file is silent.
+    ignore_merges: a piece that is a token stays one, whatever the merges say. add_bos: what holds when a file is
+    silent.
     """
 
     patterns: tuple[str, ...]
@@ -86,7 +87,9 @@ _BY_RULE: tuple[tuple[tuple[str, ...], Splitting], ...] = (
     (
         ("deepseek-llm",),
         Splitting((
-            r"[\r\n]", rf"\s?[{_LATIN}]+", "\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+", r"\s+$", _CJK, r"\p{N}+",
+            r"[\r\n]", rf"\s?[{_LATIN}]+",
+            "\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+",
+            r"\s+$", _CJK, r"\p{N}+",
         )),
     ),
     (("deepseek-coder",), Splitting((r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", _CJK, DIGIT))),
@@ -113,8 +116,9 @@ def named(name: str) -> Splitting:
     """The splitting with llama.cpp's name. Raises ModelError for one that is not known here."""
     if name not in SPLITTINGS:
         raise ModelError(
-            f"its pre-tokenizer {name!r} (tokenizer.ggml.pre) is not known here, and another one would split its texts "
-            "wrongly"
+            "its pre-tokenizer {name!r} (tokenizer.ggml.pre) is not known here, and another one would split its "
+            "texts wrongly",
+            name=name,
         )
     return SPLITTINGS[name]
 
@@ -165,4 +169,6 @@ def name_of(tokenizer: dict[str, Any]) -> str:
 def _essence(pre_tokenizer: Any) -> list[dict[str, Any]]:
     """The steps of a pre_tokenizer of tokenizer.json without what makes no difference to ids."""
     steps = (pre_tokenizer or {}).get("pretokenizers", [pre_tokenizer or {}])
-    return [{**{"use_regex": True, "invert": False}, **{k: v for k, v in step.items() if k != "trim_offsets"}} for step in steps]
+    return [
+        {"use_regex": True, "invert": False, **{k: v for k, v in step.items() if k != "trim_offsets"}} for step in steps
+    ]

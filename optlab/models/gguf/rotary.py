@@ -36,8 +36,12 @@ def parameters(file: GGUFFile, head_dim: int, partial: bool = False) -> dict[str
     rotated = file.count("rope.dimension_count", head_dim)
     if rotated > head_dim or (rotated < head_dim and not partial):
         raise ModelError(
-            f"{file.path.name} rotates {rotated} of the {head_dim} dimensions of a head "
-            f"({file.architecture}.rope.dimension_count), which models of type {file.architecture!r} cannot do here"
+            "{file} rotates {rotated} of the {head_dim} dimensions of a head "
+            "({architecture}.rope.dimension_count), which models of type {architecture!r} cannot do here",
+            file=file.path.name,
+            rotated=rotated,
+            head_dim=head_dim,
+            architecture=file.architecture,
         )
     found = {"rope_theta": theta, **_scaling(file, theta, rotated)}
     return {**found, "partial_rotary_factor": rotated / head_dim} if partial else found
@@ -57,15 +61,21 @@ def _scaling(file: GGUFFile, theta: float, rotated: int) -> dict[str, Any]:
     if kind == "yarn":
         return _yarn(file, factor)
     raise ModelError(
-        f"{file.path.name} scales its rotary positions by {kind!r} ({file.architecture}.rope.scaling.type), which is "
-        "not known here"
+        "{file} scales its rotary positions by {kind!r} ({architecture}.rope.scaling.type), which is not known here",
+        file=file.path.name,
+        kind=kind,
+        architecture=file.architecture,
     )
 
 
 def _yarn(file: GGUFFile, factor: float) -> dict[str, Any]:
     """YaRN, arXiv 2309.00071. llama.cpp's ext_factor other than 1 is a mix that the hub's configs cannot say."""
     if file.decimal("rope.scaling.yarn_ext_factor", 1.0) != 1.0:
-        raise ModelError(f"{file.path.name} sets {file.architecture}.rope.scaling.yarn_ext_factor, which is not known")
+        raise ModelError(
+            "{file} sets {architecture}.rope.scaling.yarn_ext_factor, which is not known",
+            file=file.path.name,
+            architecture=file.architecture,
+        )
     scale = file.decimal("rope.scaling.attn_factor", 1.0) * file.decimal("rope.scaling.yarn_attn_factor", 1.0)
     return {
         "rope_type": "yarn",
@@ -118,8 +128,18 @@ def _longrope(short: Any, long: Any, original: int, factor: float, scale: float)
 
 def _vector(file: GGUFFile, name: str, rotated: int) -> Any:
     if name not in file.tensors:
-        raise ModelError(f"{file.path.name} lacks {name}, half of how it scales its rotary positions")
+        raise ModelError(
+            "{file} lacks {tensor}, half of how it scales its rotary positions",
+            file=file.path.name,
+            tensor=name,
+        )
     values = np.asarray(file.weights(name), dtype=np.float64)
     if values.shape != (rotated // 2,):
-        raise ModelError(f"{file.path.name} is damaged: {name} has shape {list(values.shape)}, not [{rotated // 2}]")
+        raise ModelError(
+            "{file} is damaged: {tensor} has shape {shape}, not [{rotated}]",
+            file=file.path.name,
+            tensor=name,
+            shape=list(values.shape),
+            rotated=rotated // 2,
+        )
     return values

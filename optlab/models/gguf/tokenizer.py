@@ -21,8 +21,7 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 SPACE = "\u2581"
 """What SentencePiece writes for a space."""
 OTHER_KINDS = {
-    "bert": "WordPiece, which encoders have", "t5": "SentencePiece Unigram, which T5 has", "rwkv": "RWKV's",
-    "plamo2": "PLaMo 2's", "gemma4": "Gemma 4's", "none": "none",
+    "bert": "WordPiece", "t5": "SentencePiece Unigram", "rwkv": "RWKV", "plamo2": "PLaMo 2", "gemma4": "Gemma 4",
 }  # fmt: skip
 ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding", "sep": "seperator", "mask": "mask"}
 """The hub's word for a token -> llama.cpp's ("seperator" is spelled so there)."""
@@ -33,10 +32,18 @@ def build(file: GGUFFile) -> tuple[Tokenizer, dict[str, Any]]:
     """(tokenizer, the hub's tokenizer_config.json). Raises ModelError when it cannot be built from the file."""
     kind = file.value("tokenizer.ggml.model")
     if kind is None or "tokenizer.ggml.tokens" not in file.values:
-        raise ModelError(f"{file.path.name} holds no tokenizer, so no text can be read; make it with its vocabulary")
+        raise ModelError(
+            "{file} holds no tokenizer, so no text can be read; make it with its vocabulary",
+            file=file.path.name,
+        )
     if kind not in ("gpt2", "llama"):
-        what = f", {OTHER_KINDS[kind]}" if kind in OTHER_KINDS else ""
-        raise ModelError(f"{file.path.name} has a tokenizer of kind {kind!r}{what}, which is not read here")
+        raise ModelError(
+            "{file} has a tokenizer of kind {kind!r} ({what}), which is not read here; byte-level BPE and "
+            "SentencePiece BPE are",
+            file=file.path.name,
+            kind=kind,
+            what=OTHER_KINDS.get(kind, "?"),
+        )
     vocabulary = Vocabulary(file)
     tokenizer = byte_level(file, vocabulary) if kind == "gpt2" else sentencepiece(file, vocabulary)
     from tokenizers import AddedToken
@@ -60,10 +67,19 @@ class Vocabulary:
         self.types = file.value("tokenizer.ggml.token_type") or [NORMAL] * len(self.pieces)
         self.ids = {piece: i for i, piece in enumerate(self.pieces)}
         if len(self.types) != len(self.pieces):
-            raise ModelError(f"{self.name} is damaged: {len(self.pieces)} tokens have {len(self.types)} types")
+            raise ModelError(
+                "{file} is damaged: {piece_count} tokens have {type_count} types",
+                file=self.name,
+                piece_count=len(self.pieces),
+                type_count=len(self.types),
+            )
         if len(self.ids) != len(self.pieces):
             twice = next(piece for i, piece in enumerate(self.pieces) if self.ids[piece] != i)
-            raise ModelError(f"{self.name} spells two tokens {twice!r}, which no tokenizer can tell apart")
+            raise ModelError(
+                "{file} spells two tokens {twice!r}, which no tokenizer can tell apart",
+                file=self.name,
+                twice=twice,
+            )
         defaults = SENTENCEPIECE_IDS if file.value("tokenizer.ggml.model") == "llama" else {}
         found = {role: file.value(f"tokenizer.ggml.{key}_token_id", defaults.get(role)) for role, key in ROLES.items()}
         self.special = {
@@ -81,8 +97,11 @@ def _added(file: GGUFFile, vocabulary: Vocabulary, role: str) -> int | None:
         return vocabulary.special.get(role) if said else None
     if said and role not in vocabulary.special:
         raise ModelError(
-            f"{vocabulary.name} says that every text gets {role.upper()} (tokenizer.ggml.add_{role}_token), but not "
-            f"which token that is (tokenizer.ggml.{role}_token_id)"
+            "{file} says that every text gets {role} (tokenizer.ggml.add_{key}_token), but not which token "
+            "that is (tokenizer.ggml.{key}_token_id)",
+            file=vocabulary.name,
+            role=role.upper(),
+            key=role,
         )
     return vocabulary.special[role] if said else None
 
@@ -104,17 +123,19 @@ def byte_level(file: GGUFFile, vocabulary: Vocabulary) -> Tokenizer:
     try:
         splitting = pre_tokenizers.named(file.value("tokenizer.ggml.pre", "default"))
     except ModelError as error:
-        raise ModelError(f"{vocabulary.name} cannot be read: {error}") from None
+        raise ModelError("{file} cannot be read: {error}", file=vocabulary.name, error=error) from None
     merges = []
     for merge in file.value("tokenizer.ggml.merges") or ():
         place = merge.find(" ", 1)
         merges.append((merge[:place], merge[place + 1 :]) if place > 0 else (merge, ""))
     if not merges:
-        raise ModelError(f"{vocabulary.name} has a BPE tokenizer without merges; make it again")
+        raise ModelError("{file} has a BPE tokenizer without merges; make it again", file=vocabulary.name)
     try:
         tokenizer = Tokenizer(models.BPE(vocabulary.ids, merges, ignore_merges=splitting.ignore_merges))
     except Exception:  # tokenizers raises nothing narrower, for instance for a merge of unknown pieces
-        raise ModelError(f"{vocabulary.name} is damaged: its vocabulary and its merges do not fit together") from None
+        raise ModelError(
+            "{file} is damaged: its vocabulary and its merges do not fit together", file=vocabulary.name
+        ) from None
     tokenizer.pre_tokenizer = pre_tokenizers.build(splitting)
     if splitting.nfc:
         tokenizer.normalizer = pre_tokenizers.normalizer(splitting)
@@ -147,7 +168,12 @@ def merges_by_score(file: GGUFFile, vocabulary: Vocabulary) -> list[tuple[str, s
     """Every way to put a piece together from two others, the best score first: SentencePiece's order as BPE's ranks."""
     scores = file.value("tokenizer.ggml.scores") or []
     if len(scores) < len(vocabulary.pieces):
-        raise ModelError(f"{vocabulary.name} has {len(scores)} scores for {len(vocabulary.pieces)} tokens; make it again")
+        raise ModelError(
+            "{file} has {score_count} scores for {piece_count} tokens; make it again",
+            file=vocabulary.name,
+            score_count=len(scores),
+            piece_count=len(vocabulary.pieces),
+        )
     mergeable = {
         piece: i
         for piece, i in vocabulary.ids.items()
@@ -156,8 +182,9 @@ def merges_by_score(file: GGUFFile, vocabulary: Vocabulary) -> list[tuple[str, s
     made = [i for piece, i in mergeable.items() if len(piece) > 1 and vocabulary.types[i] == NORMAL]
     if len(made) > 1 and len({scores[i] for i in made}) == 1:
         raise ModelError(
-            f"{vocabulary.name} gives all pieces the same score (tokenizer.ggml.scores), so the order in which they "
-            "are merged is not known"
+            "{file} gives all pieces the same score (tokenizer.ggml.scores), so the order in which they are "
+            "merged is not known",
+            file=vocabulary.name,
         )
     found: list[tuple[float, int, int, str, str]] = []
     for piece, number in mergeable.items():

@@ -72,7 +72,8 @@ def nothing(_: gguf.GGUFWriter, __: Any) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """How a model of one architecture is made and written. eps: "rms" "layer", or "fixed" where the hub has no name for it."""
+    """How a model of one architecture is made and written. eps: "rms", "layer", or "fixed" (without a name in
+    the hub)."""
 
     hub_class: str
     arch: gguf.MODEL_ARCH
@@ -175,7 +176,10 @@ CASES: dict[str, Case] = {
         "PhiForCausalLM", A.PHI2, {"num_key_value_heads": 4, "partial_rotary_factor": 0.5}, eps="layer"
     ),
     "phi3": Case("Phi3ForCausalLM", A.PHI3, {"sliding_window": 8}, metadata=_longrope),
-    "phi3-longrope": Case("Phi3ForCausalLM", A.PHI3, {"rope_parameters": ROPE_LONG, "original_max_position_embeddings": 32}, metadata=_longrope),
+    "phi3-longrope": Case(
+        "Phi3ForCausalLM", A.PHI3, {"rope_parameters": ROPE_LONG, "original_max_position_embeddings": 32},
+        metadata=_longrope,
+    ),
     "olmo": Case("OlmoForCausalLM", A.OLMO, {}, permuted, eps="fixed"),
     "olmo2": Case("Olmo2ForCausalLM", A.OLMO2),
     "smollm3": Case("SmolLM3ForCausalLM", A.SMOLLM3, {"num_hidden_layers": 4}, permuted),
@@ -233,7 +237,12 @@ def make(case: Case, folder: Path, seed: int = 0, **changes: Any) -> Any:
 
 
 def write(
-    model: Any, case: Case, folder: Path, file: Path, kind: str = "F32", more: Callable[[gguf.GGUFWriter], None] | None = None,
+    model: Any,
+    case: Case,
+    folder: Path,
+    file: Path,
+    kind: str = "F32",
+    more: Callable[[gguf.GGUFWriter], None] | None = None,
     pre: str = "gpt-2",
 ) -> Path:
     """`model`, saved in `folder`, as a GGUF whose matrices are stored as `kind`. more: adds metadata."""
@@ -266,7 +275,10 @@ def tensors(model: Any, case: Case) -> Iterator[tuple[str, np.ndarray]]:
         parts = hub.split(".")
         numbered = next((i for i, part in enumerate(parts) if part in ("experts", "norms")), None)
         if numbered is None:
-            known = (names.get_name(name, try_suffixes=(".weight", ".bias")) for name in (hub, hub.removeprefix("transformer.")))
+            known = (
+                names.get_name(name, try_suffixes=(".weight", ".bias"))
+                for name in (hub, hub.removeprefix("transformer."))
+            )
             own = next((name for name in known if name), None)
             assert own is not None, hub
             yield own, W

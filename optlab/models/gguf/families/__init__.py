@@ -31,6 +31,15 @@ def find(file: GGUFFile) -> Architecture:
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
     if name in NO_TOKENS:
-        raise ModelError(f"{file.path.name} is an encoder ({name}) without a head, so it predicts no tokens")
+        raise ModelError(
+            "{file} is an encoder ({architecture}) without a head, so it predicts no tokens",
+            file=file.path.name,
+            architecture=name,
+        )
     known = ", ".join(sorted(set(ARCHITECTURES) - {"mixtral"}))
-    raise ModelError(f"{file.path.name} is a GGUF of architecture {name!r}, which is not read; these are: {known}")
+    raise ModelError(
+        "{file} is a GGUF of architecture {architecture!r}, which is not read; these are: {known}",
+        file=file.path.name,
+        architecture=name,
+        known=known,
+    )

@@ -10,7 +10,15 @@ from typing import Any
 
 from optlab.models.gguf import rotary
 from optlab.models.gguf.architectures import (
-    ATTENTION, GATED_MLP, OUTER, PRE_NORMS, Architecture, head_dim, minus_one, rms_eps, sizes,
+    ATTENTION,
+    GATED_MLP,
+    OUTER,
+    PRE_NORMS,
+    Architecture,
+    head_dim,
+    minus_one,
+    rms_eps,
+    sizes,
 )  # fmt: skip
 from optlab.models.gguf.file import GGUFFile
 

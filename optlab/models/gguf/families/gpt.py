@@ -6,7 +6,13 @@ from typing import Any
 
 from optlab.models.gguf import rotary
 from optlab.models.gguf.architectures import (
-    ATTENTION, PRE_NORMS, Architecture, head_dim, interleave_qkv, sizes, transposed,
+    ATTENTION,
+    PRE_NORMS,
+    Architecture,
+    head_dim,
+    interleave_qkv,
+    sizes,
+    transposed,
 )  # fmt: skip
 from optlab.models.gguf.file import GGUFFile
 

@@ -6,7 +6,15 @@ from typing import Any
 
 from optlab.models.gguf import rotary
 from optlab.models.gguf.architectures import (
-    ATTENTION, GATED_MLP, PAIRS, PRE_NORMS, Architecture, has, head_dim, rms_eps, sizes,
+    ATTENTION,
+    GATED_MLP,
+    PAIRS,
+    PRE_NORMS,
+    Architecture,
+    has,
+    head_dim,
+    rms_eps,
+    sizes,
 )  # fmt: skip
 from optlab.models.gguf.file import GGUFFile
 

@@ -6,7 +6,14 @@ from typing import Any
 
 from optlab.models.gguf import rotary
 from optlab.models.gguf.architectures import (
-    ATTENTION, GATED_MLP, PRE_NORMS, Architecture, has, head_dim, minus_one, sizes,
+    ATTENTION,
+    GATED_MLP,
+    PRE_NORMS,
+    Architecture,
+    has,
+    head_dim,
+    minus_one,
+    sizes,
 )  # fmt: skip
 from optlab.models.gguf.file import GGUFFile
 
