@@ -87,26 +87,27 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
 
     tokens = protocol.calibration_tokens
     length = min(protocol.context, tokens, model.description.context_length)
+    framing = model.framing(protocol.bos)
 
     def windows_once() -> list[list[int]]:
         check_text()
-        return calibration_windows(text, model.tokenizer, tokens, length, protocol.seed)
+        return calibration_windows(text, model.tokenizer, tokens, length, protocol.seed, framing)
 
     @cache
     def statistics_of(tokens: int) -> Statistics:
         check_text()
         ahead = span(rising, rising.reached, rising.reached + 0.5 / parts)
-        return statistics(model, text, tokens, min(length, tokens), protocol.seed, ahead)
+        return statistics(model, text, tokens, min(length, tokens), protocol.seed, ahead, protocol.bos)
 
     @cache
     def gradients_once() -> Gradients:
         check_text()
         ahead = span(rising, rising.reached, rising.reached + 0.5 / parts)
-        return gradients(teacher, text, tokens, length, protocol.seed, ahead)
+        return gradients(teacher, text, tokens, length, protocol.seed, ahead, protocol.bos)
 
     def training_windows_of(length: int) -> list[list[int]]:
         check_text()
-        return training_windows(text, model.tokenizer, TRAINING_TOKENS, length, protocol.seed)
+        return training_windows(text, model.tokenizer, TRAINING_TOKENS, length, protocol.seed, framing)
 
     for number, step in enumerate(recipe.steps):
         step_names = select(working, step)
@@ -150,6 +151,8 @@ def _state_folder(model: LanguageModel, recipe: Recipe, number: int, text: str, 
         "version": 1, "model": model.fingerprint, "steps": recipe.to_dict()["steps"][: number + 1], "text": text,
         "tokens": protocol.calibration_tokens, "context": protocol.context, "seed": protocol.seed,
     }  # fmt: skip
+    framing = model.framing(protocol.bos)
+    about |= {"framing": [framing.before, framing.after]} if framing else {}  # what had none before goes on
     parent = paths.folder("trainings")
     sweep(parent)
     return parent / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]

@@ -13,13 +13,13 @@ from pathlib import Path
 
 NAMING = {"describe", "_where", "_by_layer"}
 """Functions that name a recipe: `said` reads what stands between commas for itself, so it is collected so."""
-SPEAKING = {"allowed", "_range", "note_of", "note_for"}
+SPEAKING = {"allowed", "_range", "note_of", "note_for", "notes_for"}
 """Functions whose strings are all said, wherever they are."""
 NAMING_IN = {"optlab/prune/pattern.py": {"in_words"}}
 SPEAKING_IN = {"optlab/predict/ledger.py": {"in_words"}, "optlab/kernels/runtime.py": {"runtime"}}
 REPORTING = {"progress": 1, "interrupt": 1, "submit": 3, "append_note": 0}
 """Functions that are called with what is said, and the place of that argument."""
-TERMINAL = {"optlab/cli/main.py", "optlab/cli/console.py", "optlab/client/summary.py"}
+TERMINAL = ("optlab/cli/", "optlab/client/summary.py", "optlab/foreground.py")
 """What only the command line says stays English, as its commands and options are."""
 SIDES = ("base", "candidate")
 """What a measurement calls the two models while it times them."""
@@ -47,7 +47,7 @@ def errors_of(trees: dict[str, ast.Module]) -> set[str]:
 
 def templates(name: str, tree: ast.Module, errors: set[str]) -> Iterator[Template]:
     """What the file `name` says. errors: `errors_of` all files."""
-    if name in TERMINAL:
+    if name.startswith(TERMINAL):
         return
     naming = NAMING | NAMING_IN.get(name, set())
     speaking = SPEAKING | SPEAKING_IN.get(name, set())

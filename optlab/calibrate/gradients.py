@@ -22,6 +22,7 @@ from torch import Tensor
 
 from optlab import paths, texts
 from optlab.errors import ModelError
+from optlab.framing import BosRule
 from optlab.models.language_model import LanguageModel
 from optlab.models.structure import is_conv1d
 from optlab.models.train import next_token_loss
@@ -54,14 +55,18 @@ class Gradients:
 
 
 def gradients(
-    model: LanguageModel, text: str, tokens: int, context: int, seed: int = 0, progress: Progress = silent
-) -> Gradients:
-    """Gradients of `model` on about `tokens` tokens of the calibration side of `text`, in windows of `context`.
+    model: LanguageModel, text: str, tokens: int, context: int, seed: int = 0, progress: Progress = silent,
+    bos: BosRule = "auto",
+) -> Gradients:  # fmt: skip
+    """Gradients of `model` on about `tokens` tokens of the calibration side of `text`, in windows of `context` that
+    begin as `bos` says (`optlab.framing`).
 
     model: as it was loaded, in float32; its weights do not change. Raises TextError when the text is too short,
     ModelError for a masked model without a mask token, Cancelled from `progress`.
     """
     decides = [VERSION, model.fingerprint, texts.fingerprint(text), text, tokens, context, seed, str(model.dtype)]
+    framing = model.framing(bos)
+    decides += [framing.before, framing.after] if framing else []  # what had none before is what it was
     key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
     file = paths.folder("calibration") / f"gradients-{key}.safetensors"
     if file.is_file():
@@ -69,7 +74,7 @@ def gradients(
             return Gradients(file)
         except (SafetensorError, OSError):
             file.unlink(missing_ok=True)
-    windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed)
+    windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed, framing)
     found = mean_abs_gradients(model, windows, seed, progress)
     handle, unfinished = tempfile.mkstemp(prefix=".unfinished-", dir=file.parent)
     os.close(handle)

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from optlab import paths, texts
 from optlab.calibrate.walk import Walk, in_batches, linears_of
 from optlab.errors import ModelError
+from optlab.framing import BosRule, Framing
 from optlab.models.checkpoint import read_header, read_json
 from optlab.models.language_model import LanguageModel
 from optlab.progress import Progress, silent
@@ -82,20 +83,23 @@ class Statistics:
 
 
 def statistics(
-    model: LanguageModel, text: str, tokens: int, context: int, seed: int = 0, progress: Progress = silent
-) -> Statistics:
-    """Statistics of `model` on about `tokens` tokens of the calibration side of `text`, in windows of `context`.
+    model: LanguageModel, text: str, tokens: int, context: int, seed: int = 0, progress: Progress = silent,
+    bos: BosRule = "auto",
+) -> Statistics:  # fmt: skip
+    """Statistics of `model` on about `tokens` tokens of the calibration side of `text`, in windows of `context` that
+    begin as `bos` says (`optlab.framing`).
 
     model: as it was loaded (its fingerprint names the result, so it must not have been changed). Raises TextError when
     the text is too short, Cancelled from `progress`.
     """
-    folder = paths.folder("calibration") / _key(model, text, tokens, context, seed)
+    framing = model.framing(bos)
+    folder = paths.folder("calibration") / _key(model, text, tokens, context, seed, framing)
     if folder.is_dir():
         try:
             return Statistics(folder)
         except (ModelError, KeyError, TypeError, ValueError):
             shutil.rmtree(folder, ignore_errors=True)
-    windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed)
+    windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed, framing)
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
     try:
         gather(model, in_batches(windows), unfinished, progress)
@@ -109,8 +113,9 @@ def statistics(
     return Statistics(folder)
 
 
-def _key(model: LanguageModel, text: str, tokens: int, context: int, seed: int) -> str:
+def _key(model: LanguageModel, text: str, tokens: int, context: int, seed: int, framing: Framing) -> str:
     decides = [VERSION, model.fingerprint, texts.fingerprint(text), text, tokens, context, seed, str(model.dtype)]
+    decides += [framing.before, framing.after] if framing else []  # what had none before is what it was
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
 
 

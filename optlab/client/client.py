@@ -10,6 +10,7 @@ after the preparation is still computed once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from optlab.client import predictions, records
@@ -19,8 +20,8 @@ from optlab.predict.state import VERSION
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.store import artefacts
-from optlab.store.run import LIVE, Worker
-from optlab.store.store import Run, Store
+from optlab.store.run import LIVE, Run, Status, Worker
+from optlab.store.store import Store
 
 if TYPE_CHECKING:
     from optlab.predict.ledger import Ledger
@@ -127,9 +128,18 @@ class Client:
         """The run that asked for topics with this recipe, whatever its status; None when nobody asked for it yet."""
         return self._find_made("tasks", model, recipe, protocol)
 
-    def submit_latency_grid(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
-        """Time original and compressed model at several prompt lengths and batches (`optlab.jobs.latency_grid`)."""
-        return self._submit_made("latency_grid", "latency_grid", model, recipe, protocol, machine_id())
+    def submit_latency_grid(
+        self, model: str, recipe: Recipe, protocol: Protocol, prompts: Sequence[int] | None = None,
+        batches: Sequence[int] | None = None,
+    ) -> Run:  # fmt: skip
+        """Time original and compressed model at several prompt lengths and batches (`optlab.jobs.latency_grid`).
+
+        prompts (tokens), batches (texts at once): None for those that the pages show.
+        """
+        asked = {"prompts": prompts, "batches": batches}
+        chosen = {name: sorted(set(values)) for name, values in asked.items() if values}
+        decides = (machine_id(), *([digest(chosen)] if chosen else []))
+        return self._submit_made("latency_grid", "speeds", model, recipe, protocol, *decides, **chosen)
 
     def find_latency_grid(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that timed this recipe so, whatever its status; None when nobody asked for it yet."""
@@ -144,11 +154,11 @@ class Client:
     def description(self, model: str) -> dict[str, Any] | None:
         """`Description.to_dict()` of a prepared model, at once; None when it is not prepared yet."""
         run = self.store.by_key(self._prepare_key(located(model)))
-        return run.result if run is not None and run.status == "done" else None
+        return run.result if run is not None and run.done else None
 
     def records(self) -> list[dict[str, Any]]:
         """One flat row per finished measurement, newest first; see `optlab.client.records`."""
-        return [records.row(run) for run in self.store.list(kind="measure", status="done")]
+        return [records.row(run) for run in self.store.list(kind="measure", status=Status.DONE)]
 
     def predictor(self, model: str, protocol: Protocol | None = None) -> Predictor | None:
         """What predicts recipes of `model` on the text of `protocol`, having learnt from every finished measurement
@@ -157,25 +167,25 @@ class Client:
         if description is None:
             return None
         text = settled(located(model), protocol or Protocol()).text
-        done = (self.store.url, self.store.counts()["done"], text)
+        done = (self.store.url, self.store.counts()[Status.DONE], text)
         return predictions.predictor(description["fingerprint"], done, lambda: self._measured(model, text), text)
 
     def ledger(self, model: str | None = None) -> Ledger:
         """Every finished measurement (of `model`) beside the prediction made when it was asked for, newest first."""
 
         def finished() -> list[Run]:
-            runs = self.store.list(kind="measure", status="done")
+            runs = self.store.list(kind="measure", status=Status.DONE)
             wanted = [run for run in runs if model is None or run.spec["model"] == located(model)]
             return sorted(wanted, key=lambda run: run.finished or 0.0, reverse=True)
 
-        last = [(run.id, run.finished) for run in self.store.list(kind="measure", status="done", limit=1)]
-        return predictions.record((self.store.url, self.store.counts()["done"], str(last), model), finished)
+        last = [(run.id, run.finished) for run in self.store.list(kind="measure", status=Status.DONE, limit=1)]
+        return predictions.record((self.store.url, self.store.counts()[Status.DONE], str(last), model), finished)
 
     def _measured(self, model: str, text: str | None) -> list[Run]:
         """Finished measurements of the weights that `model` has now, on `text`."""
         model = located(model)
         found = []
-        for run in self.store.list(kind="measure", status="done"):
+        for run in self.store.list(kind="measure", status=Status.DONE):
             if run.spec["model"] == model and run.spec["protocol"].get("text") == text:
                 try:
                     recipe, protocol = Recipe.from_dict(run.spec["recipe"]), Protocol(**run.spec["protocol"])
@@ -255,10 +265,12 @@ class Client:
         """Of a run on the artefact of a recipe."""
         return digest(kind, FORMAT, artefacts.key(self._identities(model)[0], recipe, protocol), *decides)
 
-    def _submit_made(self, kind: str, what: str, model: str, recipe: Recipe, protocol: Protocol, *decides: str) -> Run:
+    def _submit_made(
+        self, kind: str, what: str, model: str, recipe: Recipe, protocol: Protocol, *decides: str, **more: Any
+    ) -> Run:
         model = located(model)
         protocol = settled(model, protocol)
-        spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump()}
+        spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump(), **more}
         key = self._made_key(kind, model, recipe, protocol, protocol.dtype, protocol.device, *decides)
         return self.store.submit(kind, spec, key, f"{title(model)}: {what}, {recipe.describe()}")
 
@@ -280,6 +292,8 @@ class Client:
     def _measure_keys(self, model: str, recipe: Recipe, protocol: Protocol) -> list[str]:
         settings = protocol.model_dump()
         texts = [text_identity(settings.pop(name)) for name in ("text", "calibration")]
+        if settings["bos"] == "auto":
+            del settings["bos"]  # as before it could be asked; a model that it changes has another fingerprint
         place = machine_id() if protocol.latency else None
         return [
             digest("measure", FORMAT, artefacts.FORMAT, identity, recipe.content_hash, texts, settings, place)

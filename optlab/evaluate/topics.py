@@ -72,12 +72,12 @@ def accuracy(model: LanguageModel, articles: Sequence[Article], progress: Progre
         raise ModelError(f"{model.name} fills gaps in a text; topics are asked of models that continue one")
     topics = sorted({article.topic for article in articles})
     labels = [model.tokenizer.encode(f" {topic}") for topic in topics]
-    ask = model.tokenizer.encode(ASK)
-    room = min(ARTICLE_TOKENS, model.description.context_length - len(ask) - max(map(len, labels)))
-    alone = likelihoods(model, ask, labels)
+    ask, begin = model.tokenizer.encode(ASK), list(model.framing().before)
+    room = min(ARTICLE_TOKENS, model.description.context_length - len(begin) - len(ask) - max(map(len, labels)))
+    alone = likelihoods(model, begin + ask, labels)
     right = []
     for number, article in enumerate(articles, 1):
-        found = likelihoods(model, model.tokenizer.encode(article.text)[:room] + ask, labels) - alone
+        found = likelihoods(model, begin + model.tokenizer.encode(article.text)[:room] + ask, labels) - alone
         right.append(topics[int(found.argmax())] == article.topic)
         progress(number / len(articles), f"article {number} of {len(articles)}")
     return Accuracy(sum(right) / len(right), wilson(sum(right), len(right)), tuple(right))

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 
 def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """spec: {"model", "recipe", "protocol"}. Raises whatever `time_grid` raises."""
+    """spec: {"model", "recipe", "protocol"} and, where they were chosen, "prompts" and "batches".
+
+    Raises whatever `time_grid` raises.
+    """
     recipe, protocol = Recipe.from_dict(spec["recipe"]), Protocol.model_validate(spec["protocol"])
-    return time_grid(spec["model"], recipe, protocol, progress=progress, log=log)
+    return time_grid(spec["model"], recipe, protocol, spec.get("prompts"), spec.get("batches"), progress, log)
 
 
 def time_grid(
@@ -57,7 +60,7 @@ def time_grid(
         if model.objective != "causal":
             raise MeasurementError(f"{name} fills gaps and does not write token by token, so it has no such speed")
         lengths, counts = sizes(prompts, batches, model.description.context_length)
-        ids = texts.evaluation_tokens(str(protocol.text), model.tokenizer, max(lengths))
+        ids = texts.evaluation_tokens(str(protocol.text), model.tokenizer, max(lengths), model.framing(protocol.bos))
         room = max(lengths) + NEW_TOKENS
         runtimes: dict[str, Runtime] = {"base": runtime(model, protocol.dtype, room)}
         if recipe.steps:

@@ -68,7 +68,8 @@ def measure(
         if base.description.context_length < protocol.context:
             limit = base.description.context_length
             raise ModelError(f"{name} reads at most {limit} tokens at once; use a context of {limit} or less")
-        ids = texts.evaluation_tokens(text, base.tokenizer, protocol.tokens)
+        framing = base.framing(protocol.bos)
+        passage = texts.evaluation_passage(text, base.tokenizer, protocol.tokens, protocol.context, framing)
 
         began = time.perf_counter()
         compressed, folder = _compress(base, recipe, protocol, save, span(progress, 0.1, 0.5))
@@ -86,7 +87,7 @@ def measure(
         quality = compare(
             base.to(dtype=protocol.dtype),
             compressed.model.to(dtype=protocol.dtype),
-            ids,
+            passage,
             protocol.context,
             span(known, 0.5, 0.85),
             protocol.stop_below_percent,
@@ -95,7 +96,8 @@ def measure(
         log(f"evaluated {quality.windows} windows in {seconds['evaluate']:.1f} s")
 
     began = time.perf_counter()
-    timed, bandwidth = _latency(base, compressed, ids, protocol, span(progress, 0.85, 0.95))
+    prompt = framing.over(passage.ids)
+    timed, bandwidth = _latency(base, compressed, prompt, protocol, span(progress, 0.85, 0.95))
     seconds["latency"] = time.perf_counter() - began
     with compute_lock():
         memory = _memory(base, folder, protocol, span(progress, 0.95, 1.0)) if protocol.latency else {}
@@ -120,6 +122,8 @@ def measure(
         "trainings": compressed.trainings,
         "seconds": seconds,
         "details": quality.details,
+        "framing": [base.tokenizer.token(token) for token in framing.before],
+        "lookalikes": passage.lookalikes,
         "latency": {side: one.to_dict() for side, one in timed.items()} or None,
         "environment": environment.record() | {"read_bytes_per_s": bandwidth},
         "windows": quality.windows,

@@ -43,8 +43,9 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
     protocol = Protocol.model_validate(spec["protocol"])
     model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, 0.02))
     texts.check_apart(str(protocol.text), str(protocol.calibration))
-    ids = texts.evaluation_tokens(str(protocol.text), model.tokenizer, protocol.tokens)
-    windows = windows_of(model, ids, protocol.context)
+    framing = model.framing(protocol.bos)
+    passage = texts.evaluation_passage(str(protocol.text), model.tokenizer, protocol.tokens, protocol.context, framing)
+    windows = windows_of(model, passage.ids, protocol.context, framing)
     step = Recipe.from_dict(spec["recipe"]).steps[0]
     asked = [(t, a) for a in sorted(spec["alphas"]) for t in sorted(spec["temperatures"]) if a < 1.0]
     scores: dict[tuple[float, float] | None, list[float]] = {}
@@ -102,12 +103,13 @@ def _score(
             return found
     except (OSError, ValueError):
         pass
+    framing = model.framing(protocol.bos)
     student = compress(model, recipe, protocol, span(progress, 0.0, 0.95)).model.to(dtype=protocol.dtype)
     found = []
     for number, window in enumerate(windows):
         progress(0.95 + 0.05 * number / len(windows), f"window {number + 1} of {len(windows)}")
-        (states,) = predicting_states(student, [window], lambda: None)
-        found.append(float(losses(student, states, targets_of(student, window)).mean()))
+        (states,) = predicting_states(student, [window], lambda: None, framing)
+        found.append(float(losses(student, states, targets_of(student, window, framing)).mean()))
     _keep(kept, found)
     return found
 

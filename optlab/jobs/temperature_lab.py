@@ -39,7 +39,9 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
         sides.append(packed(teacher, recipe, protocol, span(progress, 0.2, 0.9))[0].model)
     progress(0.9, "reading the passage")
     with torch.inference_mode():
-        found = [one.logits(torch.tensor([ids], device=one.device))[0].double().cpu().numpy() for one in sides]
+        before = teacher.framing(protocol.bos).before
+        read = torch.tensor([[*before, *ids]])
+        found = [one.logits(read.to(one.device))[0, len(before) :].double().cpu().numpy() for one in sides]
     student = found[1] if len(found) > 1 else [None] * len(ids)
     positions = [
         temperature_lab.position(z_t, z_s, true) for z_t, z_s, true in zip(found[0], student, ids[1:], strict=False)

@@ -19,6 +19,7 @@ from optlab.formats.sparse_tensor import SparseTensor
 from optlab.kernels.linear import DenseLinear, Source, pack
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native import llama as native
+from optlab.kernels.rule import NATIVE_PATH
 from optlab.models.inputs import input_format
 from optlab.models.key_values import head_dim, key_value_formats
 from optlab.models.language_model import LanguageModel
@@ -96,7 +97,7 @@ def runtime(source: LanguageModel | Compressed, dtype: str | torch.dtype = "bflo
         )
     if isinstance(model.module, Transformer):
         why_not = native.refusal(model.module, model.dtype)
-        kind, loop = (native.NativeLlama, "own runtime in C++") if why_not is None else (LlamaRuntime, "own runtime")
+        kind, loop = (native.NativeLlama, NATIVE_PATH) if why_not is None else (LlamaRuntime, "own runtime")
         fast = kind(model.module, quantized, model.dtype, min(room, model.module.config.context_length), notes)
         fast.path = f"{loop}, {describe(fast.kernels, model.dtype)}"
         if why_not is not None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from optlab.errors import ModelError
+from optlab.framing import BosRule, Framing
 from optlab.models.structure import Structure, is_linear, linear_weight
 from optlab.models.tokenizer import Tokenizer
 from optlab.models.transformer import Transformer
@@ -78,6 +79,11 @@ class LanguageModel:
             ids = torch.zeros(hidden.shape[:2], dtype=torch.long, device=hidden.device)
             found: Tensor = self.module(input_ids=ids).logits
         return found
+
+    def framing(self, bos: BosRule = "auto") -> Framing:
+        """What stands around every window of a text that this model reads. Raises TextError when `always` is asked
+        of a model without a BOS token."""
+        return self.tokenizer.framing(self.objective, bos)
 
     def _body(self) -> nn.Module:
         return self.module.get_submodule(self.structure.body)

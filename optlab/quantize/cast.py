@@ -36,6 +36,7 @@ class Cast(LayerwiseQuantizer):
             choices=("bfloat16", "float16"),
         ),
     )  # fmt: skip
+    on_a_grid: ClassVar[bool] = False
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:

@@ -26,6 +26,7 @@ class CodebookQuantizer(LayerwiseQuantizer):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         *(parameter for parameter in FORMAT if parameter.name == "group_size"),
     )
+    on_a_grid: ClassVar[bool] = False
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:

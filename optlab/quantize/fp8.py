@@ -32,6 +32,7 @@ class FP8(LayerwiseQuantizer):
         ),
         *(parameter for parameter in FORMAT if parameter.name == "group_size"),
     )  # fmt: skip
+    on_a_grid: ClassVar[bool] = False
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import ModelError, RecipeError
+from optlab.formats.linear_format import LinearFormat
 from optlab.methods import Method, Parameter, Value, divisors_for_groups
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class LayerwiseQuantizer(Method):
 
     kind: ClassVar[str] = "quantize"
     parameters: ClassVar[tuple[Parameter, ...]] = FORMAT
+    on_a_grid: ClassVar[bool] = True
+    """Whether it stores integer codes (`QuantizedTensor`), which kernels multiply; codebooks and floats are not."""
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
@@ -66,6 +69,13 @@ class LayerwiseQuantizer(Method):
             offered = [str(divisor) for divisor in divisors_for_groups(width)]
             use = f"{', '.join(offered[:-1])} or {offered[-1]}" if len(offered) > 1 else f"{offered[0]} or null"
             raise RecipeError(f"group_size {size} does not divide {width}; use {use}")
+
+    def linear_format(self, width: int) -> LinearFormat:
+        """How a layer of `width` inputs will be stored, and round what it reads."""
+        if not self.on_a_grid:
+            return LinearFormat(width)
+        inputs = self.values.get("activation_bits")
+        return LinearFormat(width, self.bits, self.group_size, self.zero == "none", inputs)
 
     @property
     def bits(self) -> int:

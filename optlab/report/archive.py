@@ -58,7 +58,7 @@ class Imported:
 
 def write(runs: Sequence[Run]) -> bytes:
     """The archive of the finished ones of `runs`. Raises OptLabError when there is none."""
-    kept = [run for run in runs if run.status == "done" and run.kind in PORTABLE and run.result]
+    kept = [run for run in runs if run.done and run.kind in PORTABLE and run.result]
     if not kept:
         raise OptLabError("there is no finished run to put into an archive; measure something first")
     contents = {RUNS: _lines([_portable(run) for run in kept]), RECIPES: _lines(_recipes(kept))}

@@ -37,7 +37,7 @@ class Comparison:
         if len(self.runs) > MOST:
             raise OptLabError(f"{len(self.runs)} measurements are too many for one report; choose at most {MOST}")
         for run in self.runs:
-            if run.kind != "measure" or run.status != "done":
+            if run.kind != "measure" or not run.done:
                 raise OptLabError(f"run {run.id} is no finished measurement ({run.kind}, {run.status})")
         for name in ("model", "text"):
             found = sorted({str((run.result or {}).get(name)) for run in self.runs})
@@ -107,7 +107,7 @@ def reproduced(run: Run) -> str | None:
 
 def chosen(runs: Sequence[Run], model: str | None = None, text: str | None = None) -> list[Run]:
     """Finished measurements among `runs` of that model and text; of the newest one's where they are not given."""
-    done = [run for run in runs if run.kind == "measure" and run.status == "done" and run.result]
+    done = [run for run in runs if run.kind == "measure" and run.done and run.result]
     done = [run for run in done if model in (None, run.spec["model"]) and text in (None, _subject(run)[1])]
     return [run for run in done if _subject(run) == _subject(done[0])]
 

@@ -56,7 +56,14 @@ def load(name_or_path: str) -> Text:
     status = path.stat()
     if status.st_size > LARGEST_FILE:
         raise TextError(f"{name_or_path} has {status.st_size >> 20} MB; the largest text that is read has 100 MB")
-    return _from_file(name_or_path, str(path.resolve()), status.st_size, status.st_mtime_ns)
+    return _from_file(name_or_path, str(path.resolve()), version_of(path))
+
+
+def version_of(path: Path) -> tuple[int, ...]:
+    """What changes when a file's contents do. The time of its last change of status is among it, because tools that
+    put back the time of modification cannot put back that one."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def fingerprint(name_or_path: str) -> str:
@@ -95,7 +102,7 @@ def _named(name: str) -> Text:
 
 
 @lru_cache(maxsize=4)
-def _from_file(name: str, path: str, size: int, changed: int) -> Text:
+def _from_file(name: str, path: str, version: tuple[int, ...]) -> Text:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
