@@ -52,7 +52,7 @@ def candidates(shown: view.View) -> list[Candidate]:
             original = predictor.predict(Recipe())
             found += predicted(Frontier(predictor).points(POINTS), shown.model, original.decode_ms)
         except OptLabError as error:
-            st.caption(sentence(str(error)))
+            st.caption(sentence(error.message))
     return found
 
 

@@ -27,6 +27,7 @@ from optlab import paths, texts
 from optlab.calibrate.walk import Walk, in_batches, linears_of
 from optlab.errors import ModelError
 from optlab.framing import BosRule, Framing
+from optlab.messages import say
 from optlab.models.checkpoint import read_header, read_json
 from optlab.models.language_model import LanguageModel
 from optlab.progress import Progress, silent
@@ -50,7 +51,7 @@ class Statistics:
         present = {file: {entry.name for entry in read_header(folder / file)} for file in index["files"]}
         for file, key in self._places.values():
             if f"{key}.gram" not in present.get(file, set()):
-                raise ModelError(f"{folder / file} lacks the statistics of {key}")
+                raise ModelError("{folder} lacks the statistics of {key}", folder=folder / file, key=key)
 
     def __contains__(self, name: object) -> bool:
         return name in self._places
@@ -203,7 +204,12 @@ def gather(model: LanguageModel, batches: list[Tensor], folder: Path, progress: 
             for batch in range(len(batches)):
                 done = (number + batch / len(batches)) / (len(blocks) + 1)
                 progress(
-                    done, f"learning from the calibration text what each layer is fed: block {number + 1}/{len(blocks)}"
+                    done,
+                    say(
+                        "learning from the calibration text what each layer is fed: block {number}/{block_count}",
+                        number=number + 1,
+                        block_count=len(blocks),
+                    ),
                 )
                 walk.states[batch] = walk.through(batch)
                 listener.learned()

@@ -107,8 +107,9 @@ def check_apart(text: str, calibration: str) -> None:
     )
     if measured & calibrates or _holds(measured, calibrates) or _holds(calibrates, measured):
         raise TextError(
-            f"{calibration} would calibrate and measure at once, which flatters every method; "
-            "calibrate with another file or a named text such as bbc-news"
+            "{calibration} would calibrate and measure at once, which flatters every method; calibrate with "
+            "another file or a named text such as bbc-news",
+            calibration=calibration,
         )
 
 
@@ -139,4 +140,10 @@ def _enough(name: str, some: Tokens, needed: int, side: str) -> Tokens:
 
 
 def _too_short(name: str, found: int, needed: int, what: str) -> TextError:
-    return TextError(f"{name} has {found:,} {what}, {needed:,} are needed; ask for fewer or use a longer text")
+    return TextError(
+        "{name} has {found:,} {what}, {needed:,} are needed; ask for fewer or use a longer text",
+        name=name,
+        found=found,
+        what=what,
+        needed=needed,
+    )
