@@ -48,7 +48,7 @@ def default_workers() -> int:
     """OPTLAB_WORKERS, else two. Raises OptLabError when it is not a number from 1 to 32."""
     asked = os.environ.get("OPTLAB_WORKERS") or str(DEFAULT_WORKERS)
     if not asked.isdecimal() or not 1 <= int(asked) <= 32:
-        raise OptLabError(f"OPTLAB_WORKERS is {asked!r}; use a number from 1 to 32")
+        raise OptLabError("OPTLAB_WORKERS is {asked!r}; use a number from 1 to 32", asked=asked)
     return int(asked)
 
 
