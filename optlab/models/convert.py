@@ -17,9 +17,10 @@ from typing import Any
 from optlab import paths
 from optlab.errors import ModelError
 from optlab.messages import say
-from optlab.models.gguf import architectures, tokenizer
+from optlab.models.gguf import tokenizer
 from optlab.models.gguf.architectures import EXPERT, Architecture
 from optlab.models.gguf.file import GGUFFile, split_parts
+from optlab.models.gguf.understanding import understood
 from optlab.models.safetensors_writer import DTYPES, SafetensorsWriter
 from optlab.progress import Progress, silent, span
 
@@ -102,7 +103,7 @@ def _make(source: Path, target: Path, progress: Progress) -> None:
 
 
 def _write(file: GGUFFile, folder: Path, progress: Progress) -> None:
-    architecture = architectures.understood(file)
+    architecture = understood(file)
     made, settings = tokenizer.build(file)  # before the weights, which take longer
     config = architecture.config(file)
     tied = _tied(file)

@@ -4,6 +4,7 @@
     file           a model in one file or in several parts, and how its weights are stored
     blocks         quantized blocks as numbers
     architectures  which hub model an architecture is: names, config.json, what is done to the weights
+    understanding  the check that nothing is left over
     rotary         rotary positions, which a GGUF says in five ways
     pre_tokenizers how a text is split before merging, by llama.cpp's names
     tokenizer      the vocabulary as tokenizer.json
