@@ -180,8 +180,8 @@ def version_1(store: Store) -> Iterator[str]:
         schema.version_table.drop(connection)
         for id, kind in enumerate(("measure", "anatomy", "soften"), 1):
             values = {
-                "key": f"key {id}", "kind": kind, "status": "done", "priority": 1, "spec": "{}", "title": "", "attempts": 1,
-                "progress": 1.0, "message": "", "partial": "{}", "result": "{}", "created": 1.0,
+                "key": f"key {id}", "kind": kind, "status": "done", "priority": 1, "spec": "{}", "title": "",
+                "progress": 1.0, "message": "", "partial": "{}", "result": "{}", "created": 1.0, "attempts": 1,
             }  # fmt: skip
             connection.execute(sa.table("runs", *map(sa.column, values)).insert().values(**values))
     yield store.url
