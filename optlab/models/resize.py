@@ -98,9 +98,12 @@ def head_unit(model: LanguageModel) -> int:
 
 
 def layers_by_kind(model: LanguageModel, number: int) -> dict[str, str]:
-    """Kind -> name of the linear layers of block `number`. Raises RecipeError without an MLP of two or three layers."""
+    """Kind -> name of the linear layers of block `number`. Raises RecipeError without an MLP of two or three layers, or
+    with several (experts)."""
     prefix = model.blocks()[number][0]
     found = {model.structure.kinds[n]: n for n in model.linear_names() if n.startswith(f"{prefix}.")}
+    if sum(model.structure.kinds[n] == "mlp.down" for n in model.linear_names() if n.startswith(f"{prefix}.")) > 1:
+        raise RecipeError(f"the blocks of {model.name} hold several MLPs, its experts, so no neuron can be removed")
     if "mlp.up" not in found or "mlp.down" not in found:
         raise RecipeError(f"the MLPs of {model.name} keep gate and up in one matrix, so no neuron can be removed")
     return found
