@@ -151,7 +151,7 @@ def _routers(block: nn.Module, parts: dict[str, nn.Module]) -> set[str]:
     return {
         name
         for name, part in parts.items()
-        if part.weight.ndim == 2  # type: ignore[union-attr, operator]
+        if part.weight.ndim == 2
         and (name.rpartition(".")[0] in beside or any(f"{name}.".startswith(f"{root}.") for root in inside))
     }
 
