@@ -25,6 +25,7 @@ from optlab.calibrate.remapped import LayerLineage, RemappedStatistics
 from optlab.calibrate.statistics import Statistics, statistics
 from optlab.context import Context, Scalings, Stored
 from optlab.errors import RecipeError, TextError
+from optlab.messages import say
 from optlab.methods import method
 from optlab.models.checkpoint import Checkpoint, open_checkpoint
 from optlab.models.device import choose_dtype
@@ -186,7 +187,11 @@ def select(model: LanguageModel, step: Step) -> list[str]:
         end = structure.embedding if structure.tied else structure.head
         chosen += [end] if end not in chosen else []
     if not chosen and step.kind != "distill":
-        raise RecipeError(f"layers {step.layers!r} matches no layer; names look like {linears[0]!r}")
+        raise RecipeError(
+            "layers {layers!r} matches no layer; names look like {linears!r}",
+            layers=step.layers,
+            linears=linears[0],
+        )
     return chosen
 
 
@@ -259,7 +264,7 @@ def _report(
     layers = []
     with in_parallel(of_layer, every, working.device) as reports:
         for done, name in enumerate(every):
-            progress(done / len(every), f"comparing {name}")
+            progress(done / len(every), say("comparing {name}", name=name))
             layers.append(next(reports))
     return layers
 
@@ -286,7 +291,7 @@ def _output_error(
     if not bool(D.any()):
         return 0.0
     key = teacher.structure.multiplied(original)
-    if found is None or key is None or key not in found:
+    if found is None or key is None or key not in found or not found.seen(key):
         return None
     A = found.gram(key).to(D.device)
     energy = ((W @ A) * W).sum()

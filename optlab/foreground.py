@@ -16,6 +16,7 @@ from optlab.client import predictions
 from optlab.client.client import Client
 from optlab.errors import Cancelled, MeasurementError, ModelError
 from optlab.jobs import registry
+from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -59,7 +60,11 @@ def predictor(client: Client, model: str, shown: Progress = silent) -> Predictor
     found = client.predictor(model)
     if found is None:
         folder = predictions.folder_of(fingerprint)
-        raise ModelError(f"the probe of {model} in {folder} cannot be read; delete that folder and ask again")
+        raise ModelError(
+            "the probe of {model} in {folder} cannot be read; delete that folder and ask again",
+            model=model,
+            folder=folder,
+        )
     return found
 
 
@@ -77,11 +82,11 @@ def complete(client: Client, run: Run, shown: Progress = silent, table: Mapping[
             if claimed is not None:  # else a worker was quicker
                 _here(store, claimed, shown, table)
         elif run.status == Status.CANCELLED:
-            raise Cancelled(f"run {run.id} was cancelled")
+            raise Cancelled("run {id} was cancelled", id=run.id)
         elif run.retryable:
             raise MeasurementError(run.error or run.message)
         else:
-            shown(run.progress, f"run {run.id} of {run.worker}: {run.message}")
+            shown(run.progress, say("run {id} of {worker}: {said}", id=run.id, worker=run.worker, said=run.message))
             if time.monotonic() - looked > 1.0:
                 looked = time.monotonic()
                 store.reap(SILENT_S)
@@ -114,5 +119,5 @@ def _name() -> str:
 def _existing(store: Store, id: int) -> Run:
     run = store.get(id)
     if run is None:
-        raise UnknownRunError(f"run {id} was deleted")
+        raise UnknownRunError("run {id} was deleted", id=id)
     return run

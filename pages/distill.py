@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from optlab.client.recipes import last_student
+from optlab.distill.control import is_distillation
 from optlab.errors import RecipeError
 from optlab.i18n import _
 from optlab.models.describe import Description
@@ -25,7 +27,7 @@ def main() -> None:
             st.info(_("This model fills gaps in a text; a student needs a teacher that continues one."))
             return
         client = services.client()
-        now = student.watched(client, shown)
+        now = shown.recipe if is_distillation(shown.recipe) else last_student(client, shown.model)
         left, right = st.columns([5, 11], gap="large")
         with left:
             started = set_up(shown, description, now)
@@ -47,7 +49,7 @@ def set_up(shown: view.View, description: Description, now: Recipe | None) -> Re
         try:
             recipe = student.choose(description, now)
         except RecipeError as error:
-            st.error(services.sentence(str(error)), icon=":material/block:")
+            st.error(services.sentence(error.message), icon=":material/block:")
             return None
         control = st.toggle(
             _("With a control student"), value=True, key="distill/control",

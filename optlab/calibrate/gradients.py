@@ -23,6 +23,7 @@ from torch import Tensor
 from optlab import paths, texts
 from optlab.errors import ModelError
 from optlab.framing import BosRule
+from optlab.messages import say
 from optlab.models.language_model import LanguageModel
 from optlab.models.structure import is_conv1d
 from optlab.models.train import next_token_loss
@@ -95,11 +96,19 @@ def mean_abs_gradients(
     generator = torch.Generator().manual_seed(seed)
     with _only(model, names), torch.enable_grad():
         for done, window in enumerate(windows):
-            progress(done / len(windows), f"learning which weights the loss feels: window {done + 1}/{len(windows)}")
+            progress(
+                done / len(windows),
+                say(
+                    "learning which weights the loss feels: window {done}/{window_count}",
+                    done=done + 1,
+                    window_count=len(windows),
+                ),
+            )
             loss(model, torch.tensor([window], device=model.device), generator).backward()
             for name in names:
                 parameter = model.module_named(name).get_parameter("weight")
-                assert parameter.grad is not None
+                if parameter.grad is None:  # an expert that no token of the window reached
+                    continue
                 G = parameter.grad.T if is_conv1d(model.module_named(name)) else parameter.grad
                 sums[name] += G.abs()
                 parameter.grad = None
@@ -112,7 +121,7 @@ def loss(model: LanguageModel, ids: Tensor, generator: torch.Generator) -> Tenso
         return next_token_loss(model.logits(ids), ids)
     mask_token = model.tokenizer.special_id("mask")
     if mask_token is None:
-        raise ModelError(f"{model.name} has no mask token, so there is no loss to take gradients of")
+        raise ModelError("{name} has no mask token, so there is no loss to take gradients of", name=model.name)
     hidden = torch.rand(ids.shape, generator=generator).to(ids.device) < MASKED_SHARE
     hidden[:, 0] |= ~hidden.any(1)
     logits = model.logits(ids.masked_fill(hidden, mask_token))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from optlab.client import predictions, records
 from optlab.jobs.resolution import digest, located, settled, text_identity, title, unread_identity
 from optlab.machine.identity import machine_id
+from optlab.messages import Joined, say
 from optlab.predict.state import VERSION
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -42,14 +43,18 @@ class Client:
     def submit_prepare(self, model: str) -> Run:
         """Convert or download `model` and list its layers; the result is `Description.to_dict()`."""
         model = located(model)
-        return self.store.submit("prepare", {"model": model}, self._prepare_key(model), f"prepare {title(model)}")
+        return self.store.submit(
+            "prepare", {"model": model}, self._prepare_key(model), say("prepare {model}", model=title(model))
+        )
 
     def submit_probe(self, model: str) -> Run:
         """Look at `model` once, so that `predictor` can answer; it can before the run is done, with a wider band."""
         model = located(model)
         if self.description(model) is None:
             self.submit_prepare(model)
-        return self.store.submit("probe", {"model": model}, self._probe_key(model), f"probe {title(model)}")
+        return self.store.submit(
+            "probe", {"model": model}, self._probe_key(model), say("probe {model}", model=title(model))
+        )
 
     def submit_measure(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
         """Measure `recipe` on `model`, or the run that does so or did."""
@@ -66,7 +71,7 @@ class Client:
         if predictor is not None:
             spec["predicted"] = predictor.predict(recipe).to_dict()
         key = self._measure_keys(model, recipe, protocol)[0]
-        return self.store.submit("measure", spec, key, f"{title(model)}: {recipe.describe()}")
+        return self.store.submit("measure", spec, key, Joined(": ", [title(model), recipe.describe()]))
 
     def submit_generate(
         self, model: str, recipe: Recipe | None, prompt: str, max_tokens: int = 64, temperature: float = 0.0,
@@ -89,7 +94,9 @@ class Client:
         made = artefacts.key(weights, recipe, protocol)  # not the rest of the protocol: it does not change the text
         runs_as = (protocol.dtype, protocol.device)
         key = digest("generate", FORMAT, made, runs_as, prompt, max_tokens, temperature, seed, chat)
-        return self.store.submit("generate", spec, key, f"{title(model)}: text, {recipe.describe()}")
+        return self.store.submit(
+            "generate", spec, key, say("{model}: text, {recipe}", model=title(model), recipe=recipe.describe())
+        )
 
     def submit_layer_inspection(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> Run:
         """Look inside one layer of the compressed model (`optlab.jobs.layer_inspection`); nothing is computed twice."""
@@ -97,7 +104,12 @@ class Client:
         protocol = settled(model, protocol)
         spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump(), "layer": layer}
         key = self._made_key("layer_inspection", model, recipe, protocol, protocol.device, layer)
-        return self.store.submit("layer_inspection", spec, key, f"{title(model)}: inside {layer}, {recipe.describe()}")
+        return self.store.submit(
+            "layer_inspection",
+            spec,
+            key,
+            say("{model}: inside {layer}, {recipe}", model=title(model), layer=layer, recipe=recipe.describe()),
+        )
 
     def find_layer_inspection(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> Run | None:
         """The run that looked inside this layer, whatever its status; None when nobody asked for it yet."""
@@ -112,7 +124,7 @@ class Client:
         known = self.find_importance(model, protocol)
         key = known.key if known is not None else self._importance_keys(model, protocol)[0]
         spec = {"model": model, "protocol": protocol.model_dump()}
-        return self.store.submit("importance", spec, key, f"{title(model)}: heads")
+        return self.store.submit("importance", spec, key, say("{model}: heads", model=title(model)))
 
     def find_importance(self, model: str, protocol: Protocol) -> Run | None:
         """The run that judged the heads, whatever its status; None when nobody asked for it yet."""
@@ -122,7 +134,7 @@ class Client:
 
     def submit_tasks(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
         """Ask original and compressed model for the topics of articles (`optlab.jobs.tasks`)."""
-        return self._submit_made("tasks", "topics", model, recipe, protocol)
+        return self._submit_made("tasks", say("topics"), model, recipe, protocol)
 
     def find_tasks(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that asked for topics with this recipe, whatever its status; None when nobody asked for it yet."""
@@ -272,7 +284,9 @@ class Client:
         protocol = settled(model, protocol)
         spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump(), **more}
         key = self._made_key(kind, model, recipe, protocol, protocol.dtype, protocol.device, *decides)
-        return self.store.submit(kind, spec, key, f"{title(model)}: {what}, {recipe.describe()}")
+        return self.store.submit(
+            kind, spec, key, say("{model}: {what}, {recipe}", model=title(model), what=what, recipe=recipe.describe())
+        )
 
     def _find_made(self, kind: str, model: str, recipe: Recipe, protocol: Protocol, *decides: str) -> Run | None:
         model = located(model)

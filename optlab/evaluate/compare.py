@@ -31,6 +31,7 @@ from optlab.evaluate.scoring import (
 )
 from optlab.evaluate.states import BASE_STATES, StateCache, identity, key_of
 from optlab.framing import Framing
+from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.texts.passage import Passage
 
@@ -105,7 +106,10 @@ def compare(
     for batch in batches(base, windows):
 
         def tick() -> None:
-            progress(len(rows) / len(windows), f"window {len(rows) + 1} of {len(windows)}")
+            progress(
+                len(rows) / len(windows),
+                say("window {row_count} of {window_count}", row_count=len(rows) + 1, window_count=len(windows)),
+            )
 
         of_base = _remembered(base, batch, tick, cache, owner, framing)
         of_candidate = predicting_states(candidate, batch, tick, framing)
@@ -114,7 +118,11 @@ def compare(
             rows.append(row)
             gaps.append(float((row.candidate - row.base).mean()))
         gap = interval(gaps)
-        progress(len(rows) / len(windows), f"window {len(rows)} of {len(windows)}", _so_far(rows, gap, len(windows)))
+        progress(
+            len(rows) / len(windows),
+            say("window {row_count} of {window_count}", row_count=len(rows), window_count=len(windows)),
+            _so_far(rows, gap, len(windows)),
+        )
         if narrow_enough(gap, len(rows), stop_below_percent):
             break
     return _quality(base, candidate, passage, windows, rows, interval(gaps))

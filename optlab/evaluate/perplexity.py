@@ -35,6 +35,7 @@ from optlab.evaluate.scoring import (
     unpredicted,
     windows_of,
 )
+from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.texts.passage import Passage
 
@@ -82,12 +83,19 @@ def perplexity(
     for batch in batches(model, windows):
 
         def tick() -> None:
-            progress(len(rows) / len(windows), f"window {len(rows) + 1} of {len(windows)}")
+            progress(
+                len(rows) / len(windows),
+                say("window {row_count} of {window_count}", row_count=len(rows) + 1, window_count=len(windows)),
+            )
 
         for window, states in zip(batch, predicting_states(model, batch, tick, passage.framing), strict=True):
             rows.append(losses(model, states, targets_of(model, window, passage.framing)))
         so_far = {"windows_done": len(rows), "windows": len(windows), "ppl": exponential(float(np.mean(rows)))}
-        progress(len(rows) / len(windows), f"window {len(rows)} of {len(windows)}", so_far)
+        progress(
+            len(rows) / len(windows),
+            say("window {row_count} of {window_count}", row_count=len(rows), window_count=len(windows)),
+            so_far,
+        )
     return summary(model, passage, windows, np.stack(rows))
 
 

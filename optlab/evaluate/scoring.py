@@ -59,13 +59,19 @@ def windows_of(model: LanguageModel, ids: Sequence[int], context: int, framing: 
     longest = _positions(model) - (len(framing) if masked else 0)
     if context > longest:
         raise ModelError(
-            f"{model.name} reads windows of at most {longest} tokens, not {context}; use a context of {longest} or less"
+            "{name} reads windows of at most {longest} tokens, not {context}; use a context of {longest} or less",
+            name=model.name,
+            longest=longest,
+            context=context,
         )
     fewest = 2 if masked else unpredicted(framing) + 1
     if context < fewest or len(ids) < context:
         raise TextError(
-            f"{len(ids)} tokens do not fill a window of {context}; use more tokens, or a smaller context of at least "
-            f"{fewest}"
+            "{id_count} tokens do not fill a window of {context}; use more tokens, or a smaller context of at "
+            "least {fewest}",
+            id_count=len(ids),
+            context=context,
+            fewest=fewest,
         )
     return (NOTHING if masked else framing).windows(ids, context)
 
@@ -112,7 +118,10 @@ def predicting_states(
 def _masked_states(model: LanguageModel, window: Window, tick: Tick, framing: Framing) -> Tensor:
     mask = model.tokenizer.special_id("mask")
     if mask is None:
-        raise MeasurementError(f"the tokenizer of {model.name} names no mask token, which its pseudo-perplexity needs")
+        raise MeasurementError(
+            "the tokenizer of {name} names no mask token, which its pseudo-perplexity needs",
+            name=model.name,
+        )
     whole = torch.tensor([*framing.before, *window, *framing.after], dtype=torch.long, device=model.device)
     positions = torch.arange(len(window), device=model.device) + len(framing.before)
     states = []
@@ -156,8 +165,10 @@ def pair_scores(
         log_q = _log_softmax(candidate, other)
         if log_p.shape != log_q.shape:
             raise MeasurementError(
-                f"the vocabularies of the two models differ ({log_p.shape[1]} and {log_q.shape[1]} tokens), so their "
-                "predictions cannot be compared"
+                "the vocabularies of the two models differ ({shape} and {other} tokens), so their predictions "
+                "cannot be compared",
+                shape=log_p.shape[1],
+                other=log_q.shape[1],
             )
         parts[0].append(-log_p.gather(1, true[:, None])[:, 0])
         parts[1].append(-log_q.gather(1, true[:, None])[:, 0])
@@ -181,7 +192,8 @@ def _log_softmax(model: LanguageModel, states: Tensor) -> Tensor:
     scale = logits.logsumexp(1, keepdim=True)
     if not bool(scale.isfinite().all()):
         raise MeasurementError(
-            f"the logits of {model.name} are not finite numbers: these weights, or this number format, broke the model"
+            "the logits of {name} are not finite numbers: these weights, or this number format, broke the model",
+            name=model.name,
         )
     return logits - scale
 

@@ -19,6 +19,7 @@ import torch
 
 from optlab.errors import ModelError
 from optlab.evaluate.paired import Interval, interval
+from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.texts.topics import Article, most_common_share
 
@@ -69,7 +70,7 @@ def compare(
 def accuracy(model: LanguageModel, articles: Sequence[Article], progress: Progress = silent) -> Accuracy:
     """How often `model` finds the topic of an article among all topics of `articles`."""
     if model.objective != "causal":
-        raise ModelError(f"{model.name} fills gaps in a text; topics are asked of models that continue one")
+        raise ModelError("{name} fills gaps in a text; topics are asked of models that continue one", name=model.name)
     topics = sorted({article.topic for article in articles})
     labels = [model.tokenizer.encode(f" {topic}") for topic in topics]
     ask, begin = model.tokenizer.encode(ASK), list(model.framing().before)
@@ -79,7 +80,10 @@ def accuracy(model: LanguageModel, articles: Sequence[Article], progress: Progre
     for number, article in enumerate(articles, 1):
         found = likelihoods(model, begin + model.tokenizer.encode(article.text)[:room] + ask, labels) - alone
         right.append(topics[int(found.argmax())] == article.topic)
-        progress(number / len(articles), f"article {number} of {len(articles)}")
+        progress(
+            number / len(articles),
+            say("article {number} of {article_count}", number=number, article_count=len(articles)),
+        )
     return Accuracy(sum(right) / len(right), wilson(sum(right), len(right)), tuple(right))
 
 

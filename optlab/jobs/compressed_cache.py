@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -32,7 +33,7 @@ def packed(
 
     folder = artefacts.folder(artefacts.key(model.fingerprint, recipe, protocol))
     if folder.is_dir():
-        progress(0.0, "reading the packed model")
+        progress(0.0, say("reading the packed model"))
         return load_artefact(folder, "float32", protocol.device), folder
     compressed = compress(model, recipe, protocol, span(progress, 0.0, 0.9))
     artefacts.sweep()

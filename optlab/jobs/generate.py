@@ -18,6 +18,7 @@ from optlab.jobs import model_cache
 from optlab.jobs.compressed_cache import packed
 from optlab.jobs.registry import Log
 from optlab.machine.identity import resolve_dtype
+from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -74,7 +75,7 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
     # in float32, because a recipe is applied to the weights as they are; the runtimes cast
     model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, LOADED))
     if model.objective != "causal":
-        raise ModelError(f"{spec['model']} fills gaps and cannot continue a text; pick a causal model")
+        raise ModelError("{model} fills gaps and cannot continue a text; pick a causal model", model=spec["model"])
     room = model.description.context_length - spec["max_tokens"]
     ids = _prompt(model, spec["prompt"], bool(spec.get("chat")), model.framing(protocol.bos), room)
 
@@ -101,7 +102,7 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
         if all(writer.ended for writer in writers.values()):
             break
         done = COMPRESSED + (1 - COMPRESSED) * (count + 1) / spec["max_tokens"]
-        progress(done, f"token {count + 1} of {spec['max_tokens']}", states)
+        progress(done, say("token {count} of {max_tokens}", count=count + 1, max_tokens=spec["max_tokens"]), states)
     return {side: writer.state() for side, writer in writers.items()} | parted
 
 
@@ -124,6 +125,8 @@ def _prompt(model: LanguageModel, text: str, chat: bool, framing: Framing, room:
         ids = [*framing.before, *ids]
     if len(ids) > room:
         raise OptLabError(
-            f"the prompt has {len(ids)} tokens, beside the new ones there is room for {max(room, 0)}; shorten either"
+            "the prompt has {id_count} tokens, beside the new ones there is room for {room}; shorten either",
+            id_count=len(ids),
+            room=max(room, 0),
         )
     return list(ids)

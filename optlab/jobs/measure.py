@@ -18,6 +18,7 @@ from optlab.jobs.baseline import peak_memory_of_original
 from optlab.jobs.registry import Log
 from optlab.jobs.resolution import settled
 from optlab.machine.locks import compute_lock
+from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -67,7 +68,11 @@ def measure(
             texts.check_apart(text, calibration)
         if base.description.context_length < protocol.context:
             limit = base.description.context_length
-            raise ModelError(f"{name} reads at most {limit} tokens at once; use a context of {limit} or less")
+            raise ModelError(
+                "{name} reads at most {limit} tokens at once; use a context of {limit} or less",
+                name=name,
+                limit=limit,
+            )
         framing = base.framing(protocol.bos)
         passage = texts.evaluation_passage(text, base.tokenizer, protocol.tokens, protocol.context, framing)
 
@@ -81,7 +86,7 @@ def measure(
         def known(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
             progress(fraction, message, None if partial is None else so_far | partial)
 
-        progress(0.5, "measuring quality", so_far)
+        progress(0.5, say("measuring quality"), so_far)
 
         began = time.perf_counter()
         quality = compare(
@@ -101,7 +106,7 @@ def measure(
     seconds["latency"] = time.perf_counter() - began
     with compute_lock():
         memory = _memory(base, folder, protocol, span(progress, 0.95, 1.0)) if protocol.latency else {}
-    progress(1.0, "done")
+    progress(1.0, say("done"))
     return {
         "model": name,
         "recipe": recipe.to_dict(),
@@ -162,7 +167,7 @@ def _latency(
     from optlab.kernels.runtime import runtime
 
     def waiting() -> None:
-        progress(0.0, "waiting until nothing else computes, to time alone")
+        progress(0.0, say("waiting until nothing else computes, to time alone"))
 
     waiting()
     with compute_lock(exclusive=True, waiting=waiting):

@@ -20,6 +20,7 @@ from optlab.evaluate.paired import interval
 from optlab.jobs import model_cache
 from optlab.jobs.registry import Log
 from optlab.jobs.resolution import digest
+from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
@@ -60,11 +61,20 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
             fraction: float, message: str, partial: dict[str, Any] | None = None, *, before: dict[str, Any] = so_far,
             which: tuple[float, float] = (temperature, alpha),
         ) -> None:  # fmt: skip
-            progress(fraction, f"T {which[0]:g}, alpha {which[1]:g}: {message}", before | (partial or {}))
+            progress(
+                fraction,
+                say(
+                    "T {temperature:g}, alpha {alpha:g}: {message}",
+                    temperature=which[0],
+                    alpha=which[1],
+                    message=message,
+                ),
+                before | (partial or {}),
+            )
 
         scores[cell] = _score(model, recipe, protocol, windows, span(known, begin, end))
         log(f"{recipe.describe()}: {np.mean(scores[cell]):.4f} nats, {time.perf_counter() - began:.1f} s")
-    progress(1.0, "done")
+    progress(1.0, say("done"))
     return result(scores) | {"tokens": len(windows) * protocol.context, "text": protocol.text}
 
 
@@ -107,7 +117,10 @@ def _score(
     student = compress(model, recipe, protocol, span(progress, 0.0, 0.95)).model.to(dtype=protocol.dtype)
     found = []
     for number, window in enumerate(windows):
-        progress(0.95 + 0.05 * number / len(windows), f"window {number + 1} of {len(windows)}")
+        progress(
+            0.95 + 0.05 * number / len(windows),
+            say("window {number} of {window_count}", number=number + 1, window_count=len(windows)),
+        )
         (states,) = predicting_states(student, [window], lambda: None, framing)
         found.append(float(losses(student, states, targets_of(student, window, framing)).mean()))
     _keep(kept, found)

@@ -1,4 +1,4 @@
-"""A model as one GGUF file for llama.cpp: the opposite of `optlab.models.gguf_llama` and `gguf_tokenizer`.
+"""A model as one GGUF file for llama.cpp: the opposite of `optlab.models.gguf`.
 
 Weights that llama.cpp has blocks for keep their codes (`gguf_blocks`), everything else is written as float16. What a
 file cannot say (another family, activations rounded at run time) is refused with a sentence instead of approximated.
@@ -20,14 +20,18 @@ from optlab.compress import Compressed
 from optlab.errors import ModelError
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.gguf_blocks import blocks, kind_of
-from optlab.models import gguf_llama, gguf_tokenizer
+from optlab.messages import say
+from optlab.models.gguf import pre_tokenizers
+from optlab.models.gguf.architectures import OUTER as HUB_OUTER
+from optlab.models.gguf.families.llama import BLOCK as HUB_BLOCK
 from optlab.models.inputs import input_formats
 from optlab.models.language_model import LanguageModel
 from optlab.models.transformer import Config, Transformer
 from optlab.progress import Progress, silent
 
-INNER = {hub: own for own, hub in gguf_llama.BLOCK_NAMES.items()}
-OUTER = {hub: own for own, hub in gguf_llama.NAMES.items()}
+INNER = {hub: own for own, hub in HUB_BLOCK.items()}
+OUTER = {hub: own for own, hub in HUB_OUTER.items()}
+FAMILIES = ("llama", "qwen2")
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 """llama.cpp's types of tokens."""
 
@@ -41,8 +45,12 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
 
     model = source.model if isinstance(source, Compressed) else source
     stored = source.stored if isinstance(source, Compressed) else {}
-    if not isinstance(model.module, Transformer) or model.family not in gguf_llama.MODEL_TYPES:
-        raise ModelError(f"only Llama and Qwen2 models are written as GGUF; {model.name} is a {model.family}")
+    if not isinstance(model.module, Transformer) or model.family not in FAMILIES:
+        raise ModelError(
+            "only Llama and Qwen2 models are written as GGUF; {name} is a {family}",
+            name=model.name,
+            family=model.family,
+        )
     if input_formats(model.module):
         raise ModelError("a GGUF file cannot say that activations are rounded; export weights without that step")
     config, target = model.module.config, Path(file)
@@ -55,7 +63,7 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
             _tokens(writer, model, config.vocabulary)
             parameters = dict(model.module.named_parameters())
             for done, (name, parameter) in enumerate(parameters.items()):
-                progress(done / len(parameters), f"writing {name}")
+                progress(done / len(parameters), say("writing {name}", name=name))
                 kind = _add(writer, name, parameter.detach(), stored.get(name.removesuffix(".weight")), config, model)
                 counts[kind] = counts.get(kind, 0) + 1
             writer.write_header_to_file()
@@ -64,7 +72,9 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
             writer.close()
             os.replace(made, target)
     except OSError as error:
-        raise ModelError(f"{target} cannot be written: {error.strerror or error}") from None
+        raise ModelError(
+            "{target} cannot be written: {strerror}", target=target, strerror=error.strerror or error
+        ) from None
     return counts
 
 
@@ -120,21 +130,28 @@ def _settings(writer: Any, config: Config, model: LanguageModel) -> None:
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(float(scaling["factor"]))
     elif scaling:
-        raise ModelError(f"rotary positions of type {scaling.get('rope_type')!r} are not written as GGUF")
+        raise ModelError(
+            "rotary positions of type {rope_type!r} are not written as GGUF",
+            rope_type=scaling.get("rope_type"),
+        )
 
 
 def _tokens(writer: Any, model: LanguageModel, rows: int) -> None:
     tokenizer = json.loads(model.tokenizer.backend.to_str())
     kind = tokenizer["model"]
     if kind.get("type") != "BPE" or not kind.get("vocab"):
-        raise ModelError(f"{model.name} has a tokenizer of type {kind.get('type')}; only byte-level BPE is written")
+        raise ModelError(
+            "{name} has a tokenizer of type {type}; only byte-level BPE is written",
+            name=model.name,
+            type=kind.get("type"),
+        )
     pieces = {number: piece for piece, number in kind["vocab"].items()}
     types = dict.fromkeys(pieces, NORMAL)
     for token in tokenizer.get("added_tokens", ()):
         pieces[token["id"]] = token["content"]
         types[token["id"]] = CONTROL if token.get("special") else USER_DEFINED
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(gguf_tokenizer.pre_tokenizer_name(tokenizer))
+    writer.add_tokenizer_pre(pre_tokenizers.name_of(tokenizer))
     writer.add_token_list([pieces.get(row, f"[PAD{row}]") for row in range(rows)])
     writer.add_token_types([types.get(row, UNUSED) for row in range(rows)])
     merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in kind["merges"]]

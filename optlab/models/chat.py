@@ -68,4 +68,4 @@ def ask(question: str, tokenizer: Tokenizer, folder: Path) -> str:
     try:
         return environment.from_string(source).render(messages=messages, add_generation_prompt=True, **special)
     except (TemplateError, TypeError, ValueError) as error:
-        raise ModelError(f"the chat template of this model cannot be used: {error}") from None
+        raise ModelError("the chat template of this model cannot be used: {error}", error=error) from None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from optlab import paths
 from optlab.errors import ModelError
+from optlab.messages import decoded, encoded
 from optlab.models import chat
 from optlab.models import fingerprint as fingerprints
 from optlab.models.catalog import card, ready_folder, resolve
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 
     from optlab.models.structure import Structure
 
-VERSION = 3
+VERSION = 4
 """Raised when the content of a description changes, so that older ones are not read."""
+
+UNTOUCHED = ("router", "state")
+"""Kinds of matrices inside blocks that no recipe touches."""
 
 LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
 
@@ -38,8 +42,10 @@ LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_
 class LayerInfo:
     """One parameter tensor. shape is (out, in) for linear layers; bytes as stored in the checkpoint.
 
-    kind: embedding, attention.q/k/v/qkv/o, mlp.gate/up/gate_up/down, norm, head, bias or other. block: number of the
-    block it lies in, None outside. name: the module's, without ".weight"; a bias keeps its ".bias".
+    kind: embedding, attention.q/k/v/qkv/o, mlp.gate/up/gate_up/down, router, state, norm, head, bias or other. A router
+    chooses experts; state is what multiplies no input as a linear layer does (a recurrence, a convolution); other is
+    a linear layer of another purpose. block: number of the block it lies in, None outside. name: the module's, without
+    ".weight"; a bias keeps its ".bias".
     """
 
     name: str
@@ -82,7 +88,7 @@ class Description:
         return [
             (layer.name, (layer.shape[0], layer.shape[1]))
             for layer in self.layers
-            if layer.block is not None and len(layer.shape) == 2
+            if layer.block is not None and len(layer.shape) == 2 and layer.kind not in UNTOUCHED
         ]
 
     @property
@@ -176,6 +182,8 @@ def _layers(checkpoint: Checkpoint, structure: Structure, module: nn.Module) -> 
             shape = tuple(linear_weight(owner).shape) if is_linear(owner) else shape
         elif leaf == "bias" and kind != "norm":
             kind = "bias"
+        elif leaf not in ("weight", "bias") and kind != "norm":
+            kind = "state"
         stored = checkpoint.tensors.get(full_name)
         layers.append(
             LayerInfo(
@@ -228,14 +236,18 @@ def _describe_elsewhere(name: str, progress: Progress) -> Description:
             for line in process.stdout:
                 answer = json.loads(line)
                 if "fraction" in answer:
-                    progress(answer["fraction"], answer["message"])
+                    progress(answer["fraction"], decoded(answer["message"]))
         except BaseException:
             process.terminate()
             raise
     if "error" in answer:
-        raise ModelError(answer["error"])
+        raise ModelError(decoded(answer["error"]))
     if "description" not in answer:
-        raise ModelError(f"describing {name} ended without an answer (exit code {process.returncode})")
+        raise ModelError(
+            "describing {name} ended without an answer (exit code {returncode})",
+            name=name,
+            returncode=process.returncode,
+        )
     return Description.from_dict(answer["description"])
 
 
@@ -243,14 +255,18 @@ def main(name: str) -> None:
     """The other side of `_describe_elsewhere`."""
     import torch  # noqa: F401  its presence tells `describe` to do the work here
 
-    def say(data: dict[str, Any]) -> None:
+    def emit(data: dict[str, Any]) -> None:
         print(json.dumps(data), flush=True)
 
     try:
-        found = describe(name, lambda fraction, message, partial=None: say({"fraction": fraction, "message": message}))
-        say({"description": found.to_dict()})
+
+        def report(fraction: float, message: str, partial: object = None) -> None:
+            emit({"fraction": fraction, "message": encoded(message)})
+
+        found = describe(name, report)
+        emit({"description": found.to_dict()})
     except ModelError as error:
-        say({"error": str(error)})
+        emit({"error": encoded(error.message)})
 
 
 if __name__ == "__main__":

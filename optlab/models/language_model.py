@@ -103,7 +103,12 @@ class LanguageModel:
             return self.module.get_submodule(name)
         except AttributeError:
             example = self.structure.linears[0]
-            raise ModelError(f"{self.name} has no layer {name!r}; names look like {example!r}") from None
+            raise ModelError(
+                "{name} has no layer {name_2!r}; names look like {example!r}",
+                name=self.name,
+                name_2=name,
+                example=example,
+            ) from None
 
     def replace_module(self, name: str, module: nn.Module) -> None:
         """Put `module` in the place of the module with a hub name."""
@@ -116,7 +121,11 @@ class LanguageModel:
         the model. Raises ModelError when the layer has no weight matrix."""
         module = self.module_named(name)
         if not (is_linear(module) or isinstance(module, nn.Embedding)):
-            raise ModelError(f"{name} is a {type(module).__name__}, not a layer with a weight matrix")
+            raise ModelError(
+                "{name} is a {name_2}, not a layer with a weight matrix",
+                name=name,
+                name_2=type(module).__name__,
+            )
         return linear_weight(module).detach()
 
     def set_weight(self, name: str, W: Tensor) -> None:
@@ -171,10 +180,17 @@ def cast_parameters(module: nn.Module, dtype: torch.dtype) -> None:
 @contextmanager
 def _answering(body: nn.Module, hidden: Tensor) -> Iterator[None]:
     """While open, calling `body` returns `hidden`, whatever its arguments."""
-    from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
+    from transformers.modeling_outputs import BaseModelOutput
 
-    def forward(*_: object, **__: object) -> BaseModelOutputWithPastAndCrossAttentions:
-        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden)
+    class Answer(BaseModelOutput):
+        """Hidden states, and nothing of what families add to them (a cache, router logits, a state)."""
+
+        def __getattr__(self, name: str) -> None:
+            if name.startswith("_"):
+                raise AttributeError(name)
+
+    def forward(*_: object, **__: object) -> Answer:
+        return Answer(last_hidden_state=hidden)
 
     body.forward = forward
     try:

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from optlab.models.gguf_file import FLOAT_TYPES
+from optlab.messages import Joined, say
+from optlab.models.gguf.file import FLOAT_TYPES
 
 
 def note_of(storage: Mapping[str, Any] | None) -> str | None:
     """The sentence for a checkpoint that was stored as `storage` (see GGUFFile.storage); None for a float one."""
-    if not storage or storage.get("format") in FLOAT_TYPES:
+    if not storage:
+        return None
+    shares = storage.get("types") or {storage.get("format"): 1.0}
+    if all(kind in FLOAT_TYPES for kind in shares):
         return None
     kind, bits, block = storage["format"], storage["bits"], storage["block"]
-    if kind in ("Q4_1", "Q5_1"):
-        return (
-            f"Its linear weights were already stored as {kind}: {bits} bits in blocks of {block}, so quantizing to "
-            f"{bits} bits in groups of {block} (with a float zero point) loses nothing by construction; curves at "
-            f"{bits} bits and above look better than they would on a float model."
+    if len(shares) > 1:
+        mean = storage["mean_bits"]
+        return say(
+            "Its linear weights were already stored in several formats ({shares} of their bytes): {mean} bits each on "
+            "average; curves at {whole} bits and above look better than they would on a float model.",
+            shares=Joined(", ", [f"{100 * share:.0f} % {name}" for name, share in shares.items()]),
+            mean=mean,
+            whole=math.floor(mean),
         )
-    return (
-        f"Its linear weights were already stored as {kind}: {bits} bits in blocks of {block}; curves at {bits} bits "
-        "and above look better than they would on a float model."
+    if kind in ("Q4_1", "Q5_1"):
+        return say(
+            "Its linear weights were already stored as {kind}: {bits} bits in blocks of {block}, so quantizing to "
+            "{bits} bits in groups of {block} (with a float zero point) loses nothing by construction; curves at "
+            "{bits} bits and above look better than they would on a float model.",
+            kind=kind,
+            bits=bits,
+            block=block,
+        )
+    return say(
+        "Its linear weights were already stored as {kind}: {bits} bits in blocks of {block}; curves at {bits} bits "
+        "and above look better than they would on a float model.",
+        kind=kind,
+        bits=bits,
+        block=block,
     )
 
 
@@ -30,9 +50,9 @@ def note_for(config: Mapping[str, Any], storage: Mapping[str, Any] | None) -> st
     noted = note_of(storage)
     how = config.get("quantization_config")
     if noted is None and isinstance(how, Mapping):
-        kind = how.get("quant_method", "an unnamed method")
-        return (
-            f"Its config.json says that it was quantized with {kind}, though its weights are stored as floats; its "
-            "curves may look better than those of a float model."
+        return say(
+            "Its config.json says that it was quantized with {kind}, though its weights are stored as floats; its "
+            "curves may look better than those of a float model.",
+            kind=how.get("quant_method") or say("an unnamed method"),
         )
     return noted

@@ -57,9 +57,9 @@ class Tokenizer:
             try:
                 return cls(tokenizers.Tokenizer.from_file(str(file)), settings)
             except Exception:  # the package raises bare Exception
-                raise ModelError(f"{file} is not a tokenizer; copy it again") from None
+                raise ModelError("{file} is not a tokenizer; copy it again", file=file) from None
         if not any((folder / name).is_file() for name in OLDER_FILES):
-            raise ModelError(f"{folder} has no tokenizer; tokenizer.json is needed beside config.json")
+            raise ModelError("{folder} has no tokenizer; tokenizer.json is needed beside config.json", folder=folder)
         return cls(_from_older_files(folder), settings)
 
     def __len__(self) -> int:
@@ -75,7 +75,9 @@ class Tokenizer:
         largest = max(self.backend.get_vocab(with_added_tokens=False).values(), default=-1)
         if largest >= rows:
             raise ModelError(
-                f"the tokenizer has ids up to {largest} but the embedding only {rows} rows; they do not belong together"
+                "the tokenizer has ids up to {largest} but the embedding only {rows} rows; they do not belong together",
+                largest=largest,
+                rows=rows,
             )
         self.rows = rows
         self._known.clear()
@@ -144,8 +146,8 @@ class Tokenizer:
         found = Framing(before, after if objective == "masked" else ())
         if self.rows is not None and max((*found.before, *found.after), default=-1) >= self.rows:
             raise ModelError(
-                f"the tokenizer begins texts with {self.token(max(found.before + found.after))!r}, a token that the "
-                "model has no embedding for; use bos never"
+                "the tokenizer begins texts with {token!r}, a token that the model has no embedding for; use bos never",
+                token=self.token(max(found.before + found.after)),
             )
         return found
 
@@ -168,7 +170,10 @@ class Tokenizer:
             raise TextError("the text holds characters that are not valid Unicode") from None
         largest = max(encoding.ids, default=-1)
         if self.rows is not None and largest >= self.rows:
-            raise TextError(f"the text holds {self.token(largest)!r}, a token that the model has no embedding for")
+            raise TextError(
+                "the text holds {token!r}, a token that the model has no embedding for",
+                token=self.token(largest),
+            )
         return encoding
 
     def decode(self, ids: Sequence[int], skip_special: bool = False) -> str:
@@ -198,6 +203,8 @@ def _from_older_files(folder: Path) -> tokenizers.Tokenizer:
         backend: tokenizers.Tokenizer = tokenizer.backend_tokenizer
     except Exception as error:
         raise ModelError(
-            f"the tokenizer in {folder} could not be read ({type(error).__name__}); save it as tokenizer.json"
+            "the tokenizer in {folder} could not be read ({name}); save it as tokenizer.json",
+            folder=folder,
+            name=type(error).__name__,
         ) from None
     return backend

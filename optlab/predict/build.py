@@ -24,6 +24,7 @@ from optlab import texts
 from optlab.calibrate.statistics import Statistics, statistics
 from optlab.calibrate.walk import in_batches
 from optlab.evaluate.scoring import windows_of
+from optlab.messages import say
 from optlab.methods import method
 from optlab.models.checkpoint import open_checkpoint
 from optlab.models.device import choose_dtype
@@ -191,7 +192,7 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
     probe.settle()
     probe.correct(span(progress, 0.95, 0.97))
     probe.measure(probe.recipes, span(progress, 0.97, 1.0))
-    progress(1.0, "probed", probe.partial())
+    progress(1.0, say("probed"), probe.partial())
     return state
 
 

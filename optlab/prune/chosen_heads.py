@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
+from optlab.messages import say
 from optlab.methods import Method, Parameter, Value
+from optlab.recipes import Recipe, Step
 
 if TYPE_CHECKING:
     from optlab.context import Context
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 Chosen = dict[int, set[int]]
 """Block -> heads."""
+Head = tuple[int, int]
+"""(block, head)."""
 
 
 class ChosenHeads(Method):
@@ -42,7 +46,7 @@ class ChosenHeads(Method):
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
-        return f"{sum(map(len, read(values['heads']).values()))} chosen heads"
+        return say("{count} chosen heads", count=sum(map(len, read(values["heads"]).values())))
 
     @classmethod
     def check_together(cls, values: Mapping[str, Value]) -> None:
@@ -57,10 +61,14 @@ class ChosenHeads(Method):
         for block, some in chosen.items():
             if block >= len(heads.outputs) or max(some) >= heads.count:
                 raise RecipeError(
-                    f"there is no head {block}.{max(some)}; use 0.0 to {len(heads.outputs) - 1}.{heads.count - 1}"
+                    "there is no head {block}.{some}; use 0.0 to {output_count}.{count}",
+                    block=block,
+                    some=max(some),
+                    output_count=len(heads.outputs) - 1,
+                    count=heads.count - 1,
                 )
             if len(some) == heads.count:
-                raise RecipeError(f"block {block} would keep no head; leave one, or use pattern layers")
+                raise RecipeError("block {block} would keep no head; leave one, or use pattern layers", block=block)
         units = whole_units(chosen, heads, len(heads.outputs))
         if units and not context.stored and cut_heads(context, units):
             return
@@ -75,7 +83,9 @@ def read(words: Value) -> Chosen:
         if not word:
             continue
         if not re.fullmatch(r"\d{1,4}\.\d{1,4}", word):
-            raise RecipeError(f"{word!r} is no head; write block and head such as 3.0, with spaces between them")
+            raise RecipeError(
+                "{word!r} is no head; write block and head such as 3.0, with spaces between them", word=word
+            )
         block, head = word.split(".")
         found.setdefault(int(block), set()).add(int(head))
     return found
@@ -125,3 +135,23 @@ def silence(context: Context, heads: Heads, block: int, some: set[int]) -> None:
     zero("attention.q", some)
     for kind in ("attention.k", "attention.v"):
         zero(kind, silent)
+
+
+def removed(recipe: Recipe) -> set[Head] | None:
+    """The heads that `recipe` removes; None when it prunes in another way, which a click would undo."""
+    steps = [step for step in recipe.steps if step.kind == "prune"]
+    if not steps:
+        return set()
+    if len(steps) > 1 or steps[0].method != ChosenHeads.name:
+        return None
+    return {(block, head) for block, some in read(steps[0].values["heads"]).items() for head in some}
+
+
+def toggled(recipe: Recipe, heads: set[Head]) -> Recipe:
+    """`recipe` in which `heads` go if they were there, and come back if they were gone. Raises RecipeError."""
+    wanted: dict[int, set[int]] = {}
+    for block, head in (removed(recipe) or set()) ^ heads:
+        wanted.setdefault(block, set()).add(head)
+    others = tuple(step for step in recipe.steps if step.kind != "prune")
+    words = write(wanted)
+    return Recipe((Step("prune", ChosenHeads.name, {"heads": words}), *others)) if words else Recipe(others)

@@ -31,7 +31,7 @@ def run(data: Any, where: str, kinds: Sequence[str]) -> Run:
     try:
         return _run(data, kinds)
     except ValueError as error:
-        raise OptLabError(f"{where}: {error}") from None
+        raise OptLabError("{where}: {error}", where=where, error=error) from None
 
 
 def _run(data: Any, kinds: Sequence[str]) -> Run:

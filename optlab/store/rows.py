@@ -12,11 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from optlab.messages import decoded, encoded, say
 from optlab.store import safe_json
 from optlab.store.run import PRIORITY, RETRYABLE, Run, Status, UnknownRunError
 from optlab.store.schema import runs_table
 
 R = runs_table.c
+DONE, CANCELLED = encoded(say("done")), encoded(say("cancelled"))
 
 
 def move(connection: Connection, id: int, source: Status, owner: str | None = None, **values: Any) -> bool:
@@ -36,8 +38,8 @@ def interrupt(connection: Connection, id: int, reason: str, owner: str | None = 
     """Move a running run to interrupted, or to cancelled when a person had asked for that; whether it was running."""
     asked = connection.execute(sa.select(R.cancel_asked).where(R.id == id)).scalar()
     if asked is not None:
-        return end(connection, id, owner, status=Status.CANCELLED, message="cancelled")
-    return end(connection, id, owner, status=Status.INTERRUPTED, message=reason)
+        return end(connection, id, owner, status=Status.CANCELLED, message=CANCELLED)
+    return end(connection, id, owner, status=Status.INTERRUPTED, message=encoded(reason))
 
 
 def adopt(connection: Connection, run: Run) -> bool:
@@ -47,7 +49,7 @@ def adopt(connection: Connection, run: Run) -> bool:
     connection.execute(
         runs_table.insert().values(
             key=run.key, kind=run.kind, status=Status.DONE, priority=PRIORITY[run.kind], spec=safe_json.dumps(run.spec),
-            title=run.title, progress=1.0, message="done", partial="{}", result=safe_json.dumps(run.result),
+            title=encoded(run.title), progress=1.0, message=DONE, partial="{}", result=safe_json.dumps(run.result),
             result_version=result_version(run.result or {}),
             created=run.created, started=run.started, finished=run.finished, worker=run.worker, attempts=run.attempts,
         )
@@ -75,7 +77,7 @@ def existing(connection: Connection, id: int) -> Run:
     """The run. Raises UnknownRunError."""
     row = connection.execute(sa.select(runs_table).where(R.id == id)).one_or_none()
     if row is None:
-        raise UnknownRunError(f"there is no run {id}; it may have been deleted")
+        raise UnknownRunError("there is no run {id}; it may have been deleted", id=id)
     return to_run(row)
 
 
@@ -86,4 +88,6 @@ def to_run(row: Row[Any]) -> Run:
         del values[hidden]
     for name in ("spec", "partial", "result"):
         values[name] = None if values[name] is None else safe_json.loads(values[name])
+    for name in ("title", "message", "error"):
+        values[name] = None if values[name] is None else decoded(values[name])
     return Run(**values | {"status": Status(values["status"])})

@@ -102,12 +102,18 @@ def open_engine(url: str) -> Engine:
             with engine.begin() as connection:
                 _bring_up_to_date(connection)
     except sa.exc.ArgumentError:
-        raise OptLabError(f"OPTLAB_STORE {url!r} is not a database URL; write sqlite:////folder/optlab.db") from None
+        raise OptLabError(
+            "OPTLAB_STORE {url!r} is not a database URL; write sqlite:////folder/optlab.db", url=url
+        ) from None
     except ImportError as error:
-        raise OptLabError(f"the store {url.split('://')[0]!r} needs a driver: pip install {error.name}") from None
+        raise OptLabError(
+            "the store {url!r} needs a driver: pip install {name}",
+            url=url.split("://")[0],
+            name=error.name,
+        ) from None
     except sa.exc.DBAPIError as error:
         shown = sa.make_url(url).render_as_string(hide_password=True)
-        raise OptLabError(f"cannot open the store {shown}: {str(error.orig).strip()}") from error
+        raise OptLabError("cannot open the store {shown}: {orig}", shown=shown, orig=str(error.orig).strip()) from error
     return engine
 
 
@@ -166,8 +172,10 @@ def _bring_up_to_date(connection: Connection) -> None:
         connection.execute(version_table.insert().values(version_num=VERSION))
     elif found not in REVISIONS:
         raise OptLabError(
-            f"the store was written by a newer version of OptLab (tables {found}, this version reads up to {VERSION}); "
-            "update OptLab, or set OPTLAB_STORE to a new file"
+            "the store was written by a newer version of OptLab (tables {found}, this version reads up to "
+            "{version}); update OptLab, or set OPTLAB_STORE to a new file",
+            found=found,
+            version=VERSION,
         )
     elif found != VERSION:
         from optlab.store.migrations.run import upgrade

@@ -17,12 +17,14 @@ from sqlalchemy.engine import Connection
 
 from optlab import paths
 from optlab.errors import OptLabError
+from optlab.messages import encoded, say
 from optlab.store import artefacts, rows, safe_json
 from optlab.store.run import LIVE, PRIORITY, RETRYABLE, Run, Status, UnknownRunError, Worker
 from optlab.store.schema import in_memory, logs_table, open_engine, runs_table, workers_table
 
-KILLED = "the worker was killed; press retry"
-LOST = "the worker stopped answering; press retry"
+KILLED = say("the worker was killed; press retry")
+LOST = say("the worker stopped answering; press retry")
+BEFORE_IT_BEGAN = encoded(say("cancelled before it began"))
 LONGEST_LINE = 4_000
 LONGEST_LOG = 2_000
 
@@ -58,14 +60,14 @@ class Store:
 
     def _submit(self, kind: str, spec: dict[str, Any], key: str, title: str) -> Run:
         if kind not in PRIORITY:
-            raise OptLabError(f"unknown kind of run {kind!r}; use {', '.join(PRIORITY)}")
+            raise OptLabError("unknown kind of run {kind!r}; use {priority}", kind=kind, priority=", ".join(PRIORITY))
         with self._write() as connection:
             row = connection.execute(sa.select(runs_table).where(R.key == key)).one_or_none()
             if row is None:
                 connection.execute(
                     runs_table.insert().values(
                         key=key, kind=kind, status=Status.QUEUED, priority=PRIORITY[kind], spec=safe_json.dumps(spec),
-                        title=safe_json.printable(title, LONGEST_LINE), progress=0.0, message="", partial="{}",
+                        title=safe_json.sentence(title, LONGEST_LINE), progress=0.0, message="", partial="{}",
                         created=time.time(), attempts=1,
                     )
                 )  # fmt: skip
@@ -97,7 +99,7 @@ class Store:
                 Status.QUEUED,
                 status=Status.CANCELLED,
                 finished=now,
-                message="cancelled before it began",
+                message=BEFORE_IT_BEGAN,
             )
             asked = runs_table.update().where(R.id == id, R.status == Status.RUNNING, R.cancel_asked.is_(None))
             connection.execute(asked.values(cancel_asked=now))
@@ -111,9 +113,9 @@ class Store:
         with self._write() as connection:
             row = connection.execute(sa.select(R.status, R.artefact).where(R.id == id)).one_or_none()
             if row is None:
-                raise UnknownRunError(f"there is no run {id}; it may have been deleted")
+                raise UnknownRunError("there is no run {id}; it may have been deleted", id=id)
             if row.status == Status.RUNNING:
-                raise OptLabError(f"run {id} is running; cancel it before deleting it")
+                raise OptLabError("run {id} is running; cancel it before deleting it", id=id)
             connection.execute(logs_table.delete().where(L.run_id == id))
             connection.execute(runs_table.delete().where(R.id == id))
             users = connection.execute(sa.select(sa.func.count()).where(R.artefact == row.artefact)).scalar_one()
@@ -176,7 +178,7 @@ class Store:
         """Note progress; False when the run is no longer running (of `worker`, when given): stop working on it."""
         values: dict[str, Any] = {
             "progress": min(max(fraction, 0.0), 1.0) if fraction == fraction else 0.0,
-            "message": safe_json.printable(message, LONGEST_LINE),
+            "message": safe_json.sentence(message, LONGEST_LINE),
         }
         if partial is not None:
             values["partial"] = safe_json.dumps(partial)
@@ -191,18 +193,18 @@ class Store:
             "artefact": str(artefact) if artefact else None, "error": None,
         }  # fmt: skip
         with self._write() as connection:
-            return rows.end(connection, id, worker, status=Status.DONE, progress=1.0, message="done", **values)
+            return rows.end(connection, id, worker, status=Status.DONE, progress=1.0, message=rows.DONE, **values)
 
     def fail(self, id: int, error: str, worker: str | None = None) -> bool:
         """running -> failed, with one sentence for the person. False when it was no longer running."""
-        error = safe_json.printable(error, LONGEST_LINE)
+        error = safe_json.sentence(error, LONGEST_LINE)
         with self._write() as connection:
             return rows.end(connection, id, worker, status=Status.FAILED, error=error)
 
     def mark_cancelled(self, id: int, worker: str | None = None) -> bool:
         """running -> cancelled. False when it was no longer running."""
         with self._write() as connection:
-            return rows.end(connection, id, worker, status=Status.CANCELLED, message="cancelled")
+            return rows.end(connection, id, worker, status=Status.CANCELLED, message=rows.CANCELLED)
 
     def interrupt(self, id: int, reason: str = KILLED, worker: str | None = None) -> bool:
         """running -> interrupted (or cancelled, when that was asked for). False when it was no longer running."""

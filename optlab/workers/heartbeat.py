@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from optlab.errors import Cancelled
 from optlab.machine import locks
+from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.store.store import Run, Store
 
@@ -30,8 +31,8 @@ SILENT_S = 8.0
 PATIENCE_S = 1.1
 """With a tick to notice, a tick to act and a transaction to write, a cancel takes less than two seconds."""
 EXIT_CANCELLED = 75
-STOPPED = "the app was stopped; press retry"
-WAITING = "waiting for a latency measurement to finish"
+STOPPED = say("the app was stopped; press retry")
+WAITING = say("waiting for a latency measurement to finish")
 
 log = logging.getLogger(__name__)
 

@@ -52,11 +52,21 @@ def values_of(recipe: Recipe, description: Description, quantity: Quantity) -> d
     return found
 
 
+def average(description: Description, values: Mapping[str, float]) -> float:
+    """The mean of the layers' numbers over their weights."""
+    weights = {name: out * width for name, (out, width) in description.linears}
+    return sum(value * weights[name] for name, value in values.items()) / sum(weights[name] for name in values)
+
+
 def with_values(recipe: Recipe, quantity: Quantity, values: Mapping[str, float]) -> Recipe:
     """`recipe` with these numbers; prunings stay before all other steps, quantizations after. Raises RecipeError."""
     step = offered(recipe, quantity)
     if step is None:
-        raise RecipeError(f"this recipe has no {quantity.kind} step whose {quantity.key} can be set layer by layer")
+        raise RecipeError(
+            "this recipe has no {kind} step whose {key} can be set layer by layer",
+            kind=quantity.kind,
+            key=quantity.key,
+        )
     others = tuple(one for one in recipe.steps if one.kind != quantity.kind)
     cast = int if quantity is BITS else float
 
