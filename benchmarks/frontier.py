@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from benchmarks.protocol import machine
-from optlab.client.predictions import ensured
+from optlab.client.probing import ensured
 from optlab.compress import compress
 from optlab.evaluate.compare import compare
 from optlab.models import load

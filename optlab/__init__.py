@@ -6,4 +6,4 @@ result, `evaluate` measures it, `runs` remembers it. Importing this package does
 dashboard opens at once; whatever needs torch imports it when it is called.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
+PACKAGE = Path(__file__).resolve().parent
+BESIDE, INSIDE = PACKAGE.parent / "assets", PACKAGE / "assets"
+ASSETS = INSIDE if INSIDE.is_dir() else BESIDE
+"""What OptLab brings along (nano, a text, catalogs of languages): beside the package in a checkout, inside a wheel."""
 
 
 def home() -> Path:

@@ -1,10 +1,16 @@
-"""The shell of the dashboard opens at once because nothing it imports loads torch."""
+"""Who may import whom: what the dashboard's shell imports loads no torch, and no files import each other."""
 
+import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import pytest
+
+import optlab
 
 TORCH_FREE = [
     "optlab", "optlab.recipes", "optlab.methods", "optlab.protocol", "optlab.models", "optlab.models.catalog",
@@ -38,3 +44,54 @@ def test_drawing_every_knob_does_not_load_torch() -> None:
         "        assert found.parameters and found.title and found.summary and found.source\n"
     )
     assert "torch" not in modules
+
+
+def imported_files(tree: ast.AST) -> Iterator[str]:
+    """What a file imports, also inside functions, but not for type checkers only; full names of modules or members."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for other in node.orelse:
+                yield from imported_files(other)
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name the whole path"
+            for name in node.names:
+                yield from (f"{node.module}.{name.name}", str(node.module))
+        else:
+            yield from imported_files(node)
+
+
+def import_graph(package: Path) -> dict[str, set[str]]:
+    """Module -> modules of `package` that it imports. A member that is a module itself stands for that module only."""
+    files = {
+        ".".join(file.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__"): file
+        for file in package.rglob("*.py")
+    }
+    graph = {}
+    for name, file in files.items():
+        found = [one for one in imported_files(ast.parse(file.read_text(encoding="utf-8"))) if one in files]
+        packages = {parent for one in found if (parent := one.rpartition(".")[0]) in found}
+        graph[name] = set(found) - packages - {name}
+    return graph
+
+
+def test_no_files_import_each_other_not_even_inside_functions() -> None:
+    graph = import_graph(Path(optlab.__file__).parent)
+    assert len(graph) > 100
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"these files import each other in a circle: {' -> '.join(error.args[1])}")
+
+
+def test_a_circle_is_seen(tmp_path: Path) -> None:
+    package = tmp_path / "some"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "a.py").write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from some.b import B\n")
+    (package / "b.py").write_text("def later():\n    from some import a\n")
+    assert import_graph(package) == {"some": set(), "some.a": set(), "some.b": {"some.a"}}
+    (package / "a.py").write_text("from some.b import B\n")
+    with pytest.raises(CycleError):
+        TopologicalSorter(import_graph(package)).prepare()

@@ -207,7 +207,7 @@ def predict(
 ) -> None:
     """What a recipe would cost and save, with 90 % bands; the model is probed first, which takes minutes once."""
     from optlab.client.client import Client
-    from optlab.client.predictions import ensured
+    from optlab.client.probing import ensured
     from optlab.client.summary import prediction_in_words
     from optlab.recipes import Recipe
     from optlab.store.store import Store
@@ -240,7 +240,7 @@ def frontier(
     as_json: Json = False,
 ) -> None:
     """The least damage for every size, predicted, over separate choices for each layer; or the answer to one limit."""
-    from optlab.client.predictions import ensured
+    from optlab.client.probing import ensured
     from optlab.client.summary import frontier_in_words
     from optlab.predict.frontier import Frontier
 
@@ -262,7 +262,8 @@ def frontier(
 
 app.command()(report.report)
 app.command()(report.archive)
-app.command(name="take-in")(report.take_in)
+app.command(name="import")(report.import_archive)
+app.command(name="take-in", hidden=True)(report.import_archive)  # its name until 0.1
 
 
 def main() -> int:

@@ -52,7 +52,7 @@ def archive(
     run: Numbers = None,
     as_json: Json = False,
 ) -> None:
-    """Write finished runs and their recipes into one file, to be kept or taken in elsewhere."""
+    """Write finished runs and their recipes into one file, to be kept or imported elsewhere."""
     from optlab.report import archive as project
 
     with _store() as store:
@@ -67,11 +67,12 @@ def archive(
     )
 
 
-def take_in(
+def import_archive(
     file: Annotated[Path, typer.Argument(help="An archive that `archive` wrote.")],
     as_json: Json = False,
 ) -> None:
     """Add the runs of an archive to the store; what is here already stays as it is."""
+    from optlab.client.client import Client
     from optlab.report import archive as project
 
     try:
@@ -81,8 +82,8 @@ def take_in(
     except OSError as error:
         raise OptLabError(f"cannot read {file}: {error.strerror}") from None
     with _store() as store:
-        taken = project.take_in(content, store)
-    result = {"added": taken.added, "known": taken.known, "recipes": taken.recipes}
+        imported = project.import_archive(content, Client(store))
+    result = {"added": imported.added, "known": imported.known, "recipes": imported.recipes}
     show(result, as_json, lambda one: f"{one['added']} runs added, {one['known']} were here already")
 
 

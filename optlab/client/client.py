@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Raised whenever the same run would have another result, or other fields in it, than before."""
+LOOKED_BACK = 50
+"""So many runs of a kind are looked through for the newest of a model."""
 
 
 class Client:
@@ -183,7 +185,56 @@ class Client:
                     found.append(run)
         return found
 
-    def health(self) -> list[Worker]:
+    def run(self, id: int) -> Run | None:
+        """The run of that number, as it stands; None when there is none (it may have been deleted)."""
+        return self.store.get(id)
+
+    def runs(
+        self, kind: str | None = None, status: str | tuple[str, ...] | None = None, limit: int | None = None
+    ) -> list[Run]:
+        """Runs, newest first. kind: of this kind only. status: one, or several."""
+        return self.store.list(kind, status, limit)
+
+    def latest(self, kind: str, model: str) -> Run | None:
+        """The newest run of a kind for `model`, whatever its status."""
+        model = located(model)
+        return next((run for run in self.store.list(kind, limit=LOOKED_BACK) if run.spec["model"] == model), None)
+
+    def counts(self) -> dict[str, int]:
+        """How many runs have each status."""
+        return self.store.counts()
+
+    def cancel(self, id: int) -> Run:
+        """Cancel a queued run at once, ask the worker of a running one to stop. Raises UnknownRunError."""
+        return self.store.request_cancel(id)
+
+    def cancelling(self, id: int) -> bool:
+        """Whether a running run was asked to stop and has not stopped yet."""
+        return self.store.cancel_requested(id)
+
+    def retry(self, id: int) -> Run:
+        """Queue a failed, cancelled or interrupted run again; any other stays as it is. Raises UnknownRunError."""
+        return self.store.retry(id)
+
+    def delete(self, id: int) -> None:
+        """Forget a run, its log, and its compressed model unless another run uses it.
+
+        Raises OptLabError while the run is running, UnknownRunError when there is none.
+        """
+        self.store.delete(id)
+
+    def logs(self, id: int) -> list[tuple[float, str]]:
+        """The lines that a run wrote, oldest first, each with its time (seconds since 1970)."""
+        return self.store.logs(id)
+
+    def adopt(self, runs: list[Run]) -> int:
+        """Take in finished runs that were made elsewhere, all or none; those whose key is known stay as they are.
+
+        Returns how many are new.
+        """
+        return self.store.adopt(runs)
+
+    def workers(self) -> list[Worker]:
         """The worker processes and their last signs of life."""
         return self.store.workers()
 

@@ -43,11 +43,6 @@ def submit_sweep(
     return client.store.retry(run.id) if run.retryable else run
 
 
-def latest(client: Client, kind: str, model: str) -> Run | None:
-    """The newest run of a kind for `model`, whatever its status."""
-    return next((run for run in client.store.list(kind, limit=50) if run.spec["model"] == located(model)), None)
-
-
 def _about(client: Client, model: str, recipe: Recipe, protocol: Protocol) -> list[object]:
     description = client.description(model)
     weights = description["fingerprint"] if description else unread_identity(model)

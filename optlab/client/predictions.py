@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from optlab.errors import ModelError
 from optlab.predict.ledger import Ledger, entry, ledger
 from optlab.predict.state import State, folder_of
-from optlab.progress import Progress, silent, span
 from optlab.recipes import Recipe
 from optlab.store.run import Run
 
@@ -53,34 +52,6 @@ def predictor(
         return None
     _predictors.move_to_end(identity)
     return _predictors[identity]
-
-
-def ensured(model: str, progress: Progress = silent) -> Predictor:
-    """The predictor of `model` for the command line: its probe is made, or finished, when it is not on disk.
-
-    Raises ModelError, TextError, Cancelled.
-    """
-    from optlab.client.client import Client
-    from optlab.models.describe import describe
-    from optlab.store.store import Store
-
-    description = describe(model, span(progress, 0.0, 0.05))
-    folder = folder_of(description.fingerprint)
-    state = State.load(folder) if (folder / "state.json").is_file() else None
-    timed = state is not None and (state.timings or description.objective != "causal")
-    if state is None or not state.done or not timed:
-        from optlab.jobs.probe import probe
-
-        probe(model, span(progress, 0.05, 1.0))
-    store = Store()
-    try:
-        client = Client(store)
-        found = client.predictor(model) or predictor(description.fingerprint, None, list)
-    finally:
-        store.close()
-    if found is None:
-        raise ModelError(f"the probe of {model} in {folder} cannot be read; delete that folder and ask again")
-    return found
 
 
 def observations(runs: Iterable[Run]) -> list[dict[str, Any]]:

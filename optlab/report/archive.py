@@ -1,10 +1,10 @@
-"""A project as one file: the finished runs and their recipes, to be kept, sent, and taken in elsewhere.
+"""A project as one file: the finished runs and their recipes, to be kept, sent, and imported elsewhere.
 
 The file is a zip of JSON lines with a manifest of checksums. Nothing of it is ever unpacked onto a disk or executed:
 the three members are read in memory under limits that are checked while reading (what a zip says about its own size is
 a claim), and every line is checked before anything is stored. Checksums tell damage; they do not tell who wrote it.
 
-Taking in never overwrites: a run that is known here, by the key of everything that decides its result, stays as it is.
+An import never overwrites: a run that is known here, by the key of everything that decides its result, stays as it is.
 A latency's key names its machine, so a latency of another machine can be looked at but never answers for this one.
 """
 
@@ -21,12 +21,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from optlab import __version__
+from optlab.client.client import Client
 from optlab.errors import OptLabError, RecipeError
 from optlab.recipes import Recipe
 from optlab.report import incoming
 from optlab.store import safe_json
 from optlab.store.run import Run
-from optlab.store.store import Store
 
 FORMAT, VERSION = "optlab-project", 1
 MANIFEST, RUNS, RECIPES = "manifest.json", "runs.jsonl", "recipes.jsonl"
@@ -48,8 +48,8 @@ HIGHEST_RATIO = 200
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What taking in did. added: new runs; known: runs that were here; recipes: in the archive."""
+class Imported:
+    """What an import did. added: new runs; known: runs that were here; recipes: in the archive."""
 
     added: int
     known: int
@@ -80,12 +80,12 @@ def write(runs: Sequence[Run]) -> bytes:
     return out.getvalue()
 
 
-def take_in(data: bytes, store: Store, now: float | None = None) -> Taken:
-    """Add the runs of an archive to `store`. Raises OptLabError, and then nothing was added."""
+def import_archive(data: bytes, client: Client, now: float | None = None) -> Imported:
+    """Add the runs of an archive to the client's store. Raises OptLabError, and then nothing was added."""
     runs, recipes = read(data)
     when = time.strftime("%Y-%m-%d", time.gmtime(now or time.time()))
-    added = store.adopt([replace(run, worker=f"archive of {when}") for run in runs])
-    return Taken(added, len(runs) - added, len(recipes))
+    added = client.adopt([replace(run, worker=f"archive of {when}") for run in runs])
+    return Imported(added, len(runs) - added, len(recipes))
 
 
 def read(data: bytes) -> tuple[list[Run], list[Recipe]]:

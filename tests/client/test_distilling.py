@@ -102,7 +102,7 @@ def test_the_same_question_is_the_same_run(spec: dict[str, Any], tmp_path: Path)
     assert ask[0] == ask[1] != ask[2]
     looked = [distilling.submit_temperature_lab(client, spec["model"], None, protocol, n).id for n in (0, 0, 1)]
     assert looked[0] == looked[1] != looked[2]
-    newest = distilling.latest(client, "temperature_lab", spec["model"])
+    newest = client.latest("temperature_lab", spec["model"])
     assert newest is not None and newest.id == looked[2]
     client.store.request_cancel(ask[2])
     again = distilling.submit_sweep(client, spec["model"], RECIPE, protocol, [1], [0.5])

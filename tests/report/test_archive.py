@@ -64,7 +64,7 @@ def with_run(data: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
 
 
 def test_runs_come_back_as_they_were(client: Client, packed: bytes, empty: Store) -> None:
-    taken = archive.take_in(packed, empty)
+    taken = archive.import_archive(packed, Client(empty))
     assert (taken.added, taken.known, taken.recipes) == (3, 0, 3)
     for original in client.store.list("measure", "done"):
         copy = empty.by_key(original.key)
@@ -75,9 +75,9 @@ def test_runs_come_back_as_they_were(client: Client, packed: bytes, empty: Store
 
 
 def test_taking_in_twice_duplicates_nothing(packed: bytes, empty: Store) -> None:
-    archive.take_in(packed, empty)
+    archive.import_archive(packed, Client(empty))
     before = empty.list()
-    assert archive.take_in(packed, empty) == archive.Taken(0, 3, 3)
+    assert archive.import_archive(packed, Client(empty)) == archive.Imported(0, 3, 3)
     assert empty.list() == before
 
 
@@ -87,7 +87,7 @@ def test_what_is_here_is_never_overwritten(client: Client, packed: bytes) -> Non
     def forge(run: dict[str, Any]) -> None:
         run["result"]["compressed"]["ppl"] = 1.0
 
-    assert archive.take_in(with_run(packed, forge), client.store).added == 0
+    assert archive.import_archive(with_run(packed, forge), client).added == 0
     assert client.store.list() == before
 
 
@@ -98,7 +98,7 @@ def test_no_folder_of_weights_comes_along(client: Client, empty: Store) -> None:
     data = archive.write(client.store.list())
     assert b"/somewhere/weights" not in zipfile.ZipFile(io.BytesIO(data)).read(archive.RUNS)
     with pytest.raises(OptLabError, match="folder of weights"):
-        archive.take_in(with_run(data, lambda one: one["result"].update(artefact="/etc")), empty)
+        archive.import_archive(with_run(data, lambda one: one["result"].update(artefact="/etc")), Client(empty))
 
 
 def rename(members: dict[str, bytes]) -> None:
@@ -130,7 +130,7 @@ def test_a_bad_archive_is_refused_whole(
     packed: bytes, empty: Store, change: Callable[[dict[str, bytes]], None], sign: bool, said: str
 ) -> None:
     with pytest.raises(OptLabError, match=said):
-        archive.take_in(rebuilt(packed, change, sign), empty)
+        archive.import_archive(rebuilt(packed, change, sign), Client(empty))
     assert empty.list() == []
 
 
@@ -153,7 +153,7 @@ def test_a_line_that_is_no_result_is_named(
     packed: bytes, empty: Store, change: Callable[[dict[str, Any]], Any], said: str
 ) -> None:
     with pytest.raises(OptLabError, match=f"line 1 of runs.jsonl: .*{said}") as caught:
-        archive.take_in(with_run(packed, change), empty)
+        archive.import_archive(with_run(packed, change), Client(empty))
     assert "\n" not in str(caught.value)
     assert empty.list() == []
 

@@ -18,11 +18,12 @@ from pathlib import Path
 from filelock import FileLock
 
 from optlab import paths
+from optlab.kernels.native.layout import assertions
 from optlab.machine.processor import cpu_flags
 
 FOLDER = Path(__file__).parent
 SOURCES = tuple(FOLDER / name for name in ("decode.cpp", "prompt.cpp"))
-HEADERS = tuple(FOLDER / name for name in ("rows.h", "batched_rows.h", "steps.h", "attention.h", "model.h"))
+HEADERS = tuple(FOLDER / name for name in ("rows.h", "batched_rows.h", "steps.h", "attention.h", "model.h", "prompt.h"))
 NEEDED = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_bf16")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fopenmp", "-shared", "-fPIC")
 COMPILERS = ("g++", "clang++")
@@ -35,7 +36,7 @@ class Linear(ctypes.Structure):
     """rows.h, Linear."""
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("kind", "outputs", "inputs", "group")),
+        *((name, ctypes.c_int32) for name in ("kind", "out", "in_", "group")),
         *((name, ctypes.c_void_p) for name in ("weight", "scale", "offset", "bias")),
         ("levels", ctypes.c_int32),
         ("step", ctypes.c_float),
@@ -73,7 +74,7 @@ class Model(ctypes.Structure):
 
 
 class Reading(ctypes.Structure):
-    """prompt.cpp, Reading."""
+    """prompt.h, Reading."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("rounded", "codes", "steps")),
@@ -83,7 +84,7 @@ class Reading(ctypes.Structure):
 
 
 class Products(ctypes.Structure):
-    """prompt.cpp, Products."""
+    """prompt.h, Products."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("values", "steps", "scale", "bias")),
@@ -91,6 +92,7 @@ class Products(ctypes.Structure):
     )
 
 
+STRUCTURES = (Linear, Block, Model, Reading, Products)
 _NUMBER, _MEMORY = ctypes.c_int32, ctypes.c_void_p
 _MODEL, _WEIGHT, _READING, _PRODUCTS = (ctypes.POINTER(kind) for kind in (Model, Linear, Reading, Products))
 SIGNATURES: dict[str, tuple[type, ...]] = {
@@ -130,15 +132,18 @@ def library() -> tuple[ctypes.CDLL | None, str]:
 def _built(compiler: str) -> Path:
     """The shared library for these sources, this compiler and this processor; built now when there is none."""
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+    layout = assertions(STRUCTURES, [header.name for header in HEADERS])
     decides = [source.read_bytes() for source in (*SOURCES, *HEADERS)]
-    decides += [part.encode() for part in (version.stdout, *FLAGS, *sorted(cpu_flags()))]
+    decides += [part.encode() for part in (layout, version.stdout, *FLAGS, *sorted(cpu_flags()))]
     key = hashlib.sha256(b"\0".join(decides)).hexdigest()[:16]
     target = paths.folder("native") / f"decode-{key}.so"
     with FileLock(target.with_suffix(".lock")):
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=target.parent) as unfinished:
                 made = Path(unfinished) / target.name
-                command = [compiler, *FLAGS, *map(str, SOURCES), "-o", str(made)]
+                check = Path(unfinished) / "layout.cpp"
+                check.write_text(layout, encoding="utf-8")
+                command = [compiler, *FLAGS, f"-I{FOLDER}", *map(str, (check, *SOURCES)), "-o", str(made)]
                 subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
                 made.replace(target)
     return target

@@ -184,7 +184,7 @@ class NativeLlama(LlamaRuntime):
         if threads != first.threads or self._scratch.numel() < threads * each:
             self._scratch = torch.zeros(threads * each)
         first.threads, first.scratch, first.scratch_floats = threads, self._scratch.data_ptr(), each
-        logits = torch.empty(batch, self.struct.head.outputs)
+        logits = torch.empty(batch, self.struct.head.out)
         self._decode(models, batch, tokens, positions, logits.data_ptr())
         return logits
 

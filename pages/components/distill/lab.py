@@ -28,7 +28,7 @@ def show(shown: view.View, done: Run | None) -> None:
         passage = st.number_input(_("Passage of the text"), 1, PASSAGES, 1, key="lab/passage", width=160)
         if st.button(_("Read it"), key="lab/read", icon=":material/menu_book:"):
             distilling.submit_temperature_lab(client, shown.model, recipe, shown.protocol, int(passage) - 1)
-    run = distilling.latest(client, "temperature_lab", shown.model)
+    run = client.latest("temperature_lab", shown.model)
     if run is None:
         st.caption(_("The teacher reads a passage, and you see at each word what it expected, at every temperature."))
         return

@@ -31,7 +31,7 @@ def show(shown: view.View, recipe: Recipe | None) -> None:
                 distilling.submit_sweep(client, shown.model, recipe, shown.protocol, temperatures, alphas)
         count = len(temperatures) * len(alphas) + 1
         st.caption(_("Trains {count} students like the one above, one of them on the text alone.").format(count=count))
-    run = distilling.latest(client, "sweep", shown.model)
+    run = client.latest("sweep", shown.model)
     if run is None:
         if recipe is None:
             st.caption(_("Start a student first; the sweep then varies its temperature and alpha."))
