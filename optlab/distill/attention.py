@@ -55,9 +55,7 @@ class Attentions:
             handle.remove()
 
 
-def log_attention(
-    attention: Attention, x: Tensor, turn: tuple[Tensor, Tensor] | None, mask: Tensor | None
-) -> Tensor:
+def log_attention(attention: Attention, x: Tensor, turn: tuple[Tensor, Tensor] | None, mask: Tensor | None) -> Tensor:
     """log softmax(q k^T) of attention on x [B, T, D], scaled and capped as it is; [B, heads, T, T] float32.
 
     turn, mask: as the attention is given them.

@@ -46,6 +46,9 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
     if input_formats(model.module):
         raise ModelError("a GGUF file cannot say that activations are rounded; export weights without that step")
     config, target = model.module.config, Path(file)
+    if (foreign := config.beyond_llama()) or config.activation != "silu":
+        what = ", ".join(sorted(foreign)) or config.activation
+        raise ModelError(f"a GGUF file of a {model.family} cannot say what {model.name} does otherwise: {what}")
     counts: dict[str, int] = {}
     try:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as unfinished:

@@ -43,3 +43,15 @@ def attend(
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
     return F.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype) @ v
+
+
+def attend_one(q: Tensor, k: Tensor, v: Tensor, scale: float, cap: float | None) -> Tensor:
+    """The newest query of each text, q [B, heads, head_dim], over all of k, v [B, kv_heads, T, head_dim]; as q.
+
+    Query heads that share a key-value head are the rows of one small attention over it.
+    """
+    rows = q.unflatten(1, (k.shape[1], -1))
+    if cap is None:
+        return F.scaled_dot_product_attention(rows, k, v, scale=scale).flatten(1, 2)
+    scores = cap * torch.tanh(rows @ k.transpose(-1, -2) * (scale / cap))
+    return (F.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype) @ v).flatten(1, 2)

@@ -100,8 +100,7 @@ class Config:
 
     def to_hub(self) -> dict[str, Any]:
         """The `config.json` of a Llama with these sizes (for the models this repository trains)."""
-        plain = Config(**{f.name: getattr(self, f.name) for f in fields(self) if f.name in LLAMA_SAYS})
-        if self != plain or self.qkv_bias != self.o_bias or self.activation != "silu":
+        if self.beyond_llama() or self.family != "llama" or self.qkv_bias != self.o_bias or self.activation != "silu":
             raise ModelError("only a plain Llama can be described as a Llama")
         return {
             "architectures": ["LlamaForCausalLM"],
@@ -121,6 +120,10 @@ class Config:
             "tie_word_embeddings": self.tied,
             "hidden_act": "silu",
         }
+
+    def beyond_llama(self) -> set[str]:
+        """The fields in which this model is another than a Llama with biases of its own."""
+        return {f.name for f in fields(self) if f.name not in LLAMA_SAYS and getattr(self, f.name) != f.default}
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -152,7 +155,8 @@ class Config:
 
     def keeping(self, blocks: Sequence[int]) -> Config:
         """The config of a model that has only these of its blocks left."""
-        windows, rotated = (tuple(each[i] for i in blocks) if each else () for each in (self.windows, self.rotated))
+        windows = tuple(self.windows[i] for i in blocks) if self.windows else ()
+        rotated = tuple(self.rotated[i] for i in blocks) if self.rotated else ()
         return replace(self, blocks=len(blocks), windows=windows, rotated=rotated)
 
     def said_of_blocks(self) -> dict[str, Any]:
@@ -168,7 +172,7 @@ class Config:
 
 LLAMA_SAYS = {
     "vocabulary", "width", "blocks", "heads", "kv_heads", "head_dim", "mlp_width", "context_length", "rope_theta",
-    "rope_scaling", "norm_eps", "qkv_bias", "o_bias", "mlp_bias", "tied", "activation",
+    "rope_scaling", "norm_eps", "qkv_bias", "o_bias", "mlp_bias", "tied", "activation", "family",
 }  # fmt: skip
 
 

@@ -48,10 +48,10 @@ def keep_blocks(model: LanguageModel, indices: list[int]) -> None:
             _say(model, key, [model.config[key][i] for i in indices])
     for key in keys:
         _say(model, key, len(kept))
-    own = getattr(model.module, "config", None)
-    if isinstance(own, Config):
-        model.module.config = own.keeping(indices)
-        model.config |= model.module.config.said_of_blocks()
+    whole: Any = model.module
+    if isinstance(whole.config, Config):
+        whole.config = whole.config.keeping(indices)
+        model.config |= whole.config.said_of_blocks()
 
 
 def keep_neurons(model: LanguageModel, kept: list[Tensor]) -> None:
@@ -133,13 +133,12 @@ def _own_config(model: LanguageModel) -> Any:
 def _say(model: LanguageModel, key: str, value: Any, own: str = "") -> None:
     """Write a size into config.json and into the config that the module carries. own: its name in our Config."""
     model.config[key] = value
-    carried: Any = getattr(model.module, "config", None)
-    if carried is None:
-        return
+    module: Any = model.module
+    carried = getattr(module, "config", None)
     if isinstance(carried, Config):
         if own:
-            model.module.config = replace(carried, **{own: value})
-    else:
+            module.config = replace(carried, **{own: value})
+    elif carried is not None:
         setattr(carried, key, value)
 
 

@@ -1,8 +1,8 @@
 """A decoder-only Transformer, from scratch: the one file that says how the models of the catalog compute.
 
 Embedding, norms, rotary or learned positions, grouped-query attention with a key-value cache, an MLP, tied or separate
-head. What families do differently (where norms sit, what is normalized, capped, windowed, fused or scaled) are traits of
-`Config`; a Llama has none of them. It trains nano, runs every family of `architectures.py`, and is what
+head. What families do differently (where norms sit, what is normalized, capped, windowed, fused or scaled) are traits
+of `Config`; a Llama has none of them. It trains nano, runs every family of `architectures.py`, and is what
 `optlab.kernels` packs. Parameter names are the hub's, so a hub checkpoint loads with `load_state_dict`.
 
 Sources: Vaswani et al., arXiv 1706.03762; Llama 2302.13971; RMSNorm 1910.07467; rotary positions 2104.09864; SwiGLU
@@ -164,6 +164,9 @@ def norm(config: Config) -> nn.Module:
 class Attention(Named):
     """Causal self-attention in which groups of query heads share one key-value head."""
 
+    o_proj: nn.Module
+    key_values: KeyValueFormat | None
+
     def __init__(self, config: Config, block: int) -> None:
         super().__init__(config.names)
         self.heads, self.kv_heads, self.head_dim, self.block = config.heads, config.kv_heads, config.head_dim, block
@@ -178,7 +181,7 @@ class Attention(Named):
             whole = config.qk_norm == "width"
             self.q_norm = RMSNorm(config.heads * size if whole else size, config.norm_eps, config.norm_offset)
             self.k_norm = RMSNorm(config.kv_heads * size if whole else size, config.norm_eps, config.norm_offset)
-        self.key_values: KeyValueFormat | None = None
+        self.key_values = None
 
     def queries_keys_values(self, x: Tensor, turn: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
         """q [B, heads, T, head_dim] and k, v [B, kv_heads, T, head_dim] of x [B, T, width], normalized and rotated."""
@@ -219,6 +222,9 @@ class Attention(Named):
 class MLP(Named):
     """down(act(gate(x)) * up(x)), or down(act(up(x))) where there is no gate."""
 
+    down_proj: nn.Module
+    fused: bool
+
     def __init__(self, config: Config) -> None:
         super().__init__(config.names)
         self.activation, self.gated = config.activation, config.gated
@@ -242,6 +248,9 @@ class MLP(Named):
 class Block(Named):
     """x + attention(norm(x)), then x + mlp(norm(x)); or both from one x where they are parallel."""
 
+    self_attn: Attention
+    mlp: MLP
+
     def __init__(self, config: Config, block: int) -> None:
         super().__init__(config.names)
         self.parallel, self.shared_norm, self.residual_scale = (
@@ -260,10 +269,8 @@ class Block(Named):
         read = self.attention_norm(x)
         y = self.attention_output_norm(self.self_attn(read, turn, mask, cache))
         after = x + self._scaled(y)
-        if self.parallel:
-            read = read if self.shared_norm else self.mlp_norm(x)
-        else:
-            read = self.mlp_norm(after)
+        if not self.shared_norm:
+            read = self.mlp_norm(x if self.parallel else after)
         return after + self._scaled(self.mlp_output_norm(self.mlp(read)))
 
     def _scaled(self, y: Tensor) -> Tensor:
@@ -272,6 +279,10 @@ class Block(Named):
 
 class Decoder(Named):
     """Embedding, blocks, final norm."""
+
+    embed_tokens: nn.Embedding
+    embed_positions: nn.Embedding
+    layers: Any  # nn.ModuleList of Block
 
     def __init__(self, config: Config) -> None:
         super().__init__(config.names)
@@ -285,6 +296,10 @@ class Decoder(Named):
 class Transformer(Named):
     """Token ids [B, T] in, logits [B, T, vocabulary] out."""
 
+    config: Config
+    model: Decoder
+    lm_head: nn.Linear
+
     def __init__(self, config: Config) -> None:
         super().__init__(config.names)
         self.config = config
@@ -292,7 +307,14 @@ class Transformer(Named):
         self.lm_head = nn.Linear(config.width, config.vocabulary, bias=False)
         self.tie()
         self.rotary = Rotary(config)
-        self.local_rotary = Rotary(config, local=True) if config.local_rope_theta is not None else None
+        self.rotaries = {"global": self.rotary}
+        if config.local_rope_theta is not None:
+            self.rotaries["local"] = Rotary(config, local=True)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """In order of computation."""
+        return list(self.model.layers)
 
     def tie(self) -> None:
         """Let a tied head be the embedding, whatever weights both have been given."""
@@ -309,7 +331,7 @@ class Transformer(Named):
 
     def initialize(self, generator: torch.Generator | None = None) -> None:
         """Fresh weights: normal(0, 0.02), the two projections that end a residual branch divided by sqrt(2 blocks)."""
-        ends = {id(end.weight) for block in self.model.layers for end in (block.self_attn.o_proj, block.mlp.down_proj)}
+        ends = {id(end.weight) for block in self.blocks for end in (block.self_attn.o_proj, block.mlp.down_proj)}
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
                 std = 0.02 / math.sqrt(2 * self.config.blocks) if id(parameter) in ends else 0.02
@@ -331,14 +353,10 @@ class Transformer(Named):
             x = x + self.model.embed_positions(torch.arange(start, start + length, device=ids.device))
         if config.embedding_scale != 1.0:
             x = x * torch.tensor(config.embedding_scale, dtype=x.dtype, device=x.device)
-        rotations = {config.rotation(i) for i in range(config.blocks)}
-        turns = {
-            which: (self.local_rotary if which == "local" else self.rotary).tables(start, length, x)
-            for which in rotations - {None}
-        }
+        turns = {which: rotary.tables(start, length, x) for which, rotary in self.rotaries.items()}
         masks = {window: visible(length, start + length, window, x.device) for window in {None, *config.windows}}
-        for i, block in enumerate(self.model.layers):
-            x = block(x, turns.get(config.rotation(i)), masks[config.window(i)], cache)
+        for i, block in enumerate(self.blocks):
+            x = block(x, turns.get(config.rotation(i) or ""), masks[config.window(i)], cache)
         if cache is not None:
             cache.position += length
         return self.model.norm(x)

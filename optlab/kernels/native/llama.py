@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,15 +12,15 @@ from torch import Tensor, nn
 
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.linear import Source
-from optlab.kernels.llama import LlamaRuntime
+from optlab.kernels.llama import LlamaRuntime, Norm
 from optlab.kernels.native.huge_pages import Pages
 from optlab.kernels.native.library import Block, Linear, Model, library
 from optlab.kernels.native.linear import BLOCK, DENSE, INT4, NativeLinear, Together, format_of
 from optlab.kernels.native.prompt import read
-from optlab.models import transformer as layers
-from optlab.models.inputs import input_format
+from optlab.kernels.sources import Piece, block_pieces
 from optlab.models.key_values import ATTRIBUTE as KEY_VALUES
-from optlab.models.transformer import Rotary, Transformer
+from optlab.models.structure import is_conv1d
+from optlab.models.transformer import Transformer
 
 PADDING = 64
 ROWS, SPAN = 8, 32
@@ -35,6 +34,8 @@ def refusal(module: Transformer, dtype: torch.dtype) -> str | None:
     config, device = module.config, module.model.embed_tokens.weight.device
     if device.type != "cpu" or dtype != torch.bfloat16:
         return f"the C++ loop computes in bfloat16 on the processor, not in {str(dtype)[6:]} on {device.type}"
+    if config.family not in ("llama", "mistral", "qwen2", "gemma") or config.windows or config.activation == "gelu":
+        return f"the C++ loop does not compute {config.family} models of this kind"
     widths = (config.width, config.mlp_width, config.heads * config.head_dim)
     odd = next((width for width in widths if width % BLOCK), None)
     if odd is not None:
@@ -65,13 +66,14 @@ class NativeLlama(LlamaRuntime):
         found, why = library()
         assert found is not None, why
         self._decode = found.optlab_decode
-        cos, sin = Rotary(config).tables(0, length, torch.empty(0))
+        cos, sin = module.rotary.tables(0, length, torch.empty(0))
         self.norms: list[tuple[Tensor, Tensor]] = []
-        for block in module.model.layers:
-            assert isinstance(block, layers.Block)
-            before, after = block.input_layernorm.weight, block.post_attention_layernorm.weight
-            self.norms.append((self._float(before), self._float(after)))
-        self.last_norm = self._float(module.model.norm.weight)
+        for block in self.blocks:
+            before, after = block.attention_norm.weight, block.mlp_norm.weight
+            assert before is not None and after is not None
+            self.norms.append((before, after))
+        assert self.norm.weight is not None
+        self.last_norm = self.norm.weight
         blocks = [
             Block(before.data_ptr(), after.data_ptr(), *_structs(packed.qkv, packed.o, packed.gate_up, packed.down))
             for (before, after), packed in zip(self.norms, self.blocks, strict=True)
@@ -95,7 +97,7 @@ class NativeLlama(LlamaRuntime):
         self.struct = Model(
             config.blocks, config.width, config.heads, config.kv_heads, config.head_dim, config.mlp_width,
             config.vocabulary, length, config.activation == "gelu_tanh", 0, config.norm_eps,
-            math.sqrt(config.width) if config.scale_embedding else 1.0, ctypes.addressof(self._blocks),
+            config.embedding_scale, ctypes.addressof(self._blocks),
             self.last_norm.data_ptr(), self.embedding.data_ptr(), self.head.parts[0].struct,
             self._tables[0].data_ptr(), self._tables[1].data_ptr(), self.keys.data_ptr(), self.values.data_ptr(),
             room * config.head_dim, room * columns, self._shared.data_ptr(), 0, 0,
@@ -133,15 +135,23 @@ class NativeLlama(LlamaRuntime):
             parts.append(part)
         return Together(parts, self.pages)
 
-    def _packed(self, layers: list[nn.Linear], packed: nn.Module) -> None:
+    def _packed(self, pieces: list[Piece]) -> nn.Module:
         """Let the model use the places of its dense weights too, so that nothing is held twice."""
-        assert isinstance(packed, Together)
-        for layer, part in zip(layers, packed.parts, strict=True):
-            if part.kind == DENSE and layer.weight.dtype == part.weight.dtype and not layer.weight.is_meta:
-                layer.weight.data = part.weight
+        made = super()._packed(pieces)
+        assert isinstance(made, Together)
+        for layer in dict.fromkeys(piece.layer for piece in pieces):
+            parts = [part for piece, part in zip(pieces, made.parts, strict=True) if piece.layer is layer]
+            whole = parts[0].weight if len(parts) == 1 else made.stacked
+            in_order = all(not isinstance(piece.rows, Tensor) for piece in pieces if piece.layer is layer)
+            weight = layer.weight
+            assert isinstance(weight, Tensor)
+            dense = all(part.kind == DENSE for part in parts) and whole is not None and whole.dtype == weight.dtype
+            if dense and in_order and whole is not None and not weight.is_meta:
+                weight.data = whole.T if is_conv1d(layer) else whole
+        return made
 
-    def _float(self, weight: Tensor) -> Tensor:
-        return (weight.detach().float() + self.config.norm_offset).contiguous()
+    def _norm(self, module: nn.Module | None) -> Norm:
+        return Norm.of(module, torch.float32)
 
     def prefill(self, ids: list[int]) -> Tensor:
         """Raises ValueError when the prompt does not fit, is empty, or something was read before without `reset`."""
@@ -190,11 +200,9 @@ class NativeLlama(LlamaRuntime):
 
 
 def _rounds_unevenly(module: Transformer) -> bool:
-    for block in module.model.layers:
-        assert isinstance(block, layers.Block)
-        attention, mlp = block.self_attn, block.mlp
-        for readers in ((attention.q_proj, attention.k_proj, attention.v_proj), (mlp.gate_proj, mlp.up_proj)):
-            if len({input_format(reader) for reader in readers}) > 1:
+    for number in range(module.config.blocks):
+        for pieces in block_pieces(module, number, {}).values():
+            if len({piece.source.inputs for piece in pieces}) > 1:
                 return True
     return False
 
