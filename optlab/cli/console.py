@@ -1,20 +1,39 @@
-"""What the commands share: two arguments, one progress line, one way to print a result."""
+"""What the commands share: two arguments, one progress line, the store, one way to print a result."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from optlab.progress import Progress, silent
 from optlab.store.safe_json import finite
 
+if TYPE_CHECKING:
+    from optlab.client.client import Client
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Model = Annotated[str, typer.Argument(help="Catalog name, folder in hub layout, .gguf file, or hub id.")]
+
+
+@contextmanager
+def opened() -> Iterator[Client]:
+    """A client of the store that the dashboard uses too; runs whose process was killed are no longer running."""
+    from optlab.client.client import Client
+    from optlab.store.store import Store
+    from optlab.workers import heartbeat
+
+    store = Store()
+    try:
+        store.reap(heartbeat.SILENT_S)
+        yield Client(store)
+    finally:
+        store.close()
 
 
 def reporter(quiet: bool) -> Progress:

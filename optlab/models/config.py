@@ -86,14 +86,14 @@ class Config:
         """Read a hub `config.json`. Raises ModelError when it says something that this Transformer does not compute."""
         kind = hub.get("model_type")
         if not isinstance(kind, str) or kind not in ARCHITECTURES:
-            raise ModelError(f"model_type {kind!r} is not one that this Transformer computes")
+            raise ModelError("model_type {kind!r} is not one that this Transformer computes", kind=kind)
         architecture = ARCHITECTURES[kind]
         _check_understood(hub, architecture)
         said = {**architecture.fields, **{key: value for key, value in hub.items() if key in architecture.fields}}
         try:
             config = cls(**_sizes(hub, said, architecture), family=kind, **_habits(hub, said, architecture))
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise ModelError(f"config.json is incomplete or malformed: {error!r}") from None
+            raise ModelError("config.json is incomplete or malformed: {error!r}", error=error) from None
         if config.heads % config.kv_heads or min(config.width, config.blocks, config.head_dim, config.mlp_width) < 1:
             raise ModelError("config.json is malformed: heads must be a multiple of key-value heads, sizes positive")
         return config
@@ -182,9 +182,9 @@ def _check_understood(hub: Mapping[str, Any], architecture: Architecture) -> Non
         if key in architecture.fixed:
             wanted = architecture.fixed[key]
             if value != wanted and (value or wanted):
-                raise ModelError(f"{key} {value!r} is not part of this Transformer")
+                raise ModelError("{key} {value!r} is not part of this Transformer", key=key, value=value)
         elif key not in known and value is not None and value is not False:
-            raise ModelError(f"config.json says {key}, which this Transformer does not know")
+            raise ModelError("config.json says {key}, which this Transformer does not know", key=key)
 
 
 def _sizes(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:
@@ -260,7 +260,7 @@ def _activation(hub: Mapping[str, Any], said: Mapping[str, Any]) -> str:
     if kind == "gemma" and name == "gelu":
         return "gelu_tanh"  # what the first files of Gemma meant by it
     if name not in ACTIVATIONS:
-        raise ModelError(f"activation {name!r} is not part of this Transformer")
+        raise ModelError("activation {name!r} is not part of this Transformer", name=name)
     return ACTIVATIONS[name]
 
 
@@ -297,7 +297,7 @@ def _windows(
             slides = [True] * blocks
     else:
         if unknown := sorted(set(_each(types, blocks)) - {FULL, SLIDING}):
-            raise ModelError(f"attention of type {unknown[0]!r} is not part of this Transformer")
+            raise ModelError("attention of type {unknown!r} is not part of this Transformer", unknown=unknown[0])
         slides = [one == SLIDING for one in types]
         if any(slides) and window is None:
             raise ModelError("config.json asks for sliding windows and does not say how long they are")
@@ -315,7 +315,10 @@ def _rope(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Archite
     share = rope.pop("partial_rotary_factor", share)
     share = (architecture.partial or 1.0) if share is None else float(share)
     if share != 1.0 and architecture.partial is None:
-        raise ModelError(f"rotary positions of a part of each head ({share:g}) are not part of this architecture")
+        raise ModelError(
+            "rotary positions of a part of each head ({share:g}) are not part of this architecture",
+            share=share,
+        )
     found = _scaling(rope, theta)
     if share != 1.0:
         width, heads = (int(hub[architecture.sizes[own]]) for own in ("width", "heads"))
@@ -342,12 +345,16 @@ def _scaling(rope: Mapping[str, Any], theta: Any) -> dict[str, Any]:
     kind = rope.get("rope_type", rope.get("type", "default"))
     given = {key: value for key, value in rope.items() if key not in ("rope_type", "type", "rope_theta")}
     if kind not in SCALINGS:
-        raise ModelError(f"rotary positions of type {kind!r} are not part of this Transformer")
+        raise ModelError("rotary positions of type {kind!r} are not part of this Transformer", kind=kind)
     # transformers notes where the original length came from in places of its own; it is read only where it counts.
     if kind != "llama3":
         given.pop("original_max_position_embeddings", None)
     if set(given) != set(SCALINGS[kind]) or not all(isinstance(one, (int, float)) for one in given.values()):
-        raise ModelError(f"rotary positions of type {kind!r} need {', '.join(SCALINGS[kind]) or 'nothing else'}")
+        raise ModelError(
+            "rotary positions of type {kind!r} need {scalings}",
+            kind=kind,
+            scalings=", ".join(SCALINGS[kind]) or "nothing else",
+        )
     base = rope.get("rope_theta") or theta
     if isinstance(base, bool) or not isinstance(base, (int, float)):
         raise ValueError(f"rope_theta {base!r} is no number")

@@ -6,7 +6,6 @@ killed leaves nothing behind.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -24,15 +23,14 @@ from sqlalchemy.exc import SQLAlchemyError
 import optlab
 from optlab import paths
 from optlab.errors import OptLabError
+from optlab.machine import locks
 from optlab.machine.threads import PASSIVE
 from optlab.store.run import Worker
 from optlab.store.schema import in_memory
 from optlab.store.store import KILLED, LOST, Store
-from optlab.workers.heartbeat import EXIT_CANCELLED, STOPPED
+from optlab.workers.heartbeat import EXIT_CANCELLED, SILENT_S, STOPPED
 
 TICK_S = 0.2
-SILENT_S = 8.0
-"""A worker that gave no sign of life for this long has lost its run, whoever started it."""
 OVERDUE_S = 1.5
 """A worker still busy this long after a cancel is killed: it is in native code that lets no other thread run."""
 STARTING_S = 30.0
@@ -50,7 +48,7 @@ def default_workers() -> int:
     """OPTLAB_WORKERS, else two. Raises OptLabError when it is not a number from 1 to 32."""
     asked = os.environ.get("OPTLAB_WORKERS") or str(DEFAULT_WORKERS)
     if not asked.isdecimal() or not 1 <= int(asked) <= 32:
-        raise OptLabError(f"OPTLAB_WORKERS is {asked!r}; use a number from 1 to 32")
+        raise OptLabError("OPTLAB_WORKERS is {asked!r}; use a number from 1 to 32", asked=asked)
     return int(asked)
 
 
@@ -129,15 +127,8 @@ class Supervisor:
 
     def _lead(self) -> bool:
         if self._lock is None:
-            name = hashlib.sha256(self.store.url.encode()).hexdigest()[:16]
-            descriptor = os.open(paths.folder("locks") / f"supervisor-{name}", os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                return False
-            self._lock = descriptor
-        return True
+            self._lock = locks.take(f"supervisor-{hashlib.sha256(self.store.url.encode()).hexdigest()[:16]}")
+        return self._lock is not None
 
     def _tick(self) -> None:
         for place in self.places:

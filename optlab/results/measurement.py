@@ -1,0 +1,144 @@
+"""A measurement: what a recipe did to a model, both read on the same words and timed in turns.
+
+Field for field the JSON contract of `optlab measure --json`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from optlab.results.divergence import Details
+from optlab.results.document import Document, Part
+from optlab.results.environment import Environment
+from optlab.results.fields import Count, Interval, Name, Number, Truth, Word
+from optlab.results.fields import Seconds as Duration
+from optlab.results.latency import TimedPair
+from optlab.results.prediction import Predicted
+from optlab.results.recipe import RecipeField
+from optlab.results.specs import RecipeSpec
+from optlab.results.training import Training, TrainingSoFar
+
+
+class MeasureSpec(RecipeSpec):
+    """predicted: what was claimed when the measurement was asked for, never touched again; None before a probe."""
+
+    predicted: Predicted | None = None
+
+
+class Side(Part):
+    """One model. ppl_second_half: llama.cpp's convention, None for a masked model. The last three are None where they
+    were not measured; peak_rss_bytes is of a process of its own."""
+
+    ppl: Number
+    bits_per_byte: Number
+    ppl_second_half: Number | None = None
+    size_bytes: Count
+    decode_ms_per_token: Number | None = None
+    prefill_tokens_per_s: Number | None = None
+    peak_rss_bytes: Count | None = None
+
+
+class Delta(Part):
+    """Compressed against original, nats per token; intervals are paired and clustered by window, None with one window.
+
+    decode_speedup: how many times faster a token is made: the geometric mean of the ratios of rounds timed in turns,
+    with its 95 % interval; None where nothing was timed. It is the only speed-up there is: two medians, or times of
+    different runs, are never divided.
+    """
+
+    nll: Number
+    nll_ci95: Interval | None = None
+    ppl_ratio: Number
+    ppl_ratio_ci95: Interval | None = None
+    kl_mean: Number
+    kl_median: Number | None = None
+    kl_p99: Number
+    kl_max: Number | None = None
+    top1_agreement: Number
+    decode_speedup: Number | None = None
+    decode_speedup_ci95: Interval | None = None
+
+
+class LayerReport(Part):
+    """One weight matrix as stored. bits_per_weight: codes, scales, zero points and indices over the number of weights.
+    sparsity: share of zeros. output_error: root mean square change of the layer's output relative to it, on the
+    original's inputs; None where it is not known."""
+
+    name: Name
+    bits_per_weight: Number | None = None
+    sparsity: Number | None = None
+    output_error: Number | None = None
+
+
+class Seconds(Part):
+    """How long each part of the work took."""
+
+    compress: Duration = 0.0
+    evaluate: Duration = 0.0
+    latency: Duration = 0.0
+
+
+class Measurement(Document):
+    """A model and a recipe on a text. tokens: that were read, in `windows` of `context`. device: where it ran.
+    stopped_early: the interval was narrow enough before the text ended. artefact: folder of the compressed weights,
+    None where they are not on this machine."""
+
+    model: Name
+    recipe: RecipeField
+    text: Word
+    tokens: Count
+    context: Count
+    calibration: Word | None = None
+    device: Word
+    dtype: Word
+    seed: Count = 0
+    versions: dict[Word, Word] = Field(default_factory=dict)
+    baseline: Side
+    compressed: Side
+    delta: Delta
+    layers: tuple[LayerReport, ...] = ()
+    trainings: tuple[Training, ...] = ()
+    seconds: Seconds = Seconds()
+    details: Details | None = None
+    latency: TimedPair | None = None
+    environment: Environment = Environment()
+    windows: Count
+    stopped_early: Truth = False
+    checkpoint_note: Word | None = None
+    artefact: Word | None = None
+
+    @classmethod
+    def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
+        """Untyped results said None, or an empty mapping, for a part that was not measured."""
+        return {name: value for name, value in fields.items() if value is not None and value != {}}
+
+    @property
+    def size_ratio(self) -> float | None:
+        """Bytes of the compressed weights file over the original's."""
+        return self.compressed.size_bytes / self.baseline.size_bytes if self.baseline.size_bytes else None
+
+
+class QualitySoFar(Part):
+    """The figures after `windows_done` windows of `windows`."""
+
+    windows_done: Count
+    windows: Count
+    ppl_base: Number
+    ppl_candidate: Number
+    nll_delta: Number
+    nll_ci95: Interval | None
+    ppl_ratio: Number
+    ppl_ratio_ci95: Interval | None
+    kl_mean: Number
+    top1_agreement: Number
+
+
+class MeasurementSoFar(Document):
+    """What is known of a measurement while it goes on; None is not known yet. sizes in bytes."""
+
+    size_base: Count | None = None
+    size_candidate: Count | None = None
+    training: TrainingSoFar | None = None
+    quality: QualitySoFar | None = None
