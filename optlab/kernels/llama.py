@@ -190,7 +190,9 @@ class LlamaRuntime:
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits [T, V] of what the last block gave, x [T, width]."""
-        y: Tensor = self.head(self.norm(x))
+        return self._finished(self.head(self.norm(x)))
+
+    def _finished(self, y: Tensor) -> Tensor:
         if self.config.logit_scale != 1.0:
             y = y * self.config.logit_scale
         cap = self.config.logit_cap
