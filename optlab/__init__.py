@@ -6,8 +6,8 @@
 
 The package reads like a chapter: `recipes` says what to do, `models` to whom, `texts` on which words, `calibrate` what
 the model does to its inputs, `quantize`, `prune` and `distill` how, `formats` how numbers are stored, `kernels` runs
-the result, `jobs` and `store` remember it. Importing this package imports nothing else: what is offered here is read from
-`optlab.api` when it is asked for, and torch when it is needed.
+the result, `jobs` and `store` remember it. Importing this package imports nothing else: what is offered here is read
+from `optlab.api` when it is asked for, and torch when it is needed.
 """
 
 from __future__ import annotations

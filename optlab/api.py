@@ -23,8 +23,6 @@ from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 
 if TYPE_CHECKING:
-    import torch
-
     from optlab.client.client import Client
     from optlab.compress import Compressed
     from optlab.evaluate.perplexity import Perplexity
@@ -36,9 +34,7 @@ if TYPE_CHECKING:
 RecipeLike = Recipe | Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | Path | None
 
 
-def load(
-    model: str, dtype: str | torch.dtype = "float32", device: str = "auto", progress: Progress = silent
-) -> LanguageModel:
+def load(model: str, dtype: str = "float32", device: str = "auto", progress: Progress = silent) -> LanguageModel:
     """A model with its tokenizer: `.logits(ids)`, `.weight(name)`, `.tokenizer.encode(text)`.
 
     model: a catalog name, a folder in hub layout, a .gguf file, or a hub id. Raises ModelError.
@@ -99,14 +95,20 @@ def evaluate(model: str | LanguageModel | Compressed, progress: Progress = silen
     >>> round(optlab.evaluate("nano", tokens=1024).ppl)
     45
     """
+    from optlab.compress import Compressed
     from optlab.evaluate.perplexity import perplexity
     from optlab.jobs.resolution import settled
+    from optlab.texts import evaluation_passage
 
     protocol = protocol_of(settings)
-    read = load(model, device=protocol.device, progress=span(progress, 0.0, 0.2)) if isinstance(model, str) else model
-    asked: LanguageModel = getattr(read, "model", read)
+    if isinstance(model, str):
+        model = load(model, device=protocol.device, progress=span(progress, 0.0, 0.2))
+    asked = model.model if isinstance(model, Compressed) else model
     protocol = settled(asked.name, protocol)
-    return perplexity(asked.to(dtype=protocol.dtype), protocol, span(progress, 0.2, 1.0))
+    words = evaluation_passage(
+        str(protocol.text), asked.tokenizer, protocol.tokens, protocol.context, asked.framing(protocol.bos)
+    )
+    return perplexity(asked.to(dtype=protocol.dtype), words, protocol.context, span(progress, 0.2, 1.0))
 
 
 def predict(model: str, recipe: RecipeLike, text: str | None = None, progress: Progress = silent) -> Prediction:
