@@ -24,11 +24,11 @@ from optlab.recipes import Recipe
 
 if TYPE_CHECKING:
     from optlab.client.client import Client
-    from optlab.compress import Compressed
-    from optlab.evaluate.perplexity import Perplexity
+    from optlab.compression import Compressed
+    from optlab.evaluation.perplexity import Perplexity
     from optlab.models.language_model import LanguageModel
-    from optlab.predict.frontier import Frontier
-    from optlab.predict.predictor import Prediction
+    from optlab.prediction.frontier import Frontier
+    from optlab.prediction.predictor import Prediction
     from optlab.results.measurement import Measurement
 
 RecipeLike = Recipe | Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | Path | None
@@ -60,7 +60,7 @@ def compress(
     >>> made.stored["model.layers.0.mlp.up_proj"].bits
     4
     """
-    from optlab.compress import compress as apply
+    from optlab.compression import compress as apply
 
     original = (
         load(model, device=settings.get("device", "auto"), progress=progress) if isinstance(model, str) else model
@@ -81,9 +81,11 @@ def measure(
     True
     """
     from optlab import foreground
+    from optlab.results.measurement import Measurement
 
     with _client() as client:
-        return foreground.measure(client, model, recipe_of(recipe), protocol_of(settings), progress, again).result
+        run = foreground.measure(client, model, recipe_of(recipe), protocol_of(settings), progress, again)
+    return Measurement.from_dict(run.result)
 
 
 def evaluate(model: str | LanguageModel | Compressed, progress: Progress = silent, **settings: Any) -> Perplexity:
@@ -93,10 +95,10 @@ def evaluate(model: str | LanguageModel | Compressed, progress: Progress = silen
     Raises ModelError, TextError, MeasurementError.
 
     >>> round(optlab.evaluate("nano", tokens=1024).ppl)
-    45
+    38
     """
-    from optlab.compress import Compressed
-    from optlab.evaluate.perplexity import perplexity
+    from optlab.compression import Compressed
+    from optlab.evaluation.perplexity import perplexity
     from optlab.jobs.resolution import settled
     from optlab.texts import evaluation_passage
 
@@ -133,7 +135,7 @@ def frontier(
     methods: quantization methods to choose from, None = all that were probed. prunings: pruning methods to combine
     them with. Raises ModelError, RecipeError.
     """
-    from optlab.predict.frontier import Frontier
+    from optlab.prediction.frontier import Frontier
 
     with _client() as client:
         return Frontier(_predictor(client, model, text, progress), tuple(methods) if methods else None, tuple(prunings))
@@ -149,7 +151,7 @@ def export(
     recipe: applied first, unless `model` is compressed already. Returns the path that was written. Raises ModelError
     where the format cannot express the model, RecipeError, MeasurementError (a full disk).
     """
-    from optlab.compress import Compressed
+    from optlab.compression import Compressed
     from optlab.kernels import artefact, gguf_export, onnx_export
 
     path = Path(out)
