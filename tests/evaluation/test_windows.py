@@ -11,12 +11,8 @@ import torch
 from tokenizers import Tokenizer as Backend
 
 from optlab import texts
-<<<<<<< HEAD:tests/evaluation/test_windows.py
-from optlab.evaluation.perplexity import perplexity
-=======
 from optlab.evaluation.perplexity import Perplexity, perplexity
 from optlab.framing import BosRule
->>>>>>> main:tests/evaluation/test_windows.py
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from tests.tiny import tiny_model_folder
