@@ -8,14 +8,14 @@ a student scored is kept, so that a sweep that was stopped goes on with the next
 from __future__ import annotations
 
 import json
-import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optlab import paths
+from optlab import files, paths
 from optlab.evaluate.paired import interval
 from optlab.jobs import model_cache
 from optlab.jobs.registry import Log
@@ -113,12 +113,8 @@ def _score(
 
 
 def _keep(place: Path, found: list[float]) -> None:
-    beside = place.with_suffix(f".{os.getpid()}")
-    try:
-        beside.write_text(json.dumps(found), encoding="utf-8")
-        os.replace(beside, place)
-    except OSError:  # a full disk costs the chance to go on later, not the sweep
-        beside.unlink(missing_ok=True)
+    with suppress(OSError):  # a full disk costs the chance to go on later, not the sweep
+        files.write_json(place, found)
 
 
 def _listed(found: tuple[float, float] | None) -> list[float] | None:

@@ -7,8 +7,6 @@ file cannot say (another family, activations rounded at run time) is refused wit
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optlab import files
 from optlab.compress import Compressed
 from optlab.errors import ModelError
 from optlab.formats.integer_tensor import QuantizedTensor
@@ -48,8 +47,7 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
     config, target = model.module.config, Path(file)
     counts: dict[str, int] = {}
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as unfinished:
-            made = Path(unfinished) / target.name
+        with files.writing(target) as made:
             writer = gguf.GGUFWriter(made, model.family)
             _settings(writer, config, model)
             _tokens(writer, model, config.vocabulary)
@@ -62,7 +60,6 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
             writer.write_kv_data_to_file()
             writer.write_tensors_to_file()
             writer.close()
-            os.replace(made, target)
     except OSError as error:
         raise ModelError(f"{target} cannot be written: {error.strerror or error}") from None
     return counts

@@ -10,11 +10,10 @@ import errno
 import hashlib
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from optlab import paths
+from optlab import files, paths
 from optlab.errors import ModelError
 from optlab.models import gguf_llama, gguf_tokenizer
 from optlab.models.gguf_file import GGUFFile
@@ -62,16 +61,15 @@ def convert(source: Path, name: str, progress: Progress = silent) -> Path:
 def _make(source: Path, target: Path, progress: Progress) -> None:
     for left in target.parent.glob(f".{target.name}-*"):  # of a process that was killed; the lock says it is gone
         shutil.rmtree(left, ignore_errors=True)
-    half = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        progress(0.0, f"reading {source.name}")
-        file = GGUFFile(source)
-        if gguf_llama.understands(file) and gguf_tokenizer.understands(file):
-            _write_llama(file, half, span(progress, 0.1, 1.0))
-        else:
-            _write_with_transformers(file, half, progress)
-        _write_json(half / "optlab.json", {"source": str(source.resolve()), "checkpoint": file.storage()})
-        half.rename(target)
+        with files.building(target) as half:
+            progress(0.0, f"reading {source.name}")
+            file = GGUFFile(source)
+            if gguf_llama.understands(file) and gguf_tokenizer.understands(file):
+                _write_llama(file, half, span(progress, 0.1, 1.0))
+            else:
+                _write_with_transformers(file, half, progress)
+            _write_json(half / "optlab.json", {"source": str(source.resolve()), "checkpoint": file.storage()})
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelError(
@@ -85,8 +83,6 @@ def _make(source: Path, target: Path, progress: Progress) -> None:
         ArithmeticError,
     ) as error:  # metadata that is missing, or not what it says
         raise ModelError(f"{source.name} is damaged or incomplete; download or copy it again") from error
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
 
 
 def _write_llama(file: GGUFFile, folder: Path, progress: Progress) -> None:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optlab import paths
+from optlab import files, paths
 from optlab.errors import ModelError
 from optlab.models import chat
 from optlab.models import fingerprint as fingerprints
@@ -147,7 +147,7 @@ def describe_folder(
         layers=layers,
         chat=chat.known(checkpoint.folder),
     )
-    fingerprints.write_atomically(_memory_file(found.fingerprint), json.dumps(found.to_dict()))
+    files.write_json(_memory_file(found.fingerprint), found.to_dict())
     return _personal(found, name, checkpoint)
 
 
