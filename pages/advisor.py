@@ -51,7 +51,7 @@ def candidates(shown: view.View) -> list[Candidate]:
         try:
             found += predicted(Frontier(predictor).points(POINTS), shown.model)
         except OptLabError as error:
-            st.caption(sentence(str(error)))
+            st.caption(sentence(error.message))
     return found
 
 

@@ -47,7 +47,7 @@ def set_up(shown: view.View, description: Description, now: Recipe | None) -> Re
         try:
             recipe = student.choose(description, now)
         except RecipeError as error:
-            st.error(services.sentence(str(error)), icon=":material/block:")
+            st.error(services.sentence(error.message), icon=":material/block:")
             return None
         control = st.toggle(
             _("With a control student"), value=True, key="distill/control",

@@ -90,7 +90,7 @@ def _say_misfit(recipe: Recipe, description: Description) -> None:
     try:
         recipe.check_fits(description.linears, description.matrices)
     except RecipeError as error:
-        st.warning(sentence(_("{why}; the knobs show the nearest that fits").format(why=said(str(error)))))
+        st.warning(sentence(_("{why}; the knobs show the nearest that fits").format(why=said(error.message))))
 
 
 def see(shown: view.View, description: Description, pressed: bool) -> None:

@@ -36,7 +36,7 @@ def main() -> None:
         try:
             explore(shown, Frontier(predictor))
         except OptLabError as error:
-            st.info(sentence(str(error)), icon=":material/hourglass_top:")
+            st.info(sentence(error.message), icon=":material/hourglass_top:")
             prediction.offer(client, shown.model)
 
 
@@ -92,7 +92,7 @@ def ask(frontier: Frontier, points: list[Point]) -> Point | None:
             fast = st.number_input(_("tokens per second"), 1.0, 100_000.0, 50.0, width=160)
             return frontier.at_least_speed(fast)
         except OptLabError as error:
-            st.warning(sentence(str(error)))
+            st.warning(sentence(error.message))
             return None
 
 

@@ -10,17 +10,19 @@ after the preparation is still computed once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from optlab.client import predictions, records
 from optlab.jobs.resolution import digest, located, settled, text_identity, title, unread_identity
 from optlab.machine.identity import machine_id
+from optlab.messages import Joined, say
 from optlab.predict.state import VERSION
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.store import artefacts
-from optlab.store.run import LIVE, Worker
-from optlab.store.store import Run, Store
+from optlab.store.run import LIVE, Run, Status, Worker
+from optlab.store.store import Store
 
 if TYPE_CHECKING:
     from optlab.predict.ledger import Ledger
@@ -41,14 +43,18 @@ class Client:
     def submit_prepare(self, model: str) -> Run:
         """Convert or download `model` and list its layers; the result is `Description.to_dict()`."""
         model = located(model)
-        return self.store.submit("prepare", {"model": model}, self._prepare_key(model), f"prepare {title(model)}")
+        return self.store.submit(
+            "prepare", {"model": model}, self._prepare_key(model), say("prepare {model}", model=title(model))
+        )
 
     def submit_probe(self, model: str) -> Run:
         """Look at `model` once, so that `predictor` can answer; it can before the run is done, with a wider band."""
         model = located(model)
         if self.description(model) is None:
             self.submit_prepare(model)
-        return self.store.submit("probe", {"model": model}, self._probe_key(model), f"probe {title(model)}")
+        return self.store.submit(
+            "probe", {"model": model}, self._probe_key(model), say("probe {model}", model=title(model))
+        )
 
     def submit_measure(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
         """Measure `recipe` on `model`, or the run that does so or did."""
@@ -65,7 +71,7 @@ class Client:
         if predictor is not None:
             spec["predicted"] = predictor.predict(recipe).to_dict()
         key = self._measure_keys(model, recipe, protocol)[0]
-        return self.store.submit("measure", spec, key, f"{title(model)}: {recipe.describe()}")
+        return self.store.submit("measure", spec, key, Joined(": ", [title(model), recipe.describe()]))
 
     def submit_generate(
         self, model: str, recipe: Recipe | None, prompt: str, max_tokens: int = 64, temperature: float = 0.0,
@@ -88,7 +94,9 @@ class Client:
         made = artefacts.key(weights, recipe, protocol)  # not the rest of the protocol: it does not change the text
         runs_as = (protocol.dtype, protocol.device)
         key = digest("generate", FORMAT, made, runs_as, prompt, max_tokens, temperature, seed, chat)
-        return self.store.submit("generate", spec, key, f"{title(model)}: text, {recipe.describe()}")
+        return self.store.submit(
+            "generate", spec, key, say("{model}: text, {recipe}", model=title(model), recipe=recipe.describe())
+        )
 
     def submit_layer_inspection(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> Run:
         """Look inside one layer of the compressed model (`optlab.jobs.layer_inspection`); nothing is computed twice."""
@@ -96,7 +104,12 @@ class Client:
         protocol = settled(model, protocol)
         spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump(), "layer": layer}
         key = self._made_key("layer_inspection", model, recipe, protocol, protocol.device, layer)
-        return self.store.submit("layer_inspection", spec, key, f"{title(model)}: inside {layer}, {recipe.describe()}")
+        return self.store.submit(
+            "layer_inspection",
+            spec,
+            key,
+            say("{model}: inside {layer}, {recipe}", model=title(model), layer=layer, recipe=recipe.describe()),
+        )
 
     def find_layer_inspection(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> Run | None:
         """The run that looked inside this layer, whatever its status; None when nobody asked for it yet."""
@@ -111,7 +124,7 @@ class Client:
         known = self.find_importance(model, protocol)
         key = known.key if known is not None else self._importance_keys(model, protocol)[0]
         spec = {"model": model, "protocol": protocol.model_dump()}
-        return self.store.submit("importance", spec, key, f"{title(model)}: heads")
+        return self.store.submit("importance", spec, key, say("{model}: heads", model=title(model)))
 
     def find_importance(self, model: str, protocol: Protocol) -> Run | None:
         """The run that judged the heads, whatever its status; None when nobody asked for it yet."""
@@ -121,15 +134,24 @@ class Client:
 
     def submit_tasks(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
         """Ask original and compressed model for the topics of articles (`optlab.jobs.tasks`)."""
-        return self._submit_made("tasks", "topics", model, recipe, protocol)
+        return self._submit_made("tasks", say("topics"), model, recipe, protocol)
 
     def find_tasks(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that asked for topics with this recipe, whatever its status; None when nobody asked for it yet."""
         return self._find_made("tasks", model, recipe, protocol)
 
-    def submit_latency_grid(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
-        """Time original and compressed model at several prompt lengths and batches (`optlab.jobs.latency_grid`)."""
-        return self._submit_made("latency_grid", "latency_grid", model, recipe, protocol, machine_id())
+    def submit_latency_grid(
+        self, model: str, recipe: Recipe, protocol: Protocol, prompts: Sequence[int] | None = None,
+        batches: Sequence[int] | None = None,
+    ) -> Run:  # fmt: skip
+        """Time original and compressed model at several prompt lengths and batches (`optlab.jobs.latency_grid`).
+
+        prompts (tokens), batches (texts at once): None for those that the pages show.
+        """
+        asked = {"prompts": prompts, "batches": batches}
+        chosen = {name: sorted(set(values)) for name, values in asked.items() if values}
+        decides = (machine_id(), *([digest(chosen)] if chosen else []))
+        return self._submit_made("latency_grid", "speeds", model, recipe, protocol, *decides, **chosen)
 
     def find_latency_grid(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that timed this recipe so, whatever its status; None when nobody asked for it yet."""
@@ -144,11 +166,11 @@ class Client:
     def description(self, model: str) -> dict[str, Any] | None:
         """`Description.to_dict()` of a prepared model, at once; None when it is not prepared yet."""
         run = self.store.by_key(self._prepare_key(located(model)))
-        return run.result if run is not None and run.status == "done" else None
+        return run.result if run is not None and run.done else None
 
     def records(self) -> list[dict[str, Any]]:
         """One flat row per finished measurement, newest first; see `optlab.client.records`."""
-        return [records.row(run) for run in self.store.list(kind="measure", status="done")]
+        return [records.row(run) for run in self.store.list(kind="measure", status=Status.DONE)]
 
     def predictor(self, model: str, protocol: Protocol | None = None) -> Predictor | None:
         """What predicts recipes of `model` on the text of `protocol`, having learnt from every finished measurement
@@ -157,25 +179,25 @@ class Client:
         if description is None:
             return None
         text = settled(located(model), protocol or Protocol()).text
-        done = (self.store.url, self.store.counts()["done"], text)
+        done = (self.store.url, self.store.counts()[Status.DONE], text)
         return predictions.predictor(description["fingerprint"], done, lambda: self._measured(model, text), text)
 
     def ledger(self, model: str | None = None) -> Ledger:
         """Every finished measurement (of `model`) beside the prediction made when it was asked for, newest first."""
 
         def finished() -> list[Run]:
-            runs = self.store.list(kind="measure", status="done")
+            runs = self.store.list(kind="measure", status=Status.DONE)
             wanted = [run for run in runs if model is None or run.spec["model"] == located(model)]
             return sorted(wanted, key=lambda run: run.finished or 0.0, reverse=True)
 
-        last = [(run.id, run.finished) for run in self.store.list(kind="measure", status="done", limit=1)]
-        return predictions.record((self.store.url, self.store.counts()["done"], str(last), model), finished)
+        last = [(run.id, run.finished) for run in self.store.list(kind="measure", status=Status.DONE, limit=1)]
+        return predictions.record((self.store.url, self.store.counts()[Status.DONE], str(last), model), finished)
 
     def _measured(self, model: str, text: str | None) -> list[Run]:
         """Finished measurements of the weights that `model` has now, on `text`."""
         model = located(model)
         found = []
-        for run in self.store.list(kind="measure", status="done"):
+        for run in self.store.list(kind="measure", status=Status.DONE):
             if run.spec["model"] == model and run.spec["protocol"].get("text") == text:
                 try:
                     recipe, protocol = Recipe.from_dict(run.spec["recipe"]), Protocol(**run.spec["protocol"])
@@ -255,12 +277,16 @@ class Client:
         """Of a run on the artefact of a recipe."""
         return digest(kind, FORMAT, artefacts.key(self._identities(model)[0], recipe, protocol), *decides)
 
-    def _submit_made(self, kind: str, what: str, model: str, recipe: Recipe, protocol: Protocol, *decides: str) -> Run:
+    def _submit_made(
+        self, kind: str, what: str, model: str, recipe: Recipe, protocol: Protocol, *decides: str, **more: Any
+    ) -> Run:
         model = located(model)
         protocol = settled(model, protocol)
-        spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump()}
+        spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump(), **more}
         key = self._made_key(kind, model, recipe, protocol, protocol.dtype, protocol.device, *decides)
-        return self.store.submit(kind, spec, key, f"{title(model)}: {what}, {recipe.describe()}")
+        return self.store.submit(
+            kind, spec, key, say("{model}: {what}, {recipe}", model=title(model), what=what, recipe=recipe.describe())
+        )
 
     def _find_made(self, kind: str, model: str, recipe: Recipe, protocol: Protocol, *decides: str) -> Run | None:
         model = located(model)
@@ -280,6 +306,8 @@ class Client:
     def _measure_keys(self, model: str, recipe: Recipe, protocol: Protocol) -> list[str]:
         settings = protocol.model_dump()
         texts = [text_identity(settings.pop(name)) for name in ("text", "calibration")]
+        if settings["bos"] == "auto":
+            del settings["bos"]  # as before it could be asked; a model that it changes has another fingerprint
         place = machine_id() if protocol.latency else None
         return [
             digest("measure", FORMAT, artefacts.FORMAT, identity, recipe.content_hash, texts, settings, place)

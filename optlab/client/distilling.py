@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from optlab.client.client import Client
 from optlab.jobs.resolution import digest, located, settled, text_identity, title, unread_identity
+from optlab.messages import say
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.store import artefacts
@@ -23,7 +24,12 @@ def submit_temperature_lab(client: Client, model: str, recipe: Recipe | None, pr
         "passage": passage,
     }  # fmt: skip
     key = digest("temperature_lab", FORMAT, _about(client, model, recipe or Recipe(), protocol), passage)
-    return client.store.submit("temperature_lab", spec, key, f"{title(model)}: temperatures on passage {passage + 1}")
+    return client.store.submit(
+        "temperature_lab",
+        spec,
+        key,
+        say("{model}: temperatures on passage {passage}", model=title(model), passage=passage + 1),
+    )
 
 
 def submit_sweep(
@@ -39,7 +45,9 @@ def submit_sweep(
     }  # fmt: skip
     about = _about(client, model, recipe, protocol)
     key = digest("sweep", FORMAT, about, spec["temperatures"], spec["alphas"], protocol.tokens)
-    run = client.store.submit("sweep", spec, key, f"{title(model)}: {len(temperatures) * len(alphas)} students")
+    run = client.store.submit(
+        "sweep", spec, key, say("{model}: {count} students", model=title(model), count=len(temperatures) * len(alphas))
+    )
     return client.store.retry(run.id) if run.retryable else run
 
 

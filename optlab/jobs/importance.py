@@ -26,7 +26,8 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
         model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, 0.2))
         length = min(protocol.context, model.description.context_length)
         text = str(protocol.calibration)
-        windows = calibration_windows(text, model.tokenizer, WINDOWS * length, length, protocol.seed)
+        framing = model.framing(protocol.bos)
+        windows = calibration_windows(text, model.tokenizer, WINDOWS * length, length, protocol.seed, framing)
         found = head_importance(model, windows, protocol.seed, span(progress, 0.2, 1.0))
         log(f"judged {found.numel()} heads on {len(windows)} windows")
         return {"heads": found.tolist(), "shared": heads_of(model).shared, "windows": len(windows)}

@@ -11,6 +11,7 @@ from optlab.jobs import model_cache
 from optlab.jobs.registry import Log
 from optlab.jobs.resolution import settled
 from optlab.machine.locks import compute_lock
+from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
 
 
 def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """spec: {"model", "recipe", "protocol"}. Raises whatever `time_grid` raises."""
+    """spec: {"model", "recipe", "protocol"} and, where they were chosen, "prompts" and "batches".
+
+    Raises whatever `time_grid` raises.
+    """
     recipe, protocol = Recipe.from_dict(spec["recipe"]), Protocol.model_validate(spec["protocol"])
-    return time_grid(spec["model"], recipe, protocol, progress=progress, log=log)
+    return time_grid(spec["model"], recipe, protocol, spec.get("prompts"), spec.get("batches"), progress, log)
 
 
 def time_grid(
@@ -55,9 +59,11 @@ def time_grid(
     with compute_lock():
         model = model_cache.model(name, "float32", protocol.device, span(progress, 0.0, 0.05))
         if model.objective != "causal":
-            raise MeasurementError(f"{name} fills gaps and does not write token by token, so it has no such speed")
+            raise MeasurementError(
+                "{name} fills gaps and does not write token by token, so it has no such speed", name=name
+            )
         lengths, counts = sizes(prompts, batches, model.description.context_length)
-        ids = texts.evaluation_tokens(str(protocol.text), model.tokenizer, max(lengths))
+        ids = texts.evaluation_tokens(str(protocol.text), model.tokenizer, max(lengths), model.framing(protocol.bos))
         room = max(lengths) + NEW_TOKENS
         runtimes: dict[str, Runtime] = {"base": runtime(model, protocol.dtype, room)}
         if recipe.steps:
@@ -66,7 +72,7 @@ def time_grid(
             runtimes["candidate"] = runtime(compressed, protocol.dtype, room)
 
     def waiting() -> None:
-        progress(0.2, "waiting until nothing else computes, to time alone")
+        progress(0.2, say("waiting until nothing else computes, to time alone"))
 
     def cells(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
         progress(fraction, message, None if partial is None else {"cells": partial})

@@ -7,6 +7,7 @@ from typing import Any
 from optlab.errors import ModelError
 from optlab.jobs import model_cache
 from optlab.jobs.registry import Log
+from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -26,6 +27,9 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
     name = spec["layer"]
     before, after = model.weight(name), compressed.model.weight(name)
     if before.shape != after.shape:
-        raise ModelError(f"{name} has another shape after this recipe, so its weights cannot be laid over each other")
-    progress(0.9, f"counting the weights of {name}")
+        raise ModelError(
+            "{name} has another shape after this recipe, so its weights cannot be laid over each other",
+            name=name,
+        )
+    progress(0.9, say("counting the weights of {name}", name=name))
     return inspect_layer(before.float(), after.float(), compressed.stored.get(name))

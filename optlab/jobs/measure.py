@@ -18,6 +18,7 @@ from optlab.jobs.baseline import peak_memory_of_original
 from optlab.jobs.registry import Log
 from optlab.jobs.resolution import settled
 from optlab.machine.locks import compute_lock
+from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -67,8 +68,13 @@ def measure(
             texts.check_apart(text, calibration)
         if base.description.context_length < protocol.context:
             limit = base.description.context_length
-            raise ModelError(f"{name} reads at most {limit} tokens at once; use a context of {limit} or less")
-        ids = texts.evaluation_tokens(text, base.tokenizer, protocol.tokens)
+            raise ModelError(
+                "{name} reads at most {limit} tokens at once; use a context of {limit} or less",
+                name=name,
+                limit=limit,
+            )
+        framing = base.framing(protocol.bos)
+        passage = texts.evaluation_passage(text, base.tokenizer, protocol.tokens, protocol.context, framing)
 
         began = time.perf_counter()
         compressed, folder = _compress(base, recipe, protocol, save, span(progress, 0.1, 0.5))
@@ -80,13 +86,13 @@ def measure(
         def known(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
             progress(fraction, message, None if partial is None else so_far | partial)
 
-        progress(0.5, "measuring quality", so_far)
+        progress(0.5, say("measuring quality"), so_far)
 
         began = time.perf_counter()
         quality = compare(
             base.to(dtype=protocol.dtype),
             compressed.model.to(dtype=protocol.dtype),
-            ids,
+            passage,
             protocol.context,
             span(known, 0.5, 0.85),
             protocol.stop_below_percent,
@@ -95,11 +101,12 @@ def measure(
         log(f"evaluated {quality.windows} windows in {seconds['evaluate']:.1f} s")
 
     began = time.perf_counter()
-    timed, bandwidth = _latency(base, compressed, ids, protocol, span(progress, 0.85, 0.95))
+    prompt = framing.over(passage.ids)
+    timed, bandwidth = _latency(base, compressed, prompt, protocol, span(progress, 0.85, 0.95))
     seconds["latency"] = time.perf_counter() - began
     with compute_lock():
         memory = _memory(base, folder, protocol, span(progress, 0.95, 1.0)) if protocol.latency else {}
-    progress(1.0, "done")
+    progress(1.0, say("done"))
     return {
         "model": name,
         "recipe": recipe.to_dict(),
@@ -120,6 +127,8 @@ def measure(
         "trainings": compressed.trainings,
         "seconds": seconds,
         "details": quality.details,
+        "framing": [base.tokenizer.token(token) for token in framing.before],
+        "lookalikes": passage.lookalikes,
         "latency": {side: one.to_dict() for side, one in timed.items()} or None,
         "environment": environment.record() | {"read_bytes_per_s": bandwidth},
         "windows": quality.windows,
@@ -158,7 +167,7 @@ def _latency(
     from optlab.kernels.runtime import runtime
 
     def waiting() -> None:
-        progress(0.0, "waiting until nothing else computes, to time alone")
+        progress(0.0, say("waiting until nothing else computes, to time alone"))
 
     waiting()
     with compute_lock(exclusive=True, waiting=waiting):

@@ -9,6 +9,7 @@ from optlab.jobs import model_cache
 from optlab.jobs.registry import Log
 from optlab.machine.identity import resolve_dtype
 from optlab.machine.locks import compute_lock
+from optlab.messages import say
 from optlab.progress import Progress, silent, span
 
 
@@ -23,7 +24,7 @@ def probe(name: str, progress: Progress = silent, log: Log = lambda line: None) 
     from optlab.predict.timing import time_decoding
 
     def alone() -> AbstractContextManager[None]:
-        return compute_lock(exclusive=True, waiting=lambda: progress(0.97, "waiting until nothing else computes"))
+        return compute_lock(exclusive=True, waiting=lambda: progress(0.97, say("waiting until nothing else computes")))
 
     with compute_lock():
         model = model_cache.model(name, "float32", "auto", span(progress, 0.0, 0.02))

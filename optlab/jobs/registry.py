@@ -40,5 +40,9 @@ def find(reference: str) -> Any:
 def executor(kind: str, table: Mapping[str, str] = TABLE) -> Executor:
     """The executor of a kind. Raises OptLabError when the table has none."""
     if kind not in table:
-        raise OptLabError(f"this worker cannot do runs of kind {kind!r}; it does {', '.join(table)}")
+        raise OptLabError(
+            "this worker cannot do runs of kind {kind!r}; it does {table}",
+            kind=kind,
+            table=", ".join(table),
+        )
     return find(table[kind])

@@ -7,6 +7,7 @@ from typing import Any
 from optlab.errors import TextError
 from optlab.jobs import model_cache
 from optlab.jobs.registry import Log
+from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -32,14 +33,20 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
     begin = spec["passage"] * LENGTH
     ids = texts.evaluation_tokens(str(protocol.text), teacher.tokenizer, begin + LENGTH)[begin:]
     if len(ids) < 2:
-        raise TextError(f"{protocol.text} has no passage {spec['passage']}; choose an earlier one")
+        raise TextError(
+            "{text} has no passage {passage}; choose an earlier one",
+            text=protocol.text,
+            passage=spec["passage"],
+        )
     sides = [teacher]
     if spec["recipe"] is not None:
         recipe = Recipe.from_dict(spec["recipe"])
         sides.append(packed(teacher, recipe, protocol, span(progress, 0.2, 0.9))[0].model)
-    progress(0.9, "reading the passage")
+    progress(0.9, say("reading the passage"))
     with torch.inference_mode():
-        found = [one.logits(torch.tensor([ids], device=one.device))[0].double().cpu().numpy() for one in sides]
+        before = teacher.framing(protocol.bos).before
+        read = torch.tensor([[*before, *ids]])
+        found = [one.logits(read.to(one.device))[0, len(before) :].double().cpu().numpy() for one in sides]
     student = found[1] if len(found) > 1 else [None] * len(ids)
     positions = [
         temperature_lab.position(z_t, z_s, true) for z_t, z_s, true in zip(found[0], student, ids[1:], strict=False)

@@ -12,12 +12,13 @@ from __future__ import annotations
 from typing import Literal
 
 from optlab.formats.linear_format import LinearFormat
+from optlab.messages import say
 
 Kernel = Literal["dense", "int8", "int4", "int8x8"]
 Loop = Literal["native", "torch"]
 KERNELS: tuple[Kernel, ...] = ("dense", "int8", "int4", "int8x8")
 
-NATIVE_PATH = "own runtime in C++"
+NATIVE_PATH = say("own runtime in C++")
 """How the `path` of a runtime begins whose weights the C++ loop reads."""
 BLOCK = 32
 """Inputs that every kernel of packed weights multiplies at once: groups of 4-bit codes, and all groups of the C++ loop,
@@ -56,23 +57,38 @@ def kernel_of(layer: LinearFormat, loop: Loop, device: str = "cpu") -> Kernel:
 def notes_for(layer: LinearFormat, loop: Loop, device: str = "cpu") -> list[str]:
     """A sentence for each thing about `layer` that has no kernel of its own; empty where it has one."""
     kernel, bits, inputs = kernel_of(layer, loop, device), layer.bits, layer.activation_bits
-    notes = []
+    notes: list[str] = []
     if kernel == "int8x8" and loop == "torch" and (bits, inputs) != (8, 8):
-        return [f"{bits} times {inputs} bits have no kernel: timed stretched to 8 times 8 bits"]
+        return [
+            say(
+                "{bits} times {inputs} bits have no kernel: timed stretched to 8 times 8 bits", bits=bits, inputs=inputs
+            )
+        ]
     if bits is not None and kernel != "dense":
         room = 4 if kernel == "int4" else 8
         if bits != room:
-            notes.append(f"{bits} bits have no kernel: timed stretched to {room} bits")
+            notes.append(say("{bits} bits have no kernel: timed stretched to {room} bits", bits=bits, room=room))
     elif bits is not None and device != "cpu":
-        notes.append(f"{bits} bits have no kernel on this device here: timed as dense 16-bit numbers")
+        notes.append(say("{bits} bits have no kernel on this device here: timed as dense 16-bit numbers", bits=bits))
     elif bits is not None and loop == "native" and layer.group % BLOCK == 0:
-        notes.append(f"{bits} bits with scales beyond float16 have no kernel: timed as dense 16-bit numbers")
+        notes.append(
+            say("{bits} bits with scales beyond float16 have no kernel: timed as dense 16-bit numbers", bits=bits)
+        )
     elif bits is not None and inputs is None:
-        kind = "symmetric grid" if layer.symmetric else "grid with zero points"
-        where = "one scale per row" if layer.per_row else f"groups of {layer.group}"
-        notes.append(f"{bits} bits, {kind}, {where} have no kernel: timed as dense 16-bit numbers")
+        kind = say("symmetric grid") if layer.symmetric else say("grid with zero points")
+        where = say("one scale per row") if layer.per_row else say("groups of {group}", group=layer.group)
+        notes.append(
+            say(
+                "{bits} bits, {kind}, {where} have no kernel: timed as dense 16-bit numbers",
+                bits=bits,
+                kind=kind,
+                where=where,
+            )
+        )
     if inputs is not None and kernel != "int8x8":
-        notes.append("activations are rounded and then multiplied as dense 16-bit numbers: no kernel for this format")
+        notes.append(
+            say("activations are rounded and then multiplied as dense 16-bit numbers: no kernel for this format")
+        )
     return notes
 
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from optlab.errors import OptLabError
 from optlab.protocol import Protocol
-from optlab.store.run import Run
+from optlab.store.run import Run, Status
 from optlab.store.safe_json import printable
 
 KEY = re.compile("[0-9a-f]{64}")
@@ -31,7 +31,7 @@ def run(data: Any, where: str, kinds: Sequence[str]) -> Run:
     try:
         return _run(data, kinds)
     except ValueError as error:
-        raise OptLabError(f"{where}: {error}") from None
+        raise OptLabError("{where}: {error}", where=where, error=error) from None
 
 
 def _run(data: Any, kinds: Sequence[str]) -> Run:
@@ -52,7 +52,7 @@ def _run(data: Any, kinds: Sequence[str]) -> Run:
         raise ValueError("it names a folder of weights, which an archive cannot bring")
     attempts = data["attempts"]
     return Run(
-        id=0, key=data["key"], kind=data["kind"], status="done", spec=spec, result=result, progress=1.0,
+        id=0, key=data["key"], kind=data["kind"], status=Status.DONE, spec=spec, result=result, progress=1.0,
         title=printable(str(data["title"]), LONGEST_TITLE), created=_when(data["created"]) or 0.0,
         started=_when(data["started"]), finished=_when(data["finished"]),
         attempts=attempts if isinstance(attempts, int) and 0 < attempts < 2**31 else 1,

@@ -56,7 +56,11 @@ def with_values(recipe: Recipe, quantity: Quantity, values: Mapping[str, float])
     """`recipe` with these numbers; prunings stay before all other steps, quantizations after. Raises RecipeError."""
     step = offered(recipe, quantity)
     if step is None:
-        raise RecipeError(f"this recipe has no {quantity.kind} step whose {quantity.key} can be set layer by layer")
+        raise RecipeError(
+            "this recipe has no {kind} step whose {key} can be set layer by layer",
+            kind=quantity.kind,
+            key=quantity.key,
+        )
     others = tuple(one for one in recipe.steps if one.kind != quantity.kind)
     cast = int if quantity is BITS else float
 

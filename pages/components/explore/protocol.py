@@ -80,7 +80,7 @@ def _checked(protocol: Protocol, **changes: Any) -> Protocol:
         return Protocol.model_validate({**protocol.model_dump(), **changes})
     except ValidationError as error:
         first = error.errors()[0]
-        raise OptLabError(f"{first['loc'][0]}: {first['msg']}") from None
+        raise OptLabError("{loc}: {msg}", loc=first["loc"][0], msg=first["msg"]) from None
 
 
 def _with(options: Any, *values: Any) -> list[Any]:

@@ -54,5 +54,5 @@ def _read(content: bytes) -> Recipe | None:
     except UnicodeDecodeError:
         st.error(_("The recipe is not UTF-8 text."))
     except RecipeError as error:
-        st.error(sentence(str(error)))
+        st.error(sentence(error.message))
     return None

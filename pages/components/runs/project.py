@@ -39,7 +39,7 @@ def _import(content: bytes) -> tuple[bool, str]:
     try:
         imported = archive.import_archive(content, services.client())
     except OptLabError as error:
-        return False, services.sentence(str(error))
+        return False, services.sentence(error.message)
     added = plural("{count} run added", "{count} runs added", imported.added)
     known = plural("{count} was here already", "{count} were here already", imported.known)
     return True, f"{added}, {known}."

@@ -44,4 +44,4 @@ def _choose(chooser: str) -> None:
         words = decode(file.getvalue(), file.name) if file is not None else st.session_state.get(AREA) or ""
         st.session_state[chooser] = st.session_state[LATEST] = store_pasted(words)
     except TextError as error:
-        st.toast(sentence(str(error)), icon=":material/error:")
+        st.toast(sentence(error.message), icon=":material/error:")

@@ -54,7 +54,7 @@ def shown_errors() -> Iterator[None]:
     try:
         yield
     except OptLabError as error:
-        st.error(sentence(str(error)), icon=":material/error:")
+        st.error(sentence(error.message), icon=":material/error:")
     except SQLAlchemyError:
         st.error(_("The store of runs did not answer. Wait a moment and reload the page."), icon=":material/database:")
 
@@ -72,7 +72,7 @@ def act(function: Callable[..., Any], *arguments: Any) -> None:
     try:
         function(*arguments)
     except OptLabError as error:
-        st.toast(sentence(str(error)), icon=":material/error:")
+        st.toast(sentence(error.message), icon=":material/error:")
 
 
 def sentence(message: str) -> str:

@@ -78,7 +78,7 @@ def read(query: Mapping[str, str]) -> View:
     try:
         recipe = parse_recipe(query.get("recipe", ""))
     except RecipeError as error:
-        problems.append(_("The recipe in this link cannot be used: {why}.").format(why=said(str(error))))
+        problems.append(_("The recipe in this link cannot be used: {why}.").format(why=said(error.message)))
     asked: dict[str, Any] = {name: query[name] for name in SETTINGS if query.get(name)}
     if query.get(STOP):
         asked["stop_below_percent"] = query[STOP]
@@ -96,7 +96,11 @@ def parse_recipe(text: str) -> Recipe:
     if not text:
         return Recipe()
     if len(text) > LONGEST:
-        raise RecipeError(f"it has {len(text)} characters, and no recipe in an address has more than {LONGEST}")
+        raise RecipeError(
+            "it has {text_count} characters, and no recipe in an address has more than {longest}",
+            text_count=len(text),
+            longest=LONGEST,
+        )
     try:
         steps = json.loads(text)
     except (ValueError, RecursionError):

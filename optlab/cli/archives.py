@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from optlab.cli.console import Json, show
+from optlab.cli.console import Json, opened, show
+from optlab.client.client import Client
 from optlab.errors import OptLabError
-
-if TYPE_CHECKING:
-    from optlab.store.run import Run
-    from optlab.store.store import Store
+from optlab.store.run import Run, Status
 
 Numbers = Annotated[list[int] | None, typer.Option("--run", help="Number of a run; repeat it. Default: all that fit.")]
 ENDINGS = (".html", ".pdf", ".json")
@@ -33,8 +29,8 @@ def report(
 
     if out.suffix.lower() not in ENDINGS:
         raise OptLabError(f"{out} ends in {out.suffix or 'nothing'}; a report is written as {', '.join(ENDINGS)}")
-    with _store() as store:
-        runs = _named(store, run) if run else store.list("measure", "done")
+    with opened() as client:
+        runs = _named(client, run) if run else client.runs("measure", Status.DONE)
         chosen = runs if run else comparison.chosen(runs, model, text)[: comparison.MOST]
     found = comparison.Comparison(tuple(chosen))
     if out.suffix.lower() == ".json":
@@ -55,8 +51,8 @@ def archive(
     """Write finished runs and their recipes into one file, to be kept or imported elsewhere."""
     from optlab.report import archive as project
 
-    with _store() as store:
-        content = project.write(_named(store, run) if run else store.list(status="done"))
+    with opened() as client:
+        content = project.write(_named(client, run) if run else client.runs(status=Status.DONE))
     runs, recipes = project.read(content)
     _write(out, content)
     result = {"file": str(out), "bytes": len(content), "runs": len(runs), "recipes": len(recipes)}
@@ -72,7 +68,6 @@ def import_archive(
     as_json: Json = False,
 ) -> None:
     """Add the runs of an archive to the store; what is here already stays as it is."""
-    from optlab.client.client import Client
     from optlab.report import archive as project
 
     try:
@@ -81,25 +76,14 @@ def import_archive(
         content = file.read_bytes()
     except OSError as error:
         raise OptLabError(f"cannot read {file}: {error.strerror}") from None
-    with _store() as store:
-        imported = project.import_archive(content, Client(store))
+    with opened() as client:
+        imported = project.import_archive(content, client)
     result = {"added": imported.added, "known": imported.known, "recipes": imported.recipes}
     show(result, as_json, lambda one: f"{one['added']} runs added, {one['known']} were here already")
 
 
-@contextmanager
-def _store() -> Iterator[Store]:
-    from optlab.store.store import Store
-
-    opened = Store()
-    try:
-        yield opened
-    finally:
-        opened.close()
-
-
-def _named(store: Store, numbers: list[int]) -> list[Run]:
-    found = {number: store.get(number) for number in numbers}
+def _named(client: Client, numbers: list[int]) -> list[Run]:
+    found = {number: client.run(number) for number in numbers}
     missing = [str(number) for number, one in found.items() if one is None]
     if missing:
         raise OptLabError(f"there is no run {', '.join(missing)}; `python -m optlab report` without --run takes all")
