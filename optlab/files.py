@@ -1,7 +1,8 @@
 """Files and folders that are there as a whole or not at all, whatever ends the process that writes them.
 
 Everything is written beside its place, brought to the disk, and moved there in one step. Whoever reads sees what was
-there before or all that is new, also after a power cut; two processes that write the same do not mix.
+there before or all that is new, also after a power cut; two processes that write the same do not mix. The folder around
+a place must exist.
 """
 
 from __future__ import annotations
@@ -76,7 +77,6 @@ def write_json(target: Path, data: Any) -> None:
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """A hidden folder on the same disk as `target`, gone afterwards with what is left in it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-unfinished-", dir=target.parent))
     try:
         yield folder

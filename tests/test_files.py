@@ -13,6 +13,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_what_is_written_is_there_and_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
     files.write_json(tmp_path / "new" / "a.json", {"a": [1, None]})
     files.write_text(tmp_path / "b.txt", "Grüße\n")
     files.write_bytes(tmp_path / "b.txt", b"again\r\n")

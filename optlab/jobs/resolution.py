@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab.machine.identity import resolve_dtype
-from optlab.protocol import Protocol
-
-FALLBACK_TEXT = "bbc-news"
-"""The text of a model that the catalog does not know."""
+from optlab.protocol import FALLBACK_TEXT, Protocol
 
 
 def settled(model: str, protocol: Protocol) -> Protocol:

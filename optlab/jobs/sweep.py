@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optlab import files, paths
-from optlab.evaluate.paired import interval
+from optlab.evaluate.paired import as_list, interval
 from optlab.jobs import model_cache
 from optlab.jobs.registry import Log
 from optlab.jobs.resolution import digest
@@ -90,7 +90,7 @@ def result(scores: dict[tuple[float, float] | None, list[float]]) -> dict[str, A
         cells.append(
             {
                 "temperature": cell[0], "alpha": cell[1], "nll": mean, "delta": float((found - control).mean()),
-                "ci95": _listed(interval(found - control)),
+                "ci95": as_list(interval(found - control)),
                 "as_good": cell == best or (to_best is not None and to_best[0] <= 0.0),
             }
         )  # fmt: skip
@@ -130,7 +130,3 @@ def _score(
 def _keep(place: Path, found: list[float]) -> None:
     with suppress(OSError):  # a full disk costs the chance to go on later, not the sweep
         files.write_json(place, found)
-
-
-def _listed(found: tuple[float, float] | None) -> list[float] | None:
-    return None if found is None else list(found)

@@ -66,6 +66,7 @@ def save(compressed: Compressed, folder: str | Path, progress: Progress = silent
     folder = Path(folder)
     try:
         _check_free(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with files.building(folder, replace=True) as unfinished:
             _write(compressed, unfinished, progress)
         return os.path.getsize(folder / weights_file(compressed))

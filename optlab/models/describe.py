@@ -23,6 +23,7 @@ from optlab.models.catalog import card, ready_folder, resolve
 from optlab.models.checkpoint import BYTES, Checkpoint, open_checkpoint
 from optlab.models.notes import note_for
 from optlab.progress import Progress, silent, span
+from optlab.protocol import FALLBACK_TEXT
 
 if TYPE_CHECKING:
     from torch import nn
@@ -198,7 +199,7 @@ def _personal(found: Description, name: str, checkpoint: Checkpoint) -> Descript
         found,
         model=name,
         title=known.title if known else Path(name).name or name,
-        default_text=known.default_text if known else "wikitext-2",
+        default_text=known.default_text if known else FALLBACK_TEXT,
         checkpoint_note=note_for(checkpoint.config, checkpoint.source),
         size_bytes=checkpoint.size_bytes,
     )

@@ -71,9 +71,11 @@ class TrainingCheckpoint:
         """Write the state now. A full disk costs the chance to go on later, not the training: OSError is swallowed."""
         began = time.monotonic()
         about = {"steps": state.steps, "seconds": state.seconds, "memory": state.memory}
-        with suppress(OSError, SafetensorError), files.writing(self.folder / FILE) as unfinished:
+        with suppress(OSError, SafetensorError):
+            self.folder.mkdir(parents=True, exist_ok=True)
             tensors = {name: tensor.cpu().contiguous() for name, tensor in _tensors(module, optimizer).items()}
-            save_file(tensors, unfinished, metadata={"state": json.dumps(about)})
+            with files.writing(self.folder / FILE) as unfinished:
+                save_file(tensors, unfinished, metadata={"state": json.dumps(about)})
         self.saved_at = time.monotonic()
         self.cost_s = self.saved_at - began
 

@@ -125,6 +125,7 @@ class State:
             }  # fmt: skip
             arrays |= {f"{number}.{name}": getattr(table, name) for name in ARRAYS}
         plain = {name: value for name, value in vars(self).items() if name not in ("tables", "index", *arrays)}
+        folder.mkdir(parents=True, exist_ok=True)
         with files.writing(folder / "tables.npz") as unfinished:
             np.savez(unfinished, **{name: array.astype(np.float32) for name, array in arrays.items()})  # type: ignore[arg-type]
         files.write_json(folder / "state.json", plain | {"tables": listed})
