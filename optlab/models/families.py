@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LIBRARY_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, AssertionError)
 """What transformers raises, from anywhere, when a config or a checkpoint does not fit its class."""
+UNREAD = ("model_type", "auto_map", "quantization_config")
+"""Keys of config.json that its config object is made without."""
 
 
 def own_config(hub: dict[str, Any]) -> Any:
@@ -69,7 +71,7 @@ def library_config(hub: dict[str, Any]) -> Any:
     kind = hub.get("model_type")
     if not isinstance(kind, str) or not kind:
         raise ModelError("config.json has no model_type, so the architecture of the model is unknown")
-    values = {key: value for key, value in hub.items() if key not in ("model_type", "auto_map", "quantization_config")}
+    values = {key: _decoded(value) for key, value in hub.items() if key not in UNREAD}
     try:
         return AutoConfig.for_model(kind, **values)
     except LIBRARY_ERRORS as error:
@@ -78,6 +80,13 @@ def library_config(hub: dict[str, Any]) -> Any:
             kind=kind,
             first_line=_first_line(error),
         ) from None
+
+
+def _decoded(value: Any) -> Any:
+    """A value of config.json as transformers means it: it writes infinity, which JSON lacks, as an object."""
+    if isinstance(value, dict):
+        return float(value["__float__"]) if set(value) == {"__float__"} else {k: _decoded(v) for k, v in value.items()}
+    return [_decoded(item) for item in value] if isinstance(value, list) else value
 
 
 def library_class(config: Any, objective: str) -> Any:
@@ -99,6 +108,8 @@ def skeleton(hub: dict[str, Any]) -> nn.Module:
     config = own_config(hub)
     if config is not None:
         return _own_skeleton(config)
+    from optlab.models.experts import separate
+
     library = library_config(hub)
     with torch.device("meta"):
         try:
@@ -108,7 +119,7 @@ def skeleton(hub: dict[str, Any]) -> nn.Module:
                 "config.json does not describe a model that can be built: {first_line}",
                 first_line=_first_line(error),
             ) from None
-    return module
+    return separate(module)
 
 
 def build(checkpoint: Checkpoint, dtype: torch.dtype) -> nn.Module:
@@ -212,6 +223,8 @@ def read_tensors(entries: dict[str, TensorEntry], dtype: torch.dtype) -> dict[st
 def _build_library(checkpoint: Checkpoint, dtype: torch.dtype) -> nn.Module:
     from transformers.utils.logging import disable_progress_bar
 
+    from optlab.models.experts import separate
+
     disable_progress_bar()  # it would draw on stderr; `progress` is how work reports itself here
     config = library_config(checkpoint.config)
     kind = library_class(config, objective_of(checkpoint.config))
@@ -249,8 +262,7 @@ def _build_library(checkpoint: Checkpoint, dtype: torch.dtype) -> nn.Module:
             extra_count=len(extra),
             few=_few(extra),
         )
-    built: nn.Module = module
-    return built
+    return separate(module)
 
 
 def _few(names: list[str]) -> str:

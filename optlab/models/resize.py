@@ -101,9 +101,15 @@ def head_unit(model: LanguageModel) -> int:
 
 
 def layers_by_kind(model: LanguageModel, number: int) -> dict[str, str]:
-    """Kind -> name of the linear layers of block `number`. Raises RecipeError without an MLP of two or three layers."""
+    """Kind -> name of the linear layers of block `number`. Raises RecipeError without an MLP of two or three layers, or
+    with several (experts)."""
     prefix = model.blocks()[number][0]
     found = {model.structure.kinds[n]: n for n in model.linear_names() if n.startswith(f"{prefix}.")}
+    if sum(model.structure.kinds[n] == "mlp.down" for n in model.linear_names() if n.startswith(f"{prefix}.")) > 1:
+        raise RecipeError(
+            "the blocks of {name} hold several MLPs, its experts, so no neuron can be removed",
+            name=model.name,
+        )
     if "mlp.up" not in found or "mlp.down" not in found:
         raise RecipeError(
             "the MLPs of {name} keep gate and up in one matrix, so no neuron can be removed",

@@ -17,7 +17,7 @@ from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.gguf_blocks import blocks, kind_of
 from optlab.kernels.gguf_export import export, row_order
 from optlab.models import load
-from optlab.models.gguf_llama import unpermute
+from optlab.models.gguf.architectures import unpermute
 from optlab.paths import ASSETS
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe

@@ -1,6 +1,6 @@
 """A store as it looks after a day of work: a prepared model, finished measurements, and one run of every other status.
 
-The figures have the shape of the contract and are chosen so that what a page must show can be worked out by hand.
+Results are made by their types, and their figures are chosen so that what a page must show can be worked out by hand.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from optlab.client.client import Client
 from optlab.models.describe import Description, LayerInfo
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
+from optlab.results.divergence import Details, Divergence, Estimate, ProbabilityChange, Quantiles
+from optlab.results.environment import Environment
+from optlab.results.latency import Latency, TimedPair
+from optlab.results.measurement import Delta, LayerReport, Measurement, Seconds, Side
 from optlab.store.run import Run
 
 WIDTH, HIDDEN, BLOCKS, VOCABULARY = 192, 576, 2, 4096
@@ -44,30 +48,57 @@ def quantized(bits: int, group_size: int | None = 64) -> Recipe:
     return Recipe.of(Step("quantize", "rtn", {"bits": bits, "group_size": group_size}))
 
 
-def result(ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano") -> dict[str, Any]:
-    """A result of `measure`: base perplexity 20, 2 ms per token; the interval is 1 % of the ratio to either side."""
-    side = {"bits_per_byte": 1.9, "prefill_tokens_per_s": 900.0, "peak_rss_bytes": 400_000_000}
-    timing = {"prefill_tokens_per_s": 900.0, "path": "int4", "notes": []}
-    latency = None if decode_ms is None else {
-        "base": {"decode_ms": 2.0, "decode_ms_p5": 1.9, "decode_ms_p95": 2.3, **timing},
-        "candidate": {"decode_ms": decode_ms, "decode_ms_p5": decode_ms * 0.9, "decode_ms_p95": decode_ms * 1.2,
-                      **timing},
-    }  # fmt: skip
-    layers = [
-        {"name": name, "bits_per_weight": 4.5, "sparsity": 0.02, "output_error": 0.01 * (index + 1)}
+def result(
+    ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano",
+    speedup: tuple[float, float, float] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """A result of `measure`: base perplexity 20, 2 ms per token; the interval is 1 % of the ratio to either side.
+
+    speedup: with its interval; of constant rounds unless given. None of both is timed without `decode_ms`.
+    """
+    if decode_ms is not None and speedup is None:
+        speedup = (2.0 / decode_ms,) * 3
+    layers = tuple(
+        LayerReport(name=name, bits_per_weight=4.5, sparsity=0.02, output_error=0.01 * (index + 1))
         for index, (name, _) in enumerate(description(model).linears)
-    ]
-    return {
-        "model": model, "recipe": recipe.to_dict(), "text": "shakespeare", "tokens": 8192, "context": 512,
-        "device": "cpu", "dtype": "bfloat16", "seed": 0, "versions": {"torch": "2.13.0"},
-        "baseline": {"ppl": 20.0, "size_bytes": BASE_BYTES, "decode_ms_per_token": 2.0, **side},
-        "compressed": {"ppl": 20.0 * ratio, "size_bytes": size, "decode_ms_per_token": decode_ms, **side},
-        "delta": {"nll": 0.1, "nll_ci95": [0.09, 0.11], "kl_mean": 0.05, "kl_p99": 0.6, "top1_agreement": 0.91,
-                  "ppl_ratio": ratio, "ppl_ratio_ci95": [ratio * 0.99, ratio * 1.01]},
-        "layers": layers, "seconds": {"compress": 0.5, "evaluate": 3.0, "latency": 4.0},
-        "details": {"kld_max": 3.2}, "latency": latency, "environment": {"processor": "a processor", "cores": 2},
-        "windows": 16, "stopped_early": False, "checkpoint_note": None, "artefact": None,
-    }  # fmt: skip
+    )
+    measured = Measurement(
+        model=model, recipe=recipe, text="shakespeare", tokens=8192, context=512, device="cpu", dtype="bfloat16",
+        versions={"torch": "2.13.0"}, baseline=_side(20.0, BASE_BYTES, 2.0),
+        compressed=_side(20.0 * ratio, size, decode_ms),
+        delta=Delta(
+            nll=0.1, nll_ci95=(0.09, 0.11), ppl_ratio=ratio, ppl_ratio_ci95=(ratio * 0.99, ratio * 1.01), kl_mean=0.05,
+            kl_p99=0.6, top1_agreement=0.91, decode_speedup=speedup[0] if speedup else None,
+            decode_speedup_ci95=speedup[1:] if speedup else None,
+        ),
+        layers=layers, seconds=Seconds(compress=0.5, evaluate=3.0, latency=4.0), details=_details(ratio),
+        latency=None if decode_ms is None else TimedPair(base=_timed(2.0), candidate=_timed(decode_ms)),
+        environment=Environment(processor="a processor", cores=2), windows=16,
+    )  # fmt: skip
+    return json.loads(measured.to_json())
+
+
+def _side(ppl: float, size: int, decode_ms: float | None) -> Side:
+    return Side(ppl=ppl, bits_per_byte=1.9, size_bytes=size, decode_ms_per_token=decode_ms, prefill_tokens_per_s=900.0,
+                peak_rss_bytes=400_000_000)  # fmt: skip
+
+
+def _timed(ms: float) -> Latency:
+    return Latency(decode_ms=ms, decode_ms_p5=ms * 0.9, decode_ms_p95=ms * 1.2, prefill_tokens_per_s=900.0, path="int4",
+                   decode_ms_by_round=(ms,) * 3)  # fmt: skip
+
+
+def _details(ratio: float) -> Details:
+    """What llama-perplexity prints, of tokens that are all alike."""
+    order = dict.fromkeys(Quantiles.model_fields, 0.05)
+    return Details(
+        tokens=8176, ppl_base=Estimate(value=20.0, error=0.4), ppl_candidate=Estimate(value=20.0 * ratio, error=0.4),
+        correlation=None, ln_ppl_ratio=Estimate(value=0.1, error=0.01), ppl_ratio=Estimate(value=ratio, error=0.01),
+        ppl_difference=Estimate(value=20.0 * (ratio - 1), error=0.2),
+        kl=Divergence(mean=Estimate(value=0.05, error=0.001), **order),
+        delta_p=ProbabilityChange(mean=Estimate(value=-0.2, error=0.05), rms=Estimate(value=4.0, error=0.1), **order),
+        same_top=Estimate(value=91.0, error=0.3),
+    )  # fmt: skip
 
 
 def finish(client: Client, run: Run, outcome: dict[str, Any]) -> None:
