@@ -11,6 +11,9 @@ from typing import Any
 from optlab.machine.identity import resolve_dtype
 from optlab.protocol import FALLBACK_TEXT, Protocol
 
+WINDOWS = "strewn 1"
+"""How windows of a named or pasted text are taken (`optlab.texts.strewn`); what was measured before says nothing."""
+
 
 def settled(model: str, protocol: Protocol) -> Protocol:
     """`protocol` with its defaults decided: the model's text, its other side to calibrate with when it is a named one
@@ -60,9 +63,13 @@ def unread_identity(model: str) -> str:
 
 
 def text_identity(text: str | None) -> str | None:
-    """What tells a text from others: the name of a named one, the contents of a file."""
+    """What tells a text from others: the name of a named or pasted one and how its windows are taken, the contents of
+    a file."""
+    from optlab.texts.names import is_strewn
     from optlab.texts.text import version_of
 
+    if text is not None and is_strewn(text):
+        return f"{text}, {WINDOWS}"
     if text is None or not _exists(path := Path(text)) or not path.is_file():
         return text
     return _contents(text, version_of(path))

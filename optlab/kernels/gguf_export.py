@@ -53,6 +53,14 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
     if input_formats(model.module):
         raise ModelError("a GGUF file cannot say that activations are rounded; export weights without that step")
     config, target = model.module.config, Path(file)
+    if (foreign := config.beyond_llama()) or config.activation != "silu":
+        what = ", ".join(sorted(foreign)) or config.activation
+        raise ModelError(
+            "a GGUF file of a {family} cannot say what {name} does otherwise: {what}",
+            family=model.family,
+            name=model.name,
+            what=what,
+        )
     counts: dict[str, int] = {}
     try:
         with files.writing(target) as made:
