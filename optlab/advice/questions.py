@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from optlab.advice.candidate import Candidate, known, timed_here
@@ -14,38 +13,6 @@ KINDS = ("quantize", "prune", "distill")
 ALLOWED_PERCENT = (1.0, 5.0, 20.0, 50.0)
 MOST_LOST = 2.0
 """A technique is shown by its smallest result whose perplexity at most doubles; beyond, texts fall apart."""
-
-
-@dataclass(frozen=True)
-class Original:
-    """A model as it is, from the newest measurement of it on a text. None where a figure is not of this machine."""
-
-    model: str
-    text: str
-    bits_per_byte: float
-    ppl: float
-    size_bytes: int
-    decode_ms: float | None
-    memory_bytes: int | None
-    run: int
-
-
-def originals(runs: Iterable[Run]) -> list[Original]:
-    """One for each model and text that was measured, newest first.
-
-    Bits per byte compare between models on one text, whatever their vocabularies; perplexities do not.
-    """
-    found: dict[tuple[str, str], Original] = {}
-    for run in runs:
-        result = run.result or {}
-        base, here = result["baseline"], timed_here(result)
-        key = (run.spec["model"], result["text"])
-        if base.get("bits_per_byte") is not None:
-            found.setdefault(key, Original(
-                *key, base["bits_per_byte"], base["ppl"], base["size_bytes"],
-                base.get("decode_ms_per_token") if here else None, base.get("peak_rss_bytes") if here else None, run.id,
-            ))  # fmt: skip
-    return list(found.values())
 
 
 def resources(run: Run) -> list[tuple[str, float | None, float | None]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from optlab.advice import questions as rows
-from optlab.advice.candidate import Candidate
+from optlab.advice.candidate import Candidate, originals, tried
 from optlab.figures import format
 from optlab.fitting import first_recipe, fitted_step
 from optlab.i18n import _, said
@@ -43,7 +43,7 @@ def show(shown: view.View, description: Description, found: Sequence[Candidate])
 def which_model(shown: view.View, done: Sequence[Run]) -> None:
     """Models that were measured on one text, by bits per byte."""
     text = settled(shown.model, shown.protocol).text
-    here = [one for one in rows.originals(done) if one.text == text]
+    here = [one for one in originals(done) if one.text == text]
     if here:
         st.dataframe(
             {
@@ -79,11 +79,11 @@ def which_model(shown: view.View, done: Sequence[Run]) -> None:
 
 def what_it_takes(shown: view.View, description: Description, found: Sequence[Candidate]) -> None:
     """Disk, memory and time of the original and of the smallest that was measured."""
-    tried = [one for one in found if one.source == "measured" and one.recipe["steps"]]
-    if not tried:
+    measured = tried(found)
+    if not measured:
         offer(shown, first_recipe(FIRST_BITS, description), _("No compressed model was measured here yet."))
         return
-    smallest = min(tried, key=lambda one: one.size_bytes)
+    smallest = measured[0]
     run = services.client().run(smallest.run or 0)
     if run is None:
         return
