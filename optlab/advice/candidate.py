@@ -72,6 +72,10 @@ class Original:
     memory_bytes: int | None
     run: int
 
+    def size_over(self, other: Original) -> float:
+        """Bytes over those of another model."""
+        return self.size_bytes / other.size_bytes
+
 
 def originals(runs: Iterable[Run]) -> list[Original]:
     """One for each model and text that was measured, newest first; what every page takes for the original of them.
@@ -91,6 +95,11 @@ def originals(runs: Iterable[Run]) -> list[Original]:
                 base.get("decode_ms_per_token") if here else None, base.get("peak_rss_bytes") if here else None, run.id,
             ))  # fmt: skip
     return list(found.values())
+
+
+def best_and_smallest(found: Sequence[Original]) -> tuple[Original, Original]:
+    """Of several models on one text: the one that predicts it best, and the one with the fewest bytes."""
+    return min(found, key=lambda one: one.bits_per_byte), min(found, key=lambda one: one.size_bytes)
 
 
 def measured(runs: Sequence[Run]) -> list[Candidate]:

@@ -7,10 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from optlab.advice.candidate import Candidate, known, timed_here
+from optlab.fitting import first_recipe, fitted_step
+from optlab.models.describe import Description
+from optlab.recipes import Recipe
 from optlab.store.run import Run
 
 KINDS = ("quantize", "prune", "distill")
 ALLOWED_PERCENT = (1.0, 5.0, 20.0, 50.0)
+FIRST_BITS = 4
+"""Of the recipe that is offered where nothing was compressed yet."""
+STUDENT_STEPS = 100
 MOST_LOST = 2.0
 """A technique is shown by its smallest result whose perplexity at most doubles; beyond, texts fall apart."""
 
@@ -45,6 +51,16 @@ def techniques(candidates: Iterable[Candidate]) -> dict[str, Candidate]:
         if one.source == "measured" and len(kinds) == 1:
             groups.setdefault(kinds.pop(), []).append(one)
     return {kind: _telling(group) for kind, group in groups.items() if kind in KINDS}
+
+
+def example(kind: str, description: Description) -> Recipe:
+    """A recipe that shows one technique by itself."""
+    if kind == "prune":
+        return Recipe.of(fitted_step("prune", "wanda", {"sparsity": 0.5}, description))
+    if kind == "distill":
+        values = {"student_layers": max(description.blocks * 3 // 4, 1), "steps": STUDENT_STEPS}
+        return Recipe.of(fitted_step("distill", "forward_kl", values, description))
+    return first_recipe(FIRST_BITS, description)
 
 
 def _telling(group: list[Candidate]) -> Candidate:
