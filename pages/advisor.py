@@ -10,7 +10,7 @@ from optlab.errors import OptLabError
 from optlab.i18n import _
 from optlab.jobs.resolution import settled
 from optlab.models.describe import Description
-from optlab.predict.frontier import Frontier
+from optlab.prediction.frontier import Frontier
 from optlab.recipes import Recipe
 from optlab.report.comparison import chosen
 from pages.components.advisor import questions

@@ -8,7 +8,7 @@ from optlab.errors import OptLabError, RecipeError
 from optlab.figures.storage import pruning
 from optlab.i18n import _, said
 from optlab.models.describe import Description
-from optlab.predict.layer_values import ZEROS
+from optlab.prediction.layer_values import ZEROS
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from pages.components.explore import (

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from optlab.client import records
 from optlab.errors import RecipeError
-from optlab.evaluate.environment import of_this_machine
+from optlab.evaluation.environment import of_this_machine
 from optlab.i18n import said
-from optlab.predict.frontier import Point
+from optlab.prediction.frontier import Point
 from optlab.recipes import Recipe
 from optlab.store.run import Run
 

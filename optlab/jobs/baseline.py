@@ -20,7 +20,7 @@ def peak_memory_of_original(
 
     Raises MeasurementError when the process fails, Cancelled.
     """
-    from optlab.evaluate.memory import peak_memory
+    from optlab.evaluation.memory import peak_memory
 
     remembered = paths.folder("memory") / f"{model.fingerprint[:16]}-{machine_id()}-{model.device.type}-{dtype}.json"
     try:

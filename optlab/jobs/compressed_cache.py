@@ -20,7 +20,7 @@ from optlab.recipes import Recipe
 from optlab.store import artefacts
 
 if TYPE_CHECKING:
-    from optlab.compress import Compressed
+    from optlab.compression import Compressed
     from optlab.models.language_model import LanguageModel
 
 
@@ -28,7 +28,7 @@ def packed(
     model: LanguageModel, recipe: Recipe, protocol: Protocol, progress: Progress = silent
 ) -> tuple[Compressed, Path]:
     """`recipe` applied to `model`, and the folder of its packed file. Raises RecipeError, MeasurementError, OSError."""
-    from optlab.compress import compress
+    from optlab.compression import compress
     from optlab.kernels.artefact import load_artefact
 
     folder = artefacts.folder(artefacts.key(model.fingerprint, recipe, protocol))

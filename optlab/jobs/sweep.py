@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optlab import paths
-from optlab.evaluate.paired import interval
+from optlab.evaluation.paired import interval
 from optlab.jobs import model_cache
 from optlab.jobs.registry import Log
 from optlab.jobs.resolution import digest
@@ -27,7 +27,7 @@ from optlab.recipes import Recipe, Step
 from optlab.store import artefacts
 
 if TYPE_CHECKING:
-    from optlab.evaluate.scoring import Window
+    from optlab.evaluation.scoring import Window
     from optlab.models.language_model import LanguageModel
 
 
@@ -39,7 +39,7 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
     as_good: its interval to the best cell includes zero. Raises whatever distillation and evaluation raise.
     """
     from optlab import texts
-    from optlab.evaluate.scoring import windows_of
+    from optlab.evaluation.scoring import windows_of
 
     protocol = Protocol.model_validate(spec["protocol"])
     model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, 0.02))
@@ -102,8 +102,8 @@ def _score(
     model: LanguageModel, recipe: Recipe, protocol: Protocol, windows: list[Window], progress: Progress
 ) -> list[float]:
     """Mean loss of each window (nats per token), from the notes of an earlier attempt or by training the student."""
-    from optlab.compress import compress
-    from optlab.evaluate.scoring import losses, predicting_states, targets_of
+    from optlab.compression import compress
+    from optlab.evaluation.scoring import losses, predicting_states, targets_of
 
     made = artefacts.key(model.fingerprint, recipe, protocol)
     kept = paths.folder("sweeps") / f"{digest(made, protocol.text, protocol.tokens, protocol.dtype)[:32]}.json"

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from optlab.compress import DTYPES, Compressed
+from optlab.compression import DTYPES, Compressed
 from optlab.context import Stored
 from optlab.errors import MeasurementError, ModelError, OptLabError
 from optlab.formats.codebook_tensor import CodebookTensor

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optlab.compress import Compressed
+from optlab.compression import Compressed
 from optlab.errors import ModelError
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.gguf_blocks import blocks, kind_of

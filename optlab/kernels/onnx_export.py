@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import nn
 
-from optlab.compress import Compressed
+from optlab.compression import Compressed
 from optlab.errors import ModelError
 from optlab.kernels.onnx_graph import MICROSOFT, OPSET, Graph
 from optlab.messages import say

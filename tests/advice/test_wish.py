@@ -10,7 +10,7 @@ import pytest
 from optlab.advice import questions
 from optlab.advice.candidate import Candidate, measured, originals, predicted
 from optlab.advice.wish import Preference, Wish, answer, breaks, reasons
-from optlab.evaluate import environment
+from optlab.evaluation import environment
 from optlab.store.run import Run
 from tests.pages import samples
 
@@ -111,9 +111,9 @@ def test_the_original_is_a_candidate_once() -> None:
 
 
 def test_points_of_a_frontier_are_candidates_with_their_band() -> None:
-    from optlab.predict.frontier import Frontier
-    from optlab.predict.predictor import Predictor
-    from tests.predict import states
+    from optlab.prediction.frontier import Frontier
+    from optlab.prediction.predictor import Predictor
+    from tests.prediction import states
 
     points = Frontier(Predictor(states.with_anchors(states.state(), 1.3))).points(6)
     found = predicted(points, "nano")
