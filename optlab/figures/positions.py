@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from optlab.figures import format, style
 from optlab.i18n import _
-from optlab.predict.predictor import Prediction
+from optlab.prediction.predictor import Prediction
 from optlab.recipes import Recipe
 
 if TYPE_CHECKING:
