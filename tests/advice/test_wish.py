@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from optlab.advice import questions
-from optlab.advice.candidate import Candidate, measured, predicted
+from optlab.advice.candidate import Candidate, measured, originals, predicted
 from optlab.advice.wish import Preference, Wish, answer, breaks, reasons
 from optlab.evaluation import environment
 from optlab.store.run import Run
@@ -135,6 +135,6 @@ def test_the_smallest_within_a_tolerance_and_a_technique_by_itself() -> None:
 
 
 def test_a_model_is_told_by_its_newest_measurement() -> None:
-    (found,) = questions.originals([run_of(4, 1.1, 100, True), run_of(8, 1.0, 200, True)])
+    (found,) = originals([run_of(4, 1.1, 100, True), run_of(8, 1.0, 200, True)])
     assert (found.run, found.bits_per_byte, found.decode_ms) == (4, 1.9, 2.0)
     assert {name: after for name, _, after in questions.resources(run_of(4, 1.1, 100, False))} == {"size": 100}
