@@ -13,56 +13,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from optlab.distill.hidden import Listener
 from optlab.errors import RecipeError
 from optlab.models.language_model import LanguageModel
-from optlab.models.transformer import Attention, rotate
+from optlab.models.transformer import Attention, Block
 
 UNSEEN = -1e9
 """The logarithm of the attention that a word pays to words after it: finite, so that 0 times it is 0."""
 
 
-class Attentions:
-    """Keeps the log-probabilities [B, heads, T, T] of all blocks' attention in the last pass, until `close`.
+class Attentions(Listener):
+    """Where each block looks: log-probabilities [B, heads, T, T].
 
     Raises RecipeError for a family that runs through transformers, whose attention is its own.
     """
 
-    def __init__(self, model: LanguageModel) -> None:
-        self.found: dict[int, Tensor] = {}
-        self.handles: list[Any] = []
-        for number, (_, block) in enumerate(model.blocks()):
-            attention = getattr(block, "self_attn", None)
-            if not isinstance(attention, Attention):
-                raise RecipeError(
-                    "{name} runs through transformers, where its attention cannot be compared", name=model.name
-                )
-            self.handles.append(attention.register_forward_hook(self._hook(number)))
+    def place(self, model: LanguageModel, block: nn.Module) -> nn.Module:
+        attention = getattr(block, "self_attn", None) if isinstance(block, Block) else None
+        if not isinstance(attention, Attention):
+            raise RecipeError(
+                "{name} runs through transformers, where its attention cannot be compared", name=model.name
+            )
+        return attention
 
-    def _hook(self, number: int) -> Any:
-        def keep(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-            assert isinstance(module, Attention)
-            self.found[number] = log_attention(module, *args[:3])
-
-        return keep
-
-    def states(self) -> list[Tensor]:
-        """Of the last pass, first block first, as float32; they are forgotten here."""
-        states = [self.found[number] for number in sorted(self.found)]
-        self.found = {}
-        return states
-
-    def close(self) -> None:
-        """Listen no longer."""
-        for handle in self.handles:
-            handle.remove()
+    def heard(self, module: nn.Module, inputs: tuple[Any, ...], out: Any) -> Tensor:
+        assert isinstance(module, Attention)
+        return log_attention(module, *inputs[:3])
 
 
-def log_attention(attention: Attention, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """log softmax(q k^T / sqrt(head_dim)) of causal attention on x [B, T, D]; [B, heads, T, T] float32."""
-    batch, length, _ = x.shape
-    q = attention.q_proj(x).view(batch, length, attention.heads, attention.head_dim).transpose(1, 2)
-    k = attention.k_proj(x).view(batch, length, attention.kv_heads, attention.head_dim).transpose(1, 2)
-    k = rotate(k, cos, sin).repeat_interleave(attention.heads // attention.kv_heads, dim=1)
-    scores = (rotate(q, cos, sin) @ k.transpose(-1, -2)).float() / math.sqrt(attention.head_dim)
-    later = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
-    return F.log_softmax(scores.masked_fill(later, -math.inf), dim=-1).masked_fill(later, UNSEEN)
+def log_attention(attention: Attention, x: Tensor, turn: tuple[Tensor, Tensor] | None, mask: Tensor | None) -> Tensor:
+    """log softmax(q k^T) of attention on x [B, T, D], scaled and capped as it is; [B, heads, T, T] float32.
+
+    turn, mask: as the attention is given them.
+    """
+    q, k, _ = attention.queries_keys_values(x, turn)
+    k = k.repeat_interleave(attention.heads // attention.kv_heads, dim=1)
+    scores = (q @ k.transpose(-1, -2)).float() * attention.scale
+    if attention.cap is not None:
+        scores = attention.cap * torch.tanh(scores / attention.cap)
+    unseen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1) if mask is None else ~mask
+    return F.log_softmax(scores.masked_fill(unseen, -math.inf), dim=-1).masked_fill(unseen, UNSEEN)

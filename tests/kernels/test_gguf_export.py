@@ -10,7 +10,7 @@ import pytest
 import torch
 from gguf.quants import dequantize
 
-from optlab.compress import Compressed, compress
+from optlab.compression import Compressed, compress
 from optlab.errors import ModelError
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor
@@ -90,6 +90,10 @@ def test_what_cannot_be_expressed_is_one_sentence(tmp_path: Path) -> None:
     other = load(str(tiny_model_folder("gpt2", tmp_path / "m")), "float32", "cpu")
     with pytest.raises(ModelError, match="only Llama and Qwen2"):
         export(other, tmp_path / "x.gguf")
+    windows = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}
+    windowed = load(str(tiny_model_folder("qwen2", tmp_path / "w", **windows)), "float32", "cpu")
+    with pytest.raises(ModelError, match="cannot say what w does otherwise: windows"):
+        export(windowed, tmp_path / "x.gguf")
     nano = load(str(ASSETS / "nano"), "float32", "cpu")
     with pytest.raises(ModelError, match="cannot be written"):
         export(nano, tmp_path / "nowhere" / "x.gguf")

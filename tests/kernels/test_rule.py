@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from optlab.compress import Compressed, compress
+from optlab.compression import Compressed, compress
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.formats.linear_format import LinearFormat
@@ -25,15 +25,15 @@ from optlab.methods import REGISTRY
 from optlab.models import load
 from optlab.models.inputs import InputFormat, input_format
 from optlab.models.language_model import LanguageModel
-from optlab.predict.levels import family_key
-from optlab.predict.speed import kernel_bytes
-from optlab.predict.state import FamilyTable
-from optlab.predict.tables import apply
-from optlab.predict.treatment import treatment
+from optlab.prediction.levels import family_key
+from optlab.prediction.speed import kernel_bytes
+from optlab.prediction.state import FamilyTable
+from optlab.prediction.tables import apply
+from optlab.prediction.treatment import treatment
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from tests.compressing import calibration_file
-from tests.predict.states import state
+from tests.prediction.states import state
 from tests.tiny import tiny_model_folder
 
 CALLED = {"_weight_int4pack_mm_for_cpu": "int4", "_weight_int8pack_mm": "int8", "_int_mm": "int8x8"}
@@ -81,7 +81,7 @@ class Operators(TorchDispatchMode):
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LanguageModel]:
     sizes = {
         "llama": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 1},
-        "gpt2": {"n_embd": 64, "n_layer": 1},
+        "opt": {"hidden_size": 64, "num_hidden_layers": 1, "word_embed_proj_dim": 64},
     }
     return {
         family: load(str(tiny_model_folder(family, tmp_path_factory.mktemp(family), **changes)), "bfloat16", "cpu")
@@ -166,7 +166,7 @@ def test_the_cpp_loop_reads_each_layer_as_the_rule_says(recipe: Recipe, models: 
 @pytest.mark.usefixtures("without_native")
 @pytest.mark.parametrize(
     ("family", "recipe"),
-    [*(("llama", recipe) for recipe in RECIPES), *(("gpt2", recipe) for recipe in RECIPES[::4])],
+    [*(("llama", recipe) for recipe in RECIPES), *(("opt", recipe) for recipe in RECIPES[::4])],
     ids=lambda value: value if isinstance(value, str) else value.describe(),
 )
 def test_torch_multiplies_each_layer_as_the_rule_says(
@@ -180,7 +180,7 @@ def test_torch_multiplies_each_layer_as_the_rule_says(
     layers = [kernel_of(layer, "torch") for layer in wanted.values()]
     calls = run(timed)
     for kernel, count in calls.items():
-        if family == "gpt2":  # one call for each layer, for the prompt and for the token
+        if family == "opt":  # one call for each layer, for the prompt and for the token
             assert count == 2 * layers.count(kernel), kernel  # type: ignore[arg-type]
         assert (count > 0) == (kernel in layers), kernel
     for layer in wanted.values():
