@@ -207,7 +207,7 @@ def test_parts_that_are_missing_or_renamed_or_others_are_named(source: Path, tmp
     with pytest.raises(ModelError, match=r"m-00002-of-00002\.gguf is not part 2 of 2"):
         resolve(str(first))
     (tmp_path / "other.gguf").write_bytes(first.read_bytes())
-    with pytest.raises(ModelError, match="found by names like model-00001-of-00002.gguf"):
+    with pytest.raises(ModelError, match=r"found by names like model-00001-of-00002\.gguf"):
         resolve(str(tmp_path / "other.gguf"))
     second.write_bytes(kept)
     assert resolve(str(first)).is_dir()
