@@ -25,6 +25,39 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral": ("MistralForCausalLM", {**SIZES, "num_key_value_heads": 2, "sliding_window": None}),
     "qwen2": ("Qwen2ForCausalLM", {**SIZES, "num_key_value_heads": 2, "tie_word_embeddings": True}),
     "gemma": ("GemmaForCausalLM", {**SIZES, "num_key_value_heads": 1, "head_dim": 16}),
+    "qwen3": ("Qwen3ForCausalLM", {**SIZES, "num_key_value_heads": 2, "head_dim": 16, "tie_word_embeddings": True}),
+    "gemma2": (
+        "Gemma2ForCausalLM",
+        {
+            **SIZES,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "query_pre_attn_scalar": 24,
+            "sliding_window": 8,
+            "attn_logit_softcapping": 2.0,
+            "final_logit_softcapping": 5.0,
+        },
+    ),
+    "gemma3": (
+        "Gemma3ForCausalLM",
+        {
+            **SIZES,
+            "num_key_value_heads": 1,
+            "head_dim": 16,
+            "query_pre_attn_scalar": 24,
+            "sliding_window": 8,
+            "sliding_window_pattern": 2,
+        },
+    ),
+    "phi3": (
+        "Phi3ForCausalLM",
+        {**SIZES, "num_key_value_heads": 2, "sliding_window": 24, "partial_rotary_factor": 0.5, "pad_token_id": 0},
+    ),
+    "olmo2": ("Olmo2ForCausalLM", {**SIZES, "num_key_value_heads": 2}),
+    "smollm3": (
+        "SmolLM3ForCausalLM",
+        {**SIZES, "num_key_value_heads": 2, "no_rope_layer_interval": 2, "pad_token_id": 0},
+    ),
     "gpt2": ("GPT2LMHeadModel", {"vocab_size": VOCABULARY, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}),
     "opt": ("OPTForCausalLM", {**SIZES, "ffn_dim": 64, "word_embed_proj_dim": 32}),
     "neox": ("GPTNeoXForCausalLM", SIZES),
@@ -97,6 +130,10 @@ RECURRENT: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 """Models that carry a state from token to token, in some blocks or in all."""
 FAMILIES = tuple(CONFIGS)
+OWN = (
+    "llama", "mistral", "qwen2", "gemma", "qwen3", "gemma2", "gemma3", "phi3", "olmo2", "smollm3", "gpt2", "neox",
+)  # fmt: skip
+"""Those that our own Transformer computes."""
 CAUSAL = tuple(family for family, (architecture, _) in CONFIGS.items() if not architecture.endswith("MaskedLM"))
 MASKED = tuple(family for family in FAMILIES if family not in CAUSAL)
 

@@ -127,7 +127,7 @@ def measure(
         "trainings": compressed.trainings,
         "seconds": seconds,
         "details": quality.details,
-        "framing": [base.tokenizer.token(token) for token in framing.before],
+        "begins_with": [base.tokenizer.token(token) for token in framing.before],
         "lookalikes": passage.lookalikes,
         "latency": {side: one.to_dict() for side, one in timed.items()} or None,
         "environment": environment.record() | {"read_bytes_per_s": bandwidth},

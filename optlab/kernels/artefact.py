@@ -42,7 +42,7 @@ from optlab.models.key_values import KeyValueFormat, key_value_formats, round_ke
 from optlab.models.language_model import LanguageModel, cast_parameters
 from optlab.models.structure import analyse, is_conv1d
 from optlab.models.tokenizer import Tokenizer
-from optlab.models.transformer import Rotary, Transformer
+from optlab.models.transformer import Transformer
 from optlab.progress import Progress, silent
 from optlab.recipes import Recipe
 
@@ -296,7 +296,6 @@ def _empty(config: dict[str, Any]) -> nn.Module:
         return separate(library_class(library, objective_of(config))(library))
     module = skeleton(config)
     assert isinstance(module, Transformer)
-    module.rotary = Rotary(own)  # its tables are plain tensors, which must be real
     return module
 
 
@@ -310,7 +309,7 @@ def _filled(module: nn.Module, weights: dict[str, Tensor], dtype: torch.dtype) -
         raise ValueError(f"{wrong[0]} does not fit config.json")
     cast = {name: W if name in buffers else W.to(dtype) for name, W in weights.items()}
     module.load_state_dict(cast, strict=False, assign=isinstance(module, Transformer))
-    if isinstance(module, Transformer) and module.config.tied:
-        module.lm_head.weight = module.model.embed_tokens.weight
+    if isinstance(module, Transformer):
+        module.tie()
     cast_parameters(module, dtype)
     return module.eval()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from optlab import paths
 from optlab.errors import TextError
-from optlab.texts.names import names
+from optlab.texts.names import PASTED, names
 from optlab.texts.sources import READERS, Documents
 
 LARGEST_FILE = 100 << 20
-PASTED = re.compile(r"paste:[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)

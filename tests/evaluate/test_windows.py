@@ -11,7 +11,8 @@ import torch
 from tokenizers import Tokenizer as Backend
 
 from optlab import texts
-from optlab.evaluate.perplexity import perplexity
+from optlab.evaluate.perplexity import Perplexity, perplexity
+from optlab.framing import BosRule
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from tests.tiny import tiny_model_folder
@@ -77,11 +78,9 @@ def test_bos_and_special_tokens_change_what_is_measured(tmp_path: Path) -> None:
     folder, file = model_folder(tmp_path / "model", "bytes", True), own_text(tmp_path)
     model = load(str(folder), device="cpu")
 
-    def measured(bos: str) -> float:
-        framing = model.framing(bos)  # type: ignore[arg-type]
-        return perplexity(
-            model, texts.evaluation_passage(str(file), model.tokenizer, TOKENS, CONTEXT, framing), CONTEXT
-        ).ppl
+    def measured(bos: BosRule) -> float:
+        passage = texts.evaluation_passage(str(file), model.tokenizer, TOKENS, CONTEXT, model.framing(bos))
+        return perplexity(model, passage, CONTEXT).ppl
 
     assert measured("auto") == measured("always")
     assert abs(measured("auto") / measured("never") - 1) > 1e-3
@@ -120,6 +119,6 @@ def test_unknown_characters_count_as_the_bytes_they_have(tmp_path: Path) -> None
     assert len(model.tokenizer.encode(text)) == TOKENS
 
 
-def _measured(model: LanguageModel, file: Path):  # type: ignore[no-untyped-def]
+def _measured(model: LanguageModel, file: Path) -> Perplexity:
     passage = texts.evaluation_passage(str(file), model.tokenizer, TOKENS, CONTEXT, model.framing())
     return perplexity(model, passage, CONTEXT)

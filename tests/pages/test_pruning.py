@@ -15,8 +15,8 @@ from optlab.formats.sparse.sizes import break_even
 from optlab.formats.sparse.totals import crossings, totals
 from optlab.machine.identity import processor
 from optlab.protocol import Protocol
+from optlab.prune.chosen_heads import removed, toggled
 from optlab.recipes import Recipe, Step
-from pages.components.explore import heads
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words
 
@@ -100,12 +100,12 @@ def test_the_chart_marks_every_break_even_and_the_file() -> None:
 
 
 def test_a_click_removes_a_head_and_another_brings_it_back() -> None:
-    once = heads.toggled(samples.quantized(4), {(1, 2)})
+    once = toggled(samples.quantized(4), {(1, 2)})
     assert [step.kind for step in once.steps] == ["prune", "quantize"]
-    assert heads.removed(once) == {(1, 2)}
-    assert heads.removed(heads.toggled(once, {(0, 3)})) == {(1, 2), (0, 3)}
-    assert heads.toggled(once, {(1, 2)}) == samples.quantized(4)
-    assert heads.removed(Recipe.of(HALF)) is None
+    assert removed(once) == {(1, 2)}
+    assert removed(toggled(once, {(0, 3)})) == {(1, 2), (0, 3)}
+    assert toggled(once, {(1, 2)}) == samples.quantized(4)
+    assert removed(Recipe.of(HALF)) is None
     event = {"selection": {"points": [{"customdata": [1, 2, 0.5]}]}}
     assert map_of_heads.clicked(event) == {(1, 2)}
 
@@ -118,8 +118,8 @@ def test_the_map_is_made_once_and_drawn(prepared: Client) -> None:
     said = words(open_page("explore"))
     assert "Click a head to remove it" in said
     assert "groups of 2" in said
-    removed = Recipe.of(Step("prune", "chosen_heads", {"heads": "0.1"}))
-    app = open_page("explore", recipe=json.dumps(removed.to_dict()["steps"]))
+    without = Recipe.of(Step("prune", "chosen_heads", {"heads": "0.1"}))
+    app = open_page("explore", recipe=json.dumps(without.to_dict()["steps"]))
     assert "1 head is removed" in words(app)
     assert "chosen_heads" in parameter(app, "recipe")
     chart = map_of_heads.chart([[0.1, 0.2], [0.0, 0.4]], {(0, 1)}).data[0]
