@@ -96,7 +96,7 @@ def test_size_is_that_of_the_files_written(measured: tuple[dict[str, Any], Path]
 
 
 def test_a_saved_folder_is_a_model_with_the_same_perplexity(measured: tuple[dict[str, Any], Path], home: Path) -> None:
-    from optlab.evaluate.perplexity import perplexity
+    from optlab.evaluation.perplexity import perplexity
     from optlab.kernels.artefact import load_artefact
     from optlab.texts import evaluation_passage
 
