@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from optlab.evaluation.divergence import details
-from optlab.evaluation.paired import Interval, exponential, interval, narrow_enough, ratio_interval
+from optlab.evaluation.paired import Interval, as_list, exponential, interval, narrow_enough, ratio_interval
 from optlab.evaluation.perplexity import Perplexity, as_passage, summary
 from optlab.evaluation.scoring import (
     Floats,
@@ -68,9 +68,9 @@ class Quality:
         """The `delta` of the command line's JSON."""
         return {
             "nll": self.nll_delta,
-            "nll_ci95": _listed(self.nll_ci95),
+            "nll_ci95": as_list(self.nll_ci95),
             "ppl_ratio": self.ppl_ratio,
-            "ppl_ratio_ci95": _listed(self.ppl_ratio_ci95),
+            "ppl_ratio_ci95": as_list(self.ppl_ratio_ci95),
             "kl_mean": self.kl_mean,
             "kl_median": self.kl_median,
             "kl_p99": self.kl_p99,
@@ -117,7 +117,7 @@ def compare(
             row = pair_scores(base, candidate, first, second, targets_of(base, window, framing))
             rows.append(row)
             gaps.append(float((row.candidate - row.base).mean()))
-        gap = interval(gaps)
+        gap = interval(gaps, consecutive=passage.consecutive)
         progress(
             len(rows) / len(windows),
             say("window {row_count} of {window_count}", row_count=len(rows), window_count=len(windows)),
@@ -125,7 +125,7 @@ def compare(
         )
         if narrow_enough(gap, len(rows), stop_below_percent):
             break
-    return _quality(base, candidate, passage, windows, rows, interval(gaps))
+    return _quality(base, candidate, passage, windows, rows, interval(gaps, consecutive=passage.consecutive))
 
 
 def _remembered(
@@ -155,9 +155,9 @@ def _so_far(rows: list[PairScores], gap: Interval | None, total: int) -> dict[st
         "ppl_base": exponential(nll_base),
         "ppl_candidate": exponential(nll_candidate),
         "nll_delta": nll_candidate - nll_base,
-        "nll_ci95": _listed(gap),
+        "nll_ci95": as_list(gap),
         "ppl_ratio": exponential(nll_candidate - nll_base),
-        "ppl_ratio_ci95": _listed(ratio_interval(gap)),
+        "ppl_ratio_ci95": as_list(ratio_interval(gap)),
         "kl_mean": float(np.mean([row.divergence.mean() for row in rows])),
         "top1_agreement": float(np.mean([row.same_top.mean() for row in rows])),
     }
@@ -199,7 +199,3 @@ def _quality(
             same_top,
         ),
     )
-
-
-def _listed(pair: Interval | None) -> list[float] | None:
-    return None if pair is None else list(pair)

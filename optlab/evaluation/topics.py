@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from optlab.errors import ModelError
-from optlab.evaluation.paired import Interval, interval
+from optlab.evaluation.paired import Interval, as_list, interval
 from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.texts.topics import Article, most_common_share
@@ -60,7 +60,7 @@ def compare(
         "candidate": {"accuracy": sides["candidate"].share, "ci95": list(sides["candidate"].ci95)},
         "delta": {
             "accuracy": float(after.mean() - before.mean()),
-            "ci95": _listed(interval(after - before)),
+            "ci95": as_list(interval(after - before)),
             "lost": int(((before == 1) & (after == 0)).sum()),
             "won": int(((before == 0) & (after == 1)).sum()),
         },
@@ -110,7 +110,3 @@ def wilson(right: int, of: int, z: float = Z95) -> Interval:
     centre = (share + z * z / (2 * of)) / (1 + z * z / of)
     half = z / (1 + z * z / of) * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
     return max(centre - half, 0.0), min(centre + half, 1.0)
-
-
-def _listed(found: Interval | None) -> list[float] | None:
-    return None if found is None else list(found)

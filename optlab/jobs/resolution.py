@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from optlab.machine.identity import resolve_dtype
-from optlab.protocol import Protocol
+from optlab.protocol import FALLBACK_TEXT, Protocol
 
-FALLBACK_TEXT = "bbc-news"
-"""The text of a model that the catalog does not know."""
 WINDOWS = "strewn 1"
 """How windows of a named or pasted text are taken (`optlab.texts.strewn`); what was measured before says nothing."""
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
-from optlab import paths
+from optlab import files, paths
 from optlab.errors import OptLabError
 from optlab.messages import say
 from optlab.models.checkpoint import Checkpoint
@@ -35,7 +33,7 @@ def fingerprint(checkpoint: Checkpoint, progress: Progress = silent) -> str:
     except OSError:
         pass
     found = compute(checkpoint, progress)
-    write_atomically(remembered, found)
+    files.write_text(remembered, found)
     return found
 
 
@@ -84,18 +82,6 @@ def framing_of(folder: Path) -> str:
 
 def _memory_file(checkpoint: Checkpoint) -> Path:
     beside = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-    files = [*checkpoint.files, *(checkpoint.folder / name for name in beside)]
-    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
+    decisive = [*checkpoint.files, *(checkpoint.folder / name for name in beside)]
+    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in decisive if file.is_file()]
     return paths.folder("fingerprints") / hashlib.sha256(json.dumps([RULE, stats]).encode()).hexdigest()[:32]
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Write a small file so that a reader sees all of it or nothing."""
-    handle, half = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(half, file)
-    except BaseException:
-        Path(half).unlink(missing_ok=True)
-        raise

@@ -8,8 +8,6 @@ adds to it.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optlab import paths
+from optlab import files, paths
 from optlab.errors import ModelError
 from optlab.prediction.levels import Family, families
 
@@ -127,10 +125,10 @@ class State:
             }  # fmt: skip
             arrays |= {f"{number}.{name}": getattr(table, name) for name in ARRAYS}
         plain = {name: value for name, value in vars(self).items() if name not in ("tables", "index", *arrays)}
-        with _replacing(folder / "tables.npz") as file, file.open("wb") as stream:
-            np.savez(stream, **{name: array.astype(np.float32) for name, array in arrays.items()})  # type: ignore[arg-type]
-        with _replacing(folder / "state.json") as file:
-            file.write_text(json.dumps(plain | {"tables": listed}), encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        with files.writing(folder / "tables.npz") as unfinished:
+            np.savez(unfinished, **{name: array.astype(np.float32) for name, array in arrays.items()})  # type: ignore[arg-type]
+        files.write_json(folder / "state.json", plain | {"tables": listed})
 
     @classmethod
     def load(cls, folder: Path) -> State:
@@ -158,22 +156,3 @@ class State:
 def folder_of(fingerprint: str) -> Path:
     """Where the probe of the model with these weights is kept."""
     return paths.folder("predict") / f"{fingerprint[:32]}-{VERSION}"
-
-
-class _replacing:  # noqa: N801
-    """`with _replacing(path) as file`: write to file, which becomes `path` when all went well."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        os.close(handle)
-        self.path, self.file = path, Path(name)
-
-    def __enter__(self) -> Path:
-        return self.file
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            os.replace(self.file, self.path)
-        else:
-            self.file.unlink(missing_ok=True)
