@@ -117,7 +117,7 @@ def compare(
             row = pair_scores(base, candidate, first, second, targets_of(base, window, framing))
             rows.append(row)
             gaps.append(float((row.candidate - row.base).mean()))
-        gap = interval(gaps)
+        gap = interval(gaps, consecutive=passage.consecutive)
         progress(
             len(rows) / len(windows),
             say("window {row_count} of {window_count}", row_count=len(rows), window_count=len(windows)),
@@ -125,7 +125,7 @@ def compare(
         )
         if narrow_enough(gap, len(rows), stop_below_percent):
             break
-    return _quality(base, candidate, passage, windows, rows, interval(gaps))
+    return _quality(base, candidate, passage, windows, rows, interval(gaps, consecutive=passage.consecutive))
 
 
 def _remembered(

@@ -116,7 +116,7 @@ def summary(model: LanguageModel, passage: Passage, windows: list[Window], nll: 
         kind="pseudo-perplexity" if masked else "perplexity",
         ppl=exponential(mean),
         nll=mean,
-        ppl_ci95=ratio_interval(interval(nll.mean(axis=1))),
+        ppl_ci95=ratio_interval(interval(nll.mean(axis=1), consecutive=passage.consecutive)),
         bits_per_byte=float(nll.sum()) / math.log(2) / max(size, 1),
         ppl_second_half=exponential(float(nll[:, second:].mean())) if not masked and context > 2 else None,
         tokens=nll.size,

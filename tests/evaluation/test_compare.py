@@ -15,8 +15,10 @@ from scipy import special, stats
 from optlab.errors import Cancelled, MeasurementError
 from optlab.evaluation import scoring
 from optlab.evaluation.compare import compare
+from optlab.evaluation.paired import interval
 from optlab.evaluation.perplexity import perplexity
 from optlab.evaluation.states import StateCache, identity, key_of
+from optlab.texts.passage import Passage
 from tests.evaluation.fakes import TableModel, random_ids, random_model
 from tests.tiny import tiny_model_folder
 
@@ -77,13 +79,26 @@ def test_both_sides_are_the_perplexities_that_each_has_alone() -> None:
 
 def test_the_interval_is_of_the_paired_window_means() -> None:
     base, candidate, ids = random_model(1), random_model(2), random_ids(80)
-    gaps = [
-        perplexity(candidate, ids[i : i + 8], 8).nll - perplexity(base, ids[i : i + 8], 8).nll for i in range(0, 80, 8)
-    ]
+    gaps = _gaps(base, candidate, ids, 8)
     expected = stats.t.interval(0.95, 9, np.mean(gaps), stats.sem(gaps))
-    found = compare(base, candidate, ids, 8, cache=None)
+    found = compare(base, candidate, Passage(ids, consecutive=False), 8, cache=None)
     assert found.nll_ci95 == pytest.approx(expected, rel=1e-4)
     assert found.ppl_ratio_ci95 == pytest.approx(np.exp(expected), rel=1e-4)
+
+
+def test_windows_that_are_neighbours_in_a_text_count_as_fewer() -> None:
+    base, candidate, ids = random_model(1), random_model(2), random_ids(80)
+    apart, after_another = (
+        compare(base, candidate, Passage(ids, consecutive=consecutive), 8, cache=None) for consecutive in (False, True)
+    )
+    assert after_another.nll_delta == apart.nll_delta
+    expected = interval(_gaps(base, candidate, ids, 8), consecutive=True)
+    assert after_another.nll_ci95 == pytest.approx(expected, rel=1e-6)
+
+
+def _gaps(base: TableModel, candidate: TableModel, ids: list[int], context: int) -> list[float]:
+    pieces = [ids[i : i + context] for i in range(0, len(ids), context)]
+    return [perplexity(candidate, piece, context).nll - perplexity(base, piece, context).nll for piece in pieces]
 
 
 def test_one_window_has_no_interval() -> None:

@@ -12,6 +12,7 @@ from scipy import stats
 
 from optlab.evaluation.paired import (
     FEWEST_TO_STOP,
+    effective_number,
     exponential,
     interval,
     narrow_enough,
@@ -75,6 +76,33 @@ def test_treating_tokens_as_independent_would_not() -> None:
     generator = np.random.default_rng(0)
     trials = [interval(correlated_losses(generator, 16).reshape(-1)) for _ in range(1000)]
     assert np.mean([low < 0 < high for low, high in trials]) < 0.85
+
+
+def autoregression(generator: np.random.Generator, count: int, r: float, trials: int) -> np.ndarray:
+    """Series [trials, count] of mean 0 and variance 1 whose neighbours correlate by r."""
+    series = generator.normal(size=(trials, count))
+    for t in range(1, count):
+        series[:, t] = r * series[:, t - 1] + math.sqrt(1 - r * r) * series[:, t]
+    return series
+
+
+@pytest.mark.parametrize("count", [8, 16, 64])
+@pytest.mark.parametrize("r", [0.0, 0.2, 0.3])
+def test_holds_the_truth_where_neighbours_correlate(count: int, r: float) -> None:
+    trials = [interval(one, consecutive=True) for one in autoregression(np.random.default_rng(2), count, r, 4000)]
+    assert 0.93 <= np.mean([low < 0 < high for low, high in trials]) <= 0.975
+
+
+def test_counting_neighbours_as_independent_would_not() -> None:
+    trials = [interval(one) for one in autoregression(np.random.default_rng(2), 16, 0.3, 4000)]
+    assert np.mean([low < 0 < high for low, high in trials]) < 0.88
+
+
+def test_a_long_series_counts_as_many_draws_as_its_correlation_says() -> None:
+    (series,) = autoregression(np.random.default_rng(3), 20_000, 0.5, 1)
+    assert effective_number(series) == pytest.approx(20_000 * (1 - 0.5) / (1 + 0.5), rel=0.05)
+    assert effective_number(np.array([1.0, -1.0] * 10)) == 20  # turns about, and is no reason for a narrower interval
+    assert effective_number(np.ones(20)) == 20
 
 
 def test_stopping_when_narrow_costs_little_coverage() -> None:
