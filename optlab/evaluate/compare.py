@@ -9,7 +9,7 @@ the interval of the perplexity ratio is narrow enough.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
@@ -30,6 +30,8 @@ from optlab.evaluate.scoring import (
 )
 from optlab.evaluate.states import BASE_STATES, StateCache, identity, key_of
 from optlab.progress import Progress, silent
+from optlab.results.divergence import Details
+from optlab.results.measurement import Delta, QualitySoFar
 
 if TYPE_CHECKING:
     from optlab.models.language_model import LanguageModel
@@ -57,22 +59,22 @@ class Quality:
     top1_agreement: float
     windows: int
     stopped_early: bool
-    details: dict[str, Any]
+    details: Details
 
     @property
-    def delta(self) -> dict[str, Any]:
-        """The `delta` of the command line's JSON."""
-        return {
-            "nll": self.nll_delta,
-            "nll_ci95": _listed(self.nll_ci95),
-            "ppl_ratio": self.ppl_ratio,
-            "ppl_ratio_ci95": _listed(self.ppl_ratio_ci95),
-            "kl_mean": self.kl_mean,
-            "kl_median": self.kl_median,
-            "kl_p99": self.kl_p99,
-            "kl_max": self.kl_max,
-            "top1_agreement": self.top1_agreement,
-        }
+    def delta(self) -> Delta:
+        """The differences, as a measurement holds them; nothing is timed here."""
+        return Delta(
+            nll=self.nll_delta,
+            nll_ci95=self.nll_ci95,
+            ppl_ratio=self.ppl_ratio,
+            ppl_ratio_ci95=self.ppl_ratio_ci95,
+            kl_mean=self.kl_mean,
+            kl_median=self.kl_median,
+            kl_p99=self.kl_p99,
+            kl_max=self.kl_max,
+            top1_agreement=self.top1_agreement,
+        )
 
 
 def compare(
@@ -132,21 +134,21 @@ def _remembered(
     return complete
 
 
-def _so_far(rows: list[PairScores], gap: Interval | None, total: int) -> dict[str, Any]:
+def _so_far(rows: list[PairScores], gap: Interval | None, total: int) -> QualitySoFar:
     nll_base = float(np.mean([row.base.mean() for row in rows]))
     nll_candidate = float(np.mean([row.candidate.mean() for row in rows]))
-    return {
-        "windows_done": len(rows),
-        "windows": total,
-        "ppl_base": exponential(nll_base),
-        "ppl_candidate": exponential(nll_candidate),
-        "nll_delta": nll_candidate - nll_base,
-        "nll_ci95": _listed(gap),
-        "ppl_ratio": exponential(nll_candidate - nll_base),
-        "ppl_ratio_ci95": _listed(ratio_interval(gap)),
-        "kl_mean": float(np.mean([row.divergence.mean() for row in rows])),
-        "top1_agreement": float(np.mean([row.same_top.mean() for row in rows])),
-    }
+    return QualitySoFar(
+        windows_done=len(rows),
+        windows=total,
+        ppl_base=exponential(nll_base),
+        ppl_candidate=exponential(nll_candidate),
+        nll_delta=nll_candidate - nll_base,
+        nll_ci95=gap,
+        ppl_ratio=exponential(nll_candidate - nll_base),
+        ppl_ratio_ci95=ratio_interval(gap),
+        kl_mean=float(np.mean([row.divergence.mean() for row in rows])),
+        top1_agreement=float(np.mean([row.same_top.mean() for row in rows])),
+    )
 
 
 def _quality(
@@ -180,7 +182,3 @@ def _quality(
             same_top,
         ),
     )
-
-
-def _listed(pair: Interval | None) -> list[float] | None:
-    return None if pair is None else list(pair)

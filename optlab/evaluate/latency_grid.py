@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch import Tensor
 from optlab.errors import MeasurementError
 from optlab.evaluate.latency import Clock, no_collection
 from optlab.progress import Progress, silent
+from optlab.results.latency_grid import Cell, Cells
 
 PROMPTS = (64, 256, 1024)
 BATCHES = (1, 2, 4, 8)
@@ -30,28 +30,6 @@ class Growing(Protocol):
 
     def start(self, prompts: list[list[int]]) -> Tensor: ...
     def step(self, tokens: list[int]) -> Tensor: ...
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Timings of one model at one prompt length and batch.
-
-    step_ms: one new token for each of `batch` texts, the median with its 5th and 95th percentile; tokens_per_s: of all
-    texts together. prefill_tokens_per_s: of all prompts together; time_to_first_token_ms: until each text has one.
-    """
-
-    prompt_tokens: int
-    batch: int
-    step_ms: float
-    step_ms_p5: float
-    step_ms_p95: float
-    tokens_per_s: float
-    prefill_tokens_per_s: float
-    time_to_first_token_ms: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return asdict(self)
 
 
 def sizes(
@@ -83,11 +61,11 @@ def latency_grid(
     rounds: int = ROUNDS,
     progress: Progress = silent,
     clock: Clock = time.perf_counter,
-) -> dict[str, list[Cell]]:
-    """Every name of `models` -> a cell for each prompt length and batch, shortest prompt and smallest batch first.
+) -> Cells:
+    """A cell of every side in `models` for each prompt length and batch, shortest prompt and smallest batch first.
 
-    models: name -> what makes room for so many texts. ids: tokens of the prompts, repeated when too few; each text
-    starts at another of them. progress: gets the finished cells. Raises what `models` raises.
+    models: "base" and, or not, "candidate" -> what makes room for so many texts. ids: tokens of the prompts, repeated
+    when too few; each text starts at another of them. progress: gets the finished cells. Raises what `models` raises.
     """
     if not models or not ids or rounds < 1:
         raise MeasurementError("a grid needs a model, a prompt, and at least one round")
@@ -95,7 +73,7 @@ def latency_grid(
     total, spent = sum(length * count for length, count in work), 0
     found: dict[str, list[Cell]] = {name: [] for name in models}
     for length, count in work:
-        progress(spent / total, f"timing {count} x {length} tokens", _plain(found))
+        progress(spent / total, f"timing {count} x {length} tokens", _cells(found))
         texts = [[ids[(i * length + j) % len(ids)] for j in range(length)] for i in range(count)]
         seconds: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in models}
         with no_collection():
@@ -109,8 +87,8 @@ def latency_grid(
         for name, (starts, steps) in seconds.items():
             found[name].append(_cell(length, count, starts, steps))
         spent += length * count
-    progress(1.0, f"timed {len(work)} sizes", _plain(found))
-    return found
+    progress(1.0, f"timed {len(work)} sizes", _cells(found))
+    return _cells(found)
 
 
 def _round(
@@ -128,8 +106,12 @@ def _round(
 def _cell(length: int, count: int, starts: list[float], steps: list[float]) -> Cell:
     low, middle, high = (1000 * float(np.quantile(steps, q)) for q in PERCENTILES)
     start = float(np.median(starts))
-    return Cell(length, count, middle, low, high, 1000 * count / middle, count * length / start, 1000 * start)
+    return Cell(
+        prompt_tokens=length, batch=count, step_ms=middle, step_ms_p5=low, step_ms_p95=high,
+        tokens_per_s=1000 * count / middle, prefill_tokens_per_s=count * length / start,
+        time_to_first_token_ms=1000 * start,
+    )  # fmt: skip
 
 
-def _plain(found: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
-    return {name: [cell.to_dict() for cell in cells] for name, cells in found.items()}
+def _cells(found: Mapping[str, Sequence[Cell]]) -> Cells:
+    return Cells(**{side: tuple(cells) for side, cells in found.items()})

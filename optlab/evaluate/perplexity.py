@@ -55,7 +55,7 @@ class Perplexity:
 
 
 def perplexity(model: LanguageModel, ids: list[int], context: int, progress: Progress = silent) -> Perplexity:
-    """The perplexity of `model` on token ids. After every batch of windows `progress` gets the perplexity so far.
+    """The perplexity of `model` on token ids. After every batch of windows `progress` is told the perplexity so far.
 
     Raises TextError (not one full window), ModelError (window longer than the model reads), MeasurementError (logits
     not finite).
@@ -69,8 +69,8 @@ def perplexity(model: LanguageModel, ids: list[int], context: int, progress: Pro
 
         for window, states in zip(batch, predicting_states(model, batch, tick), strict=True):
             rows.append(losses(model, states, targets_of(model, window)))
-        so_far = {"windows_done": len(rows), "windows": len(windows), "ppl": exponential(float(np.mean(rows)))}
-        progress(len(rows) / len(windows), f"window {len(rows)} of {len(windows)}", so_far)
+        known = f"perplexity {exponential(float(np.mean(rows))):.3f}"
+        progress(len(rows) / len(windows), f"window {len(rows)} of {len(windows)}, {known}")
     return summary(model, windows, np.stack(rows))
 
 

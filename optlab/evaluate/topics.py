@@ -20,6 +20,8 @@ import torch
 from optlab.errors import ModelError
 from optlab.evaluate.paired import Interval, interval
 from optlab.progress import Progress, silent
+from optlab.results import tasks
+from optlab.results.tasks import Topics
 from optlab.texts.topics import Article, most_common_share
 
 if TYPE_CHECKING:
@@ -42,8 +44,8 @@ class Accuracy:
 
 def compare(
     base: LanguageModel, candidate: LanguageModel, articles: Sequence[Article], progress: Progress = silent
-) -> dict[str, Any]:
-    """Accuracy of both on the same articles, and the paired difference, as JSON.
+) -> Topics:
+    """Accuracy of both on the same articles, and the paired difference.
 
     Raises ModelError for a model that does not continue a text.
     """
@@ -52,18 +54,14 @@ def compare(
         sides[name] = accuracy(model, articles, lambda done, said, partial=None, half=half: progress(
             (half + done) / 2, said, partial))  # fmt: skip
     before, after = (np.array(sides[name].right, dtype=float) for name in ("base", "candidate"))
-    return {
-        "articles": len(articles),
-        "always_the_same": most_common_share(list(articles)),
-        "base": {"accuracy": sides["base"].share, "ci95": list(sides["base"].ci95)},
-        "candidate": {"accuracy": sides["candidate"].share, "ci95": list(sides["candidate"].ci95)},
-        "delta": {
-            "accuracy": float(after.mean() - before.mean()),
-            "ci95": _listed(interval(after - before)),
-            "lost": int(((before == 1) & (after == 0)).sum()),
-            "won": int(((before == 0) & (after == 1)).sum()),
-        },
-    }
+    shares = {name: tasks.Accuracy(accuracy=one.share, ci95=one.ci95) for name, one in sides.items()}
+    delta = tasks.AccuracyDelta(
+        accuracy=float(after.mean() - before.mean()),
+        ci95=interval(after - before),
+        lost=int(((before == 1) & (after == 0)).sum()),
+        won=int(((before == 0) & (after == 1)).sum()),
+    )
+    return Topics(articles=len(articles), always_the_same=most_common_share(list(articles)), **shares, delta=delta)
 
 
 def accuracy(model: LanguageModel, articles: Sequence[Article], progress: Progress = silent) -> Accuracy:
@@ -106,7 +104,3 @@ def wilson(right: int, of: int, z: float = Z95) -> Interval:
     centre = (share + z * z / (2 * of)) / (1 + z * z / of)
     half = z / (1 + z * z / of) * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
     return max(centre - half, 0.0), min(centre + half, 1.0)
-
-
-def _listed(found: Interval | None) -> list[float] | None:
-    return None if found is None else list(found)

@@ -11,8 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from optlab.store import safe_json
-from optlab.store.run import PRIORITY, RETRYABLE, Run, UnknownRunError
+from optlab.store.run import RETRYABLE, Run, UnknownRunError
 from optlab.store.schema import runs_table
 
 R = runs_table.c
@@ -45,8 +44,8 @@ def adopt(connection: Connection, run: Run) -> bool:
         return False
     connection.execute(
         runs_table.insert().values(
-            key=run.key, kind=run.kind, status="done", priority=PRIORITY[run.kind], spec=safe_json.dumps(run.spec),
-            title=run.title, progress=1.0, message="done", partial="{}", result=safe_json.dumps(run.result),
+            key=run.key, kind=run.kind, status="done", priority=0, spec=run.spec_json,
+            title=run.title, progress=1.0, message="done", partial="{}", result=run.result_json,
             created=run.created, started=run.started, finished=run.finished, worker=run.worker, attempts=run.attempts,
         )
     )  # fmt: skip
@@ -78,5 +77,5 @@ def to_run(row: Row[Any]) -> Run:
     for hidden in ("priority", "artefact", "cancel_asked"):
         del values[hidden]
     for name in ("spec", "partial", "result"):
-        values[name] = None if values[name] is None else safe_json.loads(values[name])
+        values[f"{name}_json"] = values.pop(name)
     return Run(**values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from optlab import paths
 from optlab.errors import OptLabError
 from optlab.store import artefacts, rows, safe_json
-from optlab.store.run import LIVE, PRIORITY, RETRYABLE, STATUSES, Run, UnknownRunError, Worker
+from optlab.store.run import LIVE, RETRYABLE, STATUSES, Run, UnknownRunError, Worker
 from optlab.store.schema import in_memory, logs_table, open_engine, runs_table, workers_table
 
 KILLED = "the worker was killed; press retry"
@@ -49,22 +49,23 @@ class Store:
 
     # -- asking for work ----------------------------------------------------------------------------------------------
 
-    def submit(self, kind: str, spec: dict[str, Any], key: str, title: str) -> Run:
-        """The run of `key`: the existing one when it is queued, running or done, else queued (again)."""
-        try:
-            return self._submit(kind, spec, key, title)
-        except sa.exc.IntegrityError:  # another process inserted the same key between our look and our insert
-            return self._submit(kind, spec, key, title)
+    def submit(self, kind: str, spec: Any, key: str, title: str, priority: int = 0) -> Run:
+        """The run of `key`: the existing one when it is queued, running or done, else queued (again).
 
-    def _submit(self, kind: str, spec: dict[str, Any], key: str, title: str) -> Run:
-        if kind not in PRIORITY:
-            raise OptLabError(f"unknown kind of run {kind!r}; use {', '.join(PRIORITY)}")
+        spec: a document, or plain JSON. priority: higher goes first.
+        """
+        try:
+            return self._submit(kind, spec, key, title, priority)
+        except sa.exc.IntegrityError:  # another process inserted the same key between our look and our insert
+            return self._submit(kind, spec, key, title, priority)
+
+    def _submit(self, kind: str, spec: Any, key: str, title: str, priority: int) -> Run:
         with self._write() as connection:
             row = connection.execute(sa.select(runs_table).where(R.key == key)).one_or_none()
             if row is None:
                 connection.execute(
                     runs_table.insert().values(
-                        key=key, kind=kind, status="queued", priority=PRIORITY[kind], spec=safe_json.dumps(spec),
+                        key=key, kind=kind, status="queued", priority=priority, spec=safe_json.dumps(spec),
                         title=safe_json.printable(title, LONGEST_LINE), progress=0.0, message="", partial="{}",
                         created=time.time(), attempts=1,
                     )
@@ -157,7 +158,7 @@ class Store:
                     return rows.existing(connection, id)
 
     def report(
-        self, id: int, fraction: float, message: str, partial: dict[str, Any] | None = None, worker: str | None = None
+        self, id: int, fraction: float, message: str, partial: Any = None, worker: str | None = None
     ) -> bool:
         """Note progress; False when the run is no longer running (of `worker`, when given): stop working on it."""
         values: dict[str, Any] = {
@@ -169,9 +170,10 @@ class Store:
         with self._statement() as connection:
             return rows.move(connection, id, "running", worker, **values)
 
-    def finish(self, id: int, result: dict[str, Any], worker: str | None = None) -> bool:
-        """running -> done. False when it was no longer running."""
-        artefact = result.get("artefact")
+    def finish(self, id: int, result: Any, worker: str | None = None) -> bool:
+        """running -> done. False when it was no longer running. result: a document, or plain JSON; the folder that it
+        names as its `artefact` goes when the run is deleted."""
+        artefact = result.get("artefact") if isinstance(result, Mapping) else getattr(result, "artefact", None)
         values = {"result": safe_json.dumps(result), "artefact": str(artefact) if artefact else None, "error": None}
         with self._write() as connection:
             return rows.end(connection, id, worker, status="done", progress=1.0, message="done", **values)

@@ -15,13 +15,14 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from optlab.errors import Cancelled, OptLabError
 from optlab.jobs import registry
+from optlab.jobs.kind import Readable
 from optlab.machine.locks import compute_lock
 from optlab.store.store import Run, Store
 from optlab.workers import failures
@@ -39,29 +40,20 @@ class Terminated(BaseException):
 class WorkerLoop:
     """Claims runs from `store` and does them, one after the other."""
 
-    def __init__(self, store: Store, name: str, table: Mapping[str, str], parent: int | None = None) -> None:
-        self.store, self.name, self.table = store, name, table
+    def __init__(self, store: Store, name: str, kinds: registry.Kinds, parent: int | None = None) -> None:
+        self.store, self.name, self.kinds = store, name, kinds
         self.heartbeat = Heartbeat(store, name, parent)
 
     def forever(self) -> None:
         """Work until SIGTERM."""
         self.heartbeat.beat()
         self.heartbeat.start()
-        self.preload()
         try:
             while True:
                 if not self.step():
                     time.sleep(IDLE_S)
         finally:
             self.store.dismiss(self.name, STOPPED)
-
-    def preload(self) -> None:
-        """Import what the executors need (torch: seconds) before the first run waits for it."""
-        for kind in self.table:
-            try:
-                registry.executor(kind, self.table)
-            except Exception:  # whatever is wrong with it, the run that needs it will say so on its page
-                log.exception("cannot load the executor of %s", kind)
 
     def step(self) -> bool:
         """Do the next run, if one waits; whether one did."""
@@ -93,13 +85,13 @@ class WorkerLoop:
             self.heartbeat.end_run()
             self._finish(run, result)
 
-    def _result(self, run: Run, run_progress: RunProgress) -> dict[str, Any]:
-        function = registry.executor(run.kind, self.table)
+    def _result(self, run: Run, run_progress: RunProgress) -> Readable:
+        kind = registry.kind_of(run.kind, self.kinds)
         self.store.log(run.id, f"attempt {run.attempts} by {self.name} (process {os.getpid()})")
         with compute_lock(exclusive=False, waiting=run_progress.wait):
-            return function(run.spec, run_progress, lambda line: self.store.log(run.id, line))
+            return kind.execute(kind.spec_of(run), run_progress, lambda line: self.store.log(run.id, line))
 
-    def _finish(self, run: Run, result: dict[str, Any]) -> None:
+    def _finish(self, run: Run, result: Readable) -> None:
         try:
             self.store.finish(run.id, result, self.name)
         except (OptLabError, TypeError, ValueError, SQLAlchemyError) as error:
@@ -124,13 +116,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m optlab.workers.worker", description=__doc__.split("\n\n")[0])
     parser.add_argument("--id", required=True, help="name in the list of workers; the process id is appended")
     parser.add_argument("--parent", type=int, help="end when this process is gone")
-    parser.add_argument("--executors", default="optlab.jobs.registry:TABLE", help="module:table of executors")
+    parser.add_argument("--kinds", default="optlab.jobs.registry:KINDS", help="module:table of kinds of runs")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     signal.signal(signal.SIGTERM, terminate)
     try:
-        table = registry.find(options.executors)
-        WorkerLoop(Store(), f"{options.id}-{os.getpid()}", table, options.parent).forever()
+        kinds = registry.find(options.kinds)
+        WorkerLoop(Store(), f"{options.id}-{os.getpid()}", kinds, options.parent).forever()
     except (Terminated, KeyboardInterrupt):
         return 0
     except OptLabError as error:

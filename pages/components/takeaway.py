@@ -68,7 +68,7 @@ def project() -> None:
         st.download_button(
             _("Save project"), later(lambda: archive.write(store.list(status="done"))), file_name="optlab-project.zip",
             mime="application/zip", key="project/save", icon=":material/archive:", on_click="ignore",
-            disabled=not any(run.kind in archive.PORTABLE for run in store.list(status="done")),
+            disabled=not any(archive.portable(run) for run in store.list(status="done")),
         )  # fmt: skip
         file = st.file_uploader(
             _("Take in a project"), type=["zip"], key="project/file", max_upload_size=archive.LARGEST_FILE >> 20,

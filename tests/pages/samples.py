@@ -1,6 +1,6 @@
 """A store as it looks after a day of work: a prepared model, finished measurements, and one run of every other status.
 
-The figures have the shape of the contract and are chosen so that what a page must show can be worked out by hand.
+The figures are chosen so that what a page must show can be worked out by hand.
 """
 
 from __future__ import annotations
@@ -8,10 +8,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
+
 from optlab.client.client import Client
+from optlab.evaluate.divergence import details as divergence_of
 from optlab.models.describe import Description, LayerInfo
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
+from optlab.results.divergence import Details
+from optlab.results.environment import Environment
+from optlab.results.latency import Latency, TimedPair
+from optlab.results.measurement import (
+    Delta,
+    LayerReport,
+    Measurement,
+    MeasurementSoFar,
+    QualitySoFar,
+    Seconds,
+    Side,
+)
 from optlab.store.run import Run
 
 WIDTH, HIDDEN, BLOCKS, VOCABULARY = 192, 576, 2, 4096
@@ -44,33 +59,49 @@ def quantized(bits: int, group_size: int | None = 64) -> Recipe:
     return Recipe.of(Step("quantize", "rtn", {"bits": bits, "group_size": group_size}))
 
 
-def result(ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano") -> dict[str, Any]:
-    """A result of `measure`: base perplexity 20, 2 ms per token; the interval is 1 % of the ratio to either side."""
+def measurement(
+    ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano", **more: Any
+) -> Measurement:
+    """Base perplexity 20, 2 ms per token; the interval is 1 % of the ratio to either side. more: other fields."""
     side = {"bits_per_byte": 1.9, "prefill_tokens_per_s": 900.0, "peak_rss_bytes": 400_000_000}
-    timing = {"prefill_tokens_per_s": 900.0, "path": "int4", "notes": []}
-    latency = None if decode_ms is None else {
-        "base": {"decode_ms": 2.0, "decode_ms_p5": 1.9, "decode_ms_p95": 2.3, **timing},
-        "candidate": {"decode_ms": decode_ms, "decode_ms_p5": decode_ms * 0.9, "decode_ms_p95": decode_ms * 1.2,
-                      **timing},
+    speedup = {} if decode_ms is None else {"decode_speedup": 2.0 / decode_ms, "decode_speedup_ci95": (
+        0.95 * 2.0 / decode_ms, 1.05 * 2.0 / decode_ms)}  # fmt: skip
+    timed = None if decode_ms is None else TimedPair(
+        base=Latency(decode_ms=2.0, decode_ms_p5=1.9, decode_ms_p95=2.3, prefill_tokens_per_s=900.0, path="int4"),
+        candidate=Latency(decode_ms=decode_ms, decode_ms_p5=decode_ms * 0.9, decode_ms_p95=decode_ms * 1.2,
+                          prefill_tokens_per_s=900.0, path="int4"),
+    )  # fmt: skip
+    values: dict[str, Any] = {
+        "model": model, "recipe": recipe, "text": "shakespeare", "tokens": 8192, "context": 512, "device": "cpu",
+        "dtype": "bfloat16", "versions": {"torch": "2.13.0"}, "windows": 16, "latency": timed,
+        "baseline": Side(ppl=20.0, size_bytes=BASE_BYTES, decode_ms_per_token=2.0, **side),
+        "compressed": Side(ppl=20.0 * ratio, size_bytes=size, decode_ms_per_token=decode_ms, **side),
+        "delta": Delta(nll=0.1, nll_ci95=(0.09, 0.11), kl_mean=0.05, kl_p99=0.6, top1_agreement=0.91, ppl_ratio=ratio,
+                       ppl_ratio_ci95=(ratio * 0.99, ratio * 1.01), **speedup),
+        "layers": tuple(
+            LayerReport(name=name, bits_per_weight=4.5, sparsity=0.02, output_error=0.01 * (index + 1))
+            for index, (name, _) in enumerate(description(model).linears)
+        ),
+        "seconds": Seconds(compress=0.5, evaluate=3.0, latency=4.0), "details": details(ratio),
+        "environment": Environment(processor="a processor", cores=2),
     }  # fmt: skip
-    layers = [
-        {"name": name, "bits_per_weight": 4.5, "sparsity": 0.02, "output_error": 0.01 * (index + 1)}
-        for index, (name, _) in enumerate(description(model).linears)
-    ]
-    return {
-        "model": model, "recipe": recipe.to_dict(), "text": "shakespeare", "tokens": 8192, "context": 512,
-        "device": "cpu", "dtype": "bfloat16", "seed": 0, "versions": {"torch": "2.13.0"},
-        "baseline": {"ppl": 20.0, "size_bytes": BASE_BYTES, "decode_ms_per_token": 2.0, **side},
-        "compressed": {"ppl": 20.0 * ratio, "size_bytes": size, "decode_ms_per_token": decode_ms, **side},
-        "delta": {"nll": 0.1, "nll_ci95": [0.09, 0.11], "kl_mean": 0.05, "kl_p99": 0.6, "top1_agreement": 0.91,
-                  "ppl_ratio": ratio, "ppl_ratio_ci95": [ratio * 0.99, ratio * 1.01]},
-        "layers": layers, "seconds": {"compress": 0.5, "evaluate": 3.0, "latency": 4.0},
-        "details": {"kld_max": 3.2}, "latency": latency, "environment": {"processor": "a processor", "cores": 2},
-        "windows": 16, "stopped_early": False, "checkpoint_note": None, "artefact": None,
-    }  # fmt: skip
+    return Measurement(**values | more)
 
 
-def finish(client: Client, run: Run, outcome: dict[str, Any]) -> None:
+def details(ratio: float) -> Details:
+    """What llama.cpp would print of two models that disagree on a few tokens, from the code that works it out."""
+    base = np.full(64, np.log(20.0)) + np.linspace(-1.0, 1.0, 64)
+    candidate = base + np.log(ratio) + 0.01 * np.cos(np.arange(64))
+    divergence = np.linspace(0.0, 3.2, 64) ** 2
+    return divergence_of(base, candidate, divergence, np.exp(-candidate) - np.exp(-base), divergence < 1.0)
+
+
+def result(ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano") -> dict[str, Any]:
+    """`measurement` as plain JSON, for readers that do not use the types yet."""
+    return measurement(ratio, size, decode_ms, recipe, model).to_dict()
+
+
+def finish(client: Client, run: Run, outcome: Any) -> None:
     """Let a worker of the sample do `run`."""
     taken = client.store.claim("worker-1-1")
     assert taken is not None
@@ -80,7 +111,7 @@ def finish(client: Client, run: Run, outcome: dict[str, Any]) -> None:
 
 
 def prepare(client: Client, model: str = "nano") -> None:
-    finish(client, client.submit_prepare(model), description(model).to_dict())
+    finish(client, client.submit_prepare(model), description(model))
 
 
 MEASURED = {4: (1.10, 5_000_000, 1.0), 8: (1.002, 8_000_000, 1.6), 2: (45.0, 4_000_000, None)}
@@ -90,7 +121,7 @@ MEASURED = {4: (1.10, 5_000_000, 1.0), 8: (1.002, 8_000_000, 1.6), 2: (45.0, 4_0
 def measured(client: Client, bits: int, protocol: Protocol | None = None) -> Run:
     recipe = quantized(bits)
     run = client.submit_measure("nano", recipe, protocol or Protocol())
-    finish(client, run, result(*MEASURED[bits], recipe))
+    finish(client, run, measurement(*MEASURED[bits], recipe))
     return client.store.get(run.id)  # type: ignore[return-value]
 
 
@@ -112,9 +143,12 @@ def running(client: Client, bits: int = 6) -> Run:
     """A measurement halfway: a perplexity so far, no latency yet."""
     run = client.submit_measure("nano", quantized(bits), Protocol())
     client.store.claim("worker-1-1")
-    partial = {"windows_done": 8, "windows": 16, "ppl_base": 20.0, "ppl_candidate": 21.0,
-               "ppl_ratio": 1.05, "ppl_ratio_ci95": [1.02, 1.08]}  # fmt: skip
-    client.store.report(run.id, 0.5, "window 8 of 16", partial)
+    quality = QualitySoFar(
+        windows_done=8, windows=16, ppl_base=20.0, ppl_candidate=21.0, nll_delta=0.05, nll_ci95=(0.02, 0.08),
+        ppl_ratio=1.05, ppl_ratio_ci95=(1.02, 1.08), kl_mean=0.03, top1_agreement=0.93,
+    )  # fmt: skip
+    known = MeasurementSoFar(size_base=BASE_BYTES, size_candidate=7_000_000, quality=quality)
+    client.store.report(run.id, 0.5, "window 8 of 16", known)
     return run
 
 

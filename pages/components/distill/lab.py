@@ -7,7 +7,6 @@ from typing import Any
 
 import streamlit as st
 
-from optlab.client import distilling
 from optlab.distill import temperature_lab
 from optlab.figures import distillation, format
 from optlab.i18n import _
@@ -27,7 +26,7 @@ def show(shown: view.View, done: Run | None) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         passage = st.number_input(_("Passage of the text"), 1, PASSAGES, 1, key="lab/passage", width=160)
         if st.button(_("Read it"), key="lab/read", icon=":material/menu_book:"):
-            distilling.submit_temperature_lab(client, shown.model, recipe, shown.protocol, int(passage) - 1)
+            client.submit_temperature_lab(shown.model, recipe, shown.protocol, int(passage) - 1)
     run = client.latest("temperature_lab", shown.model)
     if run is None:
         st.caption(_("The teacher reads a passage, and you see at each word what it expected, at every temperature."))

@@ -6,7 +6,6 @@ from typing import Any
 
 import streamlit as st
 
-from optlab.client import distilling
 from optlab.figures import distillation
 from optlab.i18n import _
 from optlab.recipes import Recipe
@@ -28,7 +27,7 @@ def show(shown: view.View, recipe: Recipe | None) -> None:
                                     format_func=lambda one: f"{one:g}", width=240)  # fmt: skip
             ready = bool(temperatures and alphas)
             if st.button(_("Sweep"), key="sweep/start", icon=":material/grid_on:", disabled=not ready):
-                distilling.submit_sweep(client, shown.model, recipe, shown.protocol, temperatures, alphas)
+                client.submit_sweep(shown.model, recipe, shown.protocol, temperatures, alphas)
         count = len(temperatures) * len(alphas) + 1
         st.caption(_("Trains {count} students like the one above, one of them on the text alone.").format(count=count))
     run = client.latest("sweep", shown.model)
