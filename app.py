@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.components import frame, services, sidebar
+from pages.components.shared import frame, services, sidebar
 
 st.session_state[frame.FRAMED] = True
 

@@ -15,7 +15,8 @@ import time
 import numpy as np
 
 from benchmarks.protocol import machine
-from optlab.client.probing import ensured
+from optlab import foreground
+from optlab.client.client import Client
 from optlab.compress import compress
 from optlab.evaluate.compare import compare
 from optlab.models import load
@@ -24,6 +25,7 @@ from optlab.predict.predictor import Predictor
 from optlab.predict.state import Floats
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
+from optlab.store.store import Store
 from optlab.texts import evaluation_tokens
 
 BITS_PER_WEIGHT = (2.8, 3.25, 3.5, 4.0, 5.0)
@@ -42,7 +44,7 @@ def main() -> None:
     parser.add_argument("--method", nargs="+", default=["rtn"])
     chosen = parser.parse_args()
     model = load(chosen.model, "float32")
-    predictor = Predictor(ensured(chosen.model).state, text=chosen.text)
+    predictor = Predictor(foreground.predictor(Client(Store()), chosen.model).state, text=chosen.text)
     frontier = Frontier(predictor, tuple(chosen.method))
     text = chosen.text or model.description.default_text
     ids = evaluation_tokens(text, model.tokenizer, chosen.skip + chosen.tokens)[chosen.skip :]

@@ -23,7 +23,7 @@ from benchmarks.protocol import machine
 from optlab import paths
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from pages.components.view import link
+from pages.components.shared.view import link
 from tests.browser import serving
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from optlab.calibrate.remapped import LayerLineage, RemappedStatistics
 from optlab.calibrate.statistics import Statistics, statistics
 from optlab.context import Context, Scalings, Stored
 from optlab.errors import RecipeError, TextError
+from optlab.messages import say
 from optlab.methods import method
 from optlab.models.checkpoint import Checkpoint, open_checkpoint
 from optlab.models.device import choose_dtype
@@ -87,26 +88,27 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
 
     tokens = protocol.calibration_tokens
     length = min(protocol.context, tokens, model.description.context_length)
+    framing = model.framing(protocol.bos)
 
     def windows_once() -> list[list[int]]:
         check_text()
-        return calibration_windows(text, model.tokenizer, tokens, length, protocol.seed)
+        return calibration_windows(text, model.tokenizer, tokens, length, protocol.seed, framing)
 
     @cache
     def statistics_of(tokens: int) -> Statistics:
         check_text()
         ahead = span(rising, rising.reached, rising.reached + 0.5 / parts)
-        return statistics(model, text, tokens, min(length, tokens), protocol.seed, ahead)
+        return statistics(model, text, tokens, min(length, tokens), protocol.seed, ahead, protocol.bos)
 
     @cache
     def gradients_once() -> Gradients:
         check_text()
         ahead = span(rising, rising.reached, rising.reached + 0.5 / parts)
-        return gradients(teacher, text, tokens, length, protocol.seed, ahead)
+        return gradients(teacher, text, tokens, length, protocol.seed, ahead, protocol.bos)
 
     def training_windows_of(length: int) -> list[list[int]]:
         check_text()
-        return training_windows(text, model.tokenizer, TRAINING_TOKENS, length, protocol.seed)
+        return training_windows(text, model.tokenizer, TRAINING_TOKENS, length, protocol.seed, framing)
 
     for number, step in enumerate(recipe.steps):
         step_names = select(working, step)
@@ -150,6 +152,8 @@ def _state_folder(model: LanguageModel, recipe: Recipe, number: int, text: str, 
         "version": 1, "model": model.fingerprint, "steps": recipe.to_dict()["steps"][: number + 1], "text": text,
         "tokens": protocol.calibration_tokens, "context": protocol.context, "seed": protocol.seed,
     }  # fmt: skip
+    framing = model.framing(protocol.bos)
+    about |= {"framing": [framing.before, framing.after]} if framing else {}  # what had none before goes on
     parent = paths.folder("trainings")
     sweep(parent)
     return parent / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
@@ -183,7 +187,11 @@ def select(model: LanguageModel, step: Step) -> list[str]:
         end = structure.embedding if structure.tied else structure.head
         chosen += [end] if end not in chosen else []
     if not chosen and step.kind != "distill":
-        raise RecipeError(f"layers {step.layers!r} matches no layer; names look like {linears[0]!r}")
+        raise RecipeError(
+            "layers {layers!r} matches no layer; names look like {linears!r}",
+            layers=step.layers,
+            linears=linears[0],
+        )
     return chosen
 
 
@@ -256,7 +264,7 @@ def _report(
     layers = []
     with in_parallel(of_layer, every, working.device) as reports:
         for done, name in enumerate(every):
-            progress(done / len(every), f"comparing {name}")
+            progress(done / len(every), say("comparing {name}", name=name))
             layers.append(next(reports))
     return layers
 

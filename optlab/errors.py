@@ -4,11 +4,27 @@ The command line prints the message and exits with `exit_code`; the pages show i
 `OptLabError` is a bug of ours and keeps its traceback.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
+from optlab.messages import Message
+
 
 class OptLabError(Exception):
-    """Base of every error that is the input's fault, not the program's."""
+    """Base of every error that is the input's fault, not the program's.
+
+    template, values: what it says, as `optlab.messages.Message`: `ModelError("there is no {name!r}", name=name)`.
+    """
 
     exit_code = 2
+
+    def __init__(self, template: str = "", /, **values: Any) -> None:
+        self.message = template if isinstance(template, Message) and not values else Message(template, **values)
+        super().__init__(str(self.message))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message,)
 
 
 class RecipeError(OptLabError, ValueError):

@@ -1,8 +1,8 @@
 """Every word that a person sees, in the language that the person chose.
 
-Strings in the code are English and wrapped in `_`; a gettext catalog (`assets/locale/<language>/LC_MESSAGES/optlab.mo`,
-written by `make words`) gives another language, and what it lacks stays English. Sentences that the library says while
-it knows no reader (errors, progress of a worker, names of recipes) are stored in English and read with `said`.
+Strings of the pages are English and wrapped in `_`; a gettext catalog (`assets/locale/zh/LC_MESSAGES/optlab.mo`,
+written by `make words`) gives another language, and what it lacks stays English. What the library says while it knows
+no reader (errors, progress of a worker, names of recipes) is an `optlab.messages.Message`, and is read with `said`.
 
 Which language: what `use` set in this context, else what the function given to `ask` answers. The pages answer with the
 language of the session, because a fragment and a callback each run in a thread of their own with a new context.
@@ -11,23 +11,17 @@ language of the session, because a fragment and a callback each run in a thread 
 from __future__ import annotations
 
 import gettext
-import re
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import cache
 
 from optlab import paths
+from optlab.messages import FILLING, Joined, Message
 
 LOCALE = paths.ASSETS / "locale"
 ENGLISH = "en"
-SAID = "said"
-"""The context (msgctxt) of messages whose values are filled in before they are read: `{0}`, `{1}` stand for any."""
-JOINTS = (" + ", "; ", ", ", ": ")
-"""What stands between the parts of a name or of a list; where the whole says nothing known, its parts may."""
-SHORT = 6
-"""Letters of a message that are too few to know it by, unless the values around them are known or single words."""
 LONGEST = 2000
-"""Characters of a sentence that is taken apart; a longer one carries a text of somebody else."""
+"""Characters of a text that is looked up; a longer one is by somebody else."""
 
 _language: ContextVar[str | None] = ContextVar("language", default=None)
 _chooser: Callable[[], str | None] = lambda: None  # noqa: E731  replaced by `ask`
@@ -60,49 +54,24 @@ def plural(one: str, many: str, count: int) -> str:
 
 
 def said(sentence: str) -> str:
-    """A sentence of the library in the language of this context, with its values as they are; else as it is.
+    """A message of the library in the language of this context, with its values as they are.
 
-    Values that are sentences or parts of sentences themselves are translated too.
+    A text that is no message (written by an older version, or by somebody else) is looked up whole; else it stays.
     """
-    spoken = language()
-    return sentence if spoken == ENGLISH or len(sentence) > LONGEST else _said(spoken, sentence)
+    if isinstance(sentence, Joined):
+        return _(sentence.joint).join(said(part) for part in sentence.parts)
+    if not isinstance(sentence, Message):
+        return _(sentence) if len(sentence) <= LONGEST else sentence
+    translated = _(sentence.template)
+    if not sentence.values:
+        return translated
+    return FILLING.vformat(translated, (), {name: _value(value) for name, value in sentence.values.items()})
 
 
-@lru_cache(maxsize=4096)
-def _said(spoken: str, sentence: str) -> str:
-    catalog = _catalog(spoken)
-    exact = catalog.pgettext(SAID, sentence)
-    if exact != sentence or not sentence:
-        return exact
-    if JOINTS[0] not in sentence:  # the steps of a recipe are read one by one
-        for pattern, letters, translation in _templates(spoken):
-            if found := pattern.fullmatch(sentence):
-                values = [_said(spoken, value) for value in found.groups()]
-                first = found.group(1)
-                if letters >= SHORT or values[0] != first or " " not in first:
-                    return translation.format(*values)
-    for joint in JOINTS:
-        if joint not in sentence:
-            continue
-        parts = sentence.split(joint, maxsplit=1 if joint == ": " else -1)
-        read = [_said(spoken, part) for part in parts]
-        if read != parts:
-            return catalog.pgettext(SAID, joint).join(read)
-    return sentence
-
-
-@cache
-def _templates(spoken: str) -> list[tuple[re.Pattern[str], int, str]]:
-    """Messages with values, those with most fixed letters first: they say most exactly what was said."""
-    messages = getattr(_catalog(spoken), "_catalog", {})
-    prefix = f"{SAID}\x04"
-    found = []
-    for message, translation in messages.items():
-        if isinstance(message, str) and message.startswith(prefix) and "{0}" in message:
-            parts = [part.format() for part in re.split(r"\{\d+\}", message.removeprefix(prefix))]
-            pattern = re.compile("(.*)".join(map(re.escape, parts)), re.DOTALL)
-            found.append((pattern, len("".join(parts).strip()), translation))
-    return sorted(found, key=lambda one: -one[1])
+def _value(value: object) -> object:
+    if isinstance(value, list):
+        return [_value(inner) for inner in value]
+    return said(value) if isinstance(value, Message) else value
 
 
 @cache

@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from optlab.errors import RecipeError
+from optlab.messages import say
 
 if TYPE_CHECKING:
     from optlab.context import Context
@@ -90,39 +91,65 @@ class Parameter:
         if value is None:
             if self.optional:
                 return None
-            raise RecipeError(f"{self.name} must not be empty; {self.allowed()}")
+            raise RecipeError("{name} must not be empty; {allowed}", name=self.name, allowed=self.allowed())
         if self.type is bool:
             if not isinstance(value, bool):
-                raise RecipeError(f"{self.name} must be true or false, not {value!r}")
+                raise RecipeError("{name} must be true or false, not {value!r}", name=self.name, value=value)
             return value
         if self.type in (int, float):
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise RecipeError(f"{self.name} must be a number, not {value!r}; {self.allowed()}")
+                raise RecipeError(
+                    "{name} must be a number, not {value!r}; {allowed}",
+                    name=self.name,
+                    value=value,
+                    allowed=self.allowed(),
+                )
             if not math.isfinite(value) or (self.type is int and value != int(value)):
-                raise RecipeError(f"{self.name} {value!r} is not a whole, finite number; {self.allowed()}")
+                raise RecipeError(
+                    "{name} {value!r} is not a whole, finite number; {allowed}",
+                    name=self.name,
+                    value=value,
+                    allowed=self.allowed(),
+                )
             value = self.type(value)
         elif not isinstance(value, str):
-            raise RecipeError(f"{self.name} must be a word, not {value!r}; {self.allowed()}")
+            raise RecipeError(
+                "{name} must be a word, not {value!r}; {allowed}",
+                name=self.name,
+                value=value,
+                allowed=self.allowed(),
+            )
         if self.choices is not None and value not in self.choices:
-            raise RecipeError(f"{self.name} {value!r} is not offered; {self.allowed()}")
+            raise RecipeError(
+                "{name} {value!r} is not offered; {allowed}",
+                name=self.name,
+                value=value,
+                allowed=self.allowed(),
+            )
         too_low = self.minimum is not None and value < self.minimum
         too_high = self.maximum is not None and value > self.maximum
         if too_low or too_high:
-            raise RecipeError(f"{self.name} {value} is out of range; {self.allowed()}")
+            raise RecipeError(
+                "{name} {value} is out of range; {allowed}",
+                name=self.name,
+                value=value,
+                allowed=self.allowed(),
+            )
         return value
 
     def allowed(self) -> str:
         """What would work, in words."""
-        return f"{self._range()} or null" if self.optional else self._range()
+        return say("{allowed} or null", allowed=self._range()) if self.optional else self._range()
 
     def _range(self) -> str:
         if self.choices is not None:
-            return "use " + ", ".join(str(choice) for choice in self.choices if choice is not None)
+            choices = ", ".join(str(choice) for choice in self.choices if choice is not None)
+            return say("use {choices}", choices=choices)
         if self.minimum is not None and self.maximum is not None:
-            return f"use {self.minimum:g} to {self.maximum:g}"
+            return say("use {minimum:g} to {maximum:g}", minimum=self.minimum, maximum=self.maximum)
         if self.minimum is not None:
-            return f"use {self.minimum:g} or more"
-        return f"use any {self.type.__name__}"
+            return say("use {minimum:g} or more", minimum=self.minimum)
+        return say("use any {type}", type=self.type.__name__)
 
 
 class Method:
@@ -152,7 +179,13 @@ class Method:
         for name in values:
             if name not in known:
                 takes = ", ".join(known)
-                raise RecipeError(f"{cls.kind} method {cls.name} has no parameter {name!r}; it takes {takes}")
+                raise RecipeError(
+                    "{kind} method {name} has no parameter {name_2!r}; it takes {takes}",
+                    kind=cls.kind,
+                    name=cls.name,
+                    name_2=name,
+                    takes=takes,
+                )
         checked = {name: p.check(values.get(name, p.default)) for name, p in known.items()}
         cls.check_together(checked)
         return checked
@@ -178,7 +211,7 @@ class Method:
 def names(kind: str) -> list[str]:
     """Names of the methods of a kind, in the order they are offered."""
     if kind not in REGISTRY:
-        raise RecipeError(f"unknown step {kind!r}; use {', '.join(REGISTRY)}")
+        raise RecipeError("unknown step {kind!r}; use {registry}", kind=kind, registry=", ".join(REGISTRY))
     return list(REGISTRY[kind])
 
 
@@ -187,7 +220,13 @@ def method(kind: str, name: str) -> type[Method]:
     """The class of a method. Raises RecipeError when there is none of that name."""
     known = names(kind)
     if name not in known:
-        raise RecipeError(f"unknown {METHOD_KEY[kind]} {name!r} for {kind}; use {', '.join(known)}")
+        raise RecipeError(
+            "unknown {method_key} {name!r} for {kind}; use {known}",
+            method_key=METHOD_KEY[kind],
+            name=name,
+            kind=kind,
+            known=", ".join(known),
+        )
     module, _, attribute = REGISTRY[kind][name].partition(":")
     found = getattr(importlib.import_module(module), attribute)
     assert issubclass(found, Method) and (found.kind, found.name) == (kind, name), f"registry line of {name} is wrong"

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from optlab.framing import BosRule
+
 
 class Protocol(BaseModel):
     """Settings of a measurement, with the defaults of the command line.
@@ -13,6 +15,7 @@ class Protocol(BaseModel):
     text: a named text or a path; None = the model's default text. tokens: tokens of the evaluation text, cut into
     windows of `context`. dtype 'auto' = bfloat16 where the processor has it, else float32. stop_below_percent: stop
     early once the 95% interval of the perplexity ratio is narrower than this (percent of the ratio), None = never.
+    bos: whether windows begin with the model's BOS token (`optlab.framing`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,3 +30,4 @@ class Protocol(BaseModel):
     seed: int = Field(0, ge=0, le=2**31 - 1)
     latency: bool = True
     stop_below_percent: float | None = Field(None, gt=0, le=100)
+    bos: BosRule = "auto"

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from optlab.errors import RecipeError
+from optlab.messages import Joined, say
 from optlab.methods import DEFAULT_METHOD, METHOD_KEY, REGISTRY, Method, Value, method
 
 LARGEST_FILE = 1 << 20
@@ -48,7 +49,9 @@ class Step:
             try:
                 re.compile(self.layers)
             except (re.error, TypeError) as error:
-                raise RecipeError(f"layers {self.layers!r} is not a regular expression: {error}") from None
+                raise RecipeError(
+                    "layers {layers!r} is not a regular expression: {error}", layers=self.layers, error=error
+                ) from None
 
     def instance(self) -> Method:
         """The method, ready to be applied."""
@@ -67,34 +70,41 @@ class Step:
     @classmethod
     def from_dict(cls, data: Any) -> Step:
         if not isinstance(data, Mapping):
-            raise RecipeError(f"a step must be a mapping such as 'quantize: {{bits: 4}}', not {data!r}")
+            raise RecipeError("a step must be a mapping such as 'quantize: {{bits: 4}}', not {data!r}", data=data)
         kinds = [key for key in data if key != "layers"]
         if len(kinds) != 1:
-            raise RecipeError(f"a step names exactly one of {', '.join(REGISTRY)}; this one names {kinds or 'none'}")
+            raise RecipeError(
+                "a step names exactly one of {registry}; this one names {kinds}",
+                registry=", ".join(REGISTRY),
+                kinds=kinds or "none",
+            )
         kind = kinds[0]
         if kind not in REGISTRY:
-            raise RecipeError(f"unknown step {kind!r}; use {', '.join(REGISTRY)}")
+            raise RecipeError("unknown step {kind!r}; use {registry}", kind=kind, registry=", ".join(REGISTRY))
         values = data[kind] or {}
         if not isinstance(values, Mapping):
-            raise RecipeError(f"{kind} takes a mapping of parameters, not {values!r}")
+            raise RecipeError("{kind} takes a mapping of parameters, not {values!r}", kind=kind, values=values)
         values = dict(values)
         name = values.pop(METHOD_KEY[kind], DEFAULT_METHOD[kind])
         if not isinstance(name, str):
-            raise RecipeError(f"{METHOD_KEY[kind]} must be a word, not {name!r}; use {', '.join(REGISTRY[kind])}")
+            raise RecipeError(
+                "{method_key} must be a word, not {name!r}; use {registry}",
+                method_key=METHOD_KEY[kind],
+                name=name,
+                registry=", ".join(REGISTRY[kind]),
+            )
         layers = data.get("layers")
         if layers is not None and not isinstance(layers, str):
-            raise RecipeError(f"layers must be a regular expression, not {layers!r}")
+            raise RecipeError("layers must be a regular expression, not {layers!r}", layers=layers)
         return cls(kind, name, values, layers)
 
     def describe(self) -> str:
         """A short name for tables: 'rtn 4 bits, group 64'."""
-        return method(self.kind, self.method).describe(self.values) + self._where()
-
-    def _where(self) -> str:
-        if not self.layers:
-            return ""
+        named = method(self.kind, self.method).describe(self.values)
+        if self.layers is None:
+            return named
         short = self.layers if len(self.layers) <= LONGEST_EXPRESSION else f"{self.layers[: LONGEST_EXPRESSION - 3]}..."
-        return f" on {short}"
+        return say("{recipe} on {layers}", recipe=named, layers=short)
 
 
 def _by_layer(kind: str, steps: list[Step]) -> str | None:
@@ -102,10 +112,11 @@ def _by_layer(kind: str, steps: list[Step]) -> str | None:
     methods = "/".join(dict.fromkeys(step.method for step in steps))
     if kind == "quantize" and all("bits" in step.values for step in steps):
         bits = sorted(int(step.values["bits"] or 0) for step in steps)
-        return f"{bits[0]} to {bits[-1]} bits by layer, {methods}"
+        return Joined(", ", [say("{least} to {most} bits by layer", least=bits[0], most=bits[-1]), methods])
     if kind == "prune" and all("sparsity" in step.values for step in steps):
         shares = sorted(float(step.values["sparsity"] or 0.0) for step in steps)
-        return f"{shares[0]:.0%} to {shares[-1]:.0%} zeros by layer, {methods}"
+        zeros = say("{least:.0%} to {most:.0%} zeros by layer", least=shares[0], most=shares[-1])
+        return Joined(", ", [zeros, methods])
     return None
 
 
@@ -141,7 +152,7 @@ class Recipe:
         try:
             data = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError) as error:
-            raise RecipeError(f"the recipe is not valid YAML: {str(error).splitlines()[0]}") from None
+            raise RecipeError("the recipe is not valid YAML: {error}", error=str(error).splitlines()[0]) from None
         return cls.from_dict(data)
 
     @classmethod
@@ -149,12 +160,12 @@ class Recipe:
         path = Path(path)
         try:
             if path.stat().st_size > LARGEST_FILE:
-                raise RecipeError(f"{path} is larger than 1 MB, which no recipe is")
+                raise RecipeError("{path} is larger than 1 MB, which no recipe is", path=path)
             return cls.from_yaml(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from None
+            raise RecipeError("cannot read the recipe {path}: {strerror}", path=path, strerror=error.strerror) from None
         except UnicodeDecodeError:
-            raise RecipeError(f"the recipe {path} is not UTF-8 text") from None
+            raise RecipeError("the recipe {path} is not UTF-8 text", path=path) from None
 
     def to_dict(self) -> dict[str, Any]:
         return {"steps": [step.to_dict() for step in self.steps]}
@@ -175,7 +186,7 @@ class Recipe:
             steps = list(group)
             by_layer = len(steps) >= MIXED and all(step.layers for step in steps) and _by_layer(kind, steps)
             found += [by_layer] if by_layer else [step.describe() for step in steps]
-        return " + ".join(found) or "original"
+        return Joined(" + ", found) if len(found) > 1 else found[0] if found else say("original")
 
     def check_fits(
         self, linears: Sequence[tuple[str, tuple[int, int]]], matrices: Sequence[tuple[str, tuple[int, int]]] = ()
@@ -188,6 +199,10 @@ class Recipe:
         for step in self.steps:
             chosen = [m for m in matrices or linears if step.matches(m[0])] if step.layers else list(linears)
             if not chosen:
-                raise RecipeError(f"layers {step.layers!r} matches no layer; names look like {linears[0][0]!r}")
+                raise RecipeError(
+                    "layers {layers!r} matches no layer; names look like {linears!r}",
+                    layers=step.layers,
+                    linears=linears[0][0],
+                )
             for name, shape in chosen:
                 method(step.kind, step.method).check_layer(step.values, name, shape)

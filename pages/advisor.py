@@ -13,8 +13,9 @@ from optlab.models.describe import Description
 from optlab.predict.frontier import Frontier
 from optlab.recipes import Recipe
 from optlab.report.comparison import chosen
-from pages.components import frame, goals, prediction, prepare, questions, services, view
-from pages.components.services import escaped, sentence
+from pages.components.advisor import questions
+from pages.components.shared import frame, goals, prediction, prepare, services, view, watching
+from pages.components.shared.services import escaped, sentence
 
 MEGABYTE = 1_000_000
 POINTS = 24
@@ -30,7 +31,7 @@ def main() -> None:
         description = prepare.description(shown.model)
         if description is None:
             return
-        questions.under_way(shown.model)
+        watching.under_way(services.client().under_way(("measure", "tasks")))
         found = candidates(shown)
         wish = ask(found)
         if found:
@@ -44,13 +45,13 @@ def candidates(shown: view.View) -> list[Candidate]:
     """Everything measured on this model and the text of the view, and the frontier where the model was probed."""
     client = services.client()
     text = settled(shown.model, shown.protocol).text
-    found = measured(chosen(client.store.list("measure", "done"), shown.model, text))
+    found = measured(chosen(client.runs("measure", "done"), shown.model, text))
     predictor = client.predictor(shown.model, shown.protocol)
     if predictor is not None:
         try:
             found += predicted(Frontier(predictor).points(POINTS), shown.model)
         except OptLabError as error:
-            st.caption(sentence(str(error)))
+            st.caption(sentence(error.message))
     return found
 
 

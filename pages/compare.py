@@ -6,7 +6,8 @@ import streamlit as st
 
 from optlab.figures import frames, tradeoff
 from optlab.i18n import _, said
-from pages.components import frame, own_text, services, side_by_side, takeaway, view
+from pages.components.compare import side_by_side
+from pages.components.shared import downloads, frame, own_text, services, view
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -37,7 +38,7 @@ def main() -> None:
         if point is not None:
             open_in_explore(point)
         if len(chosen) > 1:
-            side_by_side.show([run for id in chosen if (run := client.store.get(id)) is not None])
+            side_by_side.show([run for id in chosen if (run := client.run(id)) is not None])
         elif len(chosen) == 1:
             open_in_explore(chosen[0])
         else:
@@ -104,14 +105,14 @@ def table(frame: "DataFrame") -> list[int]:
 def take(frame: "DataFrame", chosen: list[int]) -> None:
     """Report and table of what is ticked, or of everything shown while nothing is."""
     ticked = frame[frame["run"].isin(chosen)] if chosen else frame
-    found = (services.client().store.get(int(id)) for id in ticked["run"])
-    takeaway.report([run for run in found if run is not None])
-    takeaway.table(ticked, "comparison")
+    found = (services.client().run(int(id)) for id in ticked["run"])
+    downloads.report([run for run in found if run is not None])
+    downloads.table(ticked, "comparison")
 
 
 def open_in_explore(id: int) -> None:
     """A link to the recipe of a run."""
-    run = services.client().store.get(id)
+    run = services.client().run(id)
     if run is None:
         st.caption(_("This run was deleted."))
         return

@@ -7,8 +7,8 @@ from optlab.i18n import _
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.store.run import Run
-from pages.components import facts, frame, pairs, prepare, services, view
 from pages.components.distill import lab, student, sweep, training
+from pages.components.shared import facts, frame, pairs, prepare, services, view
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def set_up(shown: view.View, description: Description, now: Recipe | None) -> Re
         try:
             recipe = student.choose(description, now)
         except RecipeError as error:
-            st.error(services.sentence(str(error)), icon=":material/block:")
+            st.error(services.sentence(error.message), icon=":material/block:")
             return None
         control = st.toggle(
             _("With a control student"), value=True, key="distill/control",

@@ -9,31 +9,24 @@ from optlab.i18n import _, said
 from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from pages.components import (
+from pages.components.explore import (
     automatic,
-    facts,
-    frame,
-    goals,
     heads,
-    inside,
-    knobs,
+    latency_grid,
     layer_editor,
+    layer_inspection,
     layer_values,
     measurement,
     positions,
-    prepare,
     protocol,
     recipe_file,
     sensitivity,
-    services,
-    speeds,
     storage,
     verdict,
-    view,
-    writing,
-)  # fmt: skip
-from pages.components.folded import folded
-from pages.components.services import sentence
+)
+from pages.components.shared import facts, frame, goals, knobs, measuring, prepare, services, view, writing
+from pages.components.shared.folded import folded
+from pages.components.shared.services import sentence
 
 
 def main() -> None:
@@ -97,14 +90,14 @@ def _say_misfit(recipe: Recipe, description: Description) -> None:
     try:
         recipe.check_fits(description.linears, description.matrices)
     except RecipeError as error:
-        st.warning(sentence(_("{why}; the knobs show the nearest that fits").format(why=said(str(error)))))
+        st.warning(sentence(_("{why}; the knobs show the nearest that fits").format(why=said(error.message))))
 
 
 def see(shown: view.View, description: Description, pressed: bool) -> None:
     """Original against candidate, layer by layer, in their own words; and the recipe to take along."""
     client = services.client()
     if pressed:
-        measurement.start(client, shown)
+        measuring.start(client, shown)
     if not shown.recipe.steps:
         st.info(_("Switch on a knob to begin. Quantize is a good first one."), icon=":material/tune:")
     done = measurement.show(client, shown)
@@ -136,11 +129,11 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
             st.rerun()
         if done is not None:
             if description.objective == "causal":
-                with folded(_("Speed at other sizes"), "speeds", ":material/speed:") as opened:
+                with folded(_("Speed at other sizes"), "latency_grid", ":material/speed:") as opened:
                     if opened:
-                        speeds.show(client, shown)
+                        latency_grid.show(client, shown)
             st.subheader(_("Why the perplexity moved"))
-            inside.show(client, shown, done)
+            layer_inspection.show(client, shown, done)
         st.subheader(_("What it writes"))
         if description.objective == "causal":
             writing.show(client, shown, description.default_text)

@@ -11,8 +11,9 @@ from optlab.figures import format, frames
 from optlab.figures import frontier as figure
 from optlab.i18n import _, plural
 from optlab.predict.frontier import Frontier, Point
-from pages.components import facts, frame, prediction, prepare, proving, services, view
-from pages.components.services import sentence
+from pages.components.frontier import proving
+from pages.components.shared import facts, frame, prediction, prepare, services, view, watching
+from pages.components.shared.services import sentence
 
 MEGABYTE = 1_000_000
 
@@ -35,7 +36,7 @@ def main() -> None:
         try:
             explore(shown, Frontier(predictor))
         except OptLabError as error:
-            st.info(sentence(str(error)), icon=":material/hourglass_top:")
+            st.info(sentence(error.message), icon=":material/hourglass_top:")
             prediction.offer(client, shown.model)
 
 
@@ -63,7 +64,7 @@ def explore(shown: view.View, frontier: Frontier) -> None:
         st.caption(_("Click a point of the line, or drag a box around several, to have them measured."))
     if answer is not None:
         prove(shown, answer)
-    proving.watch(client, shown)
+    watching.under_way(client.under_way(("measure",), shown.model))
 
 
 def ask(frontier: Frontier, points: list[Point]) -> Point | None:
@@ -91,7 +92,7 @@ def ask(frontier: Frontier, points: list[Point]) -> Point | None:
             fast = st.number_input(_("tokens per second"), 1.0, 100_000.0, 50.0, width=160)
             return frontier.at_least_speed(fast)
         except OptLabError as error:
-            st.warning(sentence(str(error)))
+            st.warning(sentence(error.message))
             return None
 
 

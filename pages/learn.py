@@ -8,9 +8,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from optlab.i18n import _
-from pages.components import frame, services
-from pages.components.lessons import parts
-from pages.components.lessons.index import LESSONS
+from pages.components.learn import parts
+from pages.components.learn.index import LESSONS
+from pages.components.shared import frame, services
 
 ADDRESS = "lesson"
 PICKED = "learn/picked"

@@ -9,7 +9,7 @@ from optlab.i18n import _, plural
 from optlab.models.catalog import card
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
-from pages.components import facts, frame, goals, knobs, measurement, pairs, prepare, services, view
+from pages.components.shared import facts, frame, goals, knobs, measuring, pairs, prepare, services, view
 
 FIRST_BITS = 4
 
@@ -67,7 +67,7 @@ def explore(recipe: Recipe, measure: bool = False) -> None:
     """Go on in Explore with this recipe. measure: ask for its measurement on the way."""
     changed = view.change(recipe=recipe)
     if measure:
-        measurement.start(services.client(), changed)
+        measuring.start(services.client(), changed)
     st.switch_page("pages/explore.py", query_params=view.link(changed.model, changed.recipe, changed.protocol))
 
 
@@ -96,7 +96,7 @@ def what_the_knobs_mean() -> None:
 def measured_so_far(model: str) -> None:
     """The latest finished measurement of this model, or a word that there is none."""
     st.subheader(_("Measured so far"))
-    done = [run for run in services.client().store.list("measure", "done") if run.spec["model"] == model]
+    done = services.client().runs("measure", "done", model=model)
     if not done:
         st.caption(_("Nothing has been measured on this model yet. The first measurement will appear here."))
         return

@@ -8,7 +8,7 @@ from optlab.i18n import _, said
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.store.run import Run
-from pages.components import facts, frame, prepare, services, view, writing
+from pages.components.shared import facts, frame, prepare, services, view, writing
 
 CHOSEN = "playground/recipe"
 
@@ -26,7 +26,7 @@ def main() -> None:
 
 def pick(shown: view.View) -> view.View:
     """The recipe of the view, or one that was measured on this model."""
-    runs = [run for run in services.client().store.list("measure", "done") if run.spec["model"] == shown.model]
+    runs = services.client().runs("measure", "done", model=shown.model)
     by_recipe: dict[str, Run] = {}
     for run in runs:
         by_recipe.setdefault(facts.words(run), run)

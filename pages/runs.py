@@ -6,7 +6,8 @@ from optlab.errors import OptLabError
 from optlab.figures import format
 from optlab.i18n import _, said
 from optlab.store.run import Run
-from pages.components import frame, progress, services, takeaway, view
+from pages.components.runs import project
+from pages.components.shared import frame, progress, services, view
 
 PER_PAGE = 12
 REFRESH_S = 1.5
@@ -29,7 +30,7 @@ def main() -> None:
             label_visibility="collapsed",
         )  # fmt: skip
         with services.shown_errors():
-            takeaway.project()
+            project.show()
     queue(FILTERS[chosen or "all"])
 
 
@@ -37,7 +38,7 @@ def main() -> None:
 def queue(statuses: tuple[str, ...]) -> None:
     """The list, kept up to date by itself."""
     with services.shown_errors():
-        runs = services.client().store.list(status=statuses)
+        runs = services.client().runs(status=statuses)
         if not runs:
             st.info(_("No run here. Press Measure in Explore, and it will show up at once."), icon=":material/inbox:")
             return
@@ -80,13 +81,13 @@ def when(run: Run) -> str:
 
 def buttons(run: Run) -> None:
     """What a person can do with a run in its present state."""
-    store = services.client().store
-    if run.live and store.cancel_requested(run.id):
+    client = services.client()
+    if run.live and client.cancelling(run.id):
         st.button(_("Stopping"), key=f"stopping/{run.id}", disabled=True)
     elif run.live:
-        services.action(_("Cancel"), f"cancel/{run.id}", ":material/stop_circle:", store.request_cancel, run.id)
+        services.action(_("Cancel"), f"cancel/{run.id}", ":material/stop_circle:", client.cancel, run.id)
     if run.retryable:
-        services.action(_("Retry"), f"retry/{run.id}", ":material/replay:", store.retry, run.id)
+        services.action(_("Retry"), f"retry/{run.id}", ":material/replay:", client.retry, run.id)
     if run.kind == "measure":
         try:
             link = view.link_to_run(run.spec)
@@ -106,7 +107,7 @@ def buttons(run: Run) -> None:
 def log(id: int) -> None:
     """What the worker wrote about a run."""
     with services.shown_errors():
-        lines = services.client().store.logs(id)
+        lines = services.client().logs(id)
         if not lines:
             st.caption(_("The worker has written nothing about this run."))
             return
@@ -117,14 +118,14 @@ def log(id: int) -> None:
 def delete(id: int) -> None:
     """Ask before a result is lost."""
     with services.shown_errors():
-        store = services.client().store
-        run = store.get(id)
+        client = services.client()
+        run = client.run(id)
         if run is None:
             st.rerun()  # deleted just now, here or elsewhere: close, and draw the list without it
         st.markdown(f"**{services.escaped(said(run.title))}**")
         st.caption(_("Its figures, its log and its packed model are removed. It can be measured again."))
         with st.container(horizontal=True):
-            services.action(_("Delete"), "delete/yes", ":material/delete:", store.delete, id, type="primary")
+            services.action(_("Delete"), "delete/yes", ":material/delete:", client.delete, id, type="primary")
             if st.button(_("Keep"), key="delete/no"):
                 st.rerun()
 

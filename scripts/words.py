@@ -1,36 +1,45 @@
 """Collect the messages of the code into the catalog of each language, and compile it: `make words`.
 
 Messages come from three places: what the code wraps in `_` and `plural`; what methods, models and texts declare (plain
-strings that the pages wrap when they show them), read from their registries; and the sentences that the library says
-without a reader (`scripts/spoken.py`). Catalogs lie in `assets/locale/<language>/`. A message that is no more leaves
-its catalog; a new one arrives without a translation, and `tests/test_catalogs.py` fails until it has one. The compiled
+strings that the pages wrap when they show them), read from their registries; and the templates that the library says
+without a reader (`optlab.messages`): first arguments of `say`, of `Joined` and of every error. Catalogs lie in
+`assets/locale/<language>/`. A message that is no more leaves its catalog; a new one arrives without a translation, and
+`tests/test_catalogs.py` fails until it has one. The compiled
 file is committed too, so that a clone speaks every language without this script.
 """
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cache
 from io import BytesIO
 from pathlib import Path
+from string import Formatter
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from optlab.i18n import JOINTS, SAID
+from optlab.errors import OptLabError
 from optlab.methods import REGISTRY, method
 from optlab.models.catalog import catalog as models
 from optlab.presets import PRESETS
 from optlab.texts.names import names as texts
-from scripts import spoken
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCALE = ROOT / "assets" / "locale"
 LANGUAGES = ("zh",)
-KEYWORDS = {"_": None, "plural": (1, 2)}
+KEYWORDS = {"_": None, "plural": (1, 2), "say": None, "Joined": None}
+TERMINAL = ROOT / "optlab" / "cli"
+"""What only the command line says stays English, as its commands and options are."""
+WORD = re.compile(r"[A-Za-z]{2,}")
+JOINTS = " +;,:"
+"""Signs between the parts of a name or a list."""
 LONG_AGO = datetime(2000, 1, 1)
 """The date of every catalog: what did not change is written as it was."""
 UNSAID = ("POT-Creation", "PO-Revision", "Report-Msgid", "Last-Translator", "Language-Team", "Project-Id", ", fuzzy")
@@ -47,20 +56,38 @@ def sources() -> list[Path]:
 def collected() -> Catalog:
     """All messages of the program, without translations."""
     found = Catalog()
+    keywords = KEYWORDS | dict.fromkeys(errors())
     for path in sources():
+        if path.is_relative_to(TERMINAL):
+            continue
         name = path.relative_to(ROOT).as_posix()
-        for line, message, _comments, _context in extract_from_file("python", path, keywords=KEYWORDS):
-            found.add(message, locations=[(name, line)])
+        for line, message, _comments, _context in extract_from_file("python", path, keywords=keywords):
+            if isinstance(message, tuple) or says_something(message):
+                found.add(message, locations=[(name, line)])
     for name, message in declared():
         found.add(message, locations=[(name, 0)])
-    trees = spoken.read(ROOT, [path for path in sources() if path.is_relative_to(ROOT / "optlab")])
-    errors = spoken.errors_of(trees)
-    for name, tree in trees.items():
-        for message, note in spoken.templates(name, tree, errors):
-            found.add(message, locations=[(name, 0)], context=SAID, auto_comments=[note] if note else [])
-    for message in (*JOINTS, *spoken.SIDES):
-        found.add(message, locations=[("optlab/words.py", 0)], context=SAID)
     return found
+
+
+@cache
+def errors() -> frozenset[str]:
+    """Names of `OptLabError` and of every class that descends from it, wherever it is defined."""
+    known = {OptLabError.__name__}
+    classes = [
+        (node.name, {base.id for base in node.bases if isinstance(base, ast.Name)})
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    while more := {name for name, bases in classes if bases & known} - known:
+        known |= more
+    return frozenset(known)
+
+
+def says_something(message: str) -> bool:
+    """Whether a template has words beside its values, or is a sign that joins the parts of a list."""
+    words = "".join(words for words, *_ in Formatter().parse(message))
+    return bool(WORD.search(words)) or (bool(message.strip()) and not message.strip(JOINTS))
 
 
 def declared() -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from optlab.store.schema import metadata
+from optlab.store.schema import metadata, version_table
 from optlab.store.store import Store
 
 
@@ -29,6 +29,7 @@ def store(request: pytest.FixtureRequest, home: Path, tmp_path: Path) -> Iterato
             pytest.skip("OPTLAB_TEST_POSTGRES names no database")
         engine = sa.create_engine(url)
         metadata.drop_all(engine)
+        version_table.drop(engine, checkfirst=True)
         engine.dispose()
     else:
         url = "sqlite://" if request.param == "sqlite memory" else f"sqlite:///{tmp_path / 'runs.db'}"

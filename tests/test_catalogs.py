@@ -12,8 +12,11 @@ import pytest
 from babel.messages.catalog import Catalog
 
 from optlab import i18n
+from optlab.errors import RecipeError
 from optlab.i18n import said
+from optlab.messages import decoded, encoded
 from optlab.methods import REGISTRY, method
+from optlab.recipes import Recipe
 from scripts import words as making
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -115,20 +118,28 @@ def chinese(sentence: str) -> str:
     return context.run(said, sentence)
 
 
+def refused(recipe: str) -> str:
+    with pytest.raises(RecipeError) as refusal:
+        Recipe.from_yaml(recipe)
+    return refusal.value.message
+
+
 def test_the_library_is_read_in_the_language_of_the_reader() -> None:
-    assert chinese("rtn 4 bits, group 64") == "rtn 4 位，分组 64"
-    assert (
-        chinese("magnitude 50% + rtn 3 bits, per channel on .*mlp.*")
-        == "magnitude 50% + rtn 3 位，逐通道（限 .*mlp.*）"
-    )
-    assert chinese("group_size 128 does not divide 576; use 32, 64") == "group_size 128 不能整除 576；请用 32, 64"
-    assert chinese("bits 9 is out of range; use 2 to 8") == "bits 的值 9 超出范围；请用 2 到 8"
+    four = Recipe.from_dict({"steps": [{"quantize": {"bits": 4, "group_size": 64}}]})
+    assert chinese(four.describe()) == "rtn 4 位，分组 64"
+    both = Recipe.from_yaml("steps: [prune: {sparsity: 0.5}, {quantize: {bits: 3, group_size: null}, layers: .*mlp.*}]")
+    assert chinese(both.describe()) == "magnitude 50% + rtn 3 位，逐通道（限 .*mlp.*）"
+    with pytest.raises(RecipeError) as refusal:
+        four.check_fits([("model.layers.0.q", (576, 96))])
+    assert chinese(refusal.value.message) == "group_size 64 不能整除 96；请用 32 或 96"
+    assert chinese(refused("steps: [quantize: {bits: 9}]")) == "bits 的值 9 超出范围；请用 2 到 8"
+    assert chinese(decoded(encoded(four.describe()))) == "rtn 4 位，分组 64"
 
 
 def test_what_nobody_translated_stays_as_it_was_said() -> None:
     for sentence in ("worker died of a b on c", "[Errno 2] No such file or directory: '/x'", "", "x" * 5000):
         assert chinese(sentence) == sentence
-    assert said("rtn 4 bits, group 64") == "rtn 4 bits, group 64"
+    assert said(Recipe().describe()) == "original"
 
 
 def test_every_method_describes_itself_in_chinese() -> None:

@@ -22,6 +22,8 @@ from torch import Tensor
 
 from optlab import paths, texts
 from optlab.errors import ModelError
+from optlab.framing import BosRule
+from optlab.messages import say
 from optlab.models.language_model import LanguageModel
 from optlab.models.structure import is_conv1d
 from optlab.models.train import next_token_loss
@@ -54,14 +56,18 @@ class Gradients:
 
 
 def gradients(
-    model: LanguageModel, text: str, tokens: int, context: int, seed: int = 0, progress: Progress = silent
-) -> Gradients:
-    """Gradients of `model` on about `tokens` tokens of the calibration side of `text`, in windows of `context`.
+    model: LanguageModel, text: str, tokens: int, context: int, seed: int = 0, progress: Progress = silent,
+    bos: BosRule = "auto",
+) -> Gradients:  # fmt: skip
+    """Gradients of `model` on about `tokens` tokens of the calibration side of `text`, in windows of `context` that
+    begin as `bos` says (`optlab.framing`).
 
     model: as it was loaded, in float32; its weights do not change. Raises TextError when the text is too short,
     ModelError for a masked model without a mask token, Cancelled from `progress`.
     """
     decides = [VERSION, model.fingerprint, texts.fingerprint(text), text, tokens, context, seed, str(model.dtype)]
+    framing = model.framing(bos)
+    decides += [framing.before, framing.after] if framing else []  # what had none before is what it was
     key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
     file = paths.folder("calibration") / f"gradients-{key}.safetensors"
     if file.is_file():
@@ -69,7 +75,7 @@ def gradients(
             return Gradients(file)
         except (SafetensorError, OSError):
             file.unlink(missing_ok=True)
-    windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed)
+    windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed, framing)
     found = mean_abs_gradients(model, windows, seed, progress)
     handle, unfinished = tempfile.mkstemp(prefix=".unfinished-", dir=file.parent)
     os.close(handle)
@@ -90,7 +96,14 @@ def mean_abs_gradients(
     generator = torch.Generator().manual_seed(seed)
     with _only(model, names), torch.enable_grad():
         for done, window in enumerate(windows):
-            progress(done / len(windows), f"learning which weights the loss feels: window {done + 1}/{len(windows)}")
+            progress(
+                done / len(windows),
+                say(
+                    "learning which weights the loss feels: window {done}/{window_count}",
+                    done=done + 1,
+                    window_count=len(windows),
+                ),
+            )
             loss(model, torch.tensor([window], device=model.device), generator).backward()
             for name in names:
                 parameter = model.module_named(name).get_parameter("weight")
@@ -107,7 +120,7 @@ def loss(model: LanguageModel, ids: Tensor, generator: torch.Generator) -> Tenso
         return next_token_loss(model.logits(ids), ids)
     mask_token = model.tokenizer.special_id("mask")
     if mask_token is None:
-        raise ModelError(f"{model.name} has no mask token, so there is no loss to take gradients of")
+        raise ModelError("{name} has no mask token, so there is no loss to take gradients of", name=model.name)
     hidden = torch.rand(ids.shape, generator=generator).to(ids.device) < MASKED_SHARE
     hidden[:, 0] |= ~hidden.any(1)
     logits = model.logits(ids.masked_fill(hidden, mask_token))

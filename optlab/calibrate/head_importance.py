@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from optlab.calibrate.gradients import loss
+from optlab.messages import say
 from optlab.models.heads import heads_of
 from optlab.models.language_model import LanguageModel
 from optlab.progress import Progress, silent
@@ -38,7 +39,10 @@ def head_importance(
             handles.append(model.module_named(name).register_forward_pre_hook(_gated(gate, heads.size)))
         with torch.enable_grad():
             for done, window in enumerate(windows):
-                progress(done / len(windows), f"judging heads: window {done + 1}/{len(windows)}")
+                progress(
+                    done / len(windows),
+                    say("judging heads: window {done}/{window_count}", done=done + 1, window_count=len(windows)),
+                )
                 found = loss(model, torch.tensor([window], device=model.device), generator)
                 total += torch.stack(torch.autograd.grad(found, gates)).abs().cpu()
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from optlab.calibrate.walk import Walk, in_batches
+from optlab.messages import say
 from optlab.models.language_model import LanguageModel
 from optlab.progress import Progress
 
@@ -14,7 +15,7 @@ def influences(model: LanguageModel, windows: list[list[int]], progress: Progres
     """Block influence (eq. 1) of every block on windows of text: 0 for a block that changes nothing, in [0, 2]."""
     walk, found = Walk(model, in_batches(windows)), []
     for number in range(len(model.blocks())):
-        progress(number / len(model.blocks()), f"measuring the influence of block {number + 1}")
+        progress(number / len(model.blocks()), say("measuring the influence of block {number}", number=number + 1))
         before = list(walk.states)
         walk.advance()
         cosines = [torch.cosine_similarity(x, y, dim=-1).mean() for x, y in zip(before, walk.states, strict=True)]

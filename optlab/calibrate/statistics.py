@@ -26,6 +26,8 @@ from torch import Tensor, nn
 from optlab import paths, texts
 from optlab.calibrate.walk import Walk, in_batches, linears_of
 from optlab.errors import ModelError
+from optlab.framing import BosRule, Framing
+from optlab.messages import say
 from optlab.models.checkpoint import read_header, read_json
 from optlab.models.language_model import LanguageModel
 from optlab.progress import Progress, silent
@@ -49,7 +51,7 @@ class Statistics:
         present = {file: {entry.name for entry in read_header(folder / file)} for file in index["files"]}
         for file, key in self._places.values():
             if f"{key}.gram" not in present.get(file, set()):
-                raise ModelError(f"{folder / file} lacks the statistics of {key}")
+                raise ModelError("{folder} lacks the statistics of {key}", folder=folder / file, key=key)
 
     def __contains__(self, name: object) -> bool:
         return name in self._places
@@ -82,20 +84,23 @@ class Statistics:
 
 
 def statistics(
-    model: LanguageModel, text: str, tokens: int, context: int, seed: int = 0, progress: Progress = silent
-) -> Statistics:
-    """Statistics of `model` on about `tokens` tokens of the calibration side of `text`, in windows of `context`.
+    model: LanguageModel, text: str, tokens: int, context: int, seed: int = 0, progress: Progress = silent,
+    bos: BosRule = "auto",
+) -> Statistics:  # fmt: skip
+    """Statistics of `model` on about `tokens` tokens of the calibration side of `text`, in windows of `context` that
+    begin as `bos` says (`optlab.framing`).
 
     model: as it was loaded (its fingerprint names the result, so it must not have been changed). Raises TextError when
     the text is too short, Cancelled from `progress`.
     """
-    folder = paths.folder("calibration") / _key(model, text, tokens, context, seed)
+    framing = model.framing(bos)
+    folder = paths.folder("calibration") / _key(model, text, tokens, context, seed, framing)
     if folder.is_dir():
         try:
             return Statistics(folder)
         except (ModelError, KeyError, TypeError, ValueError):
             shutil.rmtree(folder, ignore_errors=True)
-    windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed)
+    windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed, framing)
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
     try:
         gather(model, in_batches(windows), unfinished, progress)
@@ -109,8 +114,9 @@ def statistics(
     return Statistics(folder)
 
 
-def _key(model: LanguageModel, text: str, tokens: int, context: int, seed: int) -> str:
+def _key(model: LanguageModel, text: str, tokens: int, context: int, seed: int, framing: Framing) -> str:
     decides = [VERSION, model.fingerprint, texts.fingerprint(text), text, tokens, context, seed, str(model.dtype)]
+    decides += [framing.before, framing.after] if framing else []  # what had none before is what it was
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
 
 
@@ -198,7 +204,12 @@ def gather(model: LanguageModel, batches: list[Tensor], folder: Path, progress: 
             for batch in range(len(batches)):
                 done = (number + batch / len(batches)) / (len(blocks) + 1)
                 progress(
-                    done, f"learning from the calibration text what each layer is fed: block {number + 1}/{len(blocks)}"
+                    done,
+                    say(
+                        "learning from the calibration text what each layer is fed: block {number}/{block_count}",
+                        number=number + 1,
+                        block_count=len(blocks),
+                    ),
                 )
                 walk.states[batch] = walk.through(batch)
                 listener.learned()

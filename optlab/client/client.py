@@ -35,8 +35,8 @@ from optlab.results.generation import GenerateSpec
 from optlab.results.measurement import MeasureSpec
 from optlab.results.model import ImportanceSpec, PrepareSpec, ProbeSpec
 from optlab.results.prediction import Predicted
-from optlab.store.run import Worker
-from optlab.store.store import Run, Store
+from optlab.store.run import LIVE, Run, Status, Worker
+from optlab.store.store import Store
 
 if TYPE_CHECKING:
     from optlab.predict.ledger import Ledger
@@ -135,9 +135,17 @@ class Client:
         """The run that asked for topics with this recipe, whatever its status; None when nobody asked for it yet."""
         return self._find_made(TASKS, model, recipe, protocol)
 
-    def submit_latency_grid(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
-        """Time original and compressed model at several prompt lengths and batches (`optlab.jobs.latency_grid`)."""
-        return self._submit_made(LATENCY_GRID, model, recipe, protocol)
+    def submit_latency_grid(
+        self, model: str, recipe: Recipe, protocol: Protocol, prompts: Sequence[int] | None = None,
+        batches: Sequence[int] | None = None,
+    ) -> Run:  # fmt: skip
+        """Time original and compressed model at several prompt lengths and batches (`optlab.jobs.latency_grid`).
+
+        prompts (tokens), batches (texts at once): None for those that the pages show.
+        """
+        asked = {"prompts": prompts, "batches": batches}
+        chosen = {name: tuple(sorted(set(values))) for name, values in asked.items() if values}
+        return self._submit_made(LATENCY_GRID, model, recipe, protocol, **chosen)
 
     def find_latency_grid(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that timed this recipe so, whatever its status; None when nobody asked for it yet."""
@@ -162,7 +170,7 @@ class Client:
 
     def records(self) -> list[dict[str, Any]]:
         """One flat row per finished measurement, newest first; see `optlab.client.records`."""
-        return [records.row(run) for run in self.store.list(kind="measure", status="done")]
+        return [records.row(run) for run in self.store.list(kind="measure", status=Status.DONE)]
 
     def predictor(self, model: str, protocol: Protocol | None = None) -> Predictor | None:
         """What predicts recipes of `model` on the text of `protocol`, having learnt from every finished measurement
@@ -171,30 +179,30 @@ class Client:
 
     def _described(self, model: str) -> Description | None:
         run = self.store.by_key(PREPARE.key(PrepareSpec(model=located(model)), ""))
-        return PREPARE.result_of(run) if run is not None and run.status == "done" else None
+        return PREPARE.result_of(run) if run is not None and run.done else None
 
     def _predictor_of(self, subject: Subject) -> Predictor | None:
         if subject.fingerprint is None:
             return None
         text = subject.protocol.text
-        done = (self.store.url, self.store.counts()["done"], text)
+        done = (self.store.url, self.store.counts()[Status.DONE], text)
         return predictions.predictor(subject.fingerprint, done, lambda: self._measured(subject), text)
 
     def ledger(self, model: str | None = None) -> Ledger:
         """Every finished measurement (of `model`) beside the prediction made when it was asked for, newest first."""
 
         def finished() -> list[Run]:
-            runs = self.store.list(kind="measure", status="done")
+            runs = self.store.list(kind="measure", status=Status.DONE)
             wanted = [run for run in runs if model is None or run.spec["model"] == located(model)]
             return sorted(wanted, key=lambda run: run.finished or 0.0, reverse=True)
 
-        last = [(run.id, run.finished) for run in self.store.list(kind="measure", status="done", limit=1)]
-        return predictions.record((self.store.url, self.store.counts()["done"], str(last), model), finished)
+        last = [(run.id, run.finished) for run in self.store.list(kind="measure", status=Status.DONE, limit=1)]
+        return predictions.record((self.store.url, self.store.counts()[Status.DONE], str(last), model), finished)
 
     def _measured(self, subject: Subject) -> list[Run]:
         """Finished measurements of the weights that the subject's model has now, on its text."""
         found = []
-        for run in self.store.list(kind=MEASURE.name, status="done"):
+        for run in self.store.list(kind=MEASURE.name, status=Status.DONE):
             try:
                 spec = MEASURE.spec_of(run)
                 if (spec.model, spec.protocol.text) != (subject.model, subject.protocol.text):
@@ -210,10 +218,17 @@ class Client:
         return self.store.get(id)
 
     def runs(
-        self, kind: str | None = None, status: str | tuple[str, ...] | None = None, limit: int | None = None
-    ) -> list[Run]:
-        """Runs, newest first. kind: of this kind only. status: one, or several."""
-        return self.store.list(kind, status, limit)
+        self, kind: str | None = None, status: str | tuple[str, ...] | None = None, limit: int | None = None,
+        model: str | None = None,
+    ) -> list[Run]:  # fmt: skip
+        """Runs, newest first. kind: of this kind only. status: one, or several. model: about this one only, among the
+        newest `limit`."""
+        found = self.store.list(kind, status, limit)
+        return found if model is None else [run for run in found if run.spec.get("model") == located(model)]
+
+    def under_way(self, kinds: tuple[str, ...], model: str | None = None) -> list[Run]:
+        """Runs of these kinds (about `model`) that wait or work, newest first."""
+        return [run for run in self.runs(status=LIVE, model=model) if run.kind in kinds]
 
     def latest(self, kind: str, model: str) -> Run | None:
         """The newest run of a kind for `model`, whatever its status."""

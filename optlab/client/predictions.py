@@ -54,6 +54,15 @@ def predictor(
     return _predictors[identity]
 
 
+def probed(fingerprint: str, timed: bool) -> bool:
+    """Whether the probe of the model with these weights is finished on this machine. timed: decoding belongs to it."""
+    try:
+        state = State.load(folder_of(fingerprint))
+    except (OSError, ModelError):
+        return False
+    return state.done and bool(state.timings or not timed)
+
+
 def observations(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """What finished measurements teach: recipe, difference of the loss and divergence in nats, tokens read."""
     found = []

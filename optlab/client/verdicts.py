@@ -72,7 +72,7 @@ def verdict(runs: Sequence[Run], model: str, step: Step, machine: str) -> Verdic
 
 def distance(run: Run, model: str, step: Step) -> float | None:
     """How far the one step of a measurement lies from `step`, 0 for the same; None when it cannot speak for it."""
-    if run.status != "done" or run.spec.get("model") != model:
+    if not run.done or run.spec.get("model") != model:
         return None
     try:
         steps = Recipe.from_dict(run.spec["recipe"]).steps

@@ -33,7 +33,9 @@ class Attentions:
         for number, (_, block) in enumerate(model.blocks()):
             attention = getattr(block, "self_attn", None)
             if not isinstance(attention, Attention):
-                raise RecipeError(f"{model.name} runs through transformers, where its attention cannot be compared")
+                raise RecipeError(
+                    "{name} runs through transformers, where its attention cannot be compared", name=model.name
+                )
             self.handles.append(attention.register_forward_hook(self._hook(number)))
 
     def _hook(self, number: int) -> Any:

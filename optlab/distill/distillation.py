@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from optlab.messages import Joined, say
 from optlab.methods import Method, Parameter, Value
 from optlab.training_parameters import training
 
@@ -64,8 +65,14 @@ class Distillation(Method):
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
-        depth = f", {values['student_layers']} blocks" if values["student_layers"] else ""
-        return f"distill T {values['temperature']:g}, alpha {values['alpha']:g}, {values['steps']} steps{depth}"
+        parts = [
+            say("distill T {temperature:g}", temperature=values["temperature"]),
+            say("alpha {alpha:g}", alpha=values["alpha"]),
+            say("{steps} steps", steps=values["steps"]),
+        ]
+        if values["student_layers"]:
+            parts.append(say("{blocks} blocks", blocks=values["student_layers"]))
+        return Joined(", ", parts)
 
     def soft_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Loss between logits [B, T, V]; a scalar tensor."""

@@ -35,7 +35,10 @@ def make(context: Context, keep: int | None, start: str) -> None:
         from optlab.models.transformer import Transformer
 
         if not isinstance(model.module, Transformer):
-            raise RecipeError(f"{model.name} runs through transformers, where a student cannot begin from scratch")
+            raise RecipeError(
+                "{name} runs through transformers, where a student cannot begin from scratch",
+                name=model.name,
+            )
         if context.stored:
             raise RecipeError("a student from scratch forgets what was pruned or quantized; put that after distill")
         with torch.no_grad():
@@ -48,7 +51,11 @@ def evenly_spaced(blocks: int, keep: int) -> list[int]:
     Raises RecipeError when there are fewer blocks than asked for.
     """
     if not 1 <= keep <= blocks:
-        raise RecipeError(f"a student of {keep} blocks cannot be made from {blocks}; use 1 to {blocks}")
+        raise RecipeError(
+            "a student of {keep} blocks cannot be made from {blocks}; use 1 to {blocks}",
+            keep=keep,
+            blocks=blocks,
+        )
     if keep == 1:
         return [0]
     return [round(i * (blocks - 1) / (keep - 1)) for i in range(keep)]

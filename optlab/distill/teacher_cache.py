@@ -122,7 +122,9 @@ class TeacherCache:
         return torch.cat([(one - one.amax(-1, keepdim=True)).to(torch.float16) for one in logits])
 
     def _full(self, error: OSError) -> MeasurementError:
-        return MeasurementError(f"the teacher's answers cannot be kept in {self.folder}: {error}")
+        return MeasurementError(
+            "the teacher's answers cannot be kept in {folder}: {error}", folder=self.folder, error=error
+        )
 
 
 def _as_it_is(tensor: Tensor) -> torch.autocast:

@@ -8,6 +8,7 @@ the interval of the perplexity ratio is narrow enough.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from optlab.evaluate.divergence import details
 from optlab.evaluate.paired import Interval, exponential, interval, narrow_enough, ratio_interval
-from optlab.evaluate.perplexity import Perplexity, summary
+from optlab.evaluate.perplexity import Perplexity, as_passage, summary
 from optlab.evaluate.scoring import (
     Floats,
     PairScores,
@@ -29,9 +30,12 @@ from optlab.evaluate.scoring import (
     windows_of,
 )
 from optlab.evaluate.states import BASE_STATES, StateCache, identity, key_of
+from optlab.framing import Framing
+from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.results.divergence import Details
 from optlab.results.measurement import Delta, QualitySoFar
+from optlab.texts.passage import Passage
 
 if TYPE_CHECKING:
     from optlab.models.language_model import LanguageModel
@@ -80,51 +84,61 @@ class Quality:
 def compare(
     base: LanguageModel,
     candidate: LanguageModel,
-    ids: list[int],
+    ids: Sequence[int] | Passage,
     context: int,
     progress: Progress = silent,
     stop_below_percent: float | None = None,
     cache: StateCache | None = BASE_STATES,
 ) -> Quality:
-    """Measure `candidate` against `base` on token ids, in windows of `context` tokens (see `perplexity`).
+    """Measure `candidate` against `base` on a passage, or bare token ids, in windows of `context` tokens (see
+    `perplexity`).
 
     stop_below_percent: end once the 95 % interval of the perplexity ratio is narrower than this, in percent of the
     ratio; None reads everything. cache: where the hidden states of `base` are kept for the next candidate; None keeps
     nothing. Raises TextError (not one full window), ModelError (window longer than a model reads), MeasurementError
     (logits not finite).
     """
-    windows = windows_of(base, ids, context)
-    windows_of(candidate, ids, context)
+    passage = as_passage(base, ids)
+    framing = passage.framing
+    windows = windows_of(base, passage.ids, context, framing)
+    windows_of(candidate, passage.ids, context, framing)
     owner = identity(base) if cache is not None else ""
     rows: list[PairScores] = []
     gaps: list[float] = []
     for batch in batches(base, windows):
 
         def tick() -> None:
-            progress(len(rows) / len(windows), f"window {len(rows) + 1} of {len(windows)}")
+            progress(
+                len(rows) / len(windows),
+                say("window {row_count} of {window_count}", row_count=len(rows) + 1, window_count=len(windows)),
+            )
 
-        of_base = _remembered(base, batch, tick, cache, owner)
-        of_candidate = predicting_states(candidate, batch, tick)
+        of_base = _remembered(base, batch, tick, cache, owner, framing)
+        of_candidate = predicting_states(candidate, batch, tick, framing)
         for window, first, second in zip(batch, of_base, of_candidate, strict=True):
-            row = pair_scores(base, candidate, first, second, targets_of(base, window))
+            row = pair_scores(base, candidate, first, second, targets_of(base, window, framing))
             rows.append(row)
             gaps.append(float((row.candidate - row.base).mean()))
         gap = interval(gaps)
-        progress(len(rows) / len(windows), f"window {len(rows)} of {len(windows)}", _so_far(rows, gap, len(windows)))
+        progress(
+            len(rows) / len(windows),
+            say("window {row_count} of {window_count}", row_count=len(rows), window_count=len(windows)),
+            _so_far(rows, gap, len(windows)),
+        )
         if narrow_enough(gap, len(rows), stop_below_percent):
             break
-    return _quality(base, candidate, windows, rows, interval(gaps))
+    return _quality(base, candidate, passage, windows, rows, interval(gaps))
 
 
 def _remembered(
-    model: LanguageModel, batch: list[Window], tick: Tick, cache: StateCache | None, owner: str
+    model: LanguageModel, batch: list[Window], tick: Tick, cache: StateCache | None, owner: str, framing: Framing
 ) -> list[Tensor]:
     if cache is None:
-        return predicting_states(model, batch, tick)
-    keys = [key_of(owner, window) for window in batch]
+        return predicting_states(model, batch, tick, framing)
+    keys = [key_of(f"{owner} {framing}", window) for window in batch]
     found = [cache.get(key) for key in keys]
     missing = [window for window, states in zip(batch, found, strict=True) if states is None]
-    made = iter(predicting_states(model, missing, tick) if missing else [])
+    made = iter(predicting_states(model, missing, tick, framing) if missing else [])
     complete = []
     for key, states in zip(keys, found, strict=True):
         if states is None:
@@ -152,7 +166,12 @@ def _so_far(rows: list[PairScores], gap: Interval | None, total: int) -> Quality
 
 
 def _quality(
-    base: LanguageModel, candidate: LanguageModel, windows: list[Window], rows: list[PairScores], gap: Interval | None
+    base: LanguageModel,
+    candidate: LanguageModel,
+    passage: Passage,
+    windows: list[Window],
+    rows: list[PairScores],
+    gap: Interval | None,
 ) -> Quality:
     read = windows[: len(rows)]
     losses_base: Floats = np.stack([row.base for row in rows])
@@ -161,8 +180,8 @@ def _quality(
     same_top = np.concatenate([row.same_top for row in rows])
     nll_delta = float((losses_candidate - losses_base).mean())
     return Quality(
-        base=summary(base, read, losses_base),
-        candidate=summary(candidate, read, losses_candidate),
+        base=summary(base, passage, read, losses_base),
+        candidate=summary(candidate, passage, read, losses_candidate),
         nll_delta=nll_delta,
         nll_ci95=gap,
         ppl_ratio=exponential(nll_delta),

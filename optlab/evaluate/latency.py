@@ -22,6 +22,7 @@ from optlab.errors import MeasurementError
 from optlab.evaluate.energy import Meter
 from optlab.evaluate.environment import record
 from optlab.evaluate.paired import Interval, interval, ratio_interval
+from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.results.environment import Environment
 from optlab.results.latency import Latency, TimedPair
@@ -86,11 +87,14 @@ def latency(
         new_tokens = min(new_tokens, max(context_length // 4, 1))
         prompt_tokens = min(prompt_tokens, context_length - new_tokens)
     if prompt_tokens < 1:
-        raise MeasurementError(f"a context of {context_length} tokens is too short to time a prompt and a new token")
+        raise MeasurementError(
+            "a context of {context_length} tokens is too short to time a prompt and a new token",
+            context_length=context_length,
+        )
     prompt = [ids[i % len(ids)] for i in range(prompt_tokens)]
     samples = {name: Samples() for name in runtimes}
     with lock or nullcontext():
-        progress(0.0, "warming up")
+        progress(0.0, say("warming up"))
         machine = record()
         with no_collection():
             start = clock()
@@ -99,10 +103,13 @@ def latency(
             done = 0
             while not _enough(done, rounds, clock() - start, budget_s):
                 for name, runtime in runtimes.items():
-                    progress(_fraction(done, rounds, clock() - start, budget_s), f"timing {name}, round {done + 1}")
+                    progress(
+                        _fraction(done, rounds, clock() - start, budget_s),
+                        say("timing {name}, round {done}", name=name, done=done + 1),
+                    )
                     _round(runtime, prompt, new_tokens, samples[name], clock, meter)
                 done += 1
-    progress(1.0, f"timed {done} rounds")
+    progress(1.0, say("timed {done} rounds", done=done))
     return {
         name: _summary(samples[name], len(prompt), new_tokens, done, runtime, machine)
         for name, runtime in runtimes.items()

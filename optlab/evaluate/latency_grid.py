@@ -15,6 +15,7 @@ from torch import Tensor
 
 from optlab.errors import MeasurementError
 from optlab.evaluate.latency import Clock, no_collection
+from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.results.latency_grid import Cell, Cells
 
@@ -47,8 +48,11 @@ def sizes(
     fitting = sorted({length for length in asked if length <= longest})
     if not fitting:
         raise MeasurementError(
-            f"with a context of {context_length} tokens and {NEW_TOKENS} new ones, no prompt of "
-            f"{', '.join(map(str, sorted(asked)))} tokens can be timed"
+            "with a context of {context_length} tokens and {new_tokens} new ones, no prompt of {asked} tokens "
+            "can be timed",
+            context_length=context_length,
+            new_tokens=NEW_TOKENS,
+            asked=", ".join(map(str, sorted(asked))),
         )
     return fitting, sorted(set(batches or BATCHES))
 
@@ -73,7 +77,7 @@ def latency_grid(
     total, spent = sum(length * count for length, count in work), 0
     found: dict[str, list[Cell]] = {name: [] for name in models}
     for length, count in work:
-        progress(spent / total, f"timing {count} x {length} tokens", _cells(found))
+        progress(spent / total, say("timing {count} x {length} tokens", count=count, length=length), _cells(found))
         texts = [[ids[(i * length + j) % len(ids)] for j in range(length)] for i in range(count)]
         seconds: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in models}
         with no_collection():
@@ -82,12 +86,15 @@ def latency_grid(
                 _round(one, [text[:1] for text in texts], 1, ([], []), clock)
             for number in range(rounds):
                 for name, one in growing.items():
-                    progress((spent + length * count * number / rounds) / total, f"timing {count} x {length} tokens")
+                    progress(
+                        (spent + length * count * number / rounds) / total,
+                        say("timing {count} x {length} tokens", count=count, length=length),
+                    )
                     _round(one, texts, NEW_TOKENS, seconds[name], clock)
         for name, (starts, steps) in seconds.items():
             found[name].append(_cell(length, count, starts, steps))
         spent += length * count
-    progress(1.0, f"timed {len(work)} sizes", _cells(found))
+    progress(1.0, say("timed {work_count} sizes", work_count=len(work)), _cells(found))
     return _cells(found)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from optlab.errors import MeasurementError, OptLabError
 from optlab.evaluate.latency import NEW_TOKENS, PROMPT_TOKENS
+from optlab.messages import say
 from optlab.progress import Progress, silent
 
 POLL_S = 0.1
@@ -58,8 +59,12 @@ def peak_memory(
         try:
             while process.poll() is None:
                 if waited >= timeout_s:
-                    raise MeasurementError(f"the memory of {folder} was not measured in {timeout_s:.0f} s")
-                progress(min(waited / 30, 0.99), "measuring peak memory")
+                    raise MeasurementError(
+                        "the memory of {folder} was not measured in {timeout_s:.0f} s",
+                        folder=folder,
+                        timeout_s=timeout_s,
+                    )
+                progress(min(waited / 30, 0.99), say("measuring peak memory"))
                 try:
                     process.wait(POLL_S)
                 except subprocess.TimeoutExpired:
@@ -74,7 +79,7 @@ def peak_memory(
     answer = next((line for line in reversed(lines) if line.startswith("{")), None)
     if process.returncode != 0 or answer is None:
         reason = said[-1] or f"it ended with code {process.returncode}"
-        raise MeasurementError(f"the memory of {folder} could not be measured: {reason}")
+        raise MeasurementError("the memory of {folder} could not be measured: {reason}", folder=folder, reason=reason)
     return int(json.loads(answer)["peak_rss_bytes"])
 
 

@@ -1,9 +1,10 @@
 """How well a model foresaw each token of a window: the inner loop of every quality measurement.
 
 A window of T tokens gives N predictions. A causal model predicts tokens 2 to T, each from what stands before it
-(N = T - 1). A masked model (BERT family) predicts every token from both sides with that one token masked, T forward
-passes for one window (N = T): Salazar et al., Masked Language Model Scoring, arXiv 1910.14659, equation 2. Either way a
-prediction is one hidden state and the model's head on it; all else here is shared.
+(N = T - 1); where it wants BOS, that is the first of the T (`optlab.framing`). A masked model (BERT family) predicts
+every token from both sides with that one token masked, T forward passes for one window (N = T): Salazar et al., Masked
+Language Model Scoring, arXiv 1910.14659, equation 2. Either way a prediction is one hidden state and the model's head
+on it; all else here is shared.
 
 The head of 512 positions over 50,000 words is 100 MB of float32, and comparing two models needs several such arrays. So
 head and log-softmax run over a few positions at a time. Log-softmax is always float32, whatever the model computes in.
@@ -11,7 +12,7 @@ head and log-softmax run over a few positions at a time. Log-softmax is always f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from optlab.errors import MeasurementError, ModelError, TextError
+from optlab.framing import NOTHING, Framing
 
 if TYPE_CHECKING:
     from optlab.models.language_model import LanguageModel
@@ -45,22 +47,38 @@ class PairScores:
     same_top: NDArray[np.bool_]
 
 
-def windows_of(model: LanguageModel, ids: list[int], context: int) -> list[Window]:
+def windows_of(model: LanguageModel, ids: Sequence[int], context: int, framing: Framing) -> list[Window]:
     """`ids` cut into whole windows of `context` tokens; what remains at the end is left out.
+
+    The windows of a causal model are framed. Those of a masked model are the words alone: all of them are predicted,
+    [CLS] and [SEP] come around them when they are read.
 
     Raises TextError when not even one window is full, ModelError when a window is longer than the model reads.
     """
-    before, after = frame(model)
-    longest = _positions(model) - len(before) - len(after)
+    masked = model.objective == "masked"
+    longest = _positions(model) - (len(framing) if masked else 0)
     if context > longest:
         raise ModelError(
-            f"{model.name} reads windows of at most {longest} tokens, not {context}; use a context of {longest} or less"
+            "{name} reads windows of at most {longest} tokens, not {context}; use a context of {longest} or less",
+            name=model.name,
+            longest=longest,
+            context=context,
         )
-    if context < 2 or len(ids) < context:
+    fewest = 2 if masked else unpredicted(framing) + 1
+    if context < fewest or len(ids) < context:
         raise TextError(
-            f"{len(ids)} tokens do not fill a window of {context}; use more tokens, or a smaller context of at least 2"
+            "{id_count} tokens do not fill a window of {context}; use more tokens, or a smaller context of at "
+            "least {fewest}",
+            id_count=len(ids),
+            context=context,
+            fewest=fewest,
         )
-    return [ids[start : start + context] for start in range(0, len(ids) - context + 1, context)]
+    return (NOTHING if masked else framing).windows(ids, context)
+
+
+def unpredicted(framing: Framing) -> int:
+    """Tokens at the beginning of a causal model's window that are context alone: BOS, or the first of the words."""
+    return max(1, len(framing.before))
 
 
 def _positions(model: LanguageModel) -> int:
@@ -73,18 +91,6 @@ def _positions(model: LanguageModel) -> int:
     return longest
 
 
-def frame(model: LanguageModel) -> tuple[Window, Window]:
-    """What stands before and after a window: nothing for a causal model, [CLS] and [SEP] for a masked one.
-
-    BERT has never seen a text without them. They are context only and not counted as predictions.
-    """
-    if model.objective != "masked":
-        return [], []
-    ends = model.tokenizer.special_id("cls"), model.tokenizer.special_id("sep")
-    first, last = ([] if token is None else [token] for token in ends)
-    return first, last
-
-
 def batches(model: LanguageModel, windows: list[Window]) -> Iterator[list[Window]]:
     """Windows in groups that fill one forward pass. A full window keeps a processor busy by itself; a graphics card, or
     windows of a few tokens, want several at once. A masked model makes its own batches out of one window."""
@@ -94,25 +100,30 @@ def batches(model: LanguageModel, windows: list[Window]) -> Iterator[list[Window
 
 
 @torch.inference_mode()
-def predicting_states(model: LanguageModel, windows: list[Window], tick: Tick) -> list[Tensor]:
-    """For each window the hidden states [N, D] that its predictions are made from.
+def predicting_states(
+    model: LanguageModel, windows: list[Window], tick: Tick, framing: Framing = NOTHING
+) -> list[Tensor]:
+    """For each window (as `windows_of` cuts them with this framing) the hidden states [N, D] that its predictions are
+    made from.
 
     tick: called before every forward pass; what it raises ends the work.
     """
     if model.objective == "masked":
-        return [_masked_states(model, window, tick) for window in windows]
+        return [_masked_states(model, window, tick, framing) for window in windows]
     tick()
     ids = torch.tensor(windows, dtype=torch.long, device=model.device)
-    return list(model.hidden(ids)[:, :-1].unbind())
+    return list(model.hidden(ids)[:, unpredicted(framing) - 1 : -1].unbind())
 
 
-def _masked_states(model: LanguageModel, window: Window, tick: Tick) -> Tensor:
+def _masked_states(model: LanguageModel, window: Window, tick: Tick, framing: Framing) -> Tensor:
     mask = model.tokenizer.special_id("mask")
     if mask is None:
-        raise MeasurementError(f"the tokenizer of {model.name} names no mask token, which its pseudo-perplexity needs")
-    before, after = frame(model)
-    whole = torch.tensor(before + window + after, dtype=torch.long, device=model.device)
-    positions = torch.arange(len(window), device=model.device) + len(before)
+        raise MeasurementError(
+            "the tokenizer of {name} names no mask token, which its pseudo-perplexity needs",
+            name=model.name,
+        )
+    whole = torch.tensor([*framing.before, *window, *framing.after], dtype=torch.long, device=model.device)
+    positions = torch.arange(len(window), device=model.device) + len(framing.before)
     states = []
     for some in positions.split(max(1, _tokens_per_forward(model) // len(whole))):
         tick()
@@ -123,9 +134,9 @@ def _masked_states(model: LanguageModel, window: Window, tick: Tick) -> Tensor:
     return torch.cat(states)
 
 
-def targets_of(model: LanguageModel, window: Window) -> Tensor:
+def targets_of(model: LanguageModel, window: Window, framing: Framing = NOTHING) -> Tensor:
     """The tokens [N] that the predictions of a window should have been."""
-    predicted = window if model.objective == "masked" else window[1:]
+    predicted = window if model.objective == "masked" else window[unpredicted(framing) :]
     return torch.tensor(predicted, dtype=torch.long, device=model.device)
 
 
@@ -154,8 +165,10 @@ def pair_scores(
         log_q = _log_softmax(candidate, other)
         if log_p.shape != log_q.shape:
             raise MeasurementError(
-                f"the vocabularies of the two models differ ({log_p.shape[1]} and {log_q.shape[1]} tokens), so their "
-                "predictions cannot be compared"
+                "the vocabularies of the two models differ ({shape} and {other} tokens), so their predictions "
+                "cannot be compared",
+                shape=log_p.shape[1],
+                other=log_q.shape[1],
             )
         parts[0].append(-log_p.gather(1, true[:, None])[:, 0])
         parts[1].append(-log_q.gather(1, true[:, None])[:, 0])
@@ -179,7 +192,8 @@ def _log_softmax(model: LanguageModel, states: Tensor) -> Tensor:
     scale = logits.logsumexp(1, keepdim=True)
     if not bool(scale.isfinite().all()):
         raise MeasurementError(
-            f"the logits of {model.name} are not finite numbers: these weights, or this number format, broke the model"
+            "the logits of {name} are not finite numbers: these weights, or this number format, broke the model",
+            name=model.name,
         )
     return logits - scale
 

@@ -27,7 +27,7 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a folder, by name. Raises ModelError when there is none."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise ModelError(f"{folder} holds no weights; a .safetensors file is needed")
+        raise ModelError("{folder} holds no weights; a .safetensors file is needed", folder=folder)
     return files
 
 

@@ -19,6 +19,7 @@ import torch
 
 from optlab.errors import ModelError
 from optlab.evaluate.paired import Interval, interval
+from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.results import tasks
 from optlab.results.tasks import Topics
@@ -67,17 +68,20 @@ def compare(
 def accuracy(model: LanguageModel, articles: Sequence[Article], progress: Progress = silent) -> Accuracy:
     """How often `model` finds the topic of an article among all topics of `articles`."""
     if model.objective != "causal":
-        raise ModelError(f"{model.name} fills gaps in a text; topics are asked of models that continue one")
+        raise ModelError("{name} fills gaps in a text; topics are asked of models that continue one", name=model.name)
     topics = sorted({article.topic for article in articles})
     labels = [model.tokenizer.encode(f" {topic}") for topic in topics]
-    ask = model.tokenizer.encode(ASK)
-    room = min(ARTICLE_TOKENS, model.description.context_length - len(ask) - max(map(len, labels)))
-    alone = likelihoods(model, ask, labels)
+    ask, begin = model.tokenizer.encode(ASK), list(model.framing().before)
+    room = min(ARTICLE_TOKENS, model.description.context_length - len(begin) - len(ask) - max(map(len, labels)))
+    alone = likelihoods(model, begin + ask, labels)
     right = []
     for number, article in enumerate(articles, 1):
-        found = likelihoods(model, model.tokenizer.encode(article.text)[:room] + ask, labels) - alone
+        found = likelihoods(model, begin + model.tokenizer.encode(article.text)[:room] + ask, labels) - alone
         right.append(topics[int(found.argmax())] == article.topic)
-        progress(number / len(articles), f"article {number} of {len(articles)}")
+        progress(
+            number / len(articles),
+            say("article {number} of {article_count}", number=number, article_count=len(articles)),
+        )
     return Accuracy(sum(right) / len(right), wilson(sum(right), len(right)), tuple(right))
 
 

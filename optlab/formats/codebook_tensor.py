@@ -112,7 +112,7 @@ class CodebookTensor:
             if tensor.shape != (rows, columns) or scale.shape != (rows, groups) or columns % groups:
                 raise ValueError("shapes differ")
         except (KeyError, ValueError, TypeError, RuntimeError, IndexError, ZeroDivisionError) as error:
-            raise ModelError(f"a quantized weight is damaged ({error}); make the artefact again") from None
+            raise ModelError("a quantized weight is damaged ({error}); make the artefact again", error=error) from None
         return tensor
 
     def _read_codes(self, form: str, parts: Mapping[str, Tensor], rows: int, columns: int) -> Tensor:

@@ -115,7 +115,9 @@ class FloatTensor:
             if scale is not None and (scale.shape[0] not in (1, rows) or columns * rows % scale.numel()):
                 raise ValueError("shapes differ")
         except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
-            raise ModelError(f"a weight in a narrow format is damaged ({error}); make the artefact again") from None
+            raise ModelError(
+                "a weight in a narrow format is damaged ({error}); make the artefact again", error=error
+            ) from None
         return cls(values, scale, bool(meta["pruned"]))
 
     def stored_bits(self) -> int:

@@ -144,7 +144,7 @@ class QuantizedTensor:
             tensor = cls(torch.empty(0, dtype=torch.uint8), scale, zero_point, bits, size, bool(meta["pruned"]))
             tensor = replace(tensor, codes=tensor._read_codes(meta["form"], parts, rows, columns))
         except (KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
-            raise ModelError(f"a quantized weight is damaged ({error}); make the artefact again") from None
+            raise ModelError("a quantized weight is damaged ({error}); make the artefact again", error=error) from None
         return tensor
 
     def _read_codes(self, form: str, parts: Mapping[str, Tensor], rows: int, columns: int) -> Tensor:

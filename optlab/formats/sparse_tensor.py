@@ -72,7 +72,7 @@ class SparseTensor:
             values = torch.zeros(rows, columns, dtype=parts["weight_values"].dtype)
             values[positions.read(meta["form"], parts, rows, columns)] = parts["weight_values"]
         except (KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
-            raise ModelError(f"a sparse weight is damaged ({error}); make the artefact again") from None
+            raise ModelError("a sparse weight is damaged ({error}); make the artefact again", error=error) from None
         return cls(values)
 
     def stored_bits(self) -> int:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -31,12 +33,26 @@ def packed(
 
     folder = artefacts.folder(artefacts.key(model.fingerprint, recipe, protocol))
     if folder.is_dir():
-        progress(0.0, "reading the packed model")
+        progress(0.0, say("reading the packed model"))
         return load_artefact(folder, "float32", protocol.device), folder
     compressed = compress(model, recipe, protocol, span(progress, 0.0, 0.9))
     artefacts.sweep()
     keep(compressed, folder, span(progress, 0.9, 1.0))
     return compressed, folder
+
+
+def write(spec: Mapping[str, Any], folder: Path, progress: Progress = silent) -> None:
+    """Write the compressed model of a measurement's spec into `folder`, from its artefact while that is there.
+
+    Raises MeasurementError when it cannot be written, and what `packed` raises.
+    """
+    from optlab.jobs import model_cache
+    from optlab.kernels.artefact import save
+
+    protocol = Protocol.model_validate(spec["protocol"])
+    model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, 0.2))
+    compressed, _ = packed(model, Recipe.from_dict(spec["recipe"]), protocol, span(progress, 0.2, 0.6))
+    save(compressed, folder, span(progress, 0.6, 1.0))
 
 
 def keep(compressed: Compressed, folder: Path, progress: Progress = silent) -> None:

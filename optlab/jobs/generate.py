@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from optlab.errors import ModelError, OptLabError
+from optlab.framing import Framing
 from optlab.jobs import model_cache
 from optlab.jobs.compressed_cache import packed
 from optlab.jobs.kind import GENERATING, JobKind, Log
 from optlab.jobs.resolution import title
 from optlab.machine.identity import resolve_dtype
+from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.results.generation import GenerateSpec, Generation, Parting, Written
 from optlab.store import artefacts
@@ -66,16 +68,15 @@ def execute(spec: GenerateSpec, progress: Progress, log: Log) -> Generation:
     from optlab.kernels.generate import choices
     from optlab.kernels.parting import parting
     from optlab.kernels.runtime import runtime
-    from optlab.models.chat import ask
 
     recipe = spec.known_recipe
     protocol = spec.protocol.model_copy(update={"dtype": resolve_dtype(spec.protocol.dtype, spec.protocol.device)})
     # in float32, because a recipe is applied to the weights as they are; the runtimes cast
     model = model_cache.model(spec.model, "float32", protocol.device, span(progress, 0.0, LOADED))
     if model.objective != "causal":
-        raise ModelError(f"{spec.model} fills gaps and cannot continue a text; pick a causal model")
-    prompt = ask(spec.prompt, model.tokenizer, model.folder) if spec.chat else spec.prompt
-    ids = _prompt(prompt, model.tokenizer, model.description.context_length - spec.max_tokens)
+        raise ModelError("{model} fills gaps and cannot continue a text; pick a causal model", model=spec.model)
+    room = model.description.context_length - spec.max_tokens
+    ids = _prompt(model, spec.prompt, spec.chat, model.framing(protocol.bos), room)
 
     room = len(ids) + spec.max_tokens
     runtimes = {"base": runtime(model, protocol.dtype, room)}
@@ -103,7 +104,7 @@ def execute(spec: GenerateSpec, progress: Progress, log: Log) -> Generation:
         if all(writer.ended for writer in writers.values()):
             break
         done = COMPRESSED + (1 - COMPRESSED) * (count + 1) / spec.max_tokens
-        progress(done, f"token {count + 1} of {spec.max_tokens}", written())
+        progress(done, say("token {count} of {max_tokens}", count=count + 1, max_tokens=spec.max_tokens), written())
     return written()
 
 
@@ -114,13 +115,21 @@ def _ends(model: LanguageModel) -> frozenset[int]:
     return frozenset(one for one in ids if one is not None)
 
 
-def _prompt(text: str, tokenizer: Any, room: int) -> list[int]:
-    ids = tokenizer.encode(text)
+def _prompt(model: LanguageModel, text: str, chat: bool, framing: Framing, room: int) -> list[int]:
+    """The prompt's ids, BOS in front where the model begins so. What a person writes is text; a chat template writes
+    control tokens, BOS often among them, which is then not written twice."""
+    from optlab.models.chat import ask_in_tokens
+
+    ids = ask_in_tokens(text, model.tokenizer, model.folder) if chat else model.tokenizer.encode(text)
     if not ids:
         raise OptLabError("the prompt is empty; write at least one word")
+    if tuple(ids[: len(framing.before)]) != framing.before:
+        ids = [*framing.before, *ids]
     if len(ids) > room:
         raise OptLabError(
-            f"the prompt has {len(ids)} tokens, beside the new ones there is room for {max(room, 0)}; shorten either"
+            "the prompt has {id_count} tokens, beside the new ones there is room for {room}; shorten either",
+            id_count=len(ids),
+            room=max(room, 0),
         )
     return list(ids)
 
@@ -131,7 +140,7 @@ GENERATE = JobKind(
         artefacts.key(weights, spec.known_recipe, spec.protocol), [spec.protocol.dtype, spec.protocol.device],
         spec.prompt, spec.max_tokens, spec.temperature, spec.seed, spec.chat,
     ],
-    title=lambda spec: f"{title(spec.model)}: text, {spec.known_recipe.describe()}",
+    title=lambda spec: say("{model}: text, {recipe}", model=title(spec.model), recipe=spec.known_recipe.describe()),
     priority=GENERATING,
     portable=True,
 )  # fmt: skip

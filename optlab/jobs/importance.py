@@ -6,6 +6,7 @@ from optlab.jobs import model_cache
 from optlab.jobs.kind import GENERATING, JobKind, Log
 from optlab.jobs.resolution import text_identity, title
 from optlab.machine.locks import compute_lock
+from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.results.document import Nothing
 from optlab.results.model import HeadImportance, ImportanceSpec
@@ -25,7 +26,8 @@ def execute(spec: ImportanceSpec, progress: Progress, log: Log) -> HeadImportanc
         model = model_cache.model(spec.model, "float32", protocol.device, span(progress, 0.0, 0.2))
         length = min(protocol.context, model.description.context_length)
         text = str(protocol.calibration)
-        windows = calibration_windows(text, model.tokenizer, WINDOWS * length, length, protocol.seed)
+        framing = model.framing(protocol.bos)
+        windows = calibration_windows(text, model.tokenizer, WINDOWS * length, length, protocol.seed, framing)
         found = head_importance(model, windows, protocol.seed, span(progress, 0.2, 1.0))
         log(f"judged {found.numel()} heads on {len(windows)} windows")
         return HeadImportance(heads=found.tolist(), shared=heads_of(model).shared, windows=len(windows))
@@ -37,6 +39,6 @@ IMPORTANCE = JobKind(
     decides=lambda spec, weights: [
         weights, [text_identity(spec.protocol.calibration), spec.protocol.context, spec.protocol.seed],
     ],
-    title=lambda spec: f"{title(spec.model)}: heads",
+    title=lambda spec: say("{model}: heads", model=title(spec.model)),
     priority=GENERATING,
 )  # fmt: skip

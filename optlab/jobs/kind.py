@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from optlab.jobs.resolution import digest
+from optlab.messages import Message
 from optlab.progress import Progress
 from optlab.results.document import Document
 from optlab.results.specs import Spec
@@ -47,7 +48,7 @@ class JobKind(Generic[S, P, R]):
     of what is known while it goes on, and of the answer. execute: does the work, in a worker; torch only inside. It
     calls `progress` between small pieces of work and lets the `Cancelled` that this may raise through. decides: what
     decides the result besides `version`, from the spec and what identifies the model's weights; whoever asks for the
-    same gets the same run. title: of one run, English. version: raised whenever the same spec would have another
+    same gets the same run. title: of one run. version: raised whenever the same spec would have another
     result than before. portable: the result means the same on another machine, so archives hold it. formerly: names
     that older archives have for it.
     """
@@ -59,7 +60,7 @@ class JobKind(Generic[S, P, R]):
     result: type[R]
     execute: Callable[[S, Progress, Log], R]
     decides: Callable[[S, str], Sequence[Any]]
-    title: Callable[[S], str]
+    title: Callable[[S], Message]
     version: int = 1
     priority: int = MEASURING
     portable: bool = False

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from optlab.errors import MeasurementError
 from optlab.jobs import model_cache
 from optlab.jobs.kind import JobKind, Log
-from optlab.jobs.resolution import settled, title
+from optlab.jobs.resolution import digest, settled, title
 from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
+from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 def execute(spec: LatencyGridSpec, progress: Progress, log: Log) -> LatencyGrid:
     """Raises whatever `time_grid` raises."""
-    return time_grid(spec.model, spec.known_recipe, spec.protocol, progress=progress, log=log)
+    return time_grid(spec.model, spec.known_recipe, spec.protocol, spec.prompts, spec.batches, progress, log)
 
 
 def time_grid(
@@ -62,9 +63,11 @@ def time_grid(
     with compute_lock():
         model = model_cache.model(name, "float32", protocol.device, span(progress, 0.0, 0.05))
         if model.objective != "causal":
-            raise MeasurementError(f"{name} fills gaps and does not write token by token, so it has no such speed")
+            raise MeasurementError(
+                "{name} fills gaps and does not write token by token, so it has no such speed", name=name
+            )
         lengths, counts = sizes(prompts, batches, model.description.context_length)
-        ids = texts.evaluation_tokens(str(protocol.text), model.tokenizer, max(lengths))
+        ids = texts.evaluation_tokens(str(protocol.text), model.tokenizer, max(lengths), model.framing(protocol.bos))
         room = max(lengths) + NEW_TOKENS
         runtimes: dict[str, Runtime] = {"base": runtime(model, protocol.dtype, room)}
         if recipe.steps:
@@ -73,7 +76,7 @@ def time_grid(
             runtimes["candidate"] = runtime(compressed, protocol.dtype, room)
 
     def waiting() -> None:
-        progress(0.2, "waiting until nothing else computes, to time alone")
+        progress(0.2, say("waiting until nothing else computes, to time alone"))
 
     def cells(fraction: float, message: str, partial: object = None) -> None:
         progress(fraction, message, LatencyGridSoFar(cells=partial) if isinstance(partial, Cells) else None)
@@ -101,14 +104,21 @@ def _side(runtime: Runtime) -> GridSide:
     return GridSide(path=runtime.path, notes=tuple(runtime.notes), **what_it_reads(runtime))
 
 
+def _chosen(spec: LatencyGridSpec) -> dict[str, tuple[int, ...]]:
+    asked = {"prompts": spec.prompts, "batches": spec.batches}
+    return {name: values for name, values in asked.items() if values}
+
+
 LATENCY_GRID = JobKind(
     name="latency_grid", label="latency grid", spec=LatencyGridSpec, partial=LatencyGridSoFar, result=LatencyGrid,
     execute=execute,
     decides=lambda spec, weights: [
         artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.dtype, spec.protocol.device,
-        machine_id(),
+        machine_id(), *([digest(chosen)] if (chosen := _chosen(spec)) else []),
     ],
-    title=lambda spec: f"{title(spec.model)}: latency_grid, {spec.known_recipe.describe()}",
+    title=lambda spec: say(
+        "{model}: {what}, {recipe}", model=title(spec.model), what=say("speeds"), recipe=spec.known_recipe.describe()
+    ),
     formerly=("speeds",),
     portable=True,
 )  # fmt: skip

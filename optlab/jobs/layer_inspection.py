@@ -6,6 +6,7 @@ from optlab.errors import ModelError
 from optlab.jobs import model_cache
 from optlab.jobs.kind import GENERATING, JobKind, Log
 from optlab.jobs.resolution import title
+from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.results.document import Nothing
 from optlab.results.layer_inspection import LayerInspection, LayerInspectionSpec
@@ -25,8 +26,11 @@ def execute(spec: LayerInspectionSpec, progress: Progress, log: Log) -> LayerIns
     name = spec.layer
     before, after = model.weight(name), compressed.model.weight(name)
     if before.shape != after.shape:
-        raise ModelError(f"{name} has another shape after this recipe, so its weights cannot be laid over each other")
-    progress(0.9, f"counting the weights of {name}")
+        raise ModelError(
+            "{name} has another shape after this recipe, so its weights cannot be laid over each other",
+            name=name,
+        )
+    progress(0.9, say("counting the weights of {name}", name=name))
     return inspect_layer(before.float(), after.float(), compressed.stored.get(name))
 
 
@@ -36,7 +40,10 @@ LAYER_INSPECTION = JobKind(
     decides=lambda spec, weights: [
         artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.device, spec.layer,
     ],
-    title=lambda spec: f"{title(spec.model)}: inside {spec.layer}, {spec.known_recipe.describe()}",
+    title=lambda spec: say(
+        "{model}: inside {layer}, {recipe}", model=title(spec.model), layer=spec.layer,
+        recipe=spec.known_recipe.describe(),
+    ),
     priority=GENERATING,
     formerly=("anatomy",),
     portable=True,

@@ -18,6 +18,7 @@ from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.resolution import settled, text_identity, title
 from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
+from optlab.messages import Joined, say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -65,8 +66,13 @@ def measure(
             texts.check_apart(text, calibration)
         if base.description.context_length < protocol.context:
             limit = base.description.context_length
-            raise ModelError(f"{name} reads at most {limit} tokens at once; use a context of {limit} or less")
-        ids = texts.evaluation_tokens(text, base.tokenizer, protocol.tokens)
+            raise ModelError(
+                "{name} reads at most {limit} tokens at once; use a context of {limit} or less",
+                name=name,
+                limit=limit,
+            )
+        framing = base.framing(protocol.bos)
+        passage = texts.evaluation_passage(text, base.tokenizer, protocol.tokens, protocol.context, framing)
 
         began = time.perf_counter()
         compressed, folder = _compress(base, recipe, protocol, save, span(_of_training(progress), 0.1, 0.5))
@@ -82,13 +88,13 @@ def measure(
             quality = {"quality": partial} if isinstance(partial, QualitySoFar) else {}
             progress(fraction, message, so_far.model_copy(update=quality) if quality else None)
 
-        progress(0.5, "measuring quality", so_far)
+        progress(0.5, say("measuring quality"), so_far)
 
         began = time.perf_counter()
         quality = compare(
             base.to(dtype=protocol.dtype),
             compressed.model.to(dtype=protocol.dtype),
-            ids,
+            passage,
             protocol.context,
             span(known, 0.5, 0.85),
             protocol.stop_below_percent,
@@ -97,11 +103,12 @@ def measure(
         log(f"evaluated {quality.windows} windows in {seconds['evaluate']:.1f} s")
 
     began = time.perf_counter()
-    timed, bandwidth = _latency(base, compressed, ids, protocol, span(progress, 0.85, 0.95))
+    prompt = framing.over(passage.ids)
+    timed, bandwidth = _latency(base, compressed, prompt, protocol, span(progress, 0.85, 0.95))
     seconds["latency"] = time.perf_counter() - began
     with compute_lock():
         memory = _memory(base, folder, protocol, span(progress, 0.95, 1.0)) if protocol.latency else {}
-    progress(1.0, "done")
+    progress(1.0, say("done"))
     return Measurement(
         model=name,
         recipe=recipe,
@@ -122,6 +129,8 @@ def measure(
         trainings=tuple(compressed.trainings),
         seconds=Seconds(**seconds),
         details=quality.details,
+        framing=tuple(base.tokenizer.token(token) for token in framing.before),
+        lookalikes=passage.lookalikes,
         latency=timed,
         environment=environment.record().model_copy(update={"read_bytes_per_s": bandwidth}),
         windows=quality.windows,
@@ -170,7 +179,7 @@ def _latency(
     from optlab.kernels.runtime import runtime
 
     def waiting() -> None:
-        progress(0.0, "waiting until nothing else computes, to time alone")
+        progress(0.0, say("waiting until nothing else computes, to time alone"))
 
     waiting()
     with compute_lock(exclusive=True, waiting=waiting):
@@ -212,6 +221,8 @@ def _decides(spec: MeasureSpec, weights: str) -> list[object]:
     """A perplexity belongs to no machine, a latency does."""
     settings = spec.protocol.model_dump()
     texts = [text_identity(settings.pop(name)) for name in ("text", "calibration")]
+    if settings["bos"] == "auto":
+        del settings["bos"]  # as before it could be asked; a model that it changes has another fingerprint
     place = machine_id() if spec.protocol.latency else None
     return [artefacts.FORMAT, weights, spec.known_recipe.content_hash, texts, settings, place]
 
@@ -219,6 +230,6 @@ def _decides(spec: MeasureSpec, weights: str) -> list[object]:
 MEASURE = JobKind(
     name="measure", label="measurement", spec=MeasureSpec, partial=MeasurementSoFar, result=Measurement,
     execute=execute, decides=_decides,
-    title=lambda spec: f"{title(spec.model)}: {spec.known_recipe.describe()}",
+    title=lambda spec: Joined(": ", [title(spec.model), spec.known_recipe.describe()]),
     portable=True,
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optlab.jobs.kind import PREPARING, JobKind, Log
 from optlab.jobs.resolution import title, unread_identity
+from optlab.messages import say
 from optlab.models.catalog import resolve
 from optlab.models.describe import Description, describe
 from optlab.progress import Progress, span
@@ -21,6 +22,6 @@ def execute(spec: PrepareSpec, progress: Progress, log: Log) -> Description:
 PREPARE = JobKind(
     name="prepare", label="preparation", spec=PrepareSpec, partial=Nothing, result=Description, execute=execute,
     decides=lambda spec, weights: [unread_identity(spec.model)],  # its fingerprint is what the run is to find out
-    title=lambda spec: f"prepare {title(spec.model)}",
+    title=lambda spec: say("prepare {model}", model=title(spec.model)),
     priority=PREPARING,
 )  # fmt: skip

@@ -9,6 +9,7 @@ from optlab.jobs.kind import PREPARING, JobKind, Log
 from optlab.jobs.resolution import title, unread_identity
 from optlab.machine.identity import machine_id, resolve_dtype
 from optlab.machine.locks import compute_lock
+from optlab.messages import say
 from optlab.predict.state import VERSION
 from optlab.progress import Progress, silent, span
 from optlab.results.model import Probed, ProbeSpec, ProbingSoFar
@@ -25,7 +26,7 @@ def probe(name: str, progress: Progress = silent, log: Log = lambda line: None) 
     from optlab.predict.timing import time_decoding
 
     def alone() -> AbstractContextManager[None]:
-        return compute_lock(exclusive=True, waiting=lambda: progress(0.97, "waiting until nothing else computes"))
+        return compute_lock(exclusive=True, waiting=lambda: progress(0.97, say("waiting until nothing else computes")))
 
     with compute_lock():
         model = model_cache.model(name, "float32", "auto", span(progress, 0.0, 0.02))
@@ -42,7 +43,7 @@ def probe(name: str, progress: Progress = silent, log: Log = lambda line: None) 
 PROBE = JobKind(
     name="probe", label="probe", spec=ProbeSpec, partial=ProbingSoFar, result=Probed, execute=execute,
     decides=lambda spec, weights: [unread_identity(spec.model), machine_id()],
-    title=lambda spec: f"probe {title(spec.model)}",
+    title=lambda spec: say("probe {model}", model=title(spec.model)),
     version=VERSION,
     priority=PREPARING,
 )  # fmt: skip

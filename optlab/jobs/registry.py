@@ -43,5 +43,7 @@ def find(reference: str) -> Any:
 def kind_of(name: str, kinds: Kinds = KINDS) -> JobKind[Any, Any, Any]:
     """The kind of that name. Raises OptLabError when there is none."""
     if name not in kinds:
-        raise OptLabError(f"this OptLab cannot do runs of kind {name!r:.80}; it does {', '.join(kinds)}")
+        raise OptLabError(
+            "this OptLab cannot do runs of kind {name!r}; it does {kinds}", name=name, kinds=", ".join(kinds)
+        )
     return kinds[name]

@@ -64,10 +64,11 @@ def unread_identity(model: str) -> str:
 
 def text_identity(text: str | None) -> str | None:
     """What tells a text from others: the name of a named one, the contents of a file."""
+    from optlab.texts.text import version_of
+
     if text is None or not _exists(path := Path(text)) or not path.is_file():
         return text
-    status = path.stat()
-    return _contents(text, status.st_size, status.st_mtime_ns)
+    return _contents(text, version_of(path))
 
 
 def digest(*parts: Any) -> str:
@@ -83,6 +84,6 @@ def _exists(path: Path) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _contents(path: str, size: int, changed: int) -> str:
+def _contents(path: str, version: tuple[int, ...]) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -20,6 +20,7 @@ from optlab.evaluate.paired import interval
 from optlab.jobs import model_cache
 from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.resolution import digest, text_identity, title
+from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
@@ -42,8 +43,9 @@ def execute(spec: SweepSpec, progress: Progress, log: Log) -> results.Sweep:
     protocol = spec.protocol
     model = model_cache.model(spec.model, "float32", protocol.device, span(progress, 0.0, 0.02))
     texts.check_apart(str(protocol.text), str(protocol.calibration))
-    ids = texts.evaluation_tokens(str(protocol.text), model.tokenizer, protocol.tokens)
-    windows = windows_of(model, ids, protocol.context)
+    framing = model.framing(protocol.bos)
+    passage = texts.evaluation_passage(str(protocol.text), model.tokenizer, protocol.tokens, protocol.context, framing)
+    windows = windows_of(model, passage.ids, protocol.context, framing)
     step = spec.known_recipe.steps[0]
     asked = [(t, a) for a in sorted(spec.alphas) for t in sorted(spec.temperatures) if a < 1.0]
     scores: dict[tuple[float, float] | None, list[float]] = {}
@@ -59,12 +61,14 @@ def execute(spec: SweepSpec, progress: Progress, log: Log) -> results.Sweep:
             which: tuple[float, float] = (temperature, alpha),
         ) -> None:  # fmt: skip
             training = partial if isinstance(partial, TrainingSoFar) else None
-            told = f"T {which[0]:g}, alpha {which[1]:g}: {message}"
+            told = say(
+                "T {temperature:g}, alpha {alpha:g}: {message}", temperature=which[0], alpha=which[1], message=message
+            )
             progress(fraction, told, before.model_copy(update={"training": training}))
 
         scores[cell] = _score(model, recipe, protocol, windows, span(known, begin, end))
         log(f"{recipe.describe()}: {np.mean(scores[cell]):.4f} nats, {time.perf_counter() - began:.1f} s")
-    progress(1.0, "done")
+    progress(1.0, say("done"))
     return result(scores).model_copy(update={"tokens": len(windows) * protocol.context, "text": protocol.text})
 
 
@@ -93,7 +97,9 @@ SWEEP = JobKind(
          spec.protocol.dtype, spec.protocol.device],
         spec.temperatures, spec.alphas, spec.protocol.tokens,
     ],
-    title=lambda spec: f"{title(spec.model)}: {len(spec.temperatures) * len(spec.alphas)} students",
+    title=lambda spec: say(
+        "{model}: {count} students", model=title(spec.model), count=len(spec.temperatures) * len(spec.alphas)
+    ),
 )  # fmt: skip
 
 
@@ -112,12 +118,16 @@ def _score(
             return found
     except (OSError, ValueError):
         pass
+    framing = model.framing(protocol.bos)
     student = compress(model, recipe, protocol, span(progress, 0.0, 0.95)).model.to(dtype=protocol.dtype)
     found = []
     for number, window in enumerate(windows):
-        progress(0.95 + 0.05 * number / len(windows), f"window {number + 1} of {len(windows)}")
-        (states,) = predicting_states(student, [window], lambda: None)
-        found.append(float(losses(student, states, targets_of(student, window)).mean()))
+        progress(
+            0.95 + 0.05 * number / len(windows),
+            say("window {number} of {window_count}", number=number + 1, window_count=len(windows)),
+        )
+        (states,) = predicting_states(student, [window], lambda: None, framing)
+        found.append(float(losses(student, states, targets_of(student, window, framing)).mean()))
     _keep(kept, found)
     return found
 

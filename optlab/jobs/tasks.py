@@ -6,6 +6,7 @@ from optlab.jobs import model_cache
 from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.resolution import title
 from optlab.machine.locks import compute_lock
+from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.results.document import Nothing
 from optlab.results.tasks import TasksSpec, Topics
@@ -37,6 +38,8 @@ TASKS = JobKind(
     decides=lambda spec, weights: [
         artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.dtype, spec.protocol.device,
     ],
-    title=lambda spec: f"{title(spec.model)}: topics, {spec.known_recipe.describe()}",
+    title=lambda spec: say(
+        "{model}: {what}, {recipe}", model=title(spec.model), what=say("topics"), recipe=spec.known_recipe.describe()
+    ),
     portable=True,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from optlab.errors import TextError
 from optlab.jobs import model_cache
 from optlab.jobs.kind import GENERATING, JobKind, Log
 from optlab.jobs.resolution import text_identity, title
+from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.results.document import Nothing
 from optlab.results.temperature_lab import TemperatureLab, TemperatureLabSpec
@@ -31,14 +32,18 @@ def execute(spec: TemperatureLabSpec, progress: Progress, log: Log) -> Temperatu
     begin = spec.passage * LENGTH
     ids = texts.evaluation_tokens(str(protocol.text), teacher.tokenizer, begin + LENGTH)[begin:]
     if len(ids) < 2:
-        raise TextError(f"{protocol.text} has no passage {spec.passage}; choose an earlier one")
+        raise TextError(
+            "{text} has no passage {passage}; choose an earlier one", text=protocol.text, passage=spec.passage
+        )
     sides = [teacher]
     recipe = spec.known_recipe
     if recipe.steps:
         sides.append(packed(teacher, recipe, protocol, span(progress, 0.2, 0.9))[0].model)
-    progress(0.9, "reading the passage")
+    progress(0.9, say("reading the passage"))
     with torch.inference_mode():
-        found = [one.logits(torch.tensor([ids], device=one.device))[0].double().cpu().numpy() for one in sides]
+        before = teacher.framing(protocol.bos).before
+        read = torch.tensor([[*before, *ids]])
+        found = [one.logits(read.to(one.device))[0, len(before) :].double().cpu().numpy() for one in sides]
     student = found[1] if len(found) > 1 else [None] * len(ids)
     positions = [
         temperature_lab.position(z_t, z_s, true) for z_t, z_s, true in zip(found[0], student, ids[1:], strict=False)
@@ -60,7 +65,9 @@ TEMPERATURE_LAB = JobKind(
          spec.protocol.dtype, spec.protocol.device],
         spec.passage,
     ],
-    title=lambda spec: f"{title(spec.model)}: temperatures on passage {spec.passage + 1}",
+    title=lambda spec: say(
+        "{model}: temperatures on passage {passage}", model=title(spec.model), passage=spec.passage + 1
+    ),
     formerly=("soften",),
     priority=GENERATING,
 )  # fmt: skip

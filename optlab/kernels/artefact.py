@@ -31,6 +31,7 @@ from optlab.formats.float_tensor import FloatTensor
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.formats.sparse_tensor import SparseTensor
 from optlab.kernels.hub_format import OUR_FILE, PLAIN_FILE, is_plain, quantization_config, reason_against, weights_file
+from optlab.messages import say
 from optlab.models.checkpoint import Checkpoint, TensorEntry, open_checkpoint, read_header, read_json
 from optlab.models.describe import Description
 from optlab.models.device import choose_device, choose_dtype
@@ -78,7 +79,9 @@ def save(compressed: Compressed, folder: str | Path, progress: Progress = silent
     except (OSError, SafetensorError) as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
         why = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
-        raise MeasurementError(f"the compressed model cannot be written to {folder}: {why}") from None
+        raise MeasurementError(
+            "the compressed model cannot be written to {folder}: {why}", folder=folder, why=why
+        ) from None
     finally:
         if unfinished is not None:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -96,19 +99,22 @@ def _weights(folder: Path) -> Path:
 
 def _check_free(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise MeasurementError(f"{folder} is not a folder; name a new one for the compressed model")
+        raise MeasurementError("{folder} is not a folder; name a new one for the compressed model", folder=folder)
     there = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
     if there and not (there <= {*COPIED, PLAIN_FILE, OUR_FILE, NOTICE, CONFIG} and is_artefact(folder)):
-        raise MeasurementError(f"{folder} holds other files; name a new or empty folder for the compressed model")
+        raise MeasurementError(
+            "{folder} holds other files; name a new or empty folder for the compressed model",
+            folder=folder,
+        )
 
 
 def _write(compressed: Compressed, folder: Path, progress: Progress) -> None:
     model = compressed.model
     source = _source(model.folder)
     folder.mkdir()
-    progress(0.0, "packing the weights")
+    progress(0.0, say("packing the weights"))
     tensors = _tensors(compressed, source)
-    progress(0.5, "writing the weights")
+    progress(0.5, say("writing the weights"))
     file = folder / weights_file(compressed)
     save_file(tensors, file, metadata={"format": "pt"})
     # safetensors writes its file readable by its owner alone; a model is a file like any other.
@@ -125,7 +131,7 @@ def _write(compressed: Compressed, folder: Path, progress: Progress) -> None:
     if source.source is not None:
         notice["checkpoint"] = source.source
     _write_json(folder / NOTICE, notice)
-    progress(1.0, "written")
+    progress(1.0, say("written"))
 
 
 def _write_json(file: Path, data: dict[str, Any]) -> None:
@@ -205,7 +211,11 @@ def load_artefact(
     """
     folder = Path(folder)
     if not is_artefact(folder):
-        raise ModelError(f"{folder} is not a model that OptLab compressed: it has no {NOTICE} that says so")
+        raise ModelError(
+            "{folder} is not a model that OptLab compressed: it has no {notice} that says so",
+            folder=folder,
+            notice=NOTICE,
+        )
     notice = read_json(folder / NOTICE)["artefact"]
     target = choose_device(device)
     chosen = choose_dtype(dtype, target)
@@ -214,7 +224,12 @@ def load_artefact(
     read_header(_weights(folder))  # for its sentences about truncated and damaged files
     try:
         if notice["format"] != FORMAT:
-            raise ModelError(f"{folder} was written in format {notice['format']}, this version reads {FORMAT}")
+            raise ModelError(
+                "{folder} was written in format {format}, this version reads {readable}",
+                folder=folder,
+                format=notice["format"],
+                readable=FORMAT,
+            )
         tensors = load_file(_weights(folder))
         parts = {name: _parts_of(name, tensors) for name in notice["stored"]}
         module = _empty(config)
@@ -253,7 +268,9 @@ def load_artefact(
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
         if isinstance(error, OptLabError):
             raise
-        raise ModelError(f"{folder} is damaged ({error!r}); make the artefact again") from None
+        raise ModelError(
+            "{folder} is damaged ({error!r}); make the artefact again", folder=folder, error=error
+        ) from None
 
 
 def _parts_of(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

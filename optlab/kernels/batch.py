@@ -40,7 +40,7 @@ def batch(runtime: Runtime, count: int) -> Batch:
         return LlamaBatch(runtime, count)
     if isinstance(runtime, HubRuntime):
         return HubBatch(runtime)
-    raise MeasurementError(f"{runtime.path} continues one text at a time")
+    raise MeasurementError("{path} continues one text at a time", path=runtime.path)
 
 
 class LlamaBatch:

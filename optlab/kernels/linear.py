@@ -2,8 +2,7 @@
 
 Torch's CPU kernels know two packed forms: int8 with one scale per output row, and int4 with a scale and an offset per
 group of 32, 64, 128 or 256 inputs. Where a recipe rounds activations to 8 bits too, whole numbers are multiplied by
-whole numbers. Everything else has no kernel: 2 and 3 bits are stretched to int4 at load (same weights, but the speed of
-int4), 5 to 8 bits in groups run as dense bfloat16. `pack` decides, and says what it did.
+whole numbers. `optlab.kernels.rule` decides which of them a layer gets; `pack` follows, and says what it did.
 """
 
 from __future__ import annotations
@@ -15,17 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from optlab.formats.linear_format import LinearFormat
+from optlab.kernels.rule import int4_group, kernel_of, notes_for
 from optlab.models.inputs import InputFormat, round_inputs
 
 if TYPE_CHECKING:
     from optlab.formats.integer_tensor import QuantizedTensor
 
-INT4_GROUPS = (256, 128, 64, 32)
 ROW_BLOCK = 16
 """The int4 kernel wants rows in multiples of this; fewer are padded with zeros."""
 
-COLUMN_BLOCK = 16
-"""The int8 kernel reads this many inputs at once, and past the end of any other width."""
+HALF_PRECISION = 1e-3
+"""Largest relative error with which float16 may hold a scale."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Int4Linear(nn.Module):
         super().__init__()
         codes, scale, offset = weight.tensors()
         self.rows = len(codes)
-        self.group = next(size for size in INT4_GROUPS if weight.group % size == 0)
+        self.group = int4_group(weight.group)
         repeat = weight.group // self.group
         scale, offset = (t.repeat_interleave(repeat, dim=1) for t in (scale, offset))
         missing = -self.rows % ROW_BLOCK
@@ -164,37 +164,18 @@ class Source:
         """[out, in] float; from what is stored: `weight` of a hollow model (`load_artefact`) is only a shape."""
         return self.weight.detach() if self.stored is None else self.stored.dequantize()
 
-
-def kernel_for(
-    stored: QuantizedTensor | None, device: torch.device | str, inputs: InputFormat | None = None
-) -> tuple[str, str | None]:
-    """(kernel, note): 'int4', 'int8', 'int8x8' or 'dense', and a sentence when the format has no kernel of its own."""
-    if inputs is not None:
-        return _kernel_for_products(stored, device, inputs)
-    if stored is None:
-        return "dense", None
-    bits, width = stored.bits, stored.shape[1]
-    group = width // stored.scale.shape[1]
-    where = "one scale per row" if group == width else f"groups of {group}"
-    if torch.device(device).type != "cpu":
-        return "dense", f"{bits} bits have no kernel on this device here: timed as dense 16-bit numbers"
-    if bits <= 4 and group % 32 == 0:
-        return "int4", None if bits == 4 else f"{bits} bits have no kernel: timed stretched to 4 bits"
-    if stored.zero == "none" and group == width and width % COLUMN_BLOCK == 0:
-        return "int8", None if bits == 8 else f"{bits} bits have no kernel: timed stretched to 8 bits"
-    kind = "symmetric" if stored.zero == "none" else "asymmetric"
-    return "dense", f"{bits} bits, {kind}, {where} have no kernel: timed as dense 16-bit numbers"
-
-
-def _kernel_for_products(
-    stored: QuantizedTensor | None, device: torch.device | str, inputs: InputFormat
-) -> tuple[str, str | None]:
-    rows = stored is not None and stored.zero == "none" and stored.scale.shape[1] == 1
-    if not rows or torch.device(device).type != "cpu":
-        return "dense", "activations are rounded and then multiplied as dense 16-bit numbers: no kernel for this format"
-    if stored is not None and (stored.bits, inputs.bits) != (8, 8):
-        return "int8x8", f"{stored.bits} times {inputs.bits} bits have no kernel: timed stretched to 8 times 8 bits"
-    return "int8x8", None
+    @property
+    def format(self) -> LinearFormat:
+        """What decides which kernel multiplies it."""
+        activation_bits = None if self.inputs is None else self.inputs.bits
+        if self.stored is None:
+            return LinearFormat(self.weight.shape[1], activation_bits=activation_bits)
+        scale = self.stored.scale.float()
+        exact = bool(((scale.half().float() - scale).abs() <= HALF_PRECISION * scale.abs()).all())
+        return LinearFormat(
+            self.stored.shape[1], self.stored.bits, self.stored.group_size, self.stored.zero == "none",
+            activation_bits, exact,
+        )  # fmt: skip
 
 
 def pack(
@@ -207,10 +188,11 @@ def pack(
     runs: list[list[Source]] = []
     notes: list[str] = []
     kernels: list[str] = []
+    where = torch.device(device).type
     for source in sources:
-        kernel, note = kernel_for(source.stored, device, source.inputs)
-        if note and note not in notes:
-            notes.append(note)
+        layer = source.format
+        kernel = kernel_of(layer, "torch", where)
+        notes += [note for note in notes_for(layer, "torch", where) if note not in notes]
         if runs and kernels[-1] == kernel and _stackable(runs[-1][-1], source, kernel):
             runs[-1].append(source)
         else:

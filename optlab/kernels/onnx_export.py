@@ -18,6 +18,7 @@ from torch import nn
 from optlab.compress import Compressed
 from optlab.errors import ModelError
 from optlab.kernels.onnx_graph import MICROSOFT, OPSET, Graph
+from optlab.messages import say
 from optlab.models.inputs import input_formats
 from optlab.models.key_values import key_value_formats
 from optlab.models.language_model import LanguageModel
@@ -44,7 +45,11 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
     model = source.model if isinstance(source, Compressed) else source
     stored = dict(source.stored) if isinstance(source, Compressed) else {}
     if not isinstance(model.module, Transformer):
-        raise ModelError(f"only models of the Llama family are written as ONNX; {model.name} is a {model.family}")
+        raise ModelError(
+            "only models of the Llama family are written as ONNX; {name} is a {family}",
+            name=model.name,
+            family=model.family,
+        )
     if input_formats(model.module) or any(key_value_formats(model).values()):
         raise ModelError("this graph does not round activations, keys or values; export weights without that step")
     writer = _Writer(model.module, stored, model.structure.embedding)
@@ -64,7 +69,9 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
                 os.replace(place.with_name(beside), target.with_name(beside))
             os.replace(place, target)
     except OSError as error:
-        raise ModelError(f"{target} cannot be written: {error.strerror or error}") from None
+        raise ModelError(
+            "{target} cannot be written: {strerror}", target=target, strerror=error.strerror or error
+        ) from None
     return dict(writer.graph.kinds)
 
 
@@ -106,7 +113,10 @@ class _Writer:
         self.cos, self.sin = add("Cos", angles), add("Sin", angles)
         for number, layer in enumerate(self.module.model.layers):
             assert isinstance(layer, Block)
-            progress(number / config.blocks, f"writing block {number + 1} of {config.blocks}")
+            progress(
+                number / config.blocks,
+                say("writing block {number} of {blocks}", number=number + 1, blocks=config.blocks),
+            )
             prefix = f"model.layers.{number}"
             read = self._norm(x, f"{prefix}.input_layernorm", layer.input_layernorm)
             x = add("Add", x, self._attention(read, f"{prefix}.self_attn", layer.self_attn, number))

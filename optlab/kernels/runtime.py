@@ -19,6 +19,8 @@ from optlab.formats.sparse_tensor import SparseTensor
 from optlab.kernels.linear import DenseLinear, Source, pack
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native import llama as native
+from optlab.kernels.rule import NATIVE_PATH
+from optlab.messages import Joined, say
 from optlab.models.inputs import input_format
 from optlab.models.key_values import head_dim, key_value_formats
 from optlab.models.language_model import LanguageModel
@@ -52,7 +54,7 @@ class HubRuntime:
         for name, module in packed.items():
             copy.replace_module(name, module)
         self.model, self.notes = copy, notes
-        self.path = f"transformers, {describe(kernels, model.dtype)}"
+        self.path: str = Joined(", ", ["transformers", describe(kernels, model.dtype)])
         self.cache: Any = None
 
     def reset(self) -> None:
@@ -81,24 +83,33 @@ def runtime(source: LanguageModel | Compressed, dtype: str | torch.dtype = "bflo
     stored = source.stored if isinstance(source, Compressed) else {}
     model = source.model if isinstance(source, Compressed) else source
     if model.objective != "causal":
-        raise MeasurementError(f"{model.name} fills gaps and does not write token by token, so decoding has no latency")
+        raise MeasurementError(
+            "{name} fills gaps and does not write token by token, so decoding has no latency",
+            name=model.name,
+        )
     model = model.to(dtype=dtype)
     quantized = {name: one for name, one in stored.items() if isinstance(one, QuantizedTensor)}
     sparse = any(isinstance(one, SparseTensor) for one in stored.values())
-    notes = ["zeros have no kernel: they are multiplied like other numbers"] if sparse else []
+    notes: list[str] = [say("zeros have no kernel: they are multiplied like other numbers")] if sparse else []
     others = {one.form for one in stored.values() if not isinstance(one, (QuantizedTensor, SparseTensor))} - {"dense"}
-    notes += [f"{form} has no kernel: timed as dense 16-bit numbers" for form in sorted(others)]
+    notes += [say("{form} has no kernel: timed as dense 16-bit numbers", form=form) for form in sorted(others)]
     for chosen in set(key_value_formats(model).values()):
         share = chosen.bits_per_number(head_dim(model)) / (8 * model.dtype.itemsize)
         notes.append(
-            f"keys and values are rounded to {chosen.bits} bits but held as {str(model.dtype)[6:]}: no time is saved, "
-            f"and the {share:.0%} of the memory that they would take packed is not shown"
+            say(
+                "keys and values are rounded to {bits} bits but held as {dtype}: no time is saved, and the {share:.0%} "
+                "of the memory that they would take packed is not shown",
+                bits=chosen.bits,
+                dtype=str(model.dtype)[6:],
+                share=share,
+            )
         )
     if isinstance(model.module, Transformer):
         why_not = native.refusal(model.module, model.dtype)
-        kind, loop = (native.NativeLlama, "own runtime in C++") if why_not is None else (LlamaRuntime, "own runtime")
+        in_cpp = why_not is None
+        kind, loop = (native.NativeLlama, NATIVE_PATH) if in_cpp else (LlamaRuntime, say("own runtime"))
         fast = kind(model.module, quantized, model.dtype, min(room, model.module.config.context_length), notes)
-        fast.path = f"{loop}, {describe(fast.kernels, model.dtype)}"
+        fast.path = Joined(", ", [loop, describe(fast.kernels, model.dtype)])
         if why_not is not None:
             fast.notes.append(why_not)
         return fast
@@ -122,6 +133,10 @@ def describe(kernels: set[str], dtype: torch.dtype) -> str:
     """'int4 weights' or 'bfloat16', for people."""
     names = [k for k in ("int4", "int8") if k in kernels]
     dense = str(dtype).removeprefix("torch.")
-    parts = [" and ".join(f"{k} weights" for k in names) + f", {dense} activations"] if names else []
-    parts += ["int8 weights and activations"] if "int8x8" in kernels else []
-    return "; ".join(parts) or dense
+    parts: list[str] = []
+    if names:
+        weights = Joined(" and ", [say("{format} weights", format=name) for name in names])
+        parts.append(Joined(", ", [weights, say("{dtype} activations", dtype=dense)]))
+    if "int8x8" in kernels:
+        parts.append(say("int8 weights and activations"))
+    return Joined("; ", parts) if parts else dense

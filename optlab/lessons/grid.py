@@ -46,7 +46,12 @@ def rounded(row: Array, bits: int, group: int, symmetric: bool = False) -> Round
     """row [n] float32 rounded to the nearest level of its group's grid. Raises RecipeError when `group` does not divide
     n or bits is not 2 to 8."""
     if len(row) % group or not 2 <= bits <= 8:
-        raise RecipeError(f"bits from 2 to 8 and a group that divides {len(row)}, not {bits} and {group}")
+        raise RecipeError(
+            "bits from 2 to 8 and a group that divides {row_count}, not {bits} and {group}",
+            row_count=len(row),
+            bits=bits,
+            group=group,
+        )
     groups = row.reshape(-1, group)
     top = (1 << bits) - 1
     if symmetric:

@@ -13,7 +13,12 @@ def encoded(model: Weights, text: str, least: int = 2, most: int = LONGEST) -> l
     """Token ids of `text`. Raises TextError when there are fewer than `least` or more than `most`."""
     ids = model.tokenizer.encode(text)
     if not least <= len(ids) <= most:
-        raise TextError(f"the text has {len(ids)} tokens; write between {least} and {most}")
+        raise TextError(
+            "the text has {id_count} tokens; write between {least} and {most}",
+            id_count=len(ids),
+            least=least,
+            most=most,
+        )
     return ids
 
 

@@ -66,7 +66,7 @@ class Weights:
         if name not in self._read:
             entry = self.checkpoint.tensors.get(f"{name}.weight")
             if entry is None:
-                raise ModelError(f"{self.checkpoint.folder.name} has no layer {name}")
+                raise ModelError("{name} has no layer {name_2}", name=self.checkpoint.folder.name, name_2=name)
             self._read[name] = read(entry)
         return self._read[name]
 
@@ -85,7 +85,7 @@ def read(entry: TensorEntry) -> Array:
     """The numbers of a float tensor, float32. Raises ModelError when it is stored as something else."""
     kinds = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2"}
     if entry.dtype not in kinds:
-        raise ModelError(f"{entry.name} is stored as {entry.dtype}; a lesson reads floats")
+        raise ModelError("{name} is stored as {dtype}; a lesson reads floats", name=entry.name, dtype=entry.dtype)
     with entry.file.open("rb") as stream:
         stream.seek(entry.start)
         raw = np.frombuffer(stream.read(entry.bytes), dtype=kinds[entry.dtype])
@@ -99,7 +99,7 @@ def load(name: str = NAME) -> Weights:
     or not of the Llama family."""
     folder = ready_folder(name)
     if folder is None:
-        raise ModelError(f"{name} is not prepared on this machine yet")
+        raise ModelError("{name} is not prepared on this machine yet", name=name)
     return _load(folder, (folder / "config.json").stat().st_mtime_ns)
 
 
@@ -107,5 +107,5 @@ def load(name: str = NAME) -> Weights:
 def _load(folder: Path, changed: int) -> Weights:
     checkpoint = open_checkpoint(folder)
     if checkpoint.config.get("model_type") != "llama":
-        raise ModelError(f"{folder.name} is not of the Llama family, which the lessons are about")
+        raise ModelError("{name} is not of the Llama family, which the lessons are about", name=folder.name)
     return Weights(checkpoint, Tokenizer.from_folder(folder))

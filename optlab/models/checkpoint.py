@@ -54,14 +54,18 @@ def read_header(file: Path) -> list[TensorEntry]:
             start, opening = stream.read(8), stream.read(1)
             if opening != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
                 raise ModelError(
-                    f"{file.name} is a pickle, whatever its name says; a pickle can run code, so only safetensors and "
-                    "GGUF are opened"
+                    "{name} is a pickle, whatever its name says; a pickle can run code, so only safetensors and GGUF "
+                    "are opened",
+                    name=file.name,
                 )
             if size == 0:
-                raise ModelError(f"{file.name} is empty; download or copy it again")
+                raise ModelError("{name} is empty; download or copy it again", name=file.name)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
             if not 2 <= length <= min(size - 8, LARGEST_HEADER):
-                raise ModelError(f"{file.name} is not a safetensors file, or its beginning is damaged; copy it again")
+                raise ModelError(
+                    "{name} is not a safetensors file, or its beginning is damaged; copy it again",
+                    name=file.name,
+                )
             header = json.loads(opening + stream.read(length - 1))
         entries = [
             TensorEntry(name, file, e["dtype"], tuple(e["shape"]), *(8 + length + o for o in e["data_offsets"]))
@@ -71,22 +75,33 @@ def read_header(file: Path) -> list[TensorEntry]:
         for entry in entries:
             _check(entry)
     except OSError as error:
-        raise ModelError(f"cannot read {file}: {error.strerror}") from None
+        raise ModelError("cannot read {file}: {strerror}", file=file, strerror=error.strerror) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ModelError(f"the header of {file.name} is damaged; download or copy it again") from None
+        raise ModelError("the header of {name} is damaged; download or copy it again", name=file.name) from None
     end = max((entry.end for entry in entries), default=8 + length)
     if end > size:
         raise ModelError(
-            f"{file.name} is truncated: {size} bytes are there, {end} should be; download or copy it again"
+            "{name} is truncated: {size} bytes are there, {end} should be; download or copy it again",
+            name=file.name,
+            size=size,
+            end=end,
         )
     if end < size or sum(entry.bytes for entry in entries) != end - 8 - length:
-        raise ModelError(f"{file.name} is damaged: its tensors do not fill the file; download or copy it again")
+        raise ModelError(
+            "{name} is damaged: its tensors do not fill the file; download or copy it again",
+            name=file.name,
+        )
     return entries
 
 
 def _check(entry: TensorEntry) -> None:
     if entry.dtype not in BYTES:
-        raise ModelError(f"{entry.file.name} stores {entry.name} as {entry.dtype}, which is not a format known here")
+        raise ModelError(
+            "{name} stores {name_2} as {dtype}, which is not a format known here",
+            name=entry.file.name,
+            name_2=entry.name,
+            dtype=entry.dtype,
+        )
     if entry.start < 8 or entry.bytes != math.prod(entry.shape) * BYTES[entry.dtype]:
         raise ValueError(entry.name)
 
@@ -95,14 +110,14 @@ def read_json(file: Path) -> dict[str, Any]:
     """A JSON object from a file of a model. Raises ModelError."""
     try:
         if file.stat().st_size > LARGEST_JSON:
-            raise ModelError(f"{file} is larger than 64 MB, which no file of its kind is")
+            raise ModelError("{file} is larger than 64 MB, which no file of its kind is", file=file)
         data = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelError(f"cannot read {file}: {error.strerror}") from None
+        raise ModelError("cannot read {file}: {strerror}", file=file, strerror=error.strerror) from None
     except (ValueError, RecursionError):
-        raise ModelError(f"{file} is not valid JSON; copy it again") from None
+        raise ModelError("{file} is not valid JSON; copy it again", file=file) from None
     if not isinstance(data, dict):
-        raise ModelError(f"{file} must hold a JSON object")
+        raise ModelError("{file} must hold a JSON object", file=file)
     return data
 
 
@@ -120,7 +135,7 @@ class Checkpoint:
         entries = [entry for file in self.files for entry in read_header(file)]
         found = {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
         if len(found) != len(entries):
-            raise ModelError(f"{self.folder} stores the same tensor in two files; keep one of them")
+            raise ModelError("{folder} stores the same tensor in two files; keep one of them", folder=self.folder)
         return found
 
     @property
@@ -148,16 +163,24 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if not (folder / "config.json").is_file():
         ggufs = sorted(folder.glob("*.gguf"))
         hint = f"; it holds {ggufs[0].name}: give that file instead" if ggufs else ""
-        raise ModelError(f"{folder} has no config.json, so it is not a model in hub layout{hint}")
+        raise ModelError(
+            "{folder} has no config.json, so it is not a model in hub layout{hint}",
+            folder=folder,
+            hint=hint,
+        )
     checkpoint = Checkpoint(folder, read_json(folder / "config.json"), tuple(_weight_files(folder)))
     if not checkpoint.tensors:
-        raise ModelError(f"{folder} holds no weights: its safetensors files are without tensors")
+        raise ModelError("{folder} holds no weights: its safetensors files are without tensors", folder=folder)
     packed = next(_packed_tensors(checkpoint), None)
     if packed is not None:
         how = (checkpoint.config.get("quantization_config") or {}).get("quant_method", packed.dtype)
         raise ModelError(
-            f"{folder.name} stores its weights as {how} ({packed.name} is {packed.dtype}), not as floats; use the "
-            "float original or a GGUF file of the model"
+            "{name} stores its weights as {how} ({name_2} is {dtype}), not as floats; use the float original or "
+            "a GGUF file of the model",
+            name=folder.name,
+            how=how,
+            name_2=packed.name,
+            dtype=packed.dtype,
         )
     return checkpoint
 
@@ -170,24 +193,41 @@ def _weight_files(folder: Path) -> Iterator[Path]:
     elif index.is_file():
         names = read_json(index).get("weight_map")
         if not isinstance(names, dict) or not names:
-            raise ModelError(f"{index} has no weight_map, so the shards of the model are unknown")
+            raise ModelError("{index} has no weight_map, so the shards of the model are unknown", index=index)
         for name in sorted({str(file) for file in names.values()}):
             if Path(name).name != name or not name.endswith(".safetensors"):
-                raise ModelError(f"{index} names {name!r}, which is not a safetensors file in the same folder")
+                raise ModelError(
+                    "{index} names {name!r}, which is not a safetensors file in the same folder",
+                    index=index,
+                    name=name,
+                )
             if not (folder / name).is_file():
-                raise ModelError(f"{folder} lacks {name}, a part of the model; download or copy it again")
+                raise ModelError(
+                    "{folder} lacks {name}, a part of the model; download or copy it again",
+                    folder=folder,
+                    name=name,
+                )
             yield folder / name
     elif len(others) == 1:
         yield others[0]
     elif others:
-        raise ModelError(f"{folder} holds {len(others)} safetensors files but no model.safetensors.index.json")
+        raise ModelError(
+            "{folder} holds {other_count} safetensors files but no model.safetensors.index.json",
+            folder=folder,
+            other_count=len(others),
+        )
     elif pickles := sorted(file.name for pattern in PICKLES for file in folder.glob(pattern)):
         raise ModelError(
-            f"{folder} has only {pickles[0]}, a pickle, which can run code; convert it to safetensors (only "
-            "safetensors and GGUF are opened)"
+            "{folder} has only {pickles}, a pickle, which can run code; convert it to safetensors (only "
+            "safetensors and GGUF are opened)",
+            folder=folder,
+            pickles=pickles[0],
         )
     else:
-        raise ModelError(f"{folder} holds no weights; a model.safetensors file is needed beside config.json")
+        raise ModelError(
+            "{folder} holds no weights; a model.safetensors file is needed beside config.json",
+            folder=folder,
+        )
 
 
 def _packed_tensors(checkpoint: Checkpoint) -> Iterator[TensorEntry]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from optlab import paths
 from optlab.errors import ModelError
+from optlab.messages import say
 from optlab.models import gguf_llama, gguf_tokenizer
 from optlab.models.gguf_file import GGUFFile
 from optlab.progress import Progress, silent, span
@@ -50,7 +51,7 @@ def convert(source: Path, name: str, progress: Progress = silent) -> Path:
             lock.acquire(timeout=0.5)
             break
         except Timeout:
-            progress(0.0, f"waiting for another process that is converting {source.name}")
+            progress(0.0, say("waiting for another process that is converting {name}", name=source.name))
     try:
         if not target.is_dir():
             _make(source, target, progress)
@@ -64,7 +65,7 @@ def _make(source: Path, target: Path, progress: Progress) -> None:
         shutil.rmtree(left, ignore_errors=True)
     half = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        progress(0.0, f"reading {source.name}")
+        progress(0.0, say("reading {name}", name=source.name))
         file = GGUFFile(source)
         if gguf_llama.understands(file) and gguf_tokenizer.understands(file):
             _write_llama(file, half, span(progress, 0.1, 1.0))
@@ -75,16 +76,23 @@ def _make(source: Path, target: Path, progress: Progress) -> None:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelError(
-                f"the disk of {target.parent} is full; converting {source.name} needs more space"
+                "the disk of {parent} is full; converting {name} needs more space",
+                parent=target.parent,
+                name=source.name,
             ) from None
-        raise ModelError(f"cannot convert {source.name} into {target.parent}: {error.strerror or error}") from None
+        raise ModelError(
+            "cannot convert {name} into {parent}: {strerror}",
+            name=source.name,
+            parent=target.parent,
+            strerror=error.strerror or error,
+        ) from None
     except (
         ValueError,
         TypeError,
         LookupError,
         ArithmeticError,
     ) as error:  # metadata that is missing, or not what it says
-        raise ModelError(f"{source.name} is damaged or incomplete; download or copy it again") from error
+        raise ModelError("{name} is damaged or incomplete; download or copy it again", name=source.name) from error
     finally:
         shutil.rmtree(half, ignore_errors=True)
 
@@ -111,7 +119,15 @@ def _write_llama(file: GGUFFile, folder: Path, progress: Progress) -> None:
         for name in names:
             tensors[str(gguf_llama.hub_name(name))] = _contiguous(gguf_llama.weight(file, name))
             done += 1
-            progress(done / len(weights), f"converting {file.path.name}, once: {done} of {len(weights)} tensors")
+            progress(
+                done / len(weights),
+                say(
+                    "converting {name}, once: {done} of {weight_count} tensors",
+                    name=file.path.name,
+                    done=done,
+                    weight_count=len(weights),
+                ),
+            )
         save_file(tensors, folder / f"{title}.safetensors", metadata={"format": "pt"})
         weight_map |= dict.fromkeys(tensors, f"{title}.safetensors")
     if len(shards) > 1:
@@ -133,7 +149,14 @@ def _write_with_transformers(file: GGUFFile, folder: Path, progress: Progress) -
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils.logging import disable_progress_bar
 
-    progress(0.1, f"converting {file.path.name} ({file.architecture}), once; this takes a minute")
+    progress(
+        0.1,
+        say(
+            "converting {name} ({architecture}), once; this takes a minute",
+            name=file.path.name,
+            architecture=file.architecture,
+        ),
+    )
     disable_progress_bar()
     place = {"pretrained_model_name_or_path": str(file.path.parent), "gguf_file": file.path.name}
     try:
@@ -143,10 +166,12 @@ def _write_with_transformers(file: GGUFFile, folder: Path, progress: Progress) -
         )
     except Exception as error:  # whatever it trips over: the file is one that cannot be read
         raise ModelError(
-            f"{file.path.name} is a GGUF of architecture {file.architecture!r}, which could not be converted: "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            "{name} is a GGUF of architecture {architecture!r}, which could not be converted: {error}",
+            name=file.path.name,
+            architecture=file.architecture,
+            error=str(error).splitlines()[0] if str(error) else type(error).__name__,
         ) from None
-    progress(0.8, f"writing {file.path.name} as safetensors")
+    progress(0.8, say("writing {name} as safetensors", name=file.path.name))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from optlab import paths
 from optlab.errors import ModelError
+from optlab.messages import decoded, encoded
 from optlab.models import chat
 from optlab.models import fingerprint as fingerprints
 from optlab.models.catalog import card, ready_folder, resolve
@@ -244,14 +245,18 @@ def _describe_elsewhere(name: str, progress: Progress) -> Description:
             for line in process.stdout:
                 answer = json.loads(line)
                 if "fraction" in answer:
-                    progress(answer["fraction"], answer["message"])
+                    progress(answer["fraction"], decoded(answer["message"]))
         except BaseException:
             process.terminate()
             raise
     if "error" in answer:
-        raise ModelError(answer["error"])
+        raise ModelError(decoded(answer["error"]))
     if "description" not in answer:
-        raise ModelError(f"describing {name} ended without an answer (exit code {process.returncode})")
+        raise ModelError(
+            "describing {name} ended without an answer (exit code {returncode})",
+            name=name,
+            returncode=process.returncode,
+        )
     return Description.from_dict(answer["description"])
 
 
@@ -259,14 +264,18 @@ def main(name: str) -> None:
     """The other side of `_describe_elsewhere`."""
     import torch  # noqa: F401  its presence tells `describe` to do the work here
 
-    def say(data: dict[str, Any]) -> None:
+    def emit(data: dict[str, Any]) -> None:
         print(json.dumps(data), flush=True)
 
     try:
-        found = describe(name, lambda fraction, message, partial=None: say({"fraction": fraction, "message": message}))
-        say({"description": found.to_dict()})
+
+        def report(fraction: float, message: str, partial: object = None) -> None:
+            emit({"fraction": fraction, "message": encoded(message)})
+
+        found = describe(name, report)
+        emit({"description": found.to_dict()})
     except ModelError as error:
-        say({"error": str(error)})
+        emit({"error": encoded(error.message)})
 
 
 if __name__ == "__main__":

@@ -23,10 +23,10 @@ def choose_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ModelError(f"device {name!r} does not exist; use auto, cpu, cuda or mps") from None
+        raise ModelError("device {name!r} does not exist; use auto, cpu, cuda or mps", name=name) from None
     here = {"cpu": True, "cuda": cuda and (device.index or 0) < torch.cuda.device_count(), "mps": mps}
     if not here.get(device.type, False):
-        raise ModelError(f"this machine has no {name} device that torch can use; use auto or cpu")
+        raise ModelError("this machine has no {name} device that torch can use; use auto or cpu", name=name)
     return device
 
 
@@ -40,6 +40,6 @@ def choose_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
         fast = {"cpu": cpu_has_bfloat16(), "cuda": device.type == "cuda" and torch.cuda.is_bf16_supported()}
         name = "bfloat16" if fast.get(device.type, False) else "float32"
     if name not in DTYPES:
-        raise ModelError(f"dtype {name!r} is not offered; use auto, {', '.join(DTYPES)}")
+        raise ModelError("dtype {name!r} is not offered; use auto, {dtypes}", name=name, dtypes=", ".join(DTYPES))
     found: torch.dtype = getattr(torch, name)
     return found

@@ -43,7 +43,7 @@ def objective_of(hub: dict[str, Any]) -> str:
     if name.endswith(("ForCausalLM", "LMHeadModel")):
         return "causal"
     if hub.get("is_encoder_decoder") or "For" in name:
-        raise ModelError(f"{name or hub.get('model_type')} is not a causal or masked language model")
+        raise ModelError("{name} is not a causal or masked language model", name=name or hub.get("model_type"))
     # No class is named. Decoders have no segments, and what has no causal class can only be masked.
     bidirectional = "type_vocab_size" in hub or not _has_class(hub, "causal")
     return "masked" if bidirectional and not hub.get("is_decoder") and _has_class(hub, "masked") else "causal"
@@ -73,14 +73,22 @@ def library_config(hub: dict[str, Any]) -> Any:
     try:
         return AutoConfig.for_model(kind, **values)
     except LIBRARY_ERRORS as error:
-        raise ModelError(f"model_type {kind!r} is not one that transformers can build: {_first_line(error)}") from None
+        raise ModelError(
+            "model_type {kind!r} is not one that transformers can build: {first_line}",
+            kind=kind,
+            first_line=_first_line(error),
+        ) from None
 
 
 def library_class(config: Any, objective: str) -> Any:
     """transformers' class for a config object. Raises ModelError."""
     found = _mapping(objective).get(type(config), None)
     if found is None:
-        raise ModelError(f"transformers has no {objective} language model for model_type {config.model_type!r}")
+        raise ModelError(
+            "transformers has no {objective} language model for model_type {model_type!r}",
+            objective=objective,
+            model_type=config.model_type,
+        )
     return found[0] if isinstance(found, (tuple, list)) else found
 
 
@@ -96,7 +104,10 @@ def skeleton(hub: dict[str, Any]) -> nn.Module:
         try:
             module: nn.Module = library_class(library, objective_of(hub))(library)
         except LIBRARY_ERRORS as error:
-            raise ModelError(f"config.json does not describe a model that can be built: {_first_line(error)}") from None
+            raise ModelError(
+                "config.json does not describe a model that can be built: {first_line}",
+                first_line=_first_line(error),
+            ) from None
     return module
 
 
@@ -146,8 +157,9 @@ def _build_own(checkpoint: Checkpoint, config: Any, dtype: torch.dtype) -> nn.Mo
         values = read_tensors({"lm_head.weight": head}, dtype)["lm_head.weight"]
         if not torch.equal(values, weights["model.embed_tokens.weight"]):
             raise ModelError(
-                f"{checkpoint.folder.name} says that head and embedding are one tensor (tie_word_embeddings) but "
-                "stores two different ones; set tie_word_embeddings to false in its config.json"
+                "{name} says that head and embedding are one tensor (tie_word_embeddings) but stores two different "
+                "ones; set tie_word_embeddings to false in its config.json",
+                name=checkpoint.folder.name,
             )
     module.load_state_dict(weights, strict=False, assign=True)
     if config.tied:
@@ -158,14 +170,27 @@ def _build_own(checkpoint: Checkpoint, config: Any, dtype: torch.dtype) -> nn.Mo
 def _check_names(checkpoint: Checkpoint, wanted: dict[str, nn.Parameter], stored: dict[str, TensorEntry]) -> None:
     where = checkpoint.folder.name
     if missing := sorted(set(wanted) - set(stored)):
-        raise ModelError(f"{where} lacks {len(missing)} tensors that its config.json asks for: {_few(missing)}")
+        raise ModelError(
+            "{where} lacks {missing_count} tensors that its config.json asks for: {few}",
+            where=where,
+            missing_count=len(missing),
+            few=_few(missing),
+        )
     if extra := sorted(set(stored) - set(wanted)):
-        raise ModelError(f"{where} holds {len(extra)} tensors that its config.json has no place for: {_few(extra)}")
+        raise ModelError(
+            "{where} holds {extra_count} tensors that its config.json has no place for: {few}",
+            where=where,
+            extra_count=len(extra),
+            few=_few(extra),
+        )
     for name, parameter in wanted.items():
         if tuple(parameter.shape) != stored[name].shape:
             raise ModelError(
-                f"{where} stores {name} with shape {list(stored[name].shape)}; its config.json asks for "
-                f"{list(parameter.shape)}"
+                "{where} stores {name} with shape {shape}; its config.json asks for {expected}",
+                where=where,
+                name=name,
+                shape=list(stored[name].shape),
+                expected=list(parameter.shape),
             )
 
 
@@ -180,7 +205,7 @@ def read_tensors(entries: dict[str, TensorEntry], dtype: torch.dtype) -> dict[st
                 for name in (name for name, entry in entries.items() if entry.file == file):
                     found[name] = stream.get_tensor(name).to(dtype, copy=True)
         except (SafetensorError, OSError) as error:
-            raise ModelError(f"{file.name} cannot be read: {error}") from None
+            raise ModelError("{name} cannot be read: {error}", name=file.name, error=error) from None
     return found
 
 
@@ -198,13 +223,32 @@ def _build_library(checkpoint: Checkpoint, dtype: torch.dtype) -> nn.Module:
             trust_remote_code=False, output_loading_info=True,
         )  # fmt: skip
     except LIBRARY_ERRORS as error:
-        raise ModelError(f"{checkpoint.folder.name} does not fit its config.json: {_first_line(error)}") from None
+        raise ModelError(
+            "{name} does not fit its config.json: {first_line}",
+            name=checkpoint.folder.name,
+            first_line=_first_line(error),
+        ) from None
     if missing := sorted(report["missing_keys"]):
-        raise ModelError(f"{checkpoint.folder.name} lacks {len(missing)} tensors: {_few(missing)}")
+        raise ModelError(
+            "{name} lacks {missing_count} tensors: {few}",
+            name=checkpoint.folder.name,
+            missing_count=len(missing),
+            few=_few(missing),
+        )
     if wrong := sorted(str(item[0]) for item in report.get("mismatched_keys", ())):
-        raise ModelError(f"{checkpoint.folder.name} stores {len(wrong)} tensors in another shape: {_few(wrong)}")
+        raise ModelError(
+            "{name} stores {wrong_count} tensors in another shape: {few}",
+            name=checkpoint.folder.name,
+            wrong_count=len(wrong),
+            few=_few(wrong),
+        )
     if extra := sorted(report["unexpected_keys"]):
-        raise ModelError(f"{checkpoint.folder.name} holds {len(extra)} tensors without a place: {_few(extra)}")
+        raise ModelError(
+            "{name} holds {extra_count} tensors without a place: {few}",
+            name=checkpoint.folder.name,
+            extra_count=len(extra),
+            few=_few(extra),
+        )
     built: nn.Module = module
     return built
 

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from optlab import paths
+from optlab.messages import say
 from optlab.models.checkpoint import Checkpoint
 from optlab.progress import Progress, silent
 
@@ -56,7 +57,7 @@ def compute(checkpoint: Checkpoint, progress: Progress = silent) -> str:
                 digest.update(piece)
                 left -= len(piece)
                 done += len(piece)
-                progress(done / total, f"hashing {checkpoint.folder.name}")
+                progress(done / total, say("hashing {name}", name=checkpoint.folder.name))
     config = {key: value for key, value in checkpoint.config.items() if key not in IDLE_KEYS}
     digest.update(json.dumps(config, sort_keys=True).encode())
     tokenizer = checkpoint.folder / "tokenizer.json"

@@ -26,7 +26,7 @@ class GGUFFile:
         try:
             with path.open("rb") as stream:
                 if stream.read(4) != b"GGUF":
-                    raise ModelError(f"{path.name} is not a GGUF file")
+                    raise ModelError("{name} is not a GGUF file", name=path.name)
             # Damage shows up as whatever the parser trips over, so everything it can raise is one sentence here.
             self._reader = gguf.GGUFReader(path)
             self.tensors = {tensor.name: tensor for tensor in self._reader.tensors}
@@ -34,11 +34,11 @@ class GGUFFile:
         except ModelError:
             raise
         except OSError as error:
-            raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
+            raise ModelError("cannot read {path}: {strerror}", path=path, strerror=error.strerror or error) from None
         except Exception:
-            raise ModelError(f"{path.name} is truncated or damaged; download or copy it again") from None
+            raise ModelError("{name} is truncated or damaged; download or copy it again", name=path.name) from None
         if not self.tensors:
-            raise ModelError(f"{path.name} holds no tensors")
+            raise ModelError("{name} holds no tensors", name=path.name)
 
     def value(self, key: str, default: Any = None) -> Any:
         """A metadata value: a number, a word or a list."""
@@ -59,9 +59,18 @@ class GGUFFile:
             weights = dequantize(tensor.data, tensor.tensor_type)
         except NotImplementedError:
             kind = tensor.tensor_type.name
-            raise ModelError(f"{self.path.name} stores {name} as {kind}, which cannot be read") from None
+            raise ModelError(
+                "{name} stores {name_2} as {kind}, which cannot be read",
+                name=self.path.name,
+                name_2=name,
+                kind=kind,
+            ) from None
         if not np.isfinite(weights).all():
-            raise ModelError(f"{self.path.name} is damaged: {name} holds values that are not numbers")
+            raise ModelError(
+                "{name} is damaged: {name_2} holds values that are not numbers",
+                name=self.path.name,
+                name_2=name,
+            )
         if np.abs(weights).max(initial=0.0) > np.finfo(np.float16).max:
             return np.ascontiguousarray(weights, dtype=np.float32)
         return np.ascontiguousarray(weights, dtype=np.float16)

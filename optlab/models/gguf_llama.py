@@ -87,12 +87,16 @@ def rotary(file: GGUFFile) -> dict[str, Any]:
         turns = scaling["original_max_position_embeddings"] * frequency / (2 * np.pi)
         blend = np.clip((turns - low) / (high - low), 0.0, 1.0)
         if not np.allclose(1 / (blend + (1 - blend) / scaling["factor"]), stored, rtol=1e-4):
-            raise ModelError(f"{file.path.name} scales its rotary positions in a way that is not known here")
+            raise ModelError("{name} scales its rotary positions in a way that is not known here", name=file.path.name)
         return {"rope_type": "llama3", "rope_theta": theta, **scaling}
     if kind == "linear":
         return {"rope_type": "linear", "rope_theta": theta, "factor": _shortest(file.own("rope.scaling.factor", 1.0))}
     if kind != "none":
-        raise ModelError(f"{file.path.name} scales its rotary positions by {kind!r}, which is not known here")
+        raise ModelError(
+            "{name} scales its rotary positions by {kind!r}, which is not known here",
+            name=file.path.name,
+            kind=kind,
+        )
     return {"rope_type": "default", "rope_theta": theta}
 
 

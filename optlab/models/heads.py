@@ -34,6 +34,6 @@ def heads_of(model: LanguageModel) -> Heads:
     count = next((int(model.config[key]) for key in COUNT_KEYS if key in model.config), 0)
     widths = {model.weight(name).shape[1] for name in outputs}
     if len(outputs) != len(model.blocks()) or len(widths) != 1 or count < 1 or min(widths) % count:
-        raise RecipeError(f"the attention heads of {model.name} cannot be told apart, so none can be chosen")
+        raise RecipeError("the attention heads of {name} cannot be told apart, so none can be chosen", name=model.name)
     keys = int(model.config.get("num_key_value_heads") or count)
     return Heads(count, min(widths) // count, max(1, count // keys), outputs)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab.errors import ModelError, OptLabError
+from optlab.messages import say
 from optlab.models.checkpoint import open_checkpoint
 from optlab.progress import Progress
 
@@ -46,13 +47,14 @@ def download(hub_id: str, progress: Progress) -> Path:
         return folder
     if offline():
         raise ModelError(
-            f"{hub_id} is not on this disk and HF_HUB_OFFLINE forbids downloading it; unset HF_HUB_OFFLINE, or give a "
-            "local folder or .gguf file"
+            "{hub_id} is not on this disk and HF_HUB_OFFLINE forbids downloading it; unset HF_HUB_OFFLINE, or "
+            "give a local folder or .gguf file",
+            hub_id=hub_id,
         )
     from huggingface_hub import errors as hub_errors
     from huggingface_hub import snapshot_download
 
-    progress(0.0, f"looking up {hub_id} on the hub")
+    progress(0.0, say("looking up {hub_id} on the hub", hub_id=hub_id))
     try:
         found = snapshot_download(
             hub_id, allow_patterns=WANTED, ignore_patterns=UNWANTED, tqdm_class=_reporting_bar(hub_id, progress)
@@ -60,13 +62,18 @@ def download(hub_id: str, progress: Progress) -> Path:
     except OptLabError:
         raise
     except hub_errors.GatedRepoError:
-        raise ModelError(f"{hub_id} is gated; accept its terms on huggingface.co and set HF_TOKEN") from None
+        raise ModelError(
+            "{hub_id} is gated; accept its terms on huggingface.co and set HF_TOKEN", hub_id=hub_id
+        ) from None
     except hub_errors.RepositoryNotFoundError:
-        raise ModelError(f"the hub has no public model {hub_id}; check its spelling, or set HF_TOKEN") from None
+        raise ModelError(
+            "the hub has no public model {hub_id}; check its spelling, or set HF_TOKEN", hub_id=hub_id
+        ) from None
     except Exception as error:  # the client passes on whatever its transport raises
         raise ModelError(
-            f"{hub_id} could not be downloaded ({type(error).__name__}); check the network, or give a local folder or "
-            ".gguf file"
+            "{hub_id} could not be downloaded ({name}); check the network, or give a local folder or .gguf file",
+            hub_id=hub_id,
+            name=type(error).__name__,
         ) from None
     return Path(found)
 
@@ -85,7 +92,10 @@ def _reporting_bar(hub_id: str, progress: Progress) -> Any:
         def update(self, n: float | None = 1) -> bool | None:
             drawn: bool | None = super().update(n)
             if self.unit == "B" and self.total:
-                progress(min(self.n / self.total, 1.0), f"downloading {hub_id}: {self.n / 1e6:.0f} MB")
+                progress(
+                    min(self.n / self.total, 1.0),
+                    say("downloading {hub_id}: {n:.0f} MB", hub_id=hub_id, n=self.n / 1000000.0),
+                )
             return drawn
 
     return ReportingBar

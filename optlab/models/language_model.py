@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from optlab.errors import ModelError
+from optlab.framing import BosRule, Framing
 from optlab.models.structure import Structure, is_linear, linear_weight
 from optlab.models.tokenizer import Tokenizer
 from optlab.models.transformer import Transformer
@@ -79,6 +80,11 @@ class LanguageModel:
             found: Tensor = self.module(input_ids=ids).logits
         return found
 
+    def framing(self, bos: BosRule = "auto") -> Framing:
+        """What stands around every window of a text that this model reads. Raises TextError when `always` is asked
+        of a model without a BOS token."""
+        return self.tokenizer.framing(self.objective, bos)
+
     def _body(self) -> nn.Module:
         return self.module.get_submodule(self.structure.body)
 
@@ -97,7 +103,12 @@ class LanguageModel:
             return self.module.get_submodule(name)
         except AttributeError:
             example = self.structure.linears[0]
-            raise ModelError(f"{self.name} has no layer {name!r}; names look like {example!r}") from None
+            raise ModelError(
+                "{name} has no layer {name_2!r}; names look like {example!r}",
+                name=self.name,
+                name_2=name,
+                example=example,
+            ) from None
 
     def replace_module(self, name: str, module: nn.Module) -> None:
         """Put `module` in the place of the module with a hub name."""
@@ -110,7 +121,11 @@ class LanguageModel:
         the model. Raises ModelError when the layer has no weight matrix."""
         module = self.module_named(name)
         if not (is_linear(module) or isinstance(module, nn.Embedding)):
-            raise ModelError(f"{name} is a {type(module).__name__}, not a layer with a weight matrix")
+            raise ModelError(
+                "{name} is a {name_2}, not a layer with a weight matrix",
+                name=name,
+                name_2=type(module).__name__,
+            )
         return linear_weight(module).detach()
 
     def set_weight(self, name: str, W: Tensor) -> None:

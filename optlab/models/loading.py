@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from optlab.messages import say
 from optlab.models.catalog import resolve
 from optlab.models.checkpoint import open_checkpoint
 from optlab.models.describe import describe_folder
@@ -20,11 +21,11 @@ def load(name: str, dtype: str = "float32", device: str = "auto", progress: Prog
     folder = resolve(name, span(progress, 0.0, 0.6))
     checkpoint = open_checkpoint(folder)
     tokenizer = Tokenizer.from_folder(folder)
-    progress(0.6, f"reading the weights of {name}")
+    progress(0.6, say("reading the weights of {name}", name=name))
     module = build(checkpoint, chosen)
     structure = analyse(module)
     tokenizer.fit(linear_weight(module.get_submodule(structure.embedding)).shape[0])
-    progress(0.9, f"describing {name}")
+    progress(0.9, say("describing {name}", name=name))
     description = describe_folder(name, checkpoint, structure, module)
     return LanguageModel(
         name=name,

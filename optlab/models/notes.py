@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from optlab.messages import say
 from optlab.models.gguf_file import FLOAT_TYPES
 
 
@@ -14,14 +15,20 @@ def note_of(storage: Mapping[str, Any] | None) -> str | None:
         return None
     kind, bits, block = storage["format"], storage["bits"], storage["block"]
     if kind in ("Q4_1", "Q5_1"):
-        return (
-            f"Its linear weights were already stored as {kind}: {bits} bits in blocks of {block}, so quantizing to "
-            f"{bits} bits in groups of {block} (with a float zero point) loses nothing by construction; curves at "
-            f"{bits} bits and above look better than they would on a float model."
+        return say(
+            "Its linear weights were already stored as {kind}: {bits} bits in blocks of {block}, so quantizing to "
+            "{bits} bits in groups of {block} (with a float zero point) loses nothing by construction; curves at "
+            "{bits} bits and above look better than they would on a float model.",
+            kind=kind,
+            bits=bits,
+            block=block,
         )
-    return (
-        f"Its linear weights were already stored as {kind}: {bits} bits in blocks of {block}; curves at {bits} bits "
-        "and above look better than they would on a float model."
+    return say(
+        "Its linear weights were already stored as {kind}: {bits} bits in blocks of {block}; curves at {bits} bits "
+        "and above look better than they would on a float model.",
+        kind=kind,
+        bits=bits,
+        block=block,
     )
 
 
@@ -30,9 +37,9 @@ def note_for(config: Mapping[str, Any], storage: Mapping[str, Any] | None) -> st
     noted = note_of(storage)
     how = config.get("quantization_config")
     if noted is None and isinstance(how, Mapping):
-        kind = how.get("quant_method", "an unnamed method")
-        return (
-            f"Its config.json says that it was quantized with {kind}, though its weights are stored as floats; its "
-            "curves may look better than those of a float model."
+        return say(
+            "Its config.json says that it was quantized with {kind}, though its weights are stored as floats; its "
+            "curves may look better than those of a float model.",
+            kind=how.get("quant_method") or say("an unnamed method"),
         )
     return noted

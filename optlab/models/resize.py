@@ -32,7 +32,7 @@ def keep_blocks(model: LanguageModel, indices: list[int]) -> None:
     container_name = blocks[0][0].rpartition(".")[0]
     keys = [key for key in BLOCK_COUNT_KEYS if key in model.config]
     if not keys:
-        raise RecipeError(f"{model.name} does not say how many blocks it has, so none can be left out")
+        raise RecipeError("{name} does not say how many blocks it has, so none can be left out", name=model.name)
     kept = [blocks[i][1] for i in indices]
     model.replace_module(container_name, nn.ModuleList(kept))
     for number, block in enumerate(kept):
@@ -54,7 +54,10 @@ def keep_neurons(model: LanguageModel, kept: list[Tensor]) -> None:
     key = "n_inner" if model.config.get("model_type") == "gpt2" else None
     key = key or next((key for key in NEURON_COUNT_KEYS if key in model.config), None)
     if key is None:
-        raise RecipeError(f"{model.name} does not say how many neurons its blocks have, so none can be removed")
+        raise RecipeError(
+            "{name} does not say how many neurons its blocks have, so none can be removed",
+            name=model.name,
+        )
     for number, indices in enumerate(kept):
         layers = layers_by_kind(model, number)
         for kind in ("mlp.gate", "mlp.up"):
@@ -102,7 +105,10 @@ def layers_by_kind(model: LanguageModel, number: int) -> dict[str, str]:
     prefix = model.blocks()[number][0]
     found = {model.structure.kinds[n]: n for n in model.linear_names() if n.startswith(f"{prefix}.")}
     if "mlp.up" not in found or "mlp.down" not in found:
-        raise RecipeError(f"the MLPs of {model.name} keep gate and up in one matrix, so no neuron can be removed")
+        raise RecipeError(
+            "the MLPs of {name} keep gate and up in one matrix, so no neuron can be removed",
+            name=model.name,
+        )
     return found
 
 
@@ -111,8 +117,9 @@ def _own_config(model: LanguageModel) -> Any:
 
     if not isinstance(model.module, Transformer):
         raise RecipeError(
-            f"{model.family} derives the size of a head from the width of the model, so no head can be removed; use "
-            "pattern neurons or layers"
+            "{family} derives the size of a head from the width of the model, so no head can be removed; use "
+            "pattern neurons or layers",
+            family=model.family,
         )
     return model.module.config
 

@@ -1,19 +1,25 @@
-"""Text to token ids and back, exactly as the model's own files say, with nothing added.
+"""Text to token ids and back, exactly as the model's own files say.
 
-Perplexity is defined on the text alone (no begin-of-text token, no [CLS]), so `encode` never adds a token, and what
-tokenizer.json says about truncation and padding is switched off. Works without torch and transformers unless a folder
-has only the older vocabulary files.
+`encode` adds nothing and makes no special token out of characters (`plain_text`); what the files want around a text is
+told apart from it (`framing`), because windows of a text are framed one by one. What tokenizer.json says about
+truncation and padding is switched off. Works without torch and transformers unless a folder has only the older
+vocabulary files.
 """
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optlab.errors import ModelError, TextError
+from optlab.framing import BosRule, Framing
 from optlab.models.checkpoint import read_json
+from optlab.models.plain_text import PlainText
+from optlab.models.token_bytes import has_part, sizes
 
 if TYPE_CHECKING:
     import tokenizers
@@ -33,6 +39,7 @@ class Tokenizer:
         self.backend = backend
         self.settings = settings
         self.rows: int | None = None
+        self._plain = PlainText(backend)
         self._known: OrderedDict[str, list[int]] = OrderedDict()
 
     @classmethod
@@ -50,9 +57,9 @@ class Tokenizer:
             try:
                 return cls(tokenizers.Tokenizer.from_file(str(file)), settings)
             except Exception:  # the package raises bare Exception
-                raise ModelError(f"{file} is not a tokenizer; copy it again") from None
+                raise ModelError("{file} is not a tokenizer; copy it again", file=file) from None
         if not any((folder / name).is_file() for name in OLDER_FILES):
-            raise ModelError(f"{folder} has no tokenizer; tokenizer.json is needed beside config.json")
+            raise ModelError("{folder} has no tokenizer; tokenizer.json is needed beside config.json", folder=folder)
         return cls(_from_older_files(folder), settings)
 
     def __len__(self) -> int:
@@ -68,28 +75,106 @@ class Tokenizer:
         largest = max(self.backend.get_vocab(with_added_tokens=False).values(), default=-1)
         if largest >= rows:
             raise ModelError(
-                f"the tokenizer has ids up to {largest} but the embedding only {rows} rows; they do not belong together"
+                "the tokenizer has ids up to {largest} but the embedding only {rows} rows; they do not belong together",
+                largest=largest,
+                rows=rows,
             )
         self.rows = rows
         self._known.clear()
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text`, none added. Raises TextError when the text is not valid Unicode, or holds a token that
-        the model has no embedding for."""
+        """Token ids of `text`, none added, its characters never read as a special token.
+
+        Raises TextError when the text is not valid Unicode, or holds a token that the model has no embedding for.
+        """
         if text in self._known:
             self._known.move_to_end(text)
             return list(self._known[text])
-        try:
-            ids = list(self.backend.encode(text, add_special_tokens=False).ids)
-        except (UnicodeEncodeError, TypeError):
-            raise TextError("the text holds characters that are not valid Unicode") from None
-        if self.rows is not None and max(ids, default=-1) >= self.rows:
-            raise TextError(f"the text holds {self.token(max(ids))!r}, a token that the model has no embedding for")
+        ids = list(self._checked(self._plain.encode, text).ids)
         if len(text) >= LONG:
             self._known[text] = list(ids)
             while len(self._known) > KEPT:
                 self._known.popitem(last=False)
         return ids
+
+    def encode_template(self, text: str) -> list[int]:
+        """Token ids of what a chat template wrote: here, and nowhere else, control tokens are matched. Raises as
+        `encode`."""
+        return list(self._checked(self._plain.encode_with_control, text).ids)
+
+    def sized(self, text: str) -> tuple[list[int], list[int]]:
+        """(token ids as `encode` gives them, UTF-8 bytes of `text` that each stands for).
+
+        The bytes add up to those of the text. A character that several tokens spell is counted where its bytes are,
+        one that the tokenizer does not know under the unknown token. Raises as `encode`.
+        """
+        encoding = self._checked(self._plain.encode, text)
+        return list(encoding.ids), sizes(text, encoding, self.by_bytes)
+
+    def lookalikes(self, text: str) -> int:
+        """How often `text` holds what looks like a special token, such as "<unk>", and is encoded as characters."""
+        return self._plain.lookalikes(text)
+
+    def lookalikes_apart(self, text: str) -> list[str]:
+        """`text` in pieces, every second one of which looks like a special token."""
+        return self._plain.split(text)
+
+    @cached_property
+    def by_bytes(self) -> bool:
+        """Whether tokens spell bytes, a letter for each (byte-level BPE)."""
+        return has_part(json.loads(self.backend.to_str())["decoder"], "ByteLevel")
+
+    def framing(self, objective: str, bos: BosRule = "auto") -> Framing:
+        """What stands around every window of a text (`optlab.framing`), as llama.cpp decides it.
+
+        auto: `add_bos_token` of tokenizer_config.json where it is said, else what the post-processor of tokenizer.json
+        writes. A causal model gets nothing after a text: the text goes on. Raises TextError when `always` is asked of
+        a tokenizer without such a token, ModelError when the model has no embedding for it.
+        """
+        if bos == "never":
+            return Framing()
+        before, after = self._written_around()
+        if not before and objective == "masked":
+            before, after = (self._ids("cls"), self._ids("sep")) if not after else (before, after)
+        asked = self.settings.get("add_bos_token")
+        if objective != "masked" and isinstance(asked, bool):
+            before = (before or self._ids("bos")) if asked else ()
+        if bos == "always" and not before:
+            before = self._ids("bos") or self._ids("cls")
+            if not before:
+                raise TextError("the tokenizer of this model names no BOS token to begin with; use bos auto or never")
+        found = Framing(before, after if objective == "masked" else ())
+        if self.rows is not None and max((*found.before, *found.after), default=-1) >= self.rows:
+            raise ModelError(
+                "the tokenizer begins texts with {token!r}, a token that the model has no embedding for; use bos never",
+                token=self.token(max(found.before + found.after)),
+            )
+        return found
+
+    def _written_around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Ids that the post-processor writes before and after a text."""
+        whole = self.backend.encode("a", add_special_tokens=True)
+        written = whole.special_tokens_mask
+        first = next((i for i, added in enumerate(written) if not added), len(written))
+        last = next((i for i, added in enumerate(reversed(written)) if not added), 0)
+        return tuple(whole.ids[:first]), tuple(whole.ids[len(written) - last :])
+
+    def _ids(self, role: str) -> tuple[int, ...]:
+        found = self.special_id(role)
+        return () if found is None else (found,)
+
+    def _checked(self, encode: Callable[[str], tokenizers.Encoding], text: str) -> tokenizers.Encoding:
+        try:
+            encoding = encode(text)
+        except (UnicodeEncodeError, TypeError):
+            raise TextError("the text holds characters that are not valid Unicode") from None
+        largest = max(encoding.ids, default=-1)
+        if self.rows is not None and largest >= self.rows:
+            raise TextError(
+                "the text holds {token!r}, a token that the model has no embedding for",
+                token=self.token(largest),
+            )
+        return encoding
 
     def decode(self, ids: Sequence[int], skip_special: bool = False) -> str:
         """Text of token ids; special tokens are written out unless skip_special."""
@@ -118,6 +203,8 @@ def _from_older_files(folder: Path) -> tokenizers.Tokenizer:
         backend: tokenizers.Tokenizer = tokenizer.backend_tokenizer
     except Exception as error:
         raise ModelError(
-            f"the tokenizer in {folder} could not be read ({type(error).__name__}); save it as tokenizer.json"
+            "the tokenizer in {folder} could not be read ({name}); save it as tokenizer.json",
+            folder=folder,
+            name=type(error).__name__,
         ) from None
     return backend

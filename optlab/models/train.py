@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optlab.errors import Cancelled
+from optlab.messages import say
 from optlab.models.optimizer import AdamW, clip_gradients, warmup_cosine
 from optlab.models.training_checkpoint import State, TrainingCheckpoint
 from optlab.progress import Progress, silent
@@ -131,7 +132,8 @@ def train(
             seen = watch(point) if watch else None
             if training_checkpoint is not None and training_checkpoint.due():
                 training_checkpoint.save(module, optimizer, State(point.step, point.seconds, memory))
-            progress(schedule.done(point.step, point.seconds), f"step {point.step}, loss {point.loss:.3f}", seen)
+            told = say("step {step}, loss {loss:.3f}", step=point.step, loss=point.loss)
+            progress(schedule.done(point.step, point.seconds), told, seen)
     except Enough:
         pass
     except Cancelled:

@@ -61,19 +61,24 @@ class Config:
         """Read a hub `config.json`. Raises ModelError when the structure is not of this family."""
         kind = hub.get("model_type")
         if kind not in TRAITS:
-            raise ModelError(f"model_type {kind!r} is not of the Llama family")
+            raise ModelError("model_type {kind!r} is not of the Llama family", kind=kind)
         # Mistral's window only matters when it is shorter than the context the model is used with.
         window = hub.get("sliding_window") if hub.get("use_sliding_window", kind == "mistral") else None
         if window and window < hub.get("max_position_embeddings", 0):
-            raise ModelError(f"sliding-window attention ({window} tokens) is not part of this Transformer")
+            raise ModelError(
+                "sliding-window attention ({window} tokens) is not part of this Transformer", window=window
+            )
         rope = dict(hub.get("rope_parameters") or hub.get("rope_scaling") or {})
         rope_type = rope.pop("rope_type", rope.pop("type", "default"))
         theta = rope.pop("rope_theta", None) or hub.get("rope_theta") or 10_000.0
         if rope_type not in ("default", "linear", "llama3") or rope.get("partial_rotary_factor", 1.0) != 1.0:
-            raise ModelError(f"rotary positions of type {rope_type!r} are not part of this Transformer")
+            raise ModelError(
+                "rotary positions of type {rope_type!r} are not part of this Transformer",
+                rope_type=rope_type,
+            )
         activation = hub.get("hidden_activation") or hub.get("hidden_act") or "silu"
         if activation not in ACTIVATIONS and "activation" not in TRAITS[kind]:
-            raise ModelError(f"activation {activation!r} is not part of this Transformer")
+            raise ModelError("activation {activation!r} is not part of this Transformer", activation=activation)
         try:
             width, heads = int(hub["hidden_size"]), int(hub["num_attention_heads"])
             values: dict[str, Any] = {
@@ -95,7 +100,7 @@ class Config:
                 "activation": ACTIVATIONS.get(activation, "silu"),
             }
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise ModelError(f"config.json is incomplete or malformed: {error!r}") from None
+            raise ModelError("config.json is incomplete or malformed: {error!r}", error=error) from None
         config = cls(**{**values, **TRAITS[kind]})
         if config.heads % config.kv_heads or min(config.width, config.blocks, config.head_dim, config.mlp_width) < 1:
             raise ModelError("config.json is malformed: heads must be a multiple of key-value heads, sizes positive")

@@ -23,6 +23,8 @@ import torch
 from optlab import texts
 from optlab.calibrate.statistics import Statistics, statistics
 from optlab.calibrate.walk import in_batches
+from optlab.evaluate.scoring import windows_of
+from optlab.messages import say
 from optlab.methods import method
 from optlab.models.checkpoint import open_checkpoint
 from optlab.models.device import choose_dtype
@@ -147,7 +149,7 @@ class Probe:
             return
         length = min(singles.TOKENS, self.context)
         asked = PROBE_TOKENS + self.context
-        window = texts.calibration_windows(self.state.text, self.model.tokenizer, asked, self.context, seed=1)[-1]
+        window = probing_windows(self.model, self.state.text, asked, self.context)[-1]
         main = {family.method: family for family in reversed(self.wanted)}
         levels = [(main["rtn"], 0)]
         levels += [(main["magnitude"], SPARSITIES.index(0.4)), (main["magnitude"], SPARSITIES.index(0.7))]
@@ -169,7 +171,7 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
     wanted = families([columns for _, columns in state.shapes])
     probe = Probe(model, model.clone(), state, folder, wanted)
     if not all(complete(state, family) for family in wanted):
-        windows = texts.calibration_windows(state.text, model.tokenizer, PROBE_TOKENS, probe.context, seed=1)
+        windows = probing_windows(model, state.text, PROBE_TOKENS, probe.context)
         filler = Filler(model, probe.working, state, lambda: probe.grams)
         batches = in_batches(windows, 512)
         # The methods that need no text, then those that do, then once more what had to know all prunings.
@@ -191,7 +193,7 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
     probe.settle()
     probe.correct(span(progress, 0.95, 0.97))
     probe.measure(probe.recipes, span(progress, 0.97, 1.0))
-    progress(1.0, "probed", probe.partial())
+    progress(1.0, say("probed"), probe.partial())
     return state
 
 
@@ -219,20 +221,31 @@ def complete(state: State, family: Family) -> bool:
     return family.kind == "prune" or set(table.masks) == set(state.pruned_levels(pruned))
 
 
+def probing_windows(model: LanguageModel, text: str, tokens: int, context: int) -> list[list[int]]:
+    """Windows of the calibration side on which sensitivities are found; other ones than a measurement calibrates
+    with. Raises TextError."""
+    return texts.calibration_windows(text, model.tokenizer, tokens, context, 1, model.framing())
+
+
 def anchor_windows(model: LanguageModel, context: int) -> list[list[int]]:
     """The windows that anchors are measured on: `EVERY`-th ones of the evaluation side, a few first that are as spread
     as all. Raises TextError when the text is too short."""
     length = EVERY * LONG * context
-    ids = texts.evaluation_tokens(model.description.default_text, model.tokenizer, length)
-    windows = [ids[start : start + context] for start in range(context, length, EVERY * context)]
+    windows = evaluation_windows(model, length, context)[1::EVERY]
     return [window for first in range(LONG // SHORT) for window in windows[first :: LONG // SHORT]]
+
+
+def evaluation_windows(model: LanguageModel, tokens: int, context: int) -> list[list[int]]:
+    """Windows of the evaluation side of the model's own text, as a measurement reads them. Raises TextError."""
+    framing, name = model.framing(), model.description.default_text
+    passage = texts.evaluation_passage(name, model.tokenizer, tokens, context, framing)
+    return windows_of(model, passage.ids, context, framing)
 
 
 def unread_tokens(model: LanguageModel, tokens: int, context: int) -> list[int]:
     """`tokens` of the same part of the evaluation side, of windows that no anchor read. Raises TextError."""
     read = {tuple(window) for window in anchor_windows(model, context)}
-    ids = texts.evaluation_tokens(model.description.default_text, model.tokenizer, max(2 * tokens, EVERY * context))
-    windows = [ids[start : start + context] for start in range(0, len(ids) - context + 1, context)]
+    windows = evaluation_windows(model, max(2 * tokens, EVERY * context), context)
     return [token for window in windows if tuple(window) not in read for token in window][:tokens]
 
 

@@ -28,6 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optlab.messages import say
 from optlab.models.language_model import LanguageModel
 from optlab.progress import Progress, silent
 
@@ -123,7 +124,7 @@ def sensitivities(
         }
         with _frozen(model), Recorder({name: model.module_named(name) for name in names}, factors):
             for done, ids in enumerate(batches):
-                progress((number + done / len(batches)) / len(groups), "learning how sensitive each layer is")
+                progress((number + done / len(batches)) / len(groups), say("learning how sensitive each layer is"))
                 _backward(model, ids.to(model.device), generator)
         yield {name: found.settled() for name, found in factors.items()}
 

@@ -168,7 +168,10 @@ class Frontier:
             room -= over
         if smallest.size_bytes <= budget:
             return smallest
-        raise OptLabError(f"the smallest file that was probed takes {smallest.size_bytes:,} bytes; allow at least that")
+        raise OptLabError(
+            "the smallest file that was probed takes {size_bytes:,} bytes; allow at least that",
+            size_bytes=smallest.size_bytes,
+        )
 
     def at_most_ratio(self, ratio: float) -> Point:
         """The smallest corner of the hull whose predicted perplexity is at most `ratio` times the original's.
@@ -176,7 +179,10 @@ class Frontier:
         Raises OptLabError when `ratio` is below 1.
         """
         if not ratio >= 1:
-            raise OptLabError(f"a perplexity ratio of {ratio:g} asks for a better model; use 1 or more, such as 1.05")
+            raise OptLabError(
+                "a perplexity ratio of {ratio:g} asks for a better model; use 1 or more, such as 1.05",
+                ratio=ratio,
+            )
         low, high = 0, len(self.hull.size) - 1
         while low < high:  # damage falls from corner to corner, and the last one is the original
             middle = (low + high) // 2
@@ -200,6 +206,8 @@ class Frontier:
         if not fast:
             best = max(1000 / (point.prediction.decode_ms or math.inf) for point in timed)
             raise OptLabError(
-                f"no probed recipe is predicted to reach {tokens_per_s:g} tokens/s; use {best:.0f} or less"
+                "no probed recipe is predicted to reach {tokens_per_s:g} tokens/s; use {best:.0f} or less",
+                tokens_per_s=tokens_per_s,
+                best=best,
             )
         return fast[-1]

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from optlab.messages import Joined, say
+
 CLAIMED = 0.9
 """The share of measurements that a band says it holds."""
 SMALLEST = 0.02
@@ -89,9 +91,16 @@ class Ledger:
         """The running record as one line."""
         last = self.last(count)
         if not last.entries:
-            return "no prediction was measured yet"
-        line = f"{last.inside} of the last {last.measured} measurements lay inside the {CLAIMED:.0%} band"
-        return line if last.median_error is None else f"{line}, median error {last.median_error:.0%}"
+            return say("no prediction was measured yet")
+        line = say(
+            "{inside} of the last {measured} measurements lay inside the {claimed:.0%} band",
+            inside=last.inside,
+            measured=last.measured,
+            claimed=CLAIMED,
+        )
+        if last.median_error is None:
+            return line
+        return Joined(", ", [line, say("median error {error:.0%}", error=last.median_error)])
 
 
 def entry(recipe: Mapping[str, Any], predicted: Any, result: Any, finished: float | None = None) -> Entry | None:

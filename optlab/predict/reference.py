@@ -26,8 +26,9 @@ class Reference:
 
     @torch.inference_mode()
     def __init__(self, base: LanguageModel, windows: list[list[int]]) -> None:
-        self.base, self.windows = base, windows
-        self._states = [_states(base, window) for window in windows]
+        """windows: as `scoring.windows_of` cuts them with the model's own framing."""
+        self.base, self.windows, self.framing = base, windows, base.framing()
+        self._states = [self._read(base, window) for window in windows]
         self._kept: list[list[Tensor]] = []
         for number in range(min(len(windows), self._room())):
             self._kept.append([found.half() for found, _ in self._original(number)])
@@ -37,7 +38,7 @@ class Reference:
         """(mean difference of the loss, mean divergence) of `candidate` on the first `windows`, nats per token."""
         loss, divergence, tokens = 0.0, 0.0, 0
         for number, window in enumerate(self.windows[:windows]):
-            of_candidate = _log_chances(candidate, _states(candidate, window), window)
+            of_candidate = self._log_chances(candidate, self._read(candidate, window), window)
             for (log_p, true), (log_q, _) in zip(self._original(number), of_candidate, strict=True):
                 loss += float((log_p - log_q).gather(1, true[:, None]).sum())
                 # What underflowed to minus infinity has no probability, and adds nothing.
@@ -49,21 +50,19 @@ class Reference:
     def _original(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         window = self.windows[number]
         if number >= len(self._kept):
-            yield from _log_chances(self.base, self._states[number], window)
+            yield from self._log_chances(self.base, self._states[number], window)
             return
-        true = targets_of(self.base, window).split(ROWS)
+        true = targets_of(self.base, window, self.framing).split(ROWS)
         yield from ((kept.float(), some) for kept, some in zip(self._kept[number], true, strict=True))
 
     def _room(self) -> int:
         return LARGEST_BYTES // (2 * len(self._states[0]) * self.base.description.vocabulary)
 
+    def _read(self, model: LanguageModel, window: list[int]) -> Tensor:
+        (states,) = predicting_states(model, [window], lambda: None, self.framing)
+        return states
 
-def _states(model: LanguageModel, window: list[int]) -> Tensor:
-    (states,) = predicting_states(model, [window], lambda: None)
-    return states
-
-
-def _log_chances(model: LanguageModel, states: Tensor, window: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
-    """A few predictions of a window at a time: log-probabilities [n, V] in float32, and the true tokens [n]."""
-    for some, true in zip(states.split(ROWS), targets_of(model, window).split(ROWS), strict=True):
-        yield model.head(some[None])[0].float().log_softmax(-1), true
+    def _log_chances(self, model: LanguageModel, states: Tensor, window: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        """A few predictions of a window at a time: log-probabilities [n, V] in float32, and the true tokens [n]."""
+        for some, true in zip(states.split(ROWS), targets_of(model, window, self.framing).split(ROWS), strict=True):
+            yield model.head(some[None])[0].float().log_softmax(-1), true

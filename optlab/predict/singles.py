@@ -17,6 +17,7 @@ from torch import Tensor
 
 from optlab.calibrate.statistics import Statistics
 from optlab.calibrate.walk import Walk
+from optlab.messages import say
 from optlab.models.language_model import LanguageModel
 from optlab.predict.levels import Family
 from optlab.predict.state import State
@@ -73,7 +74,7 @@ def measure(
         running = [_through(walk, some, states) for states in running]
         fresh = []
         for rows in inside:
-            progress(some.start / len(walk.blocks), f"changing {state.names[rows[0]]} alone")
+            progress(some.start / len(walk.blocks), say("changing {names} alone", names=state.names[rows[0]]))
             names = [state.names[row] for row in rows]
             for number, (family, level) in enumerate(levels):
                 apply(original, working, Recipe.of(family.step(level)), names, statistics)

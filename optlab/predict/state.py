@@ -148,7 +148,11 @@ class State:
                 plain[name] = [tuple(tuple(x) if isinstance(x, list) else x for x in entry) for entry in plain[name]]
             return cls(**plain, tables=tables, quantiles=arrays["quantiles"], energy=arrays["energy"])
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"the probe in {folder} cannot be read ({error!r}); probe the model again") from None
+            raise ModelError(
+                "the probe in {folder} cannot be read ({error!r}); probe the model again",
+                folder=folder,
+                error=error,
+            ) from None
 
 
 def folder_of(fingerprint: str) -> Path:

@@ -9,7 +9,9 @@ from optlab import texts
 from optlab.calibrate.statistics import Statistics
 from optlab.compress import Compressed
 from optlab.evaluate.latency import latency
+from optlab.kernels.rule import loop_of
 from optlab.kernels.runtime import runtime
+from optlab.messages import say
 from optlab.models.language_model import LanguageModel
 from optlab.predict.speed import kernel_bytes
 from optlab.predict.state import State, folder_of
@@ -44,16 +46,16 @@ def time_decoding(
     """
     if state.timings or model.objective != "causal":
         return
-    ids = texts.evaluation_tokens(model.description.default_text, model.tokenizer, Protocol().tokens)
+    ids = texts.evaluation_tokens(model.description.default_text, model.tokenizer, Protocol().tokens, model.framing())
     sides, read = {}, {}
     recipes = timed_recipes(state)
     for number, recipe in enumerate(recipes):
-        progress(0.5 * number / len(recipes), f"preparing to time {recipe.describe()}")
+        progress(0.5 * number / len(recipes), say("preparing to time {recipe}", recipe=recipe.describe()))
         working = model.clone()
         stored = apply(model, working, recipe, None, _no_statistics)
         name = recipe.describe()
         sides[name] = runtime(Compressed(working, stored, [], recipe, 0.0), dtype)
-        read[name] = kernel_bytes(state, treatment(state, recipe))
+        read[name] = kernel_bytes(state, treatment(state, recipe), loop_of(sides[name].path))
     with lock():
         found = latency(
             sides, ids, PROMPT_TOKENS, rounds=ROUNDS, context_length=model.description.context_length, progress=progress

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optlab.formats.linear_format import LinearFormat
 from optlab.methods import Value
 from optlab.predict.levels import family_key
 from optlab.predict.state import QUANTILES, FamilyTable, Floats, State
+from optlab.quantize.layerwise import LayerwiseQuantizer
 from optlab.recipes import Recipe, Step
 
 TINY = 1e-12
@@ -50,12 +53,14 @@ class Place:
 @dataclass
 class Treatment:
     """Of all linear layers, each array [layers]. pruning, quantizing: key of the family, "" for none. bits and group
-    (None = a row, as written) are only meaningful where a layer is quantized."""
+    (None = a row, as written) are only meaningful where a layer is quantized. formats: how each is stored, which says
+    what multiplies it."""
 
     pruning: list[str]
     sparsity: Floats
     quantizing: list[str]
     values: list[Mapping[str, Value] | None]
+    formats: list[LinearFormat]
 
 
 @dataclass
@@ -76,7 +81,8 @@ class Damage:
 def treatment(state: State, recipe: Recipe) -> Treatment:
     """What `recipe` does to each linear layer. Raises Outside."""
     layers = len(state.names)
-    found = Treatment([""] * layers, np.zeros(layers), [""] * layers, [None] * layers)
+    plain = [LinearFormat(width) for _, width in state.shapes]
+    found = Treatment([""] * layers, np.zeros(layers), [""] * layers, [None] * layers, plain)
     for step in recipe.steps:
         key = family_key(step)
         if key is None:
@@ -89,11 +95,20 @@ def treatment(state: State, recipe: Recipe) -> Treatment:
             raise Outside(f"a layer is treated twice by {step.kind}, which was not probed")
         if step.kind == "prune":
             found.sparsity[rows] = sparsities(state, step, rows)
+        stored = cache(partial(_stored, step))
         for row in rows:
             before[row] = key
             if step.kind == "quantize":
                 found.values[row] = step.values
+                found.formats[row] = stored(state.shapes[row][1])
     return found
+
+
+def _stored(step: Step, width: int) -> LinearFormat:
+    """How quantization `step` stores a layer of `width` inputs."""
+    quantizer = step.instance()
+    assert isinstance(quantizer, LayerwiseQuantizer)
+    return quantizer.linear_format(width)
 
 
 def rows_of(state: State, step: Step) -> list[int]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from optlab.messages import say
+
 if TYPE_CHECKING:
     from optlab.context import Context
 
@@ -28,7 +30,9 @@ def shares(context: Context, sparsity: float, allocation: str) -> dict[str, floa
     for done, (name, block) in enumerate(blocks.items()):
         if block is None:
             continue
-        context.progress(0.0, f"counting outliers: layer {done + 1}/{len(blocks)}")
+        context.progress(
+            0.0, say("counting outliers: layer {done}/{block_count}", done=done + 1, block_count=len(blocks))
+        )
         scores = model.weight(name).abs() * context.statistics().gram(name).diagonal().sqrt().to(model.device)
         outliers[block] = outliers.get(block, 0.0) + float((scores > OUTLIER * scores.mean()).sum())
         sizes[block] = sizes.get(block, 0) + scores.numel()

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
+from optlab.messages import say
 from optlab.methods import Method, Parameter, Value
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class ChosenHeads(Method):
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
-        return f"{sum(map(len, read(values['heads']).values()))} chosen heads"
+        return say("{count} chosen heads", count=sum(map(len, read(values["heads"]).values())))
 
     @classmethod
     def check_together(cls, values: Mapping[str, Value]) -> None:
@@ -57,10 +58,14 @@ class ChosenHeads(Method):
         for block, some in chosen.items():
             if block >= len(heads.outputs) or max(some) >= heads.count:
                 raise RecipeError(
-                    f"there is no head {block}.{max(some)}; use 0.0 to {len(heads.outputs) - 1}.{heads.count - 1}"
+                    "there is no head {block}.{some}; use 0.0 to {output_count}.{count}",
+                    block=block,
+                    some=max(some),
+                    output_count=len(heads.outputs) - 1,
+                    count=heads.count - 1,
                 )
             if len(some) == heads.count:
-                raise RecipeError(f"block {block} would keep no head; leave one, or use pattern layers")
+                raise RecipeError("block {block} would keep no head; leave one, or use pattern layers", block=block)
         units = whole_units(chosen, heads, len(heads.outputs))
         if units and not context.stored and cut_heads(context, units):
             return
@@ -75,7 +80,9 @@ def read(words: Value) -> Chosen:
         if not word:
             continue
         if not re.fullmatch(r"\d{1,4}\.\d{1,4}", word):
-            raise RecipeError(f"{word!r} is no head; write block and head such as 3.0, with spaces between them")
+            raise RecipeError(
+                "{word!r} is no head; write block and head such as 3.0, with spaces between them", word=word
+            )
         block, head = word.split(".")
         found.setdefault(int(block), set()).add(int(head))
     return found

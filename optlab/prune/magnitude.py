@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
+from optlab.messages import say
 from optlab.methods import Parameter, Value
 from optlab.prune.pattern import UNSTRUCTURED
 from optlab.prune.scored import ALLOCATION, PATTERN, SPARSITY, ScoredPruning
@@ -47,8 +48,9 @@ class Magnitude(ScoredPruning):
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
         if values["scope"] == "threshold":
-            return f"magnitude below {values['threshold']:g}"
-        return super().describe(values) + (" over all layers" if values["scope"] == "global" else "")
+            return say("magnitude below {threshold:g}", threshold=values["threshold"])
+        named = super().describe(values)
+        return say("{recipe} over all layers", recipe=named) if values["scope"] == "global" else named
 
     @classmethod
     def check_together(cls, values: Mapping[str, Value]) -> None:
@@ -56,13 +58,21 @@ class Magnitude(ScoredPruning):
         if values["scope"] == "threshold" and values["threshold"] is None:
             raise RecipeError("scope threshold needs a threshold, such as 0.01")
         if values["scope"] != "threshold" and values["threshold"] is not None:
-            raise RecipeError(f"a threshold is only used with scope threshold, not with scope {values['scope']}")
+            raise RecipeError(
+                "a threshold is only used with scope threshold, not with scope {scope}",
+                scope=values["scope"],
+            )
         if values["scope"] != "layer" and values["allocation"] != "uniform":
-            raise RecipeError(f"scope {values['scope']} shares out by itself; use allocation uniform, or scope layer")
+            raise RecipeError(
+                "scope {scope} shares out by itself; use allocation uniform, or scope layer",
+                scope=values["scope"],
+            )
         if values["scope"] != "layer" and values["pattern"] != UNSTRUCTURED:
             raise RecipeError(
-                f"pattern {values['pattern']} counts for itself, so scope {values['scope']} has no say; use scope "
-                "layer, or pattern unstructured"
+                "pattern {pattern} counts for itself, so scope {scope} has no say; use scope layer, or pattern "
+                "unstructured",
+                pattern=values["pattern"],
+                scope=values["scope"],
             )
 
     def scores(self, name: str, context: Context) -> Tensor:

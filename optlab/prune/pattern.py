@@ -11,6 +11,7 @@ from typing import Any
 
 from optlab.errors import RecipeError
 from optlab.formats.sparse.sizes import FINE
+from optlab.messages import say
 
 UNSTRUCTURED = "unstructured"
 UNITS = ("heads", "neurons", "layers")
@@ -25,7 +26,11 @@ def check_share(values: Mapping[str, Any]) -> None:
         share = 1 - kept / of
         if values["sparsity"] != share:
             raise RecipeError(
-                f"pattern {pattern} keeps {kept} of every {of} weights; use sparsity {share:g}, or pattern unstructured"
+                "pattern {pattern} keeps {kept} of every {of} weights; use sparsity {share:g}, or pattern unstructured",
+                pattern=pattern,
+                kept=kept,
+                of=of,
+                share=share,
             )
 
 
@@ -33,8 +38,12 @@ def check_width(pattern: Any, name: str, columns: int) -> None:
     """Raises RecipeError when rows of `columns` weights cannot be cut into the groups of an N:M pattern."""
     if pattern in FINE and columns % FINE[pattern][1]:
         raise RecipeError(
-            f"pattern {pattern} needs rows that {FINE[pattern][1]} divides; {name} has {columns} columns, so leave it "
-            "out with a layers expression, or use pattern unstructured"
+            "pattern {pattern} needs rows that {fine} divides; {name} has {columns} columns, so leave it out "
+            "with a layers expression, or use pattern unstructured",
+            pattern=pattern,
+            fine=FINE[pattern][1],
+            name=name,
+            columns=columns,
         )
 
 
@@ -44,5 +53,9 @@ def in_words(values: Mapping[str, Any]) -> str:
     if pattern in FINE:
         return str(pattern)
     share = f"{float(values['sparsity'] or 0.0):.0%}"
-    units = {"heads": f"{share} of heads", "neurons": f"{share} of neurons", "layers": f"{share} of layers"}
+    units = {
+        "heads": say("{share} of heads", share=share),
+        "neurons": say("{share} of neurons", share=share),
+        "layers": say("{share} of layers", share=share),
+    }
     return units.get(pattern, share)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import ModelError, RecipeError
+from optlab.messages import Joined, say
 from optlab.methods import Method, Parameter, Value
 from optlab.prune.pattern import FINE, PATTERNS, UNITS, UNSTRUCTURED, check_share, check_width, in_words
 
@@ -59,18 +60,19 @@ class ScoredPruning(Method):
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
-        how = ", sequential" if values.get("sequential") else ""
-        how += ", not refitted" if values.get("refit") is False else ""
-        how += ", owl" if values["allocation"] == "owl" else ""
-        return f"{cls.name} {in_words(values)}{how}"
+        parts: list[str] = [Joined(" ", [cls.name, in_words(values)])]
+        parts += [say("sequential")] if values.get("sequential") else []
+        parts += [say("not refitted")] if values.get("refit") is False else []
+        parts += ["owl"] if values["allocation"] == "owl" else []
+        return Joined(", ", parts)
 
     @classmethod
     def check_together(cls, values: Mapping[str, Value]) -> None:
         check_share(values)
         if values["allocation"] != "uniform" and values["pattern"] != UNSTRUCTURED:
             raise RecipeError(
-                f"pattern {values['pattern']} takes the same from every layer; use allocation uniform, or pattern "
-                "unstructured"
+                "pattern {pattern} takes the same from every layer; use allocation uniform, or pattern unstructured",
+                pattern=values["pattern"],
             )
 
     @classmethod
@@ -121,8 +123,8 @@ class ScoredPruning(Method):
         share_of = shares(context, self.values["sparsity"], self.values["allocation"])
         self.begin(context)
         for done, name in enumerate(context.names):
-            context.progress(done / len(context.names), f"pruning {name}")
+            context.progress(done / len(context.names), say("pruning {name}", name=name))
             if not bool(context.model.weight(name).isfinite().all()):
-                raise ModelError(f"{name} holds numbers that are not finite, so they cannot be ranked")
+                raise ModelError("{name} holds numbers that are not finite, so they cannot be ranked", name=name)
             self.prune(name, share_of[name], context)
         return None

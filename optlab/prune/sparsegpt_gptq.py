@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
+from optlab.messages import Joined, say
 from optlab.methods import Parameter, Value, divisors_for_groups
 from optlab.prune.pattern import FINE, UNSTRUCTURED
 from optlab.prune.scored import ALLOCATION, SEQUENTIAL, SPARSITY
@@ -51,7 +52,11 @@ class SparseGPTQ(SparseGPT):
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
-        return f"{super().describe(values)}, {values['bits']} bits, group {values['group_size']}"
+        bits, group = (
+            say("{bits} bits", bits=values["bits"]),
+            say("group {group_size}", group_size=values["group_size"]),
+        )
+        return Joined(", ", [super().describe(values), bits, group])
 
     @classmethod
     def check_layer(cls, values: Mapping[str, Value], name: str, shape: tuple[int, int]) -> None:
@@ -59,7 +64,13 @@ class SparseGPTQ(SparseGPT):
         size, of = int(values["group_size"] or 0), FINE.get(str(values["pattern"]), (1, 1))[1]
         if shape[1] % size or size % of:
             offered = ", ".join(str(divisor) for divisor in divisors_for_groups(shape[1]) if divisor % of == 0)
-            raise RecipeError(f"group_size {size} does not divide {shape[1]} into groups of {of}; use {offered}")
+            raise RecipeError(
+                "group_size {size} does not divide {shape} into groups of {of}; use {offered}",
+                size=size,
+                shape=shape[1],
+                of=of,
+                offered=offered,
+            )
 
     def prune(self, name: str, share: float, context: Context) -> None:
         import torch
@@ -68,7 +79,11 @@ class SparseGPTQ(SparseGPT):
         from optlab.quantize.gptq import ranges, solve
 
         if name in context.stored and context.stored[name].KIND != "sparse":
-            raise RecipeError(f"{name} is already quantized; put {self.name} before quantize, or leave quantize out")
+            raise RecipeError(
+                "{name} is already quantized; put {name_2} before quantize, or leave quantize out",
+                name=name,
+                name_2=self.name,
+            )
         W, values = context.model.weight(name).float(), self.values
         order = torch.arange(W.shape[1], device=W.device)
         shrink = ranges("mse", values["bits"])

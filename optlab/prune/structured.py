@@ -17,6 +17,7 @@ from torch import Tensor
 
 from optlab.calibrate.influence import influences
 from optlab.errors import RecipeError
+from optlab.messages import say
 from optlab.models.resize import head_unit, keep_heads, keep_neurons, layers_by_kind
 from optlab.quantize.hessian import factor
 
@@ -33,11 +34,15 @@ def remove(method: ScoredPruning, context: Context) -> None:
     """Remove the share of units that `method` asks for from `context.model`. Raises RecipeError, Cancelled."""
     if set(context.names) != set(context.model.linear_names()):
         raise RecipeError(
-            f"pattern {method.values['pattern']} treats all blocks alike; leave the layers expression out"
+            "pattern {pattern} treats all blocks alike; leave the layers expression out",
+            pattern=method.values["pattern"],
         )
     coded = [name for name, stored in context.stored.items() if stored.KIND != "sparse"]
     if coded:
-        raise RecipeError(f"{coded[0]} is already quantized, so no unit can be cut out of it; prune before quantize")
+        raise RecipeError(
+            "{coded} is already quantized, so no unit can be cut out of it; prune before quantize",
+            coded=coded[0],
+        )
     {"layers": _remove_blocks, "neurons": _remove_neurons, "heads": _remove_heads}[method.values["pattern"]](
         method, context
     )
@@ -52,7 +57,10 @@ def _remove_blocks(method: ScoredPruning, context: Context) -> None:
     elif method.needs_calibration:
         scores = torch.tensor(influences(context.model, context.calibration_windows(), context.progress))
     else:
-        raise RecipeError(f"{method.name} cannot tell which blocks matter; use wanda, which measures their influence")
+        raise RecipeError(
+            "{name} cannot tell which blocks matter; use wanda, which measures their influence",
+            name=method.name,
+        )
     context.keep_blocks(_best(scores, keep).tolist())
 
 
@@ -63,7 +71,7 @@ def _remove_neurons(method: ScoredPruning, context: Context) -> None:
     keep = _count_kept(method, width, "neurons", ROUND_TO if width % ROUND_TO == 0 else 1)
     method.begin(context)
     for number, name in enumerate(down):
-        context.progress(number / len(down), f"removing neurons of block {number + 1}")
+        context.progress(number / len(down), say("removing neurons of block {number}", number=number + 1))
         chosen.append(_best(_column_scores(method, name, context), keep))
         _compensate(method, name, chosen[-1], context)
     for number, kept in enumerate(chosen):
@@ -84,7 +92,7 @@ def _remove_heads(method: ScoredPruning, context: Context) -> None:
     keep = _count_kept(method, units, "groups of attention heads")
     method.begin(context)
     for number, name in enumerate(out):
-        context.progress(number / len(out), f"removing heads of block {number + 1}")
+        context.progress(number / len(out), say("removing heads of block {number}", number=number + 1))
         kept = _best(_column_scores(method, name, context).view(units, size).sum(1), keep)
         columns = (kept.unsqueeze(1) * size + torch.arange(size, device=kept.device)).flatten()
         _compensate(method, name, columns, context)
@@ -129,10 +137,18 @@ def _count_kept(method: ScoredPruning, count: int, what: str, multiple: int = 1)
     keep = round(count * (1 - share) / multiple) * multiple
     if share > 0 and not 0 < keep < count:
         raise RecipeError(
-            f"sparsity {share:g} of {count} {what} leaves {keep}; use {multiple / count:.3g} to "
-            f"{1 - multiple / count:.3g} in steps of {multiple / count:.3g}"
+            say(
+                "sparsity {share:g} of {count} {what} leaves {keep}; use {multiple:.3g} to {left:.3g} in steps "
+                "of {multiple:.3g}",
+                share=share,
+                count=count,
+                what=what,
+                keep=keep,
+                multiple=multiple / count,
+                left=1 - multiple / count,
+            )
             if count > multiple
-            else f"a block has {count} {what}, of which none can be removed"
+            else say("a block has {count} {what}, of which none can be removed", count=count, what=what)
         )
     return keep
 

@@ -37,5 +37,8 @@ class Taylor(ScoredPruning):
         if name in context.lineage.columns or name in context.lineage.rows or name in context.lineage.names:
             raise RecipeError("gradients are those of the original; put taylor before the step that removes units")
         if name not in self._gradients:
-            raise RecipeError(f"gradients are kept for the layers of the blocks only, not for {name}; use wanda there")
+            raise RecipeError(
+                "gradients are kept for the layers of the blocks only, not for {name}; use wanda there",
+                name=name,
+            )
         return context.model.weight(name).abs() * self._gradients.mean_abs(name).to(context.model.device)

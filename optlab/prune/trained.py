@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
+from optlab.messages import Joined, say
 from optlab.methods import Method, Parameter, Value
 from optlab.prune.scored import SPARSITY
 from optlab.training_parameters import training
@@ -34,7 +35,8 @@ class TrainedPruning(Method):
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
-        return f"{cls.name} {float(values['sparsity'] or 0.0):.0%}, {values['steps']} steps"
+        share = f"{cls.name} {float(values['sparsity'] or 0.0):.0%}"
+        return Joined(", ", [share, say("{steps} steps", steps=values["steps"])])
 
     def share_at(self, step: int, last: int) -> float | None:
         """The share of zeros after `step` of 1..last, after which masks are held; None to leave the masks alone."""
@@ -54,7 +56,11 @@ class TrainedPruning(Method):
 
         coded = [name for name, stored in context.stored.items() if stored.KIND != "sparse"]
         if coded:
-            raise RecipeError(f"{self.name} trains float weights, and {coded[0]} is quantized; put it before quantize")
+            raise RecipeError(
+                "{name} trains float weights, and {coded} is quantized; put it before quantize",
+                name=self.name,
+                coded=coded[0],
+            )
         values, model = self.values, context.model
         steps = int(values["steps"])
         last = max(1, round(steps * (1 - SETTLING)))

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from optlab.messages import say
 from optlab.methods import Parameter
 from optlab.progress import span
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
@@ -69,7 +70,9 @@ class AWQ(LayerwiseQuantizer):
         # All are found before any is applied: the search reads weights that other folds scale.
         with in_parallel(lambda fold: self._search(fold, context), usable, context.model.device) as found:
             for done, fold in enumerate(usable):
-                context.progress(SEARCH_SHARE * done / len(usable), f"scaling the inputs of {fold.readers[0]}")
+                context.progress(
+                    SEARCH_SHARE * done / len(usable), say("scaling the inputs of {readers}", readers=fold.readers[0])
+                )
                 scales.append(next(found))
         for fold, s in zip(usable, scales, strict=True):
             s = s / context.scalings.columns.get(fold.readers[0], torch.ones_like(s))

@@ -36,6 +36,7 @@ class Cast(LayerwiseQuantizer):
             choices=("bfloat16", "float16"),
         ),
     )  # fmt: skip
+    on_a_grid: ClassVar[bool] = False
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
@@ -58,5 +59,9 @@ class Cast(LayerwiseQuantizer):
 
         values = W.to(FORMATS[str(self.values["format"])])
         if not bool(values.isfinite().all()):
-            raise RecipeError(f"{name} holds numbers beyond the largest {self.values['format']}; use bfloat16")
+            raise RecipeError(
+                "{name} holds numbers beyond the largest {format}; use bfloat16",
+                name=name,
+                format=self.values["format"],
+            )
         return FloatTensor(values)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from optlab.messages import Joined
 from optlab.methods import Parameter, Value
-from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
+from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer, group_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,10 +27,11 @@ class CodebookQuantizer(LayerwiseQuantizer):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         *(parameter for parameter in FORMAT if parameter.name == "group_size"),
     )
+    on_a_grid: ClassVar[bool] = False
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
-        return f"{cls.name}, group {values['group_size']}" if values["group_size"] else f"{cls.name}, per channel"
+        return Joined(", ", [cls.name, group_name(values["group_size"])])
 
     @classmethod
     def check_together(cls, values: Mapping[str, Value]) -> None:

@@ -84,8 +84,10 @@ class Dynamic(LayerwiseQuantizer):
         model = context.model
         if other := [name for name in context.names if not is_linear(model.module_named(name))]:
             raise RecipeError(
-                f"{other[0]} looks rows up and multiplies nothing, so {self.name} has no activations to round there; "
-                "quantize it with rtn"
+                "{other} looks rows up and multiplies nothing, so {name} has no activations to round there; quantize "
+                "it with rtn",
+                other=other[0],
+                name=self.name,
             )
         super().apply(context)
         for name in context.names:

@@ -71,8 +71,11 @@ def usable_folds(context: Context, method: str, instead: str) -> list[Fold]:
     ]
     if not found:
         raise RecipeError(
-            f"{method} finds nothing in this {context.model.family} model that the inverse scales of these layers "
-            f"could be folded into; use {instead}"
+            "{method} finds nothing in this {family} model that the inverse scales of these layers could be "
+            "folded into; use {instead}",
+            method=method,
+            family=context.model.family,
+            instead=instead,
         )
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from optlab.messages import say
 from optlab.methods import Parameter, Value
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
 
@@ -32,12 +33,13 @@ class FP8(LayerwiseQuantizer):
         ),
         *(parameter for parameter in FORMAT if parameter.name == "group_size"),
     )  # fmt: skip
+    on_a_grid: ClassVar[bool] = False
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
         if values["scale"] == "group" and values["group_size"] is not None:
-            return f"fp8, group {values['group_size']}"
-        return "fp8, per tensor" if values["scale"] == "tensor" else "fp8, per channel"
+            return say("fp8, group {group_size}", group_size=values["group_size"])
+        return say("fp8, per tensor") if values["scale"] == "tensor" else say("fp8, per channel")
 
     @classmethod
     def check_together(cls, values: Mapping[str, Value]) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from optlab.messages import Joined, say
 from optlab.methods import Parameter, Value
-from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
+from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer, group_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,8 +51,8 @@ class HQQ(LayerwiseQuantizer):
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
-        size = f"group {values['group_size']}" if values["group_size"] else "per channel"
-        return f"hqq {values['bits']} bits, {size}"
+        bits = say("{method} {bits} bits", method=cls.name, bits=values["bits"])
+        return Joined(", ", [bits, group_name(values["group_size"])])
 
     @classmethod
     def check_together(cls, values: Mapping[str, Value]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
+from optlab.messages import Joined, say
 from optlab.methods import Method, Parameter, Value
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class KeyValueCache(Method):
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
-        return f"cache {values['bits']} bits, keys per {values['keys']}"
+        keys = say("keys per channel") if values["keys"] == "channel" else say("keys per token")
+        return Joined(", ", [say("cache {bits} bits", bits=values["bits"]), keys])
 
     def apply(self, context: Context) -> None:
         """Let the model's attention round. Raises RecipeError when the model keeps no keys and values."""
@@ -54,9 +56,12 @@ class KeyValueCache(Method):
 
         model = context.model
         if model.objective != "causal":
-            raise RecipeError(f"{model.name} reads all its words at once and keeps no keys and values; leave cache out")
+            raise RecipeError(
+                "{name} reads all its words at once and keeps no keys and values; leave cache out",
+                name=model.name,
+            )
         chosen = KeyValueFormat(int(self.values["bits"]), str(self.values["keys"]), int(self.values["group"]))
         for number, (block, _) in enumerate(model.blocks()):
-            context.progress(number / len(model.blocks()), f"rounding keys and values in {block}")
+            context.progress(number / len(model.blocks()), say("rounding keys and values in {block}", block=block))
             if any(name.startswith(f"{block}.") for name in context.names):
                 round_key_values(model, block, chosen)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import ModelError, RecipeError
+from optlab.formats.linear_format import LinearFormat
+from optlab.messages import Joined, Message, say
 from optlab.methods import Method, Parameter, Value, divisors_for_groups
 
 if TYPE_CHECKING:
@@ -42,17 +44,27 @@ FORMAT = (
 )  # fmt: skip
 
 
+def group_name(group_size: Value) -> Message:
+    """What the weights that share a scale are called; None = a whole row."""
+    return say("group {group_size}", group_size=group_size) if group_size else say("per channel")
+
+
 class LayerwiseQuantizer(Method):
     """Base of quantization methods that treat one weight at a time; a subclass gives `quantize`."""
 
     kind: ClassVar[str] = "quantize"
     parameters: ClassVar[tuple[Parameter, ...]] = FORMAT
+    on_a_grid: ClassVar[bool] = True
+    """Whether it stores integer codes (`QuantizedTensor`), which kernels multiply; codebooks and floats are not."""
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
-        size = f"group {values['group_size']}" if values["group_size"] else "per channel"
-        how = ", symmetric" if values["symmetric"] else ", float zero" if values["zero_point"] == "float" else ""
-        return f"{cls.name} {values['bits']} bits, {size}{how}"
+        parts = [say("{method} {bits} bits", method=cls.name, bits=values["bits"]), group_name(values["group_size"])]
+        if values["symmetric"]:
+            parts.append(say("symmetric"))
+        elif values["zero_point"] == "float":
+            parts.append(say("float zero"))
+        return Joined(", ", parts)
 
     @classmethod
     def check_together(cls, values: Mapping[str, Value]) -> None:
@@ -64,8 +76,16 @@ class LayerwiseQuantizer(Method):
         size, width = values["group_size"], shape[1]
         if size is not None and width % int(size):
             offered = [str(divisor) for divisor in divisors_for_groups(width)]
-            use = f"{', '.join(offered[:-1])} or {offered[-1]}" if len(offered) > 1 else f"{offered[0]} or null"
-            raise RecipeError(f"group_size {size} does not divide {width}; use {use}")
+            offered = offered if len(offered) > 1 else [*offered, "null"]
+            use = Joined(" or ", [", ".join(offered[:-1]), offered[-1]])
+            raise RecipeError("group_size {size} does not divide {width}; use {use}", size=size, width=width, use=use)
+
+    def linear_format(self, width: int) -> LinearFormat:
+        """How a layer of `width` inputs will be stored, and round what it reads."""
+        if not self.on_a_grid:
+            return LinearFormat(width)
+        inputs = self.values.get("activation_bits")
+        return LinearFormat(width, self.bits, self.group_size, self.zero == "none", inputs)
 
     @property
     def bits(self) -> int:
@@ -105,12 +125,12 @@ class LayerwiseQuantizer(Method):
         def one(name: str) -> Coded:
             W = context.model.weight(name).float()
             if not bool(W.isfinite().all()):
-                raise ModelError(f"{name} holds numbers that are not finite, so no grid fits it")
+                raise ModelError("{name} holds numbers that are not finite, so no grid fits it", name=name)
             quantized = self.quantize(W, name, context)
             # Whatever the method did, zeros of an earlier step stay zeros.
             return quantized.with_zeros(W == 0) if name in pruned else quantized
 
         with in_parallel(one, context.names, context.model.device, 1 if self.in_order else MOST) as found:
             for done, name in enumerate(context.names):
-                context.progress(done / len(context.names), f"quantizing {name}")
+                context.progress(done / len(context.names), say("quantizing {name}", name=name))
                 context.store(name, next(found))

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
+from optlab.messages import Joined, say
 from optlab.methods import Parameter, Value
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
 from optlab.training_parameters import training
@@ -61,7 +62,7 @@ class QAT(LayerwiseQuantizer):
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
-        return f"{super().describe(values)}, {values['steps']} steps"
+        return Joined(", ", [super().describe(values), say("{steps} steps", steps=values["steps"])])
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
         return self._shadows[name].rounded()
@@ -75,10 +76,13 @@ class QAT(LayerwiseQuantizer):
         if self.zero == "float" and any(context.is_pruned(name) for name in context.names):
             raise RecipeError("a float zero point has no level for 0, so pruned weights would come back; use integer")
         if context.model.objective != "causal" and self.values["alpha"]:
-            raise RecipeError(f"{context.model.name} does not continue text, so it has no true text; use alpha 0")
+            raise RecipeError(
+                "{name} does not continue text, so it has no true text; use alpha 0",
+                name=context.model.name,
+            )
         search = self.values["clip"] == "mse"
         for done, name in enumerate(context.names):
-            context.progress(0.05 * done / len(context.names), f"finding the range of {name}")
+            context.progress(0.05 * done / len(context.names), say("finding the range of {name}", name=name))
             W = context.model.weight(name).float()
             self._shadows[name] = Shadow.of(W, self.bits, self.zero, self.group_size, search)
         whole = context.progress

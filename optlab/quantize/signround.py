@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from optlab.messages import say
 from optlab.methods import Parameter
 from optlab.progress import span
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
@@ -140,7 +141,7 @@ class SignRound(LayerwiseQuantizer):
             at_start = float(loss(judge))
         queue: list[int] = []
         for step in range(steps):
-            context.progress(step / steps, f"learning to round {context.names[0].rpartition('.')[0]}")
+            context.progress(step / steps, say("learning to round {names}", names=context.names[0].rpartition(".")[0]))
             queue = queue or torch.randperm(max(judge, 1), generator=generator).tolist()
             for weight in weights:
                 weight.requires_grad_(True)

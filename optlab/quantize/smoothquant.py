@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from optlab.messages import say
 from optlab.methods import Parameter
 from optlab.quantize.dynamic import WIDTHS, Dynamic
 
@@ -63,7 +64,7 @@ class SmoothQuant(Dynamic):
 
         usable = usable_folds(context, self.name, "dynamic")
         for done, fold in enumerate(usable):
-            context.progress(0.5 * done / len(usable), f"scaling the inputs of {fold.readers[0]}")
+            context.progress(0.5 * done / len(usable), say("scaling the inputs of {readers}", readers=fold.readers[0]))
             s = self.migration(fold, context)
             fold.apply(context.model, s)
             context.note_scaling(fold.source, fold.readers, s)

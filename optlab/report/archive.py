@@ -57,7 +57,7 @@ class Imported:
 def portable(run: Run) -> bool:
     """Whether an archive holds it: finished, and its result means the same elsewhere. A prepared or probed model is
     made of files that stay here."""
-    return run.status == "done" and run.kind in KINDS and KINDS[run.kind].portable
+    return run.done and run.kind in KINDS and KINDS[run.kind].portable
 
 
 def write(runs: Sequence[Run]) -> bytes:
@@ -95,12 +95,16 @@ def import_archive(data: bytes, client: Client, now: float | None = None) -> Imp
 def read(data: bytes) -> tuple[list[Run], list[Recipe]]:
     """The runs and recipes of an archive, checked. Raises OptLabError that says what is wrong with it."""
     if len(data) > LARGEST_FILE:
-        raise OptLabError(f"the archive has {len(data) >> 20} MB; at most {LARGEST_FILE >> 20} MB are read")
+        raise OptLabError(
+            "the archive has {data_count} MB; at most {largest_file} MB are read",
+            data_count=len(data) >> 20,
+            largest_file=LARGEST_FILE >> 20,
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             found = _members(archive)
     except UNREADABLE as error:
-        raise OptLabError(f"this is no readable project archive: {str(error) or 'it is cut off'}") from None
+        raise OptLabError("this is no readable project archive: {error}", error=str(error) or "it is cut off") from None
     _check_manifest(found)
     runs = [incoming.run(one, f"line {number} of {RUNS}") for number, one in _parsed(found[RUNS], RUNS)]
     if len({run.key for run in runs}) != len(runs):
@@ -113,9 +117,13 @@ def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
     infos = archive.infolist()
     for info in infos:
         if info.filename not in MEMBERS:
-            raise OptLabError(f"the archive holds {info.filename[:80]!r}; a project holds {', '.join(MEMBERS)} only")
+            raise OptLabError(
+                "the archive holds {filename!r}; a project holds {members} only",
+                filename=info.filename[:80],
+                members=", ".join(MEMBERS),
+            )
     if sorted(info.filename for info in infos) != sorted(MEMBERS):
-        raise OptLabError(f"a project archive holds each of {', '.join(MEMBERS)} once")
+        raise OptLabError("a project archive holds each of {members} once", members=", ".join(MEMBERS))
     found: dict[str, bytes] = {}
     left = LARGEST_CONTENT
     for info in infos:
@@ -123,7 +131,10 @@ def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
         with archive.open(info) as member:
             content = member.read(allowed + 1)
         if len(content) > allowed:
-            raise OptLabError(f"{info.filename} unpacks to more than a project can hold, so the archive is not read")
+            raise OptLabError(
+                "{filename} unpacks to more than a project can hold, so the archive is not read",
+                filename=info.filename,
+            )
         found[info.filename] = content
         left -= len(content)
     return found
@@ -132,20 +143,33 @@ def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
 def _check_manifest(found: dict[str, bytes]) -> None:
     manifest = _json(found[MANIFEST], MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise OptLabError(f"{MANIFEST} does not say {FORMAT!r}; this is another kind of archive")
+        raise OptLabError(
+            "{manifest} does not say {format!r}; this is another kind of archive",
+            manifest=MANIFEST,
+            format=FORMAT,
+        )
     if manifest.get("version") != VERSION:
-        raise OptLabError(f"the archive has version {manifest.get('version')!r}; this OptLab reads version {VERSION}")
+        raise OptLabError(
+            "the archive has version {version!r}; this OptLab reads version {readable}",
+            version=manifest.get("version"),
+            readable=VERSION,
+        )
     files = manifest.get("files")
     for name in (RUNS, RECIPES):
         listed = files.get(name) if isinstance(files, dict) else None
         if not isinstance(listed, dict) or listed.get("sha256") != hashlib.sha256(found[name]).hexdigest():
-            raise OptLabError(f"{name} does not match its checksum; the archive is damaged or was changed")
+            raise OptLabError("{name} does not match its checksum; the archive is damaged or was changed", name=name)
 
 
 def _parsed(data: bytes, name: str) -> list[tuple[int, Any]]:
     lines = data.split(b"\n")
     if len(lines) > MOST_RUNS:
-        raise OptLabError(f"{name} has {len(lines):,} lines; at most {MOST_RUNS:,} are read")
+        raise OptLabError(
+            "{name} has {line_count:,} lines; at most {most_runs:,} are read",
+            name=name,
+            line_count=len(lines),
+            most_runs=MOST_RUNS,
+        )
     return [(number, _json(line, f"line {number} of {name}")) for number, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -153,7 +177,7 @@ def _json(data: bytes, name: str) -> Any:
     try:
         return json.loads(data.decode())
     except (ValueError, RecursionError):
-        raise OptLabError(f"{name} is not JSON") from None
+        raise OptLabError("{name} is not JSON", name=name) from None
 
 
 def _lines(values: Sequence[Any]) -> bytes:

@@ -35,14 +35,27 @@ class Comparison:
         if not self.runs:
             raise OptLabError("there is no finished measurement to report; measure something first")
         if len(self.runs) > MOST:
-            raise OptLabError(f"{len(self.runs)} measurements are too many for one report; choose at most {MOST}")
+            raise OptLabError(
+                "{run_count} measurements are too many for one report; choose at most {most}",
+                run_count=len(self.runs),
+                most=MOST,
+            )
         for run in self.runs:
-            if run.kind != "measure" or run.status != "done":
-                raise OptLabError(f"run {run.id} is no finished measurement ({run.kind}, {run.status})")
+            if run.kind != "measure" or not run.done:
+                raise OptLabError(
+                    "run {id} is no finished measurement ({kind}, {status})",
+                    id=run.id,
+                    kind=run.kind,
+                    status=run.status,
+                )
         for name in ("model", "text"):
             found = sorted({str((run.result or {}).get(name)) for run in self.runs})
             if len(found) > 1:
-                raise OptLabError(f"perplexities of different {name}s do not compare; choose one of {', '.join(found)}")
+                raise OptLabError(
+                    "perplexities of different {name}s do not compare; choose one of {found}",
+                    name=name,
+                    found=", ".join(found),
+                )
 
     @property
     def model(self) -> str:
@@ -107,7 +120,7 @@ def reproduced(run: Run) -> str | None:
 
 def chosen(runs: Sequence[Run], model: str | None = None, text: str | None = None) -> list[Run]:
     """Finished measurements among `runs` of that model and text; of the newest one's where they are not given."""
-    done = [run for run in runs if run.kind == "measure" and run.status == "done" and run.result]
+    done = [run for run in runs if run.kind == "measure" and run.done and run.result]
     done = [run for run in done if model in (None, run.spec["model"]) and text in (None, _subject(run)[1])]
     return [run for run in done if _subject(run) == _subject(done[0])]
 

@@ -9,7 +9,7 @@ from optlab.errors import OptLabError
 from optlab.jobs.kind import JobKind
 from optlab.jobs.registry import KINDS
 from optlab.results.document import UnreadableError
-from optlab.store.run import Run
+from optlab.store.run import Run, Status
 from optlab.store.safe_json import printable
 
 KEY = re.compile("[0-9a-f]{64}")
@@ -24,7 +24,7 @@ def run(data: Any, where: str) -> Run:
     try:
         return _run(data)
     except (ValueError, UnreadableError) as error:
-        raise OptLabError(f"{where}: {error}") from None
+        raise OptLabError("{where}: {error}", where=where, error=error) from None
 
 
 def _run(data: Any) -> Run:
@@ -38,8 +38,8 @@ def _run(data: Any) -> Run:
         raise ValueError("it names a folder of weights, which an archive cannot bring")
     attempts = data["attempts"]
     return Run(
-        id=0, key=data["key"], kind=kind.name, status="done", spec_json=spec.to_json(), result_json=result.to_json(),
-        progress=1.0, title=printable(str(data["title"]), LONGEST_TITLE), created=_when(data["created"]) or 0.0,
+        id=0, key=data["key"], kind=kind.name, status=Status.DONE, spec_json=spec.to_json(),
+        result_json=result.to_json(), progress=1.0, title=printable(str(data["title"]), LONGEST_TITLE), created=_when(data["created"]) or 0.0,
         started=_when(data["started"]), finished=_when(data["finished"]),
         attempts=attempts if isinstance(attempts, int) and 0 < attempts < 2**31 else 1,
     )  # fmt: skip

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from optlab.errors import OptLabError
+from optlab.messages import say
 
 CHROMIUM = "OPTLAB_CHROMIUM"
 """Environment variable that names the browser to print with."""
@@ -50,8 +51,9 @@ def pdf(html: str) -> bytes:
     program = browser()
     if program is None:
         raise OptLabError(
-            f"a PDF is printed by Chromium or Chrome and none was found ({CHROMIUM} names one); "
-            "open the HTML report in any browser and print it instead"
+            "a PDF is printed by Chromium or Chrome and none was found ({chromium} names one); open the HTML "
+            "report in any browser and print it instead",
+            chromium=CHROMIUM,
         )
     with tempfile.TemporaryDirectory(prefix="optlab-report-") as folder:
         page, out = Path(folder) / "report.html", Path(folder) / "report.pdf"
@@ -68,9 +70,15 @@ def pdf(html: str) -> bytes:
             done = subprocess.run([*command, page.as_uri()], capture_output=True, timeout=TIMEOUT_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise OptLabError(
-                f"{program} did not print the report ({error.__class__.__name__}); print the HTML"
+                "{program} did not print the report ({name}); print the HTML",
+                program=program,
+                name=error.__class__.__name__,
             ) from None
         if done.returncode != 0 or not out.exists():
             said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise OptLabError(f"{program} did not print the report: {said[-1] if said else 'it said nothing'}")
+            raise OptLabError(
+                "{program} did not print the report: {said}",
+                program=program,
+                said=said[-1] if said else say("it said nothing"),
+            )
         return out.read_bytes()

@@ -47,18 +47,23 @@ class Document(Part):
         try:
             data = json.loads(text)
         except (ValueError, RecursionError):
-            raise UnreadableError(f"{cls.__name__}: this is not JSON") from None
+            raise UnreadableError("{name}: this is not JSON", name=cls.__name__) from None
         return cls.from_dict(data)
 
     @classmethod
     def from_dict(cls, data: Any) -> Self:
         """The document that `data`, parsed JSON, describes. Raises UnreadableError that names the first wrong field."""
         if not isinstance(data, dict):
-            raise UnreadableError(f"{cls.__name__} is a mapping, not {type(data).__name__}")
+            raise UnreadableError("{name} is a mapping, not {found}", name=cls.__name__, found=type(data).__name__)
         fields = dict(data)
         version = fields.pop("version", UNTYPED)
         if not isinstance(version, int) or isinstance(version, bool) or not UNTYPED <= version <= cls.version:
-            raise UnreadableError(f"{cls.__name__} of version {version!r:.40}; this OptLab reads up to {cls.version}")
+            raise UnreadableError(
+                "{name} of version {version!r:.40}; this OptLab reads up to {readable}",
+                name=cls.__name__,
+                version=version,
+                readable=cls.version,
+            )
         current = version == cls.version
         try:
             fields = fields if current else cls.upgraded(fields, version)
@@ -66,7 +71,12 @@ class Document(Part):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"])) or "as a whole"
-            raise UnreadableError(f"{cls.__name__} {where[:200]}: {first['msg'][:400].lower()}") from None
+            raise UnreadableError(
+                "{name} {where}: {msg}",
+                name=cls.__name__,
+                where=where[:200],
+                msg=first["msg"][:400].lower(),
+            ) from None
 
     @classmethod
     def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:

@@ -12,7 +12,13 @@ from optlab.results.specs import RecipeSpec
 
 
 class LatencyGridSpec(RecipeSpec):
-    """Which model to time, and which recipe on it beside the original."""
+    """Which model to time, and which recipe on it beside the original.
+
+    prompts (tokens), batches (texts at once): rising; None for those that the pages show.
+    """
+
+    prompts: tuple[Count, ...] | None = None
+    batches: tuple[Count, ...] | None = None
 
 
 class Cell(Part):

@@ -82,6 +82,7 @@ class Seconds(Part):
 
 class Measurement(Document):
     """A model and a recipe on a text. tokens: that were read, in `windows` of `context`. device: where it ran.
+    framing: what stands in front of every window. lookalikes: places of the text that look like special tokens.
     stopped_early: the interval was narrow enough before the text ended. artefact: folder of the compressed weights,
     None where they are not on this machine."""
 
@@ -102,6 +103,8 @@ class Measurement(Document):
     trainings: tuple[Training, ...] = ()
     seconds: Seconds = Seconds()
     details: Details | None = None
+    framing: tuple[Word, ...] = ()
+    lookalikes: Count = 0
     latency: TimedPair | None = None
     environment: Environment = Environment()
     windows: Count

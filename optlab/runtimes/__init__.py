@@ -26,13 +26,22 @@ def open_runtime(file: Path, threads: int | None = None, engine: str | None = No
     name = engine or usual.get(file.suffix)
     if name not in engines:
         asked = f"no program {engine!r}" if engine else f"nothing runs {file.name}"
-        raise MeasurementError(f"{asked}; there are {', '.join(engines)} for .gguf and .onnx files")
+        raise MeasurementError(
+            "{asked}; there are {engines} for .gguf and .onnx files",
+            asked=asked,
+            engines=", ".join(engines),
+        )
     if not file.is_file():
-        raise MeasurementError(f"there is no file {file}")
+        raise MeasurementError("there is no file {file}", file=file)
     try:
         return engines[name](file, threads)
     except ImportError as error:
-        raise MeasurementError(f"{name} is not installed here: pip install {PACKAGES[name]} ({error})") from None
+        raise MeasurementError(
+            "{name} is not installed here: pip install {packages} ({error})",
+            name=name,
+            packages=PACKAGES[name],
+            error=error,
+        ) from None
 
 
 PACKAGES = {"llama.cpp": "llama-cpp-python", "onnxruntime": "onnxruntime", "openvino": "openvino"}

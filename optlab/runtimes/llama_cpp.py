@@ -26,7 +26,7 @@ class LlamaCpp:
                 str(file), n_ctx=room, n_batch=room, n_threads=threads, n_threads_batch=threads, verbose=False
             )
         except ValueError as error:
-            raise MeasurementError(f"llama.cpp cannot read {file.name}: {error}") from None
+            raise MeasurementError("llama.cpp cannot read {name}: {error}", name=file.name, error=error) from None
         self.path, self.notes = f"llama.cpp ({llama_cpp.__version__})", list[str]()
 
     def reset(self) -> None:

@@ -25,10 +25,12 @@ class OnnxRuntime:
         try:
             self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base class
-            raise MeasurementError(f"ONNX Runtime cannot read {file.name}: {str(error).splitlines()[0]}") from None
+            raise MeasurementError(
+                "ONNX Runtime cannot read {name}: {error}", name=file.name, error=str(error).splitlines()[0]
+            ) from None
         past = [one for one in self.session.get_inputs() if one.name.startswith(PAST)]
         if not past:
-            raise MeasurementError(f"{file.name} takes no earlier keys and values; export it with optlab")
+            raise MeasurementError("{name} takes no earlier keys and values; export it with optlab", name=file.name)
         self.path, self.notes = f"ONNX Runtime {onnxruntime.__version__}", list[str]()
         # Sizes that may change have names instead of numbers: one text, nothing before it.
         shape = [size if isinstance(size, int) else {"batch": 1}.get(size, 0) for size in past[0].shape]

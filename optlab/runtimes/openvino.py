@@ -32,7 +32,9 @@ class OpenVino:
             }
             self.request = core.compile_model(model, "CPU", settings).create_infer_request()
         except RuntimeError as error:
-            raise MeasurementError(f"OpenVINO cannot read {file.name}: {str(error).splitlines()[0]}") from None
+            raise MeasurementError(
+                "OpenVINO cannot read {name}: {error}", name=file.name, error=str(error).splitlines()[0]
+            ) from None
         self.path, self.notes = f"OpenVINO {openvino.get_version().split('-')[0]}", list[str]()
 
     def reset(self) -> None:

@@ -32,6 +32,7 @@ def key(fingerprint: str, recipe: Recipe, protocol: Protocol) -> str:
         "calibration": [protocol.calibration, protocol.calibration_tokens, protocol.context],
         "seed": protocol.seed,
     }
+    decides |= {"bos": protocol.bos} if protocol.bos != "auto" else {}  # what was packed before it could be asked stays
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:32]
 
 

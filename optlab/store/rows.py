@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from optlab.store.run import RETRYABLE, Run, UnknownRunError
+from optlab.messages import decoded, encoded, say
+from optlab.store.run import RETRYABLE, Run, Status, UnknownRunError
 from optlab.store.schema import runs_table
 
 R = runs_table.c
+DONE, CANCELLED = encoded(say("done")), encoded(say("cancelled"))
 
 
-def move(connection: Connection, id: int, source: str, owner: str | None = None, **values: Any) -> bool:
+def move(connection: Connection, id: int, source: Status, owner: str | None = None, **values: Any) -> bool:
     """Set `values` if the run has status `source` (and belongs to worker `owner`, when given); whether it did."""
     update = runs_table.update().where(R.id == id, R.status == source)
     if owner is not None:
@@ -27,15 +30,15 @@ def move(connection: Connection, id: int, source: str, owner: str | None = None,
 
 def end(connection: Connection, id: int, owner: str | None, **values: Any) -> bool:
     """Move a running run to a status in which nobody works on it; whether it was running."""
-    return move(connection, id, "running", owner, finished=time.time(), cancel_asked=None, **values)
+    return move(connection, id, Status.RUNNING, owner, finished=time.time(), cancel_asked=None, **values)
 
 
 def interrupt(connection: Connection, id: int, reason: str, owner: str | None = None) -> bool:
     """Move a running run to interrupted, or to cancelled when a person had asked for that; whether it was running."""
     asked = connection.execute(sa.select(R.cancel_asked).where(R.id == id)).scalar()
     if asked is not None:
-        return end(connection, id, owner, status="cancelled", message="cancelled")
-    return end(connection, id, owner, status="interrupted", message=reason)
+        return end(connection, id, owner, status=Status.CANCELLED, message=CANCELLED)
+    return end(connection, id, owner, status=Status.INTERRUPTED, message=encoded(reason))
 
 
 def adopt(connection: Connection, run: Run) -> bool:
@@ -44,8 +47,9 @@ def adopt(connection: Connection, run: Run) -> bool:
         return False
     connection.execute(
         runs_table.insert().values(
-            key=run.key, kind=run.kind, status="done", priority=0, spec=run.spec_json,
-            title=run.title, progress=1.0, message="done", partial="{}", result=run.result_json,
+            key=run.key, kind=run.kind, status=Status.DONE, priority=0, spec=run.spec_json,
+            title=encoded(run.title), progress=1.0, message=DONE, partial="{}", result=run.result_json,
+            result_version=result_version(run.result_json),
             created=run.created, started=run.started, finished=run.finished, worker=run.worker, attempts=run.attempts,
         )
     )  # fmt: skip
@@ -57,25 +61,35 @@ def requeue(connection: Connection, id: int) -> None:
     update = runs_table.update().where(R.id == id, R.status.in_(RETRYABLE))
     connection.execute(
         update.values(
-            status="queued", attempts=R.attempts + 1, progress=0.0, message="", partial="{}", error=None, result=None,
-            started=None, finished=None, worker=None, cancel_asked=None,
+            status=Status.QUEUED, attempts=R.attempts + 1, progress=0.0, message="", partial="{}", error=None,
+            result=None, result_version=None, started=None, finished=None, worker=None, cancel_asked=None,
         )
     )  # fmt: skip
+
+
+def result_version(result: str | None) -> int | None:
+    """The version that the JSON of a result says it has; 0 for those of the time before results had one."""
+    if result is None:
+        return None
+    data = json.loads(result)
+    return int(data.get("version", 0)) if isinstance(data, dict) else 0
 
 
 def existing(connection: Connection, id: int) -> Run:
     """The run. Raises UnknownRunError."""
     row = connection.execute(sa.select(runs_table).where(R.id == id)).one_or_none()
     if row is None:
-        raise UnknownRunError(f"there is no run {id}; it may have been deleted")
+        raise UnknownRunError("there is no run {id}; it may have been deleted", id=id)
     return to_run(row)
 
 
 def to_run(row: Row[Any]) -> Run:
     """A row as a value."""
     values = dict(row._mapping)
-    for hidden in ("priority", "artefact", "cancel_asked"):
+    for hidden in ("priority", "artefact", "cancel_asked", "result_version"):
         del values[hidden]
     for name in ("spec", "partial", "result"):
         values[f"{name}_json"] = values.pop(name)
-    return Run(**values)
+    for name in ("title", "message", "error"):
+        values[name] = None if values[name] is None else decoded(values[name])
+    return Run(**values | {"status": Status(values["status"])})

@@ -13,16 +13,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 from optlab.errors import OptLabError
 from optlab.store import safe_json
 
-Status = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 
-STATUSES: tuple[Status, ...] = ("queued", "running", "done", "failed", "cancelled", "interrupted")
-LIVE: tuple[Status, ...] = ("queued", "running")
-RETRYABLE: tuple[Status, ...] = ("failed", "cancelled", "interrupted")
+class Status(StrEnum):
+    """Where a run is in its life; the words are those of the database and of every JSON."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+LIVE = (Status.QUEUED, Status.RUNNING)
+RETRYABLE = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
 
 
 class UnknownRunError(OptLabError):
@@ -59,6 +69,11 @@ class Run:
     attempts: int = 1
 
     @property
+    def done(self) -> bool:
+        """Whether its result is there."""
+        return self.status == Status.DONE
+
+    @property
     def spec(self) -> Any:
         """Parsed; for readers that do not use the types yet."""
         return safe_json.loads(self.spec_json)
@@ -92,7 +107,7 @@ class Run:
     def eta(self, now: float | None = None) -> float | None:
         """Seconds left if it goes on as fast as so far; None while that is a guess (before 2 % or two seconds)."""
         elapsed = self.elapsed(now)
-        if self.status != "running" or elapsed is None or elapsed < 2 or self.progress < 0.02:
+        if self.status != Status.RUNNING or elapsed is None or elapsed < 2 or self.progress < 0.02:
             return None
         return elapsed * (1 - self.progress) / self.progress
 

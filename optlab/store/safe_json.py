@@ -16,6 +16,7 @@ from pathlib import PurePath
 from typing import Any, Protocol, runtime_checkable
 
 from optlab.errors import MeasurementError
+from optlab.messages import Message, encoded
 
 LARGEST = 32 << 20
 """Bytes of JSON that one run may store."""
@@ -36,7 +37,9 @@ def dumps(value: Any) -> str:
     text = value.to_json() if isinstance(value, Written) else json.dumps(value, default=_plain, separators=(",", ":"))
     if len(text) > LARGEST:
         raise MeasurementError(
-            f"the result takes {len(text) >> 20} MB, more than the {LARGEST >> 20} MB that a run may store"
+            "the result takes {text_count} MB, more than the {largest} MB that a run may store",
+            text_count=len(text) >> 20,
+            largest=LARGEST >> 20,
         )
     return text
 
@@ -59,6 +62,12 @@ def printable(text: str, longest: int) -> str:
     """`text` without control characters, cut to `longest` characters with an ellipsis."""
     clean = UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
     return clean if len(clean) <= longest else clean[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def sentence(text: str, longest: int) -> str:
+    """What a column of text keeps of a sentence: a message with its values, or else what `printable` leaves."""
+    kept = encoded(text)
+    return kept if isinstance(text, Message) and len(kept) <= longest else printable(text, longest)
 
 
 def _plain(value: Any) -> Any:

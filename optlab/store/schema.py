@@ -8,6 +8,9 @@ What the heartbeat of a worker writes must be one statement without a transactio
 SQLite then takes and gives back the lock inside one native call. Between the statements of a transaction the thread
 needs the interpreter again, which native code in the worker's other thread may keep for minutes, with the whole store
 locked.
+
+A new store is made from the tables below; one that an older OptLab wrote is upgraded by `optlab.store.migrations` when
+it is opened, in one transaction and by one process, whoever comes first. A store that is up to date costs one query.
 """
 
 from __future__ import annotations
@@ -20,12 +23,20 @@ from sqlalchemy.pool import StaticPool
 
 from optlab.errors import OptLabError
 
-VERSION = 1
+REVISIONS = ("1", "2")
+"""Every version that the tables ever had, the newest last; one file each in `migrations/versions`."""
+VERSION = REVISIONS[-1]
 BUSY_TIMEOUT_MS = 10_000
+UPGRADE_LOCK = 0x0B7_1AB
+"""Number of the lock that keeps two processes from upgrading one PostgreSQL store at once."""
 
 metadata = sa.MetaData()
 
-schema_table = sa.Table("optlab_schema", metadata, sa.Column("version", sa.Integer, primary_key=True))
+version_table = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
+"""Which version the tables have; Alembic's own table, so it is none of `metadata`."""
+
+legacy_version_table = sa.Table("optlab_schema", metadata, sa.Column("version", sa.Integer, primary_key=True))
+"""What OptLab 0.1 looks at; a number that is not 1 keeps it from writing into a store that it does not understand."""
 
 runs_table = sa.Table(
     "runs",
@@ -49,7 +60,9 @@ runs_table = sa.Table(
     sa.Column("cancel_asked", sa.Double),
     sa.Column("worker", sa.String(128)),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("result_version", sa.Integer),
     sa.Index("runs_by_queue", "status", "priority", "id"),
+    sa.Index("runs_by_kind", "kind", "status", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -76,7 +89,7 @@ workers_table = sa.Table(
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for `url` whose tables exist and are of this version.
+    """An engine for `url` whose tables exist and are of this version, made or upgraded where they were not.
 
     Raises OptLabError when the database cannot be opened, or was written by a newer OptLab.
     """
@@ -85,17 +98,22 @@ def open_engine(url: str) -> Engine:
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _prepare_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
-        try:
-            _create(engine)
-        except (sa.exc.IntegrityError, sa.exc.ProgrammingError):  # another process created the tables just now
-            _create(engine)
+        if _version(engine) != VERSION:
+            with engine.begin() as connection:
+                _bring_up_to_date(connection)
     except sa.exc.ArgumentError:
-        raise OptLabError(f"OPTLAB_STORE {url!r} is not a database URL; write sqlite:////folder/optlab.db") from None
+        raise OptLabError(
+            "OPTLAB_STORE {url!r} is not a database URL; write sqlite:////folder/optlab.db", url=url
+        ) from None
     except ImportError as error:
-        raise OptLabError(f"the store {url.split('://')[0]!r} needs a driver: pip install {error.name}") from None
+        raise OptLabError(
+            "the store {url!r} needs a driver: pip install {name}",
+            url=url.split("://")[0],
+            name=error.name,
+        ) from None
     except sa.exc.DBAPIError as error:
         shown = sa.make_url(url).render_as_string(hide_password=True)
-        raise OptLabError(f"cannot open the store {shown}: {str(error.orig).strip()}") from error
+        raise OptLabError("cannot open the store {shown}: {orig}", shown=shown, orig=str(error.orig).strip()) from error
     return engine
 
 
@@ -128,14 +146,38 @@ def _begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql(sql)
 
 
-def _create(engine: Engine) -> None:
-    with engine.begin() as connection:
+def _version(engine: Engine) -> str | None:
+    """The version that the tables say they have; None where they do not say, or there are none."""
+    try:
+        with engine.connect().execution_options(mode="read") as connection:
+            return connection.execute(sa.select(version_table.c.version_num)).scalar()
+    except (sa.exc.OperationalError, sa.exc.ProgrammingError):  # no such table; what else it may be, the next step says
+        return None
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    """Make or upgrade the tables. Looks again first: another process may have done it while this one waited."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+    tables = sa.inspect(connection).get_table_names()
+    found: str | None = None
+    if version_table.name in tables:
+        found = connection.execute(sa.select(version_table.c.version_num)).scalar()
+    elif legacy_version_table.name in tables:
+        found = str(connection.execute(sa.select(legacy_version_table.c.version)).scalar())
+    if found is None:
         metadata.create_all(connection)
-        found = connection.execute(sa.select(schema_table.c.version)).scalar()
-        if found is None:
-            connection.execute(schema_table.insert().values(version=VERSION))
-        elif found != VERSION:
-            raise OptLabError(
-                f"the store was written by another version of OptLab (tables {found}, this version reads {VERSION}); "
-                "set OPTLAB_STORE to a new file"
-            )
+        version_table.create(connection, checkfirst=True)
+        connection.execute(legacy_version_table.insert().values(version=int(VERSION)))
+        connection.execute(version_table.insert().values(version_num=VERSION))
+    elif found not in REVISIONS:
+        raise OptLabError(
+            "the store was written by a newer version of OptLab (tables {found}, this version reads up to "
+            "{version}); update OptLab, or set OPTLAB_STORE to a new file",
+            found=found,
+            version=VERSION,
+        )
+    elif found != VERSION:
+        from optlab.store.migrations.run import upgrade
+
+        upgrade(connection, None if version_table.name in tables else found)

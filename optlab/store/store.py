@@ -17,12 +17,14 @@ from sqlalchemy.engine import Connection
 
 from optlab import paths
 from optlab.errors import OptLabError
+from optlab.messages import encoded, say
 from optlab.store import artefacts, rows, safe_json
-from optlab.store.run import LIVE, RETRYABLE, STATUSES, Run, UnknownRunError, Worker
+from optlab.store.run import LIVE, RETRYABLE, Run, Status, UnknownRunError, Worker
 from optlab.store.schema import in_memory, logs_table, open_engine, runs_table, workers_table
 
-KILLED = "the worker was killed; press retry"
-LOST = "the worker stopped answering; press retry"
+KILLED = say("the worker was killed; press retry")
+LOST = say("the worker stopped answering; press retry")
+BEFORE_IT_BEGAN = encoded(say("cancelled before it began"))
 LONGEST_LINE = 4_000
 LONGEST_LOG = 2_000
 
@@ -65,8 +67,8 @@ class Store:
             if row is None:
                 connection.execute(
                     runs_table.insert().values(
-                        key=key, kind=kind, status="queued", priority=priority, spec=safe_json.dumps(spec),
-                        title=safe_json.printable(title, LONGEST_LINE), progress=0.0, message="", partial="{}",
+                        key=key, kind=kind, status=Status.QUEUED, priority=priority, spec=safe_json.dumps(spec),
+                        title=safe_json.sentence(title, LONGEST_LINE), progress=0.0, message="", partial="{}",
                         created=time.time(), attempts=1,
                     )
                 )  # fmt: skip
@@ -92,8 +94,15 @@ class Store:
         """Cancel a queued run at once, ask the worker of a running one to stop. Raises UnknownRunError."""
         now = time.time()
         with self._write() as connection:
-            rows.move(connection, id, "queued", status="cancelled", finished=now, message="cancelled before it began")
-            asked = runs_table.update().where(R.id == id, R.status == "running", R.cancel_asked.is_(None))
+            rows.move(
+                connection,
+                id,
+                Status.QUEUED,
+                status=Status.CANCELLED,
+                finished=now,
+                message=BEFORE_IT_BEGAN,
+            )
+            asked = runs_table.update().where(R.id == id, R.status == Status.RUNNING, R.cancel_asked.is_(None))
             connection.execute(asked.values(cancel_asked=now))
             return rows.existing(connection, id)
 
@@ -105,9 +114,9 @@ class Store:
         with self._write() as connection:
             row = connection.execute(sa.select(R.status, R.artefact).where(R.id == id)).one_or_none()
             if row is None:
-                raise UnknownRunError(f"there is no run {id}; it may have been deleted")
-            if row.status == "running":
-                raise OptLabError(f"run {id} is running; cancel it before deleting it")
+                raise UnknownRunError("there is no run {id}; it may have been deleted", id=id)
+            if row.status == Status.RUNNING:
+                raise OptLabError("run {id} is running; cancel it before deleting it", id=id)
             connection.execute(logs_table.delete().where(L.run_id == id))
             connection.execute(runs_table.delete().where(R.id == id))
             users = connection.execute(sa.select(sa.func.count()).where(R.artefact == row.artefact)).scalar_one()
@@ -141,20 +150,27 @@ class Store:
         query = sa.select(R.status, sa.func.count()).group_by(R.status)
         with self._read() as connection:
             found = {row[0]: row[1] for row in connection.execute(query)}
-        return {status: found.get(status, 0) for status in STATUSES}
+        return {status.value: found.get(status, 0) for status in Status}
 
     # -- doing the work (called by workers) ---------------------------------------------------------------------------
 
-    def claim(self, worker_id: str) -> Run | None:
-        """Take the next queued run for `worker_id`; None when nothing waits. No two callers get the same run."""
-        waiting = sa.select(R.id).where(R.status == "queued").order_by(R.priority.desc(), R.id).limit(1)
+    def claim(self, worker_id: str, only: int | None = None) -> Run | None:
+        """Take the next queued run for `worker_id`, or the run `only`; None when nothing (or not that one) waits.
+
+        No two callers get the same run.
+        """
+        waiting = sa.select(R.id).where(R.status == Status.QUEUED).order_by(R.priority.desc(), R.id).limit(1)
+        if only is not None:
+            waiting = waiting.where(R.id == only)
         while True:
             with self._read() as connection:  # the common case, nothing to do, must not take the write lock
                 id = connection.execute(waiting).scalar()
             if id is None:
                 return None
             with self._write() as connection:
-                if rows.move(connection, id, "queued", status="running", worker=worker_id, started=time.time()):
+                if rows.move(
+                    connection, id, Status.QUEUED, status=Status.RUNNING, worker=worker_id, started=time.time()
+                ):
                     return rows.existing(connection, id)
 
     def report(
@@ -163,31 +179,35 @@ class Store:
         """Note progress; False when the run is no longer running (of `worker`, when given): stop working on it."""
         values: dict[str, Any] = {
             "progress": min(max(fraction, 0.0), 1.0) if fraction == fraction else 0.0,
-            "message": safe_json.printable(message, LONGEST_LINE),
+            "message": safe_json.sentence(message, LONGEST_LINE),
         }
         if partial is not None:
             values["partial"] = safe_json.dumps(partial)
         with self._statement() as connection:
-            return rows.move(connection, id, "running", worker, **values)
+            return rows.move(connection, id, Status.RUNNING, worker, **values)
 
     def finish(self, id: int, result: Any, worker: str | None = None) -> bool:
         """running -> done. False when it was no longer running. result: a document, or plain JSON; the folder that it
         names as its `artefact` goes when the run is deleted."""
         artefact = result.get("artefact") if isinstance(result, Mapping) else getattr(result, "artefact", None)
-        values = {"result": safe_json.dumps(result), "artefact": str(artefact) if artefact else None, "error": None}
+        text = safe_json.dumps(result)
+        values = {
+            "result": text, "result_version": rows.result_version(text),
+            "artefact": str(artefact) if artefact else None, "error": None,
+        }  # fmt: skip
         with self._write() as connection:
-            return rows.end(connection, id, worker, status="done", progress=1.0, message="done", **values)
+            return rows.end(connection, id, worker, status=Status.DONE, progress=1.0, message=rows.DONE, **values)
 
     def fail(self, id: int, error: str, worker: str | None = None) -> bool:
         """running -> failed, with one sentence for the person. False when it was no longer running."""
-        error = safe_json.printable(error, LONGEST_LINE)
+        error = safe_json.sentence(error, LONGEST_LINE)
         with self._write() as connection:
-            return rows.end(connection, id, worker, status="failed", error=error)
+            return rows.end(connection, id, worker, status=Status.FAILED, error=error)
 
     def mark_cancelled(self, id: int, worker: str | None = None) -> bool:
         """running -> cancelled. False when it was no longer running."""
         with self._write() as connection:
-            return rows.end(connection, id, worker, status="cancelled", message="cancelled")
+            return rows.end(connection, id, worker, status=Status.CANCELLED, message=rows.CANCELLED)
 
     def interrupt(self, id: int, reason: str = KILLED, worker: str | None = None) -> bool:
         """running -> interrupted (or cancelled, when that was asked for). False when it was no longer running."""
@@ -201,12 +221,12 @@ class Store:
     def cancel_age(self, id: int) -> float | None:
         """Seconds since a person asked the running run to stop; None when nobody did."""
         with self._read() as connection:
-            asked = connection.execute(sa.select(R.cancel_asked).where(R.id == id, R.status == "running")).scalar()
+            asked = connection.execute(sa.select(R.cancel_asked).where(R.id == id, R.status == Status.RUNNING)).scalar()
         return None if asked is None else max(time.time() - asked, 0.0)
 
     def ignoring_cancel(self, longer_than_s: float) -> Names:
         """Workers that were asked to stop their run that long ago and still have not."""
-        late = sa.select(R.worker).where(R.status == "running", R.cancel_asked < time.time() - longer_than_s)
+        late = sa.select(R.worker).where(R.status == Status.RUNNING, R.cancel_asked < time.time() - longer_than_s)
         with self._read() as connection:
             return [name for name in connection.execute(late).scalars() if name]
 
@@ -246,7 +266,7 @@ class Store:
         """Forget a worker that is gone and interrupt what it was doing; returns those runs."""
         with self._write() as connection:
             connection.execute(workers_table.delete().where(W.id == worker_id))
-            owned = sa.select(R.id).where(R.status == "running", R.worker == worker_id)
+            owned = sa.select(R.id).where(R.status == Status.RUNNING, R.worker == worker_id)
             found = list(connection.execute(owned).scalars())
             return [rows.existing(connection, id) for id in found if rows.interrupt(connection, id, reason, worker_id)]
 
@@ -254,7 +274,7 @@ class Store:
         """Interrupt running runs whose worker gave no sign of life for that long, whoever started it; returns them."""
         oldest = time.time() - older_than_s
         joined = sa.select(R.id).select_from(runs_table.outerjoin(workers_table, R.worker == W.id))
-        lost = joined.where(R.status == "running", sa.func.coalesce(W.beat, R.started) < oldest)
+        lost = joined.where(R.status == Status.RUNNING, sa.func.coalesce(W.beat, R.started) < oldest)
         stale = sa.select(W.id).where(W.beat < oldest)
         with self._read() as connection:  # the common case, all well, must not take the write lock
             if connection.execute(lost).first() is None and connection.execute(stale).first() is None:

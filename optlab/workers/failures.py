@@ -11,21 +11,24 @@ from collections.abc import Iterator
 
 from optlab import paths
 from optlab.errors import OptLabError
+from optlab.messages import Message, say
 
 DISK_WORDS = ("no space left", "disk is full", "quota exceeded")
 MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
 
 
-def sentence(error: BaseException) -> str:
+def sentence(error: BaseException) -> Message:
     """The sentence for `error`."""
     for cause in chain(error):
         if _says(cause, DISK_WORDS) or getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-            return f"the disk of {paths.home()} is full; delete some runs, or set OPTLAB_HOME to a larger disk"
+            return say(
+                "the disk of {home} is full; delete some runs, or set OPTLAB_HOME to a larger disk", home=paths.home()
+            )
         if isinstance(cause, MemoryError) or _says(cause, MEMORY_WORDS):
-            return "there is not enough memory for this run; use a smaller model, bfloat16, or a shorter context"
+            return say("there is not enough memory for this run; use a smaller model, bfloat16, or a shorter context")
     if isinstance(error, OptLabError):
-        return str(error)
-    return f"unexpected error: {type(error).__name__}: {error}"
+        return error.message
+    return say("unexpected error: {kind}: {error}", kind=type(error).__name__, error=error)
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

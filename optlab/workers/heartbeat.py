@@ -19,15 +19,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from optlab.errors import Cancelled
 from optlab.machine import locks
+from optlab.messages import say
+from optlab.progress import Progress, silent
 from optlab.store.store import Run, Store
 
 TICK_S = 0.2
 BEAT_S = 1.0
+SILENT_S = 8.0
+"""A worker that gave no sign of life for this long has lost its run, whoever started it."""
 PATIENCE_S = 1.1
 """With a tick to notice, a tick to act and a transaction to write, a cancel takes less than two seconds."""
 EXIT_CANCELLED = 75
-STOPPED = "the app was stopped; press retry"
-WAITING = "waiting for a latency measurement to finish"
+STOPPED = say("the app was stopped; press retry")
+WAITING = say("waiting for a latency measurement to finish")
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +39,12 @@ Report = tuple[float, str, object]
 
 
 class RunProgress:
-    """The progress of one run: what its executor calls, what the heartbeat reads. One writer, one reader, no lock."""
+    """The progress of one run: what its executor calls, what the heartbeat reads. One writer, one reader, no lock.
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    shown: told of every progress as well."""
+
+    def __init__(self, run: Run, shown: Progress = silent) -> None:
+        self.run, self.shown = run, shown
         self.fraction = 0.0
         self.latest: Report | None = None
         self.partial: object = None
@@ -50,12 +56,14 @@ class RunProgress:
             self.partial = partial  # kept: a later report without one must not lose what is not yet written
         self.fraction = fraction
         self.latest = (fraction, message, self.partial)
+        self.shown(fraction, message, partial)
         self.check()
         locks.breathe(self.wait)
 
     def wait(self) -> None:
         """Called while another computation has the machine. Raises Cancelled when the run should stop."""
         self.latest = (self.fraction, WAITING, self.partial)
+        self.shown(self.fraction, WAITING)
         self.check()
 
     def check(self) -> None:
@@ -65,24 +73,37 @@ class RunProgress:
 
 
 class Heartbeat(threading.Thread):
-    """Beats for the worker `name` until the process ends. parent: end when this process is no longer our parent."""
+    """Beats for the worker `name` until it is stopped or the process ends.
 
-    def __init__(self, store: Store, name: str, parent: int | None = None) -> None:
+    parent: end when this process is no longer our parent. cancelled_code: what the process exits with when it must end
+    for a cancel.
+    """
+
+    def __init__(
+        self, store: Store, name: str, parent: int | None = None, cancelled_code: int = EXIT_CANCELLED
+    ) -> None:
         super().__init__(name="heartbeat", daemon=True)
-        self.store, self.worker, self.parent = store, name, parent
+        self.store, self.worker, self.parent, self.cancelled_code = store, name, parent, cancelled_code
         self.run_progress: RunProgress | None = None
         self.process = psutil.Process()
         self._beaten = 0.0
         self._noticed: float | None = None
         self._writing = threading.Lock()
+        self._stopping = threading.Event()
 
     def run(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             try:
                 self.tick()
             except Exception:  # a heartbeat that stops looks like a dead worker; a full disk may pass by the next tick
                 log.exception("a heartbeat failed")
-            time.sleep(TICK_S)
+            self._stopping.wait(TICK_S)
+
+    def stop(self) -> None:
+        """Beat no more; returns when the last beat is over."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join()
 
     def tick(self) -> None:
         """Everything that is due now."""
@@ -109,10 +130,10 @@ class Heartbeat(threading.Thread):
             if report is not None and not self.store.report(run_progress.run.id, *report, worker=self.worker):
                 run_progress.stop.set()
 
-    def start_run(self, run: Run) -> RunProgress:
-        """From now on beat for `run`."""
+    def start_run(self, run: Run, shown: Progress = silent) -> RunProgress:
+        """From now on beat for `run`. shown: told of every progress of it."""
         self._noticed = None
-        self.run_progress = RunProgress(run)
+        self.run_progress = RunProgress(run, shown)
         return self.run_progress
 
     def end_run(self) -> None:
@@ -128,7 +149,7 @@ class Heartbeat(threading.Thread):
             return
         self._noticed = self._noticed or time.monotonic()
         if time.monotonic() - self._noticed >= PATIENCE_S and self.run_progress is run_progress:
-            self._end_process("cancelled", EXIT_CANCELLED)
+            self._end_process("cancelled", self.cancelled_code)
 
     def _end_process(self, reason: str, code: int) -> None:
         with contextlib.suppress(SQLAlchemyError):

@@ -28,11 +28,9 @@ from optlab.machine.threads import PASSIVE
 from optlab.store.run import Worker
 from optlab.store.schema import in_memory
 from optlab.store.store import KILLED, LOST, Store
-from optlab.workers.heartbeat import EXIT_CANCELLED, STOPPED
+from optlab.workers.heartbeat import EXIT_CANCELLED, SILENT_S, STOPPED
 
 TICK_S = 0.2
-SILENT_S = 8.0
-"""A worker that gave no sign of life for this long has lost its run, whoever started it."""
 OVERDUE_S = 1.5
 """A worker still busy this long after a cancel is killed: it is in native code that lets no other thread run."""
 STARTING_S = 30.0
@@ -50,7 +48,7 @@ def default_workers() -> int:
     """OPTLAB_WORKERS, else two. Raises OptLabError when it is not a number from 1 to 32."""
     asked = os.environ.get("OPTLAB_WORKERS") or str(DEFAULT_WORKERS)
     if not asked.isdecimal() or not 1 <= int(asked) <= 32:
-        raise OptLabError(f"OPTLAB_WORKERS is {asked!r}; use a number from 1 to 32")
+        raise OptLabError("OPTLAB_WORKERS is {asked!r}; use a number from 1 to 32", asked=asked)
     return int(asked)
 
 

@@ -8,25 +8,21 @@ the store informed meanwhile. SIGTERM ends the process after marking its run int
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from optlab.errors import Cancelled, OptLabError
+from optlab.errors import OptLabError
 from optlab.jobs import registry
-from optlab.jobs.kind import Readable
-from optlab.machine.locks import compute_lock
-from optlab.store.store import Run, Store
-from optlab.workers import failures
-from optlab.workers.heartbeat import STOPPED, Heartbeat, RunProgress
+from optlab.store.store import Store
+from optlab.workers.execution import execute
+from optlab.workers.heartbeat import STOPPED, Heartbeat
 
 IDLE_S = 0.2
 
@@ -53,6 +49,7 @@ class WorkerLoop:
                 if not self.step():
                     time.sleep(IDLE_S)
         finally:
+            self.heartbeat.stop()
             self.store.dismiss(self.name, STOPPED)
 
     def step(self) -> bool:
@@ -64,46 +61,8 @@ class WorkerLoop:
             return False
         if run is None:
             return False
-        self.execute(run)
+        execute(self.store, run, self.heartbeat, self.kinds)
         return True
-
-    def execute(self, run: Run) -> None:
-        """Do `run` and store how it ended.
-
-        When even that cannot be stored the exception ends the process: the supervisor, or the silence, will tell.
-        """
-        run_progress = self.heartbeat.start_run(run)
-        try:
-            result = self._result(run, run_progress)
-        except Cancelled:
-            self.heartbeat.end_run()
-            self.store.mark_cancelled(run.id, self.name)
-        except Exception as error:
-            self.heartbeat.end_run()
-            self._fail(run, error)
-        else:
-            self.heartbeat.end_run()
-            self._finish(run, result)
-
-    def _result(self, run: Run, run_progress: RunProgress) -> Readable:
-        kind = registry.kind_of(run.kind, self.kinds)
-        self.store.log(run.id, f"attempt {run.attempts} by {self.name} (process {os.getpid()})")
-        with compute_lock(exclusive=False, waiting=run_progress.wait):
-            return kind.execute(kind.spec_of(run), run_progress, lambda line: self.store.log(run.id, line))
-
-    def _finish(self, run: Run, result: Readable) -> None:
-        try:
-            self.store.finish(run.id, result, self.name)
-        except (OptLabError, TypeError, ValueError, SQLAlchemyError) as error:
-            self._fail(run, error)
-
-    def _fail(self, run: Run, error: Exception) -> None:
-        if not isinstance(error, OptLabError):
-            log.error("run %d failed", run.id, exc_info=error)
-            with contextlib.suppress(SQLAlchemyError):
-                for line in "".join(traceback.format_exception(error)).splitlines():
-                    self.store.log(run.id, line)
-        self.store.fail(run.id, failures.sentence(error), self.name)
 
 
 def terminate(number: int, frame: Any) -> None:

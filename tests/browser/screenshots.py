@@ -20,8 +20,8 @@ from optlab.client.client import Client
 from optlab.i18n import _
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from pages.components.language import KEY, LANGUAGES
-from pages.components.view import link
+from pages.components.shared.language import KEY, LANGUAGES
+from pages.components.shared.view import link
 from tests.browser import serving
 from tests.browser.serving import PAGES
 

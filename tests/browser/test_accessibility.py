@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from optlab.client.client import Client
-from pages.components.view import link_to_run
+from pages.components.shared.view import link_to_run
 from tests.browser.serving import AT_REST, PAGES
 from tests.browser.test_journey import measured
 

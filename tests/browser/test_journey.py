@@ -14,7 +14,7 @@ from optlab.figures import format, pairs
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.store.run import Run
-from pages.components.view import link_to_run
+from pages.components.shared.view import link_to_run
 from tests.browser.serving import PAGES
 
 if TYPE_CHECKING:

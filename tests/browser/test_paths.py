@@ -11,7 +11,7 @@ import pytest
 from optlab.client.client import Client
 from optlab.figures import format
 from optlab.recipes import Recipe
-from pages.components.language import LANGUAGES
+from pages.components.shared.language import LANGUAGES
 from tests.browser.conftest import watch
 from tests.browser.test_journey import MEASURED_S, QUICK, main_text, ready, wait_for_run
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from optlab.cli.main import show
+from optlab.cli.console import show
+from optlab.client.client import Client
 from optlab.paths import ASSETS
+from optlab.store.store import Store
 from tests.tiny import FAMILIES, tiny_model_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +34,14 @@ def optlab(home: Path, *arguments: str, check: int = 0) -> subprocess.CompletedP
     assert done.returncode == check, done.stderr
     assert "Traceback" not in done.stderr
     return done
+
+
+def records(home: Path) -> list[dict[str, Any]]:
+    """The rows of the page Compare for the store in `home`."""
+    store = Store(f"sqlite:///{home / 'optlab.db'}")
+    found = Client(store).records()
+    store.close()
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +106,30 @@ def test_a_saved_folder_is_a_model_with_the_same_perplexity(measured: tuple[dict
     assert again.ppl == pytest.approx(result["compressed"]["ppl"], rel=1e-6)
 
 
-def test_the_same_measurement_gives_the_same_numbers(measured: tuple[dict[str, Any], Path], home: Path) -> None:
+def test_what_was_measured_is_a_run_and_is_not_measured_twice(
+    measured: tuple[dict[str, Any], Path], home: Path
+) -> None:
+    result, saved = measured
+    command = ("measure", "nano", "--recipe", str(home / "recipe.yaml"), "--json", *QUICK)
+    again = json.loads(optlab(home, *command).stdout)
+    assert again == result | {"artefact": again["artefact"]}
+    assert Path(again["artefact"]).is_dir() and again["artefact"] != result["artefact"] == str(saved)
+    recipes = [row["recipe_dict"] for row in records(home)]
+    assert recipes.count(result["recipe"]) == 1, "it is in Compare once"
+
+
+def test_measured_again_it_is_another_run_with_the_same_numbers(
+    measured: tuple[dict[str, Any], Path], home: Path
+) -> None:
     result, _ = measured
-    again = json.loads(
-        optlab(home, "measure", "nano", "--recipe", str(home / "recipe.yaml"), "--json", *QUICK).stdout
-    )  # fmt: skip
+    before = records(home)
+    command = ("measure", "nano", "--recipe", str(home / "recipe.yaml"), "--again", "--json", *QUICK)
+    again = json.loads(optlab(home, *command).stdout)
     assert again["delta"] == result["delta"]
     assert again["compressed"]["size_bytes"] == result["compressed"]["size_bytes"]
+    after = records(home)
+    assert len(after) == len(before)
+    assert max(row["run"] for row in after) > max(row["run"] for row in before)
 
 
 def test_without_json_the_result_is_in_words(home: Path) -> None:

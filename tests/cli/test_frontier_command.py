@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from optlab import foreground
 from optlab.cli.main import main
-from optlab.client import probing
 from optlab.recipes import Recipe
 from tests.predict.states import Trusting, state
 
@@ -16,7 +16,7 @@ from tests.predict.states import Trusting, state
 @pytest.fixture(autouse=True)
 def probed(monkeypatch: pytest.MonkeyPatch) -> Trusting:
     predictor = Trusting(state())
-    monkeypatch.setattr(probing, "ensured", lambda model, progress: predictor)
+    monkeypatch.setattr(foreground, "predictor", lambda client, model, shown: predictor)
     return predictor
 
 

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
+from optlab.framing import Framing
+
 SPECIAL = {"cls": 26, "sep": 27, "mask": 28}
 
 
@@ -31,6 +33,9 @@ class TableModel:
         self.description = SimpleNamespace(context_length=64, vocabulary=table.shape[1])
         self.device, self.dtype = torch.device("cpu"), table.dtype
         self.passes: list[Tensor] = []
+
+    def framing(self) -> Framing:
+        return Framing((SPECIAL["cls"],), (SPECIAL["sep"],)) if self.objective == "masked" else Framing()
 
     def hidden(self, ids: Tensor) -> Tensor:
         self.passes.append(ids)

@@ -18,6 +18,7 @@ import torch
 
 from optlab import paths
 from optlab.errors import Cancelled, ModelError, OptLabError
+from optlab.framing import Framing
 from optlab.jobs import compressed_cache, generate, model_cache
 from optlab.progress import silent
 from optlab.protocol import Protocol
@@ -54,6 +55,7 @@ def model() -> SimpleNamespace:
         config={"eos_token_id": [7, 8]},
         fingerprint="f",
         description=SimpleNamespace(context_length=16),
+        framing=lambda bos: Framing(),
     )
 
 

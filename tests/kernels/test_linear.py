@@ -5,7 +5,8 @@ import torch
 
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor
-from optlab.kernels.linear import Source, kernel_for, pack
+from optlab.kernels.linear import Source, pack
+from optlab.kernels.rule import kernel_of, notes_for
 
 SHAPES = [(576, 576), (192, 576), (1536, 576), (576, 1536), (256, 256), (128, 256), (640, 256), (256, 640), (33, 64)]
 
@@ -64,10 +65,11 @@ def test_symmetric_rows_run_on_the_int8_kernel(shape: tuple[int, int], bits: int
 @pytest.mark.parametrize(("bits", "group", "zero"), [(8, 64, "none"), (6, None, "integer"), (4, 18, "none")])
 def test_formats_without_a_kernel_say_so(bits: int, group: int | None, zero: str) -> None:
     one = quantized(32, 576, bits, group, zero)
-    kernel, note = kernel_for(one, "cpu")
-    assert kernel == "dense"
-    assert f"{bits} bits" in str(note)
-    assert "no kernel" in str(note)
+    module, notes, kernels = pack([source(one)], torch.bfloat16, "cpu")
+    assert kernels == {"dense"}
+    assert f"{bits} bits" in notes[0]
+    assert "no kernel" in notes[0]
+    assert_close(module, one.dequantize())
 
 
 @pytest.mark.parametrize("width", [20, 36, 100])
@@ -80,9 +82,9 @@ def test_widths_that_the_int8_kernel_would_read_past_run_dense(width: int) -> No
 
 
 def test_on_a_gpu_everything_is_dense_and_says_so() -> None:
-    kernel, note = kernel_for(quantized(32, 64, 4, 32, "none"), "cuda")
-    assert kernel == "dense"
-    assert "on this device" in str(note)
+    layer = source(quantized(32, 64, 4, 32, "none")).format
+    assert kernel_of(layer, "torch", "cuda") == "dense"
+    assert "on this device" in notes_for(layer, "torch", "cuda")[0]
 
 
 def test_neighbours_of_one_format_become_one_call_and_keep_their_order() -> None:

@@ -16,8 +16,9 @@ from optlab.kernels.artefact import load_artefact, save
 from optlab.kernels.linear import Source
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native import library as built
-from optlab.kernels.native.linear import DENSE, INT4, INT8, NativeLinear, format_of
+from optlab.kernels.native.linear import DENSE, INT4, INT8, NativeLinear
 from optlab.kernels.native.llama import NativeLlama, refusal
+from optlab.kernels.rule import notes_for
 from optlab.kernels.runtime import runtime
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
@@ -56,7 +57,7 @@ def test_every_format_multiplies_like_its_dequantized_weight(
     stored = quantized(W, bits, group, zero)
     added = torch.randn(rows, generator=generator) if bias else None
     source = Source(stored.dequantize(), added, stored)
-    layer = NativeLinear(source, format_of(source))
+    layer = NativeLinear(source)
     assert layer.kind == (INT4 if bits <= 4 else INT8)
     x = torch.randn(width, generator=generator).bfloat16()
     exact = stored.dequantize().double() @ x.double() + (0 if added is None else added.double())
@@ -68,7 +69,7 @@ def test_every_format_multiplies_like_its_dequantized_weight(
 
 def test_dense_weights_are_those_of_bfloat16() -> None:
     W, x = torch.randn(37, 96), torch.randn(96).bfloat16()
-    layer = NativeLinear(Source(W, None, None), format_of(Source(W, None, None)))
+    layer = NativeLinear(Source(W, None, None))
     assert layer.kind == DENSE
     torch.testing.assert_close(layer.times(x), W.bfloat16().float() @ x.float(), atol=1e-4, rtol=1e-5)
     assert torch.equal(layer.dense(), W.bfloat16())
@@ -76,9 +77,9 @@ def test_dense_weights_are_those_of_bfloat16() -> None:
 
 def test_a_group_that_the_loop_does_not_read_is_dense_and_says_so() -> None:
     W = torch.randn(4, 48)
-    format = format_of(Source(W, None, quantized(W, 4, 16, "int")))
-    assert format.kind == DENSE
-    assert "groups of 16 have no kernel" in str(format.note)
+    layer = NativeLinear(Source(W, None, quantized(W, 4, 16, "int")))
+    assert layer.kind == DENSE
+    assert "groups of 16 have no kernel" in notes_for(layer.format, "native")[0]
 
 
 def tiny(family: str, folder: Path) -> LanguageModel:

@@ -10,7 +10,7 @@ from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.linear import Source
 from optlab.kernels.native import library as built
 from optlab.kernels.native.huge_pages import Pages
-from optlab.kernels.native.linear import NativeLinear, Together, format_of
+from optlab.kernels.native.linear import NativeLinear, Together
 from optlab.kernels.runtime import runtime
 from optlab.models.inputs import InputFormat, round_inputs
 from tests.compressing import compressed, quantize, tiny
@@ -24,7 +24,7 @@ def layer(
     W = torch.randn(40, width, generator=torch.Generator().manual_seed(0))
     stored = QuantizedTensor.of(W, minmax(in_groups(W, group), bits, "none"), group)
     source = Source(stored.dequantize(), torch.linspace(-1, 1, 40), stored, inputs)
-    return NativeLinear(source, format_of(source)), stored.dequantize()
+    return NativeLinear(source), stored.dequantize()
 
 
 def whole(module: NativeLinear, x: torch.Tensor, inputs: InputFormat) -> torch.Tensor:

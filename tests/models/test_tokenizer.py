@@ -61,7 +61,7 @@ def test_a_token_without_a_row_is_refused_only_when_it_is_used(tmp_path: Path) -
     write_tokenizer(tmp_path)
     tokenizer = Tokenizer.from_folder(tmp_path)
     rows = len(tokenizer)
-    tokenizer.backend.add_special_tokens(["<late>"])
+    tokenizer.backend.add_tokens(["<late>"])
     tokenizer.fit(rows)
     assert tokenizer.encode("the dog")
     with pytest.raises(TextError, match="<late>"):

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from optlab import paths
 from optlab.client.client import Client
 from optlab.store.store import Store
-from pages.components.folded import PREFIX
+from pages.components.shared.folded import PREFIX
 from tests.pages import samples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +44,7 @@ def prepared(client: Client) -> Client:
     return client
 
 
-BOXES = ("heads", "hurts", "bits", "zeros", "saves", "recipe", "figures")
+BOXES = ("heads", "hurts", "bits", "zeros", "saves", "latency_grid", "recipe", "figures")
 """Those of all pages that are worked out when they are opened."""
 
 

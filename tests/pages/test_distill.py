@@ -68,7 +68,7 @@ def test_one_control_serves_all_temperatures_and_losses() -> None:
 
 
 def test_a_training_on_its_way_shows_its_curve_speed_and_forecast(prepared: Client) -> None:
-    learning(prepared)
+    run = learning(prepared)
     app = page()
     text = words(app)
     assert len(app.get("plotly_chart")) == 1
@@ -76,7 +76,7 @@ def test_a_training_on_its_way_shows_its_curve_speed_and_forecast(prepared: Clie
     assert "Tokens per second 12,345" in text
     assert "Training ends in 1 min 15 s" in text
     assert "Forecast from the first 40.0 %" in text
-    app.button(key="distill/stop")
+    app.button(key=f"training/{run.id}/cancel")
 
 
 def test_a_short_curve_is_not_yet_foretold(prepared: Client) -> None:
@@ -87,13 +87,13 @@ def test_a_short_curve_is_not_yet_foretold(prepared: Client) -> None:
 def test_stop_and_continue_keep_the_same_run(prepared: Client) -> None:
     run = learning(prepared)
     app = page()
-    well(app.button(key="distill/stop").click().run())
+    well(app.button(key=f"training/{run.id}/cancel").click().run())
     assert prepared.store.cancel_requested(run.id)
     prepared.store.mark_cancelled(run.id)
     app = page()
     assert "Its state is kept" in words(app)
     assert len(app.get("plotly_chart")) == 1
-    well(app.button(key="distill/continue").click().run())
+    well(app.button(key=f"training/{run.id}/retry").click().run())
     again = prepared.store.get(run.id)
     assert again is not None and (again.status, again.attempts) == ("queued", 2)
 

@@ -9,7 +9,7 @@ from optlab.methods import REGISTRY
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.texts.text import load
-from pages.components import knobs
+from pages.components.shared import knobs
 from tests.pages import samples
 from tests.pages.conftest import BOXES, open_page, parameter, well, words
 

@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlab.client.client import Client
-from pages.components import frame, language
+from pages.components.shared import frame, language
 from tests.pages import samples
 from tests.pages.conftest import ROOT, open_page, parameter, well, words
 

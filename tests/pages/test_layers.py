@@ -7,7 +7,7 @@ import pytest
 from optlab.client.client import Client
 from optlab.errors import RecipeError
 from optlab.recipes import Recipe, Step
-from pages.components.layer_values import BITS, ZEROS, offered, values_of, with_values
+from pages.components.explore.layer_values import BITS, ZEROS, offered, values_of, with_values
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 

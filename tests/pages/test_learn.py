@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlab import paths
-from pages.components.lessons.index import LESSONS
+from pages.components.learn.index import LESSONS
 from tests.pages.conftest import ROOT, open_page, parameter, well, words
 
 

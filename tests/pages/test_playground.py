@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optlab.client.client import Client
-from pages.components import writing
+from pages.components.shared import writing
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 

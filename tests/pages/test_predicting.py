@@ -19,7 +19,7 @@ from optlab.predict.predictor import Predictor
 from optlab.predict.state import folder_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from pages.components import automatic
+from pages.components.explore import automatic
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 from tests.predict import states

@@ -16,7 +16,7 @@ from optlab.formats.sparse.totals import crossings, totals
 from optlab.machine.identity import processor
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from pages.components import heads
+from pages.components.explore import heads
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words
 

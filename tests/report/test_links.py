@@ -15,7 +15,7 @@ from optlab.client.client import Client
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.report import links
-from pages.components import view
+from pages.components.shared import view
 from tests.pages import samples
 
 AWKWARD = Recipe.of(
@@ -41,7 +41,8 @@ def test_the_line_measures_the_same_run(
     monkeypatch.chdir(tmp_path)
     Path(file).write_text(content)
     asked: list[Any] = []
-    monkeypatch.setattr("optlab.jobs.measure.measure", lambda *given: asked.extend(given) or {})
+    monkeypatch.setattr("optlab.foreground.measure", lambda client, *given: asked.extend(given) or run)
+    monkeypatch.setattr("optlab.client.summary.in_words", str)
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "optlab"]
     result = CliRunner().invoke(app, words[3:])

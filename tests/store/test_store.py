@@ -15,7 +15,6 @@ from optlab.errors import MeasurementError, OptLabError
 from optlab.store import safe_json
 from optlab.store import store as store_module
 from optlab.store.run import PRIORITY, Run, UnknownRunError
-from optlab.store.schema import schema_table
 from optlab.store.store import Store
 
 
@@ -265,13 +264,6 @@ def test_two_stores_on_one_file_see_the_same_runs(file_store: Store) -> None:
     assert other.get(run.id) == run
     assert submit(other).id == run.id
     other.close()
-
-
-def test_a_store_of_another_version_is_not_touched(file_store: Store) -> None:
-    with file_store.engine.begin() as connection:
-        connection.execute(schema_table.update().values(version=99))
-    with pytest.raises(OptLabError, match="another version"):
-        Store(file_store.url)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:////proc/nowhere/x.db", "nodatabase://x"])

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from optlab.store.run import STATUSES
+from optlab.store.run import Status
 from optlab.store.store import Store
 
 BAD_ENDS = {"failed", "cancelled", "interrupted"}
@@ -102,7 +102,7 @@ class Machine(RuleBasedStateMachine):
         assert {id: run.status for id, run in seen.items()} == self.status
         assert {id: run.attempts for id, run in seen.items()} == self.attempts
         for id, run in seen.items():
-            assert run.status in STATUSES
+            assert isinstance(run.status, Status)
             assert (run.finished is not None) == (run.status in BAD_ENDS | {"done"})
             assert (run.result is not None) == (run.status == "done")
             assert self.store.cancel_requested(id) == (id in self.asked)

@@ -8,7 +8,6 @@ and handed to torch, so that nothing is stored twice.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -17,56 +16,30 @@ from torch import Tensor, nn
 from optlab.kernels.linear import Affine, Source
 from optlab.kernels.native.huge_pages import Pages
 from optlab.kernels.native.library import Linear, library
+from optlab.kernels.rule import BLOCK, NATIVE_ROW, Kernel, kernel_of
 
 DENSE, INT4, INT8 = 0, 1, 2
-BLOCK = 32
-"""Inputs that are multiplied at once; widths and groups are multiples of it."""
-ROW = 64
-"""Codes of 4 bits come in rows of whole multiples of this."""
-HALF_PRECISION = 1e-3
-"""Largest relative error with which scales may be written in 16 bits."""
-
-
-@dataclass(frozen=True)
-class Format:
-    """How a weight will be read. note: a sentence where that is not how it is stored."""
-
-    kind: int
-    note: str | None = None
-
-
-def format_of(source: Source) -> Format:
-    """The format in which `source` is read by the loop."""
-    stored = source.stored
-    if stored is None:
-        return Format(DENSE)
-    group = stored.shape[1] // stored.scale.shape[1]
-    scale = stored.scale.float()
-    exact = bool(((scale.half().float() - scale).abs() <= HALF_PRECISION * scale.abs()).all())
-    if group % BLOCK or not exact:
-        reason = f"groups of {group}" if group % BLOCK else "scales beyond 16 bits"
-        return Format(DENSE, f"{stored.bits} bits with {reason} have no kernel: timed as dense 16-bit numbers")
-    room = 4 if stored.bits <= 4 else 8
-    note = None if stored.bits == room else f"{stored.bits} bits have no kernel: timed stretched to {room} bits"
-    return Format(INT4 if room == 4 else INT8, note)
+KINDS: dict[Kernel, int] = {"dense": DENSE, "int4": INT4, "int8": INT8, "int8x8": INT8}
+"""rows.h, Kind. What a prompt multiplies as whole numbers, one token multiplies as int8 codes by floats."""
 
 
 class NativeLinear(nn.Module):
     """One weight [out, in] in memory that the C++ loop may read. The module owns what `struct` points to."""
 
-    def __init__(self, source: Source, format: Format) -> None:
+    def __init__(self, source: Source) -> None:
         super().__init__()
         self.outputs, self.inputs = source.weight.shape
-        self.kind, self.group = format.kind, self.inputs
+        self.format = source.format
+        self.kernel = kernel_of(self.format, "native")
+        self.kind, self.group = KINDS[self.kernel], self.inputs
         self.bias = None if source.bias is None else source.bias.detach().float().contiguous()
         self.scale: Tensor | None = None
         self.offset: Tensor | None = None
-        if format.kind == DENSE:
+        if self.kind == DENSE:
             self.weight = source.values().to(torch.bfloat16).contiguous()
         else:
             assert source.stored is not None
             self._quantized(Affine.of(source.stored))
-        self.rounding = source.inputs
         self.struct = Linear(
             self.kind, self.outputs, self.inputs, self.group, self.weight.data_ptr(), *map(_pointer, self._tables()),
             *((0, 0.0) if source.inputs is None else (source.inputs.largest, source.inputs.scale or 0.0)),
@@ -90,7 +63,7 @@ class NativeLinear(nn.Module):
         if self.kind == INT8:
             self.weight = codes.to(torch.int8).contiguous()
             return
-        nibbles = F.pad((codes + 8).to(torch.uint8), (0, -self.inputs % ROW)).view(self.outputs, -1, 2, BLOCK)
+        nibbles = F.pad((codes + 8).to(torch.uint8), (0, -self.inputs % NATIVE_ROW)).view(self.outputs, -1, 2, BLOCK)
         self.weight = (nibbles[:, :, 0] | (nibbles[:, :, 1] << 4)).contiguous()
 
     def dense(self) -> Tensor:
@@ -125,14 +98,14 @@ class NativeLinear(nn.Module):
         found, why = library()
         assert found is not None, why
         x, out, threads = x.float().contiguous(), torch.empty(self.outputs), torch.get_num_threads()
-        scratch = torch.zeros(threads * 4 * (-(-self.inputs // ROW) * ROW))
+        scratch = torch.zeros(threads * 4 * (-(-self.inputs // NATIVE_ROW) * NATIVE_ROW))
         found.optlab_multiply(ctypes.byref(self.struct), x.data_ptr(), out.data_ptr(), scratch.data_ptr(), threads)
         return out
 
     @property
     def whole_numbers(self) -> bool:
         """Whether a prompt is multiplied as int8 codes by int8 codes."""
-        return self.rounding is not None and self.kind == INT8 and self.group == self.inputs and self.offset is None
+        return self.kernel == "int8x8"
 
 
 class Together(nn.Module):

@@ -16,8 +16,9 @@ from optlab.kernels.linear import Source
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native.huge_pages import Pages
 from optlab.kernels.native.library import Block, Linear, Model, library
-from optlab.kernels.native.linear import BLOCK, DENSE, INT4, NativeLinear, Together, format_of
+from optlab.kernels.native.linear import DENSE, NativeLinear, Together
 from optlab.kernels.native.prompt import read
+from optlab.kernels.rule import BLOCK, notes_for
 from optlab.models import transformer as layers
 from optlab.models.inputs import input_format
 from optlab.models.key_values import ATTRIBUTE as KEY_VALUES
@@ -26,8 +27,6 @@ from optlab.models.transformer import Rotary, Transformer
 PADDING = 64
 ROWS, SPAN = 8, 32
 """attention.h"""
-NAMES = {DENSE: "dense", INT4: "int4"}
-ROUNDED_NOTE = "activations are rounded and then multiplied as 16-bit numbers: no kernel for this format"
 
 
 def refusal(module: Transformer, dtype: torch.dtype) -> str | None:
@@ -123,13 +122,9 @@ class NativeLlama(LlamaRuntime):
     def _pack(self, sources: list[Source]) -> nn.Module:
         parts = []
         for source in sources:
-            format = format_of(source)
-            if format.note and format.note not in self.notes:
-                self.notes.append(format.note)
-            part = NativeLinear(source, format)
-            self.kernels.add("int8x8" if part.whole_numbers else NAMES.get(format.kind, "int8"))
-            if source.inputs is not None and not part.whole_numbers and ROUNDED_NOTE not in self.notes:
-                self.notes.append(ROUNDED_NOTE)
+            part = NativeLinear(source)
+            self.notes += [note for note in notes_for(part.format, "native") if note not in self.notes]
+            self.kernels.add(part.kernel)
             parts.append(part)
         return Together(parts, self.pages)
 

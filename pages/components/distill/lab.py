@@ -12,10 +12,9 @@ from optlab.figures import distillation, format
 from optlab.i18n import _
 from optlab.recipes import Recipe
 from optlab.store.run import Run
-from pages.components import progress, services, view
+from pages.components.shared import services, view, watching
 
 CHART: dict[str, Any] = {"displayModeBar": False}
-WATCHED = "lab/watched"
 PASSAGES = 200
 
 
@@ -31,27 +30,14 @@ def show(shown: view.View, done: Run | None) -> None:
     if run is None:
         st.caption(_("The teacher reads a passage, and you see at each word what it expected, at every temperature."))
         return
-    st.fragment(_watched, run_every=0.7 if run.live else None)(run.id)
+    watching.watch(run, "lab", _look)
 
 
-def _watched(id: int) -> None:
-    with services.shown_errors():
-        client = services.client()
-        run = client.store.get(id)
-        if run is None:
-            st.caption(_("This look was deleted."))
-        elif run.status != "done":
-            st.session_state[WATCHED] = id
-            progress.watch(client, run, f"lab/{id}")
-        elif st.session_state.get(WATCHED) == id:
-            st.session_state[WATCHED] = None
-            st.rerun()
-        else:
-            _look(run.result or {})
-
-
-def _look(found: dict[str, Any]) -> None:
+def _look(run: Run) -> None:
     """Choose a position and a temperature, and see."""
+    found = run.result
+    if not found:
+        return
     tokens, temperatures = found["tokens"], found["temperatures"]
     left, right = st.columns(2)
     at = left.select_slider(

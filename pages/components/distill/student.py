@@ -11,8 +11,8 @@ from optlab.i18n import _
 from optlab.methods import DEFAULT_METHOD, method, names
 from optlab.models.describe import Description
 from optlab.recipes import Recipe, Step
-from pages.components import knobs, widgets
-from pages.components.view import View
+from pages.components.shared import knobs, widgets
+from pages.components.shared.view import View
 
 PREFIX = "distill/knob/"
 SHOWN_FOR = "distill/shown for"
@@ -29,7 +29,7 @@ def watched(client: Client, shown: View) -> Recipe | None:
     """The distillation that the address names, else the last one that was asked for with this model; or None."""
     if is_distillation(shown.recipe):
         return shown.recipe
-    for run in client.store.list("measure", limit=LOOKED_BACK):
+    for run in client.runs("measure", limit=LOOKED_BACK):
         if run.spec["model"] == shown.model:
             try:
                 recipe = Recipe.from_dict(run.spec["recipe"])

@@ -9,11 +9,11 @@ import streamlit as st
 from optlab.figures import distillation
 from optlab.i18n import _
 from optlab.recipes import Recipe
-from pages.components import progress, services, view
+from optlab.store.run import Run
+from pages.components.shared import services, view, watching
 
 TEMPERATURES = (0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
 ALPHAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
-WATCHED = "sweep/watched"
 
 
 def show(shown: view.View, recipe: Recipe | None) -> None:
@@ -35,29 +35,17 @@ def show(shown: view.View, recipe: Recipe | None) -> None:
         if recipe is None:
             st.caption(_("Start a student first; the sweep then varies its temperature and alpha."))
         return
-    st.fragment(_watched, run_every=1.5 if run.live else None)(run.id)
+    watching.watch(run, "sweep", _heat, resumes=True)
 
 
-def _watched(id: int) -> None:
-    with services.shown_errors():
-        client = services.client()
-        run = client.store.get(id)
-        if run is None:
-            st.caption(_("This sweep was deleted."))
-            return
-        if run.live:
-            st.session_state[WATCHED] = id
-        elif st.session_state.get(WATCHED) == id:
-            st.session_state[WATCHED] = None
-            st.rerun()
-        progress.watch(client, run, f"sweep/{id}")
-        found: dict[str, Any] = run.result or run.partial or {}
-        if found.get("cells"):
-            st.plotly_chart(
-                distillation.heat(found["cells"]), key="sweep/heat", config={"displayModeBar": False},
-                alt=_("Loss against training on the text alone for every temperature and alpha"),
-            )  # fmt: skip
-            st.caption(in_words(found))
+def _heat(run: Run) -> None:
+    found: dict[str, Any] = run.result or run.partial or {}
+    if found.get("cells"):
+        st.plotly_chart(
+            distillation.heat(found["cells"]), key="sweep/heat", config={"displayModeBar": False},
+            alt=_("Loss against training on the text alone for every temperature and alpha"),
+        )  # fmt: skip
+        st.caption(in_words(found))
 
 
 def in_words(found: dict[str, Any]) -> str:

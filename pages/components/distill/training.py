@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -13,11 +14,8 @@ from optlab.figures import distillation, format, style
 from optlab.i18n import _
 from optlab.recipes import Recipe
 from optlab.store.run import Run
-from pages.components import progress, services, view
 from pages.components.distill import student
-
-WATCHED = "distill/watched"
-REFRESH_S = 1.0
+from pages.components.shared import view, watching
 
 
 def start(client: Client, shown: view.View, recipe: Recipe, with_control: bool) -> None:
@@ -34,58 +32,15 @@ def show(client: Client, shown: view.View, recipe: Recipe | None) -> Run | None:
         st.info(_("Choose a student and press Start: its curve grows here while it learns."), icon=":material/science:")
         return None
     other = client.find(shown.model, student.control(recipe), shown.protocol)
-    ids = [run.id] + ([other.id] if other is not None and other.id != run.id else [])
-    live = run.live or (other is not None and other.live)
-    st.fragment(_watched, run_every=REFRESH_S if live else None)(ids, recipe, live)
+    runs = [run] if other is None or other.id == run.id else [run, other]
+    watching.watch_all(runs, "training", partial(_draw, recipe), resumes=True)
     return run if run.status == "done" else None
 
 
-def _watched(ids: list[int], recipe: Recipe, polling: bool) -> None:
-    with services.shown_errors():
-        store = services.client().store
-        runs = [run for id in ids if (run := store.get(id)) is not None]
-        if not runs or runs[0].id != ids[0]:
-            st.info(_("This training was deleted."))
-            return
-        if any(run.live for run in runs):
-            st.session_state[WATCHED] = ids
-            if not polling:  # it goes on since this was drawn
-                st.rerun()
-        elif st.session_state.get(WATCHED) == ids:
-            st.session_state[WATCHED] = None
-            st.rerun()  # the whole page: it has more to show now, and nothing needs to be polled any longer
-        _controls(runs)
-        foretold = _figures(runs, recipe)
-        _chart(runs, recipe, foretold)
-        _verdict(runs[0], foretold)
-
-
-def _controls(runs: list[Run]) -> None:
-    """How far it is, with Stop while it runs and Continue after a stop."""
-    store = services.client().store
-    live, stopped = [run for run in runs if run.live], [run for run in runs if run.retryable]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        with st.container(width="stretch"):
-            for run in live[:1]:
-                progress.bar(run)
-            for run in [] if live else stopped[:1]:
-                if run.status == "cancelled":
-                    st.info(_("Stopped. Its state is kept, so that it can go on from here."),
-                            icon=":material/pause_circle:")  # fmt: skip
-                else:
-                    progress.explain(run)
-        if any(store.cancel_requested(run.id) for run in live):
-            st.button(_("Stopping"), key="distill/stopping", disabled=True)
-        elif live:
-            services.action(_("Stop"), "distill/stop", ":material/stop_circle:", _all, store.request_cancel, live)
-        elif stopped:
-            services.action(_("Continue"), "distill/continue", ":material/play_arrow:", _all, store.retry, stopped,
-                            type="primary")  # fmt: skip
-
-
-def _all(act: Any, runs: list[Run]) -> None:
-    for run in runs:
-        act(run.id)
+def _draw(recipe: Recipe, runs: Sequence[Run]) -> None:
+    foretold = _figures(runs, recipe)
+    _chart(runs, recipe, foretold)
+    _verdict(runs[0], foretold)
 
 
 def training_of(run: Run) -> Mapping[str, Any]:
@@ -98,7 +53,7 @@ def _so_far(run: Run) -> Mapping[str, Any]:
     return (run.partial or {}).get("training") or {}
 
 
-def _figures(runs: list[Run], recipe: Recipe) -> forecast.Forecast | None:
+def _figures(runs: Sequence[Run], recipe: Recipe) -> forecast.Forecast | None:
     """Perplexities, speed and time left; the forecast, when there is one."""
     held_out = [training_of(run)["held_out"] for run in runs]
     columns = st.columns(4)
@@ -113,7 +68,7 @@ def _figures(runs: list[Run], recipe: Recipe) -> forecast.Forecast | None:
     return forecast.of_training(held_out[0], values["steps"], values["seconds"])
 
 
-def _chart(runs: list[Run], recipe: Recipe, foretold: forecast.Forecast | None) -> None:
+def _chart(runs: Sequence[Run], recipe: Recipe, foretold: forecast.Forecast | None) -> None:
     values: Mapping[str, Any] = recipe.steps[0].values
     looks = [(_("student"), style.MEASURED), (_("control: the text alone"), distillation.CONTROL)]
     lines = [

@@ -1,0 +1,121 @@
+"""Runs that somebody waits for at a terminal or in a notebook: done in this process, unless a worker has them already.
+
+They are the same runs as those that a page submits: found again by their key, claimed, so that no worker takes them
+too, kept alive by the same heartbeat, cancelled from a page as well as by Ctrl-C; and if this process is killed, the
+next one to look finds its run interrupted. Torch-free; the executors import it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from optlab.client import predictions
+from optlab.client.client import Client
+from optlab.errors import Cancelled, MeasurementError, ModelError
+from optlab.jobs import registry
+from optlab.progress import Progress, silent, span
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from optlab.store.run import Run, Status, UnknownRunError
+from optlab.store.store import Store
+from optlab.workers.execution import execute
+from optlab.workers.heartbeat import SILENT_S, STOPPED, Heartbeat
+
+if TYPE_CHECKING:
+    from optlab.predict.predictor import Predictor
+
+POLL_S = 0.2
+EXIT_INTERRUPTED = 130
+"""What a shell expects of a program that was told to stop."""
+PREPARED = 0.05
+
+
+def measure(
+    client: Client, model: str, recipe: Recipe, protocol: Protocol, shown: Progress = silent, again: bool = False
+) -> Run:
+    """The finished measurement of `recipe` on `model`, from the store or made now; again: made now, in place of one
+    that is there. Raises what `complete` raises."""
+    prepare(client, model, span(shown, 0.0, PREPARED))
+    known = client.find(model, recipe, protocol)
+    if again and known is not None and known.done:
+        client.delete(known.id)
+    return complete(client, client.submit_measure(model, recipe, protocol), span(shown, PREPARED, 1.0))
+
+
+def prepare(client: Client, model: str, shown: Progress = silent) -> Run:
+    """The preparation of `model`, finished: converted or downloaded, layers listed. Raises what `complete` raises."""
+    return complete(client, client.submit_prepare(model), shown)
+
+
+def predictor(client: Client, model: str, shown: Progress = silent) -> Predictor:
+    """The predictor of `model`, which is probed first if nobody has yet. Raises what `complete` raises, ModelError."""
+    description = prepare(client, model, span(shown, 0.0, PREPARED)).result or {}
+    fingerprint = description["fingerprint"]
+    if not predictions.probed(fingerprint, timed=description["objective"] == "causal"):
+        complete(client, client.submit_probe(model), span(shown, PREPARED, 1.0))
+    found = client.predictor(model)
+    if found is None:
+        folder = predictions.folder_of(fingerprint)
+        raise ModelError(
+            "the probe of {model} in {folder} cannot be read; delete that folder and ask again",
+            model=model,
+            folder=folder,
+        )
+    return found
+
+
+def complete(client: Client, run: Run, shown: Progress = silent, kinds: registry.Kinds = registry.KINDS) -> Run:
+    """`run` once it is done: at once if it is, by doing it here if nobody has begun, else by watching who has.
+
+    Raises what the work raised; MeasurementError when it failed elsewhere; Cancelled when somebody cancelled it;
+    UnknownRunError when it was deleted; KeyboardInterrupt on Ctrl-C, after which a run that was done here is cancelled
+    and one that a worker has goes on.
+    """
+    store, looked = client.store, 0.0
+    while not run.done:
+        if run.status == Status.QUEUED:
+            claimed = store.claim(_name(), run.id)
+            if claimed is not None:  # else a worker was quicker
+                _here(store, claimed, shown, kinds)
+        elif run.status == Status.CANCELLED:
+            raise Cancelled("run {id} was cancelled", id=run.id)
+        elif run.retryable:
+            raise MeasurementError(run.error or run.message)
+        else:
+            shown(run.progress, f"run {run.id} of {run.worker}: {run.message}")
+            if time.monotonic() - looked > 1.0:
+                looked = time.monotonic()
+                store.reap(SILENT_S)
+            time.sleep(POLL_S)
+        run = _existing(store, run.id)
+    return run
+
+
+def _here(store: Store, run: Run, shown: Progress, kinds: registry.Kinds) -> None:
+    """Do a claimed run; whatever happens, it does not stay running."""
+    heartbeat = Heartbeat(store, _name(), cancelled_code=EXIT_INTERRUPTED)
+    heartbeat.beat()
+    heartbeat.start()
+    try:
+        outcome = execute(store, run, heartbeat, kinds, shown)
+    except KeyboardInterrupt:
+        store.request_cancel(run.id)  # leaving it, below, then makes it cancelled and not interrupted
+        raise
+    finally:
+        heartbeat.stop()
+        store.dismiss(heartbeat.worker, STOPPED)
+    if outcome.error is not None:
+        raise outcome.error
+
+
+def _name() -> str:
+    return f"command-{os.getpid()}"
+
+
+def _existing(store: Store, id: int) -> Run:
+    run = store.get(id)
+    if run is None:
+        raise UnknownRunError("run {id} was deleted", id=id)
+    return run

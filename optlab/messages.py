@@ -1,0 +1,127 @@
+"""What the library says to people: a template and its values, put into words where it is read.
+
+An error, a step of progress, the name of a recipe or a note is written once, in English, by code that knows no reader.
+Whoever shows it (`optlab.i18n.said`) looks up the template in the catalog of the reader's language and fills in the
+same values. A `Message` is the English sentence as well, so that code which only prints needs to know nothing of this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from string import Formatter
+from typing import Any
+
+Value = Any
+"""A number, a text, a message, or a list of them; anything else is kept as the text that Python makes of it."""
+
+LONGEST_SPEC = 8
+
+
+class Filling(Formatter):
+    """`str.format` for templates that may come from a file: names only, no attributes, no indices, no wide padding."""
+
+    def get_field(self, field_name: str, args: Any, kwargs: Mapping[str, Any]) -> tuple[Any, str]:
+        if not field_name.isidentifier():
+            raise ValueError(f"a message names its values, {field_name!r} is no name")
+        return kwargs[field_name], field_name
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if len(format_spec) > LONGEST_SPEC or any(len(run) > 2 for run in _digits(format_spec)):
+            raise ValueError(f"{format_spec!r} is no format of a message")
+        return str(super().format_field(value, format_spec))
+
+
+FILLING = Filling()
+
+
+class Message(str):
+    """An English sentence that remembers its template and values. template: as `str.format` reads it, names only;
+    without values it is the sentence itself, braces and all."""
+
+    template: str
+    values: dict[str, Value]
+
+    def __new__(cls, template: str, /, **values: Value) -> Message:
+        filled = FILLING.vformat(template, (), values) if values else template
+        made = super().__new__(cls, filled)
+        made.template = template
+        made.values = {name: _plain(value) for name, value in values.items()}
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (self.template, self.values)
+
+
+class Joined(Message):
+    """Messages in a row, such as the steps of a recipe. The joint is a message too: Chinese lists have other commas."""
+
+    joint: str
+    parts: tuple[str, ...]
+
+    def __new__(cls, joint: str, parts: Iterable[str]) -> Joined:
+        listed = tuple(parts)
+        made = str.__new__(cls, joint.join(listed))
+        made.template, made.values = str(made), {}
+        made.joint, made.parts = joint, listed
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Joined, (self.joint, self.parts)
+
+
+say = Message
+"""`say("there is no run {id}", id=3)`: the name by which the messages of the code are found for the catalogs."""
+
+
+def encoded(text: str) -> str:
+    """`text` as a column of text keeps it: a message as JSON, any other text as it is."""
+    return json.dumps(_json(text), separators=(",", ":")) if isinstance(text, Message) else text
+
+
+def decoded(text: str) -> str:
+    """What `encoded` wrote, as the same message; any other text as it is, also one that only looks like a message."""
+    if not text.startswith(('{"template":', '{"joint":')):
+        return text
+    try:
+        return _message(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+        return text
+
+
+def _json(value: Value) -> Any:
+    if isinstance(value, Joined):
+        return {"joint": value.joint, "parts": [_json(part) for part in value.parts]}
+    if isinstance(value, Message):
+        return {"template": value.template, "values": {name: _json(inner) for name, inner in value.values.items()}}
+    if isinstance(value, list):
+        return [_json(inner) for inner in value]
+    return value
+
+
+def _message(data: Any) -> Any:
+    if isinstance(data, list):
+        return [_message(inner) for inner in data]
+    if not isinstance(data, dict):
+        return data
+    if "joint" in data:
+        return Joined(str(data["joint"]), [_message(part) for part in data["parts"]])
+    return Message(str(data["template"]), **{name: _message(inner) for name, inner in data["values"].items()})
+
+
+def _rebuilt(template: str, values: dict[str, Value]) -> Message:
+    return Message(template, **values)
+
+
+def _plain(value: Any) -> Value:
+    """`value` as JSON can keep it; an error is what it says."""
+    said = getattr(value, "message", None)
+    if isinstance(value, Exception) and isinstance(said, Message):
+        return said
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _digits(text: str) -> list[str]:
+    return "".join(sign if sign.isdigit() else " " for sign in text).split()

@@ -1,0 +1,73 @@
+"""One claimed run, done in this process: what worker processes and the command line have in common."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import traceback
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from optlab.errors import Cancelled, OptLabError
+from optlab.jobs import registry
+from optlab.jobs.kind import Readable
+from optlab.machine.locks import compute_lock
+from optlab.progress import Progress, silent
+from optlab.store.run import Run
+from optlab.store.store import Store
+from optlab.workers import failures
+from optlab.workers.heartbeat import Heartbeat, RunProgress
+
+log = logging.getLogger("optlab.worker")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended; the store knows it too. error: what the executor raised, None when the run is done."""
+
+    error: Exception | None = None
+
+
+def execute(
+    store: Store, run: Run, heartbeat: Heartbeat, kinds: registry.Kinds, shown: Progress = silent
+) -> Outcome:
+    """Do `run`, which `heartbeat`'s worker has claimed, and store how it ended. shown: told of every progress too.
+
+    Whatever this raises could not be stored, or is none of an executor's business (Ctrl-C, a signal).
+    """
+    progress = heartbeat.start_run(run, shown)
+    try:
+        result = _result(store, run, heartbeat.worker, kinds, progress)
+    except Cancelled as error:
+        heartbeat.end_run()
+        store.mark_cancelled(run.id, heartbeat.worker)
+        return Outcome(error)
+    except Exception as error:
+        heartbeat.end_run()
+        _fail(store, run, heartbeat.worker, error)
+        return Outcome(error)
+    heartbeat.end_run()
+    try:
+        store.finish(run.id, result, heartbeat.worker)
+    except (OptLabError, TypeError, ValueError, SQLAlchemyError) as error:
+        _fail(store, run, heartbeat.worker, error)
+        return Outcome(error)
+    return Outcome()
+
+
+def _result(store: Store, run: Run, worker: str, kinds: registry.Kinds, progress: RunProgress) -> Readable:
+    kind = registry.kind_of(run.kind, kinds)
+    store.log(run.id, f"attempt {run.attempts} by {worker} (process {os.getpid()})")
+    with compute_lock(exclusive=False, waiting=progress.wait):
+        return kind.execute(kind.spec_of(run), progress, lambda line: store.log(run.id, line))
+
+
+def _fail(store: Store, run: Run, worker: str, error: Exception) -> None:
+    if not isinstance(error, OptLabError):
+        log.error("run %d failed", run.id, exc_info=error)
+        with contextlib.suppress(SQLAlchemyError):
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                store.log(run.id, line)
+    store.fail(run.id, failures.sentence(error), worker)

@@ -1,0 +1,71 @@
+"""Measuring by itself once the knobs rest: a prediction answers at once, and two seconds later the truth is on its way.
+
+Only what the person moved is measured, never what a link brought. A measurement that was begun so is stopped when the
+knobs move on, because nobody asked for it any more.
+"""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from optlab.client.client import Client
+from optlab.errors import OptLabError
+from optlab.i18n import _
+from optlab.models.describe import Description
+from pages.components.shared import view
+
+REST_S = 2.0
+SMALL = 20_000_000
+"""Parameters up to which a measurement takes seconds, so that it may start by itself unless told otherwise."""
+SWITCH, SEEN, BEGUN = "automatic/on", "automatic/seen", "automatic/run"
+
+
+def switch(description: Description) -> None:
+    """The switch; on at first for a model that is measured in seconds."""
+    key = f"{SWITCH}/{description.model}"
+    if key not in st.session_state:
+        st.session_state[key] = description.parameters <= SMALL
+    st.session_state[SWITCH] = st.toggle(
+        _("Measure by itself"), key=key,
+        help=_("Starts measuring when the knobs have rested for two seconds; what was begun so stops when they move."),
+    )  # fmt: skip
+
+
+def watch(client: Client, shown: view.View, problem: str) -> None:
+    """Call on every run of the page: notes when the recipe changed, and measures it when it has rested."""
+    now = (shown.model, shown.recipe.content_hash, shown.protocol.model_dump_json())
+    before, moved = st.session_state.get(SEEN, (None, None))
+    if before != now:
+        _stop(client)
+        # What the page opens with was not moved by anybody.
+        moved = time.monotonic() if before is not None and before[0] == shown.model else None
+        st.session_state[SEEN] = (now, moved)
+    if moved is None or problem or not shown.recipe.steps or not st.session_state.get(SWITCH):
+        return
+    if client.find(shown.model, shown.recipe, shown.protocol) is None:
+        st.fragment(_rested, run_every=0.5)(shown, moved)
+
+
+def _rested(shown: view.View, moved: float) -> None:
+    from pages.components.shared import services
+
+    if time.monotonic() - moved < REST_S:
+        return
+    with services.shown_errors():
+        run = services.client().submit_measure(shown.model, shown.recipe, shown.protocol)
+        st.session_state[BEGUN] = run.id
+        st.rerun()
+
+
+def _stop(client: Client) -> None:
+    begun = st.session_state.pop(BEGUN, None)
+    if begun is None:
+        return
+    run = client.run(begun)
+    if run is not None and run.live:
+        try:
+            client.cancel(begun)
+        except OptLabError:
+            return  # it ended in the meantime

@@ -1,0 +1,78 @@
+"""The map of attention heads: what the loss would feel without each, and a click that removes it from the recipe."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optlab.client.client import Client
+from optlab.figures import heads as figure
+from optlab.i18n import _, plural
+from optlab.prune.chosen_heads import ChosenHeads, read, write
+from optlab.recipes import Recipe, Step
+from pages.components.shared import services, watching
+from pages.components.shared.view import View
+
+
+def removed(recipe: Recipe) -> set[figure.Head] | None:
+    """The heads that `recipe` removes; None when it prunes in another way, which a click would undo."""
+    steps = [step for step in recipe.steps if step.kind == "prune"]
+    if not steps:
+        return set()
+    if len(steps) > 1 or steps[0].method != ChosenHeads.name:
+        return None
+    return {(block, head) for block, some in read(steps[0].values["heads"]).items() for head in some}
+
+
+def toggled(recipe: Recipe, heads: set[figure.Head]) -> Recipe:
+    """`recipe` in which `heads` go if they were there, and come back if they were gone. Raises RecipeError."""
+    wanted: dict[int, set[int]] = {}
+    for block, head in (removed(recipe) or set()) ^ heads:
+        wanted.setdefault(block, set()).add(head)
+    others = tuple(step for step in recipe.steps if step.kind != "prune")
+    words = write(wanted)
+    return Recipe((Step("prune", ChosenHeads.name, {"heads": words}), *others)) if words else Recipe(others)
+
+
+def show(client: Client, shown: View) -> Recipe | None:
+    """Draw the map, or the button that has it made; the recipe that a click asks for, None without one."""
+    run = client.find_importance(shown.model, shown.protocol)
+    if run is None:
+        st.caption(_("Which heads matter? One backward pass over a few pages tells for all of them."))
+        services.action(
+            _("Judge every head"), "heads/judge", ":material/grid_on:",
+            client.submit_importance, shown.model, shown.protocol,
+        )  # fmt: skip
+        return None
+    if run.status != "done":
+        watching.watch(run, "heads")
+        return None
+    gone, result = removed(shown.recipe), run.result or {}
+    event = st.plotly_chart(
+        figure.chart(result["heads"], gone or set()), key=f"heads/map/{shown.recipe.content_hash}",
+        config={"displayModeBar": False}, on_select="rerun", selection_mode="points",
+        alt=_("Attention heads, a column for each block, coloured by what the loss would feel without them"),
+    )  # fmt: skip
+    st.caption(_("Green: the loss would hardly feel it. Pink: it would feel it most. The scale is logarithmic."))
+    if gone is None:
+        st.caption(_("This recipe prunes in another way. Switch Prune off, and a click here removes a head."))
+        return None
+    _say(len(gone), int(result["shared"]))
+    clicked = figure.clicked(event)
+    return toggled(shown.recipe, clicked) if clicked else None
+
+
+def _say(count: int, shared: int) -> None:
+    if count:
+        st.markdown(plural("{count} head is removed.", "{count} heads are removed.", count) + " "
+                    + _("Click on a cross to have its head back."))  # fmt: skip
+    else:
+        st.markdown(_("Click a head to remove it."))
+    st.caption(
+        _("Heads that go in some blocks only are silenced: zeros in the file, no time saved. Take as many in every "
+          "block, and the matrices shrink: that is faster.")
+    )  # fmt: skip
+    if shared > 1:
+        st.caption(
+            _("Neighbours in groups of {shared} share keys and values; only whole groups can be cut out.").format(
+                shared=shared)
+        )  # fmt: skip

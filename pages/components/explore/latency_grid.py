@@ -1,0 +1,58 @@
+"""Speed at other prompt lengths and with several texts at once: timed when asked for, drawn beside the limits."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optlab.client.client import Client
+from optlab.figures import latency_grid
+from optlab.i18n import _, said
+from pages.components.shared import downloads, services, watching
+from pages.components.shared.view import View
+
+CHART = {"displayModeBar": False}
+
+
+def show(client: Client, shown: View) -> None:
+    """Draw the grid, or the button that has it timed."""
+    run = client.find_latency_grid(shown.model, shown.recipe, shown.protocol)
+    if run is None:
+        st.caption(
+            _("The speed above is that of one person waiting. Servers answer many at once, and long prompts take their "
+              "time. This times both models at several sizes, alone on the machine: a minute or a few.")
+        )  # fmt: skip
+        services.action(
+            _("Time other sizes"), "latency_grid/time", ":material/speed:",
+            client.submit_latency_grid, shown.model, shown.recipe, shown.protocol,
+        )  # fmt: skip
+        return
+    if run.status != "done" or not run.result:
+        watching.watch(run, "latency_grid")
+        return
+    result = run.result
+    lengths = sorted({cell["prompt_tokens"] for cell in result["cells"]["base"]})
+    st.markdown(latency_grid.sentence(result))
+    chosen = st.segmented_control(
+        _("Prompt"), lengths, default=lengths[len(lengths) // 2], key="latency_grid/prompt",
+        format_func=lambda count: _("prompt of {count} tokens").format(count=count), label_visibility="collapsed",
+    ) or lengths[len(lengths) // 2]  # fmt: skip
+    st.plotly_chart(
+        latency_grid.by_batch(result, chosen), key="latency_grid/batches", config=CHART,
+        alt=_("New tokens per second of all texts together against their number, original and compressed"),
+    )  # fmt: skip
+    limits = latency_grid.roofline(result)
+    if limits is not None:
+        heading = _("How near to what this machine can do")
+        st.markdown(f"**{heading}**", help=_(
+            "The dashed line is the limit of this machine, as measured: on the left the memory cannot deliver more, on "
+            "the right the processor cannot multiply more. Points above it had part of their weights in the "
+            "processor's cache."))  # fmt: skip
+        st.plotly_chart(
+            limits, key="latency_grid/roofline", config=CHART,
+            alt=_("Operations per second against operations for each byte read, below the limits of the machine"),
+        )  # fmt: skip
+    table = latency_grid.table(result)
+    st.dataframe(table, hide_index=True)
+    downloads.table(table, "latency-grid", _("Speeds"))
+    notes = {said(note): None for side in result["sides"].values() for note in [side["path"], *side["notes"]]}
+    st.caption(" · ".join(services.escaped(note) for note in notes))

@@ -1,0 +1,86 @@
+"""Bits, or shares of zeros, layer by layer: a table that is read from the recipe and written back into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from optlab.i18n import _
+from optlab.methods import method
+from optlab.models.describe import Description
+from optlab.recipes import Recipe, Step
+from pages.components.explore.layer_values import BITS, ZEROS, Quantity, offered, values_of, with_values
+
+HIGHEST = 0.95
+"""The largest share of zeros that a layer may be given."""
+
+
+def show(
+    recipe: Recipe, description: Description, result: Mapping[str, Any], quantity: Quantity = BITS
+) -> Recipe | None:
+    """Draw the table; the recipe that the person wants now, None when nothing was changed."""
+    step = offered(recipe, quantity)
+    if step is None:
+        st.caption(
+            _("Switch on Quantize (with one method) to give layers bits of their own.") if quantity is BITS else
+            _("Prune anywhere, the same share from every layer, to give layers shares of their own.")
+        )  # fmt: skip
+        return None
+    now = values_of(recipe, description, quantity)
+    measured = {layer["name"]: layer for layer in result.get("layers") or []}
+    rows = [
+        {
+            "layer": name, quantity.key: int(now[name]) if quantity is BITS else now[name], "weights": out * width,
+            "error": measured.get(name, {}).get("output_error"),
+        }
+        for name, (out, width) in description.linears
+    ]  # fmt: skip
+    table = st.data_editor(
+        rows, key=f"layer-editor/{quantity.key}/{recipe.content_hash}", hide_index=True, height=360,
+        disabled=["layer", "weights", "error"],
+        column_config={
+            "layer": st.column_config.TextColumn(_("Layer"), width="medium"),
+            quantity.key: _column(step, quantity),
+            "weights": st.column_config.NumberColumn(_("Weights"), format="localized"),
+            "error": st.column_config.NumberColumn(
+                _("Output error"), format="percent",
+                help=_("How far this layer's output is off as it was measured last: the higher, the more it gains from "
+                       "another bit, or from fewer zeros."),
+            ),
+        },
+    )  # fmt: skip
+    wanted = {row["layer"]: float(row[quantity.key]) for row in table}
+    weights = {name: out * width for name, (out, width) in description.linears}
+    average = sum(value * weights[name] for name, value in wanted.items()) / sum(weights.values())
+    st.caption(
+        _("{bits:.2f} bits per weight on average, without scales.").format(bits=average) if quantity is BITS else
+        _("{share:.1%} zeros on average.").format(share=average)
+    )  # fmt: skip
+    with st.container(horizontal=True):
+        use = st.button(
+            _("Use these bits") if quantity is BITS else _("Use these shares"), type="primary",
+            disabled=wanted == now, icon=":material/check:",
+        )  # fmt: skip
+        reset = st.button(
+            _("All the same again"), disabled=len(set(now.values())) == 1, icon=":material/restart_alt:",
+            key=f"layer-editor/{quantity.key}/reset",
+        )  # fmt: skip
+    if reset:
+        return with_values(recipe, quantity, dict.fromkeys(now, quantity.read(step)))
+    return with_values(recipe, quantity, wanted) if use else None
+
+
+def _column(step: Step, quantity: Quantity) -> Any:
+    parameter = next(one for one in method(step.kind, step.method).parameters if one.name == quantity.key)
+    if quantity is ZEROS:
+        return st.column_config.NumberColumn(
+            _("Zeros"), min_value=0.0, max_value=HIGHEST, step=0.01, required=True, format="%.2f",
+            help=_("The share of this layer's weights that become zero; 0 leaves it as it is."),
+        )  # fmt: skip
+    choices = [*range(int(parameter.minimum or 2), int(parameter.maximum or 8) + 1), int(BITS.untouched)]
+    return st.column_config.SelectboxColumn(
+        _("Bits"), options=choices, required=True,
+        help=_("{dense} leaves the layer as it is.").format(dense=int(BITS.untouched)),
+    )  # fmt: skip

@@ -1,0 +1,88 @@
+"""The measurement of the recipe on the page: running figures while it runs, all figures when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from optlab.client.client import Client
+from optlab.figures import format, frames, layers, limit
+from optlab.figures.pairs import Pair, in_one_line, so_far
+from optlab.i18n import _, said
+from optlab.store.run import Run
+from pages.components.shared import downloads, facts, pairs, prediction, services, view, watching
+from pages.components.shared.folded import folded
+
+
+def show(client: Client, shown: view.View) -> Run | None:
+    """Draw whatever is known about this recipe; the run when it is done."""
+    run = client.find(shown.model, shown.recipe, shown.protocol) if shown.recipe.steps else None
+    if run is None:
+        if not shown.recipe.steps or not prediction.show(client, shown):
+            pairs.show({}, None)
+            if shown.recipe.steps:
+                prediction.offer(client, shown.model)
+        return None
+    meanwhile = [] if run.status == "done" else prediction.of(client, shown) or []
+    watching.watch(run, "measure", partial(_figures, meanwhile))
+    if run.status != "done":
+        return None
+    _details(run)
+    return run
+
+
+def _figures(meanwhile: list[Pair], run: Run) -> None:
+    """What is known so far. meanwhile: what is predicted in the place of figures that are not there yet."""
+    if run.status == "done" and run.result:
+        st.markdown(f"#### {in_one_line(run.result)}")
+    known = so_far(run.partial) if run.result is None else run.result
+    pairs.show(known, run, meanwhile if run.live else [])
+
+
+def _details(run: Run) -> None:
+    result = run.result or {}
+    _provenance(run, result)
+    if limited := limit.sentence(result):
+        st.caption(limited)
+    st.subheader(_("What happened to each layer"))
+    frame = frames.layers_of(result)
+    if frame.empty:
+        st.caption(_("This recipe left every layer as it was."))
+    else:
+        offered = [name for name in layers.QUANTITIES if frame[name].notna().any()]
+        quantity = st.segmented_control(
+            _("Shown per layer"), offered, default=offered[0], format_func=layers.short,
+            label_visibility="collapsed", key="layers/quantity",
+        )  # fmt: skip
+        st.plotly_chart(
+            layers.per_layer(frame, quantity or offered[0]), key="layers/chart", config={"displayModeBar": False},
+            alt=_("One bar for each layer, in the order of the model"),
+        )  # fmt: skip
+    _table(result)
+
+
+def _provenance(run: Run, result: Mapping[str, Any]) -> None:
+    parts = [
+        format.moment(run.finished), *facts.protocol_words(result),
+        _("stopped early, the interval was narrow enough") if result.get("stopped_early") else "",
+        _("took {time}").format(time=format.duration(run.elapsed())),
+    ]  # fmt: skip
+    for side in (result.get("latency") or {}).values():
+        parts += [said(note) for note in (side or {}).get("notes") or [] if said(note) not in parts]
+    st.caption(" · ".join(services.escaped(part) for part in parts if part))
+
+
+def _table(result: Mapping[str, Any]) -> None:
+    with folded(_("All figures"), "figures", ":material/table:") as opened:
+        if not opened:
+            return
+        figures = frames.figures_of(result)
+        st.dataframe(figures, hide_index=True, height="content")
+        with st.container(horizontal=True):
+            downloads.table(figures, "figures", _("Figures"))
+            downloads.table(frames.layers_of(result), "layers", _("Layers"))
+        if result.get("versions"):
+            st.caption(", ".join(f"{name} {version}" for name, version in result["versions"].items()))

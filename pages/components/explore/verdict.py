@@ -1,0 +1,71 @@
+"""Three badges for a knob: smaller or not, faster here or not, and where it is faster; all from measurements."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optlab.client.client import Client
+from optlab.client.verdicts import Gain, Verdict, verdict
+from optlab.figures import format
+from optlab.i18n import _
+from optlab.machine.identity import processor
+from optlab.recipes import Recipe, Step
+from pages.components.shared import facts, services
+from pages.components.shared.view import View
+
+
+def show(client: Client, shown: View, step: Step) -> None:
+    """Draw them below the knob of `step`, or the button that measures this knob alone."""
+    if step.kind == "distill":
+        return  # training alone changes neither the bytes nor the time; its gain is the perplexity beside it
+    found = verdict(client.runs("measure", "done"), shown.model, step, processor())
+    if found is None:
+        _offer(client, shown, step)
+        return
+    source = _("measured {when}: {recipe}").format(
+        when=format.moment(found.run.finished), recipe=services.escaped(facts.words(found.run))
+    )
+    with st.container(horizontal=True, gap="xsmall"):
+        badges: list[tuple[str, bool | None]] = [(smaller(found), found.smaller), (faster(found), bool(found.faster))]
+        for text, good in [*badges, *((text, None) for text in where(found))]:
+            icon = ":material/check:" if good else ":material/close:" if good is False else ":material/speed:"
+            st.badge(services.escaped(text), icon=icon, color="green" if good else "gray", help=source)
+
+
+def smaller(found: Verdict) -> str:
+    """Whether the file shrank, and to which share."""
+    if found.smaller:
+        return _("smaller: yes, {share} of the file").format(share=f"{found.size:.0%}")
+    return _("smaller: no")
+
+
+def faster(found: Verdict) -> str:
+    """Whether new words come faster on this machine, and how many times."""
+    if found.decode is None:
+        return _("faster here: not timed")
+    answer = _("faster here: yes, {times} times") if found.faster else _("faster here: no, {times} times")
+    return answer.format(times=f"{found.decode:.2f}")
+
+
+def where(found: Verdict) -> list[str]:
+    """Every place and kind of work in which any measurement found it faster, a badge each."""
+    return [_gain(gain) for gain in found.gains] or [_("faster where: nowhere yet")]
+
+
+def _gain(gain: Gain) -> str:
+    where = _("faster where: writing, {times} times") if gain.work == "decode" else _(
+        "faster where: reading, {times} times")  # fmt: skip
+    said = where.format(times=f"{gain.times:.2f}")
+    return said if gain.machine in ("", processor()) else f"{said} ({gain.machine})"
+
+
+def _offer(client: Client, shown: View, step: Step) -> None:
+    recipe = Recipe.of(step)
+    run = client.find(shown.model, recipe, shown.protocol)
+    if recipe == shown.recipe or (run is not None and run.live):
+        st.caption(_("Smaller? Faster? This appears when it was measured."))
+        return
+    services.action(
+        _("Is it smaller? Faster? Measure this knob alone"), f"verdict/{step.kind}", ":material/speed:",
+        client.submit_measure, shown.model, recipe, shown.protocol,
+    )  # fmt: skip

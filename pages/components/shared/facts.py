@@ -1,0 +1,63 @@
+"""Small things that several pages say about models and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from optlab.client import records
+from optlab.figures import format
+from optlab.i18n import _, plural
+from optlab.models.describe import Description
+from optlab.store.run import Run
+from pages.components.shared import own_text
+from pages.components.shared.services import escaped, sentence
+
+WIDTH = 155
+"""Pixels: six beside each other on a wide screen, two on a phone."""
+
+
+def row(facts: Sequence[tuple[str, str, str | None]]) -> None:
+    """Figures beside each other, wrapping on a narrow screen: (label, value, exact value or explanation)."""
+    with st.container(horizontal=True, gap="xsmall"):
+        for label, value, help in facts:
+            st.metric(label, value, help=help, border=True, width=WIDTH)
+
+
+def checkpoint_note(description: Description) -> None:
+    """What a reader of any curve of this model must know about its checkpoint; nothing when there is nothing."""
+    if description.checkpoint_note:
+        st.info(sentence(description.checkpoint_note), icon=":material/info:")
+
+
+def measured_badge(run: Run) -> None:
+    """That a figure was measured, and on hover when and on which machine."""
+    result = run.result or {}
+    environment = result.get("environment") or {}
+    where = environment.get("processor") or result.get("device") or ""
+    cores = plural("{count} core", "{count} cores", environment["cores"]) if environment.get("cores") else ""
+    st.badge(
+        _("measured"), color="blue", icon=":material/check:",
+        help=_("Measured {when} on {where}: {how}").format(
+            when=format.moment(run.finished), where=", ".join(part for part in (where, cores) if part),
+            how=escaped(", ".join(protocol_words(result))),
+        ),
+    )  # fmt: skip
+
+
+def protocol_words(result: Mapping[str, Any]) -> list[str]:
+    """How a result was measured: text, amount, precision; only what it tells."""
+    tokens = result.get("tokens")
+    words = [
+        own_text.title(result.get("text") or ""),
+        _("{count} tokens").format(count=format.amount(tokens)) if tokens else "",
+        str(result.get("dtype") or ""),
+    ]
+    return [word for word in words if word]
+
+
+def words(run: Run) -> str:
+    """The recipe of a measurement in words."""
+    return records.in_words(run)

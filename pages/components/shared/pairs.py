@@ -1,0 +1,61 @@
+"""The three pairs of figures: what the original has, what the candidate has, and what changed in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from optlab.figures import bars, format, pairs
+from optlab.i18n import _
+from optlab.store.run import Run
+from pages.components.shared import facts
+
+
+def show(result: Mapping[str, Any], run: Run | None, predicted: Sequence[pairs.Pair] = (), record: str = "") -> None:
+    """Draw the pairs of a result, of what a running measurement knows so far, or of nothing. predicted: what stands in
+    the place of a figure that is not there yet."""
+    for number, (column, pair) in enumerate(zip(st.columns(3), pairs.of(result), strict=True)):
+        shown = predicted[number] if pair.candidate is None and number < len(predicted) else pair
+        with column, st.container(border=True, height="stretch"):
+            _card(shown, run, record)
+
+
+def show_predicted(found: list[pairs.Pair], record: str) -> None:
+    """Draw what is predicted. record: how right predictions have been so far, in words."""
+    for column, pair in zip(st.columns(3), found, strict=True):
+        with column, st.container(border=True, height="stretch"):
+            _card(pair, None, record)
+
+
+def _card(pair: pairs.Pair, run: Run | None, record: str = "") -> None:
+    st.markdown(f"**{pair.name}**", help=pair.help)
+    if pair.candidate is None:
+        st.markdown(f"### :gray[{format.not_measured()}]")
+        st.caption(_("original {value}").format(value=pair.base_text) if pair.base is not None else _missing(run))
+        return
+    st.markdown(f"### {pair.headline}")
+    st.html(bars.html(pair))
+    st.caption(f"{pair.base_text} :material/arrow_right_alt: **{pair.candidate_text}**  \n{pair.interval}")
+    if pair.side == "predicted":
+        st.badge(_("predicted"), color="orange", icon=":material/insights:", help=record or None)
+    else:
+        _badge(pair, run)
+
+
+def _badge(pair: pairs.Pair, run: Run | None) -> None:
+    if run is not None and run.status == "done" and pair.candidate is not None:
+        facts.measured_badge(run)
+    elif run is not None and run.live and pair.candidate is not None:
+        st.badge(_("so far"), color="blue", help=_("The figure so far; it still moves while the measurement runs."))
+
+
+def _missing(run: Run | None) -> str:
+    if run is None:
+        return _("Press Measure to find out.")
+    if run.live:
+        return _("It comes later in this run.")
+    if run.status == "done":
+        return _("This run was made without it.")
+    return _("The run did not get that far.")

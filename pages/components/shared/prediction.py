@@ -1,0 +1,52 @@
+"""What the recipe on the page will cost and save before it is measured, with a band and the record of the past."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optlab.client.client import Client
+from optlab.figures import predicted
+from optlab.figures.pairs import Pair
+from optlab.i18n import _
+from optlab.recipes import Recipe
+from pages.components.shared import pairs, watching
+from pages.components.shared.services import sentence
+from pages.components.shared.view import View
+
+
+def show(client: Client, shown: View) -> bool:
+    """Draw the prediction of the view's recipe; False when this model was never probed."""
+    found = of(client, shown)
+    if found is None:
+        return False
+    if found[0].candidate is None:
+        st.caption(_("This recipe lies outside of what was probed, so its quality is not guessed. Measure it."))
+    pairs.show_predicted(found, record(client, shown.model))
+    return True
+
+
+def of(client: Client, shown: View) -> list[Pair] | None:
+    """What is predicted of the view's recipe; None when this model was never probed."""
+    predictor = client.predictor(shown.model, shown.protocol)
+    if predictor is None:
+        return None
+    found, original = predictor.predict(shown.recipe).to_dict(), predictor.predict(Recipe()).to_dict()
+    return predicted.of(found, original)
+
+
+def record(client: Client, model: str) -> str:
+    """How right the predictions of this model have been, as one sentence."""
+    return sentence(client.ledger(model).in_words())
+
+
+def offer(client: Client, model: str) -> None:
+    """A button that probes the model, or how far its probe is."""
+    run = client.latest("probe", model)
+    if run is not None and run.status != "done":
+        st.caption(_("The model is being probed; predictions begin while it goes on, and get narrower."))
+        watching.watch(run, "probe")
+        return
+    st.caption(_("Probe this model once, and every recipe is predicted at the speed of a slider."))
+    if st.button(_("Probe this model"), icon=":material/insights:", key=f"probe/{model}"):
+        client.submit_probe(model)
+        st.rerun()

@@ -1,0 +1,101 @@
+"""What all sessions of the dashboard share: the store of runs, the client, and the supervisor of the workers."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import streamlit as st
+from sqlalchemy.exc import SQLAlchemyError
+
+from optlab import paths
+from optlab.client.client import Client
+from optlab.errors import OptLabError
+from optlab.i18n import _, said
+from optlab.store.store import Store
+
+if TYPE_CHECKING:
+    from optlab.workers.supervisor import Supervisor
+
+STARTING_S = 20.0
+"""A worker imports torch before it gives its first sign of life."""
+
+
+def client() -> Client:
+    """The client of the store that OPTLAB_HOME or OPTLAB_STORE names."""
+    return _client(paths.store_url())
+
+
+def start_workers() -> None:
+    """Start and watch worker processes, once for all sessions; OPTLAB_NO_WORKERS=1 leaves that to others."""
+    if os.environ.get("OPTLAB_NO_WORKERS") != "1":
+        _supervisor(paths.store_url())
+
+
+def workers_are_starting() -> bool:
+    """Whether the workers were started so recently that none need have answered yet."""
+    if os.environ.get("OPTLAB_NO_WORKERS") == "1":
+        return False
+    _, started = _supervisor(paths.store_url())
+    return time.monotonic() - started < STARTING_S
+
+
+def description(model: str) -> dict[str, Any] | None:
+    """`Client.description`, which no page needs to ask for twice once it is there."""
+    return client().description(model)
+
+
+@contextmanager
+def shown_errors() -> Iterator[None]:
+    """Show what a person can act on in place of what could not be drawn; a bug of ours keeps its traceback."""
+    try:
+        yield
+    except OptLabError as error:
+        st.error(sentence(error.message), icon=":material/error:")
+    except SQLAlchemyError:
+        st.error(_("The store of runs did not answer. Wait a moment and reload the page."), icon=":material/database:")
+
+
+def action(
+    label: str, key: str, icon: str, function: Callable[..., Any], *arguments: Any,
+    type: Literal["primary", "secondary"] = "secondary",
+) -> bool:  # fmt: skip
+    """A button that calls `function` before the page is drawn again; what cannot be done is said in passing."""
+    return st.button(label, key=key, icon=icon, type=type, on_click=act, args=(function, *arguments))
+
+
+def act(function: Callable[..., Any], *arguments: Any) -> None:
+    """Call `function`; what cannot be done is said in passing."""
+    try:
+        function(*arguments)
+    except OptLabError as error:
+        st.toast(sentence(error.message), icon=":material/error:")
+
+
+def sentence(message: str) -> str:
+    """A message of the library as a sentence on a page, in the language of the reader: a capital first, a full stop,
+    markdown signs as they are."""
+    spoken = said(message)
+    stop = "" if spoken.endswith((".", "!", "?", "。", "！", "？")) else _(".")
+    return escaped(spoken[:1].upper() + spoken[1:] + stop)
+
+
+def escaped(words: str) -> str:
+    """Words that must not be read as markdown."""
+    return "".join(f"\\{sign}" if sign in "\\*_`[]$~<>:#" else sign for sign in words)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _client(url: str) -> Client:
+    return Client(Store(url))
+
+
+@st.cache_resource(show_spinner=False)
+def _supervisor(url: str) -> tuple[Supervisor, float]:
+    """The supervisor, and when it started."""
+    from optlab.workers.supervisor import Supervisor
+
+    return Supervisor(Store(url)).start(), time.monotonic()

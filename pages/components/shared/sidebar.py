@@ -1,0 +1,69 @@
+"""The sidebar that all pages share: which model, and whether the workers are alive."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optlab.i18n import _, plural
+from optlab.jobs.resolution import title
+from optlab.models.catalog import catalog
+from pages.components.shared import language, services, view
+
+FRESH_S = 6.0
+"""A worker beats every second or so; silence this long means that something is wrong."""
+
+
+def show() -> None:
+    """Draw the sidebar; picking a model changes the view, picking a language all words."""
+    language.keep()
+    with st.sidebar, services.shown_errors():
+        _model_picker()
+        _health()
+        language.switch()
+
+
+def _model_picker() -> None:
+    cards = {card.name: card for card in catalog()}
+    shown = view.current().model
+    options = [*cards, *([] if shown in cards else [shown])]
+    # the address may have changed since the widget was drawn (a link to a run of another model)
+    if st.session_state.get("sidebar/model") != shown:
+        st.session_state["sidebar/model"] = shown
+    st.selectbox(
+        _("Model"), options, key="sidebar/model", on_change=_picked, accept_new_options=True,
+        format_func=lambda name: cards[name].title if name in cards else title(name),
+        help=_("A model of the catalog, or write the path of a folder with config.json and safetensors, of a .gguf "
+               "file, or a hub id such as owner/name."),
+    )  # fmt: skip
+    if shown in cards:
+        st.caption(_(cards[shown].summary))
+
+
+def _picked() -> None:
+    chosen = (st.session_state["sidebar/model"] or "").strip()
+    if chosen:
+        from optlab.recipes import Recipe
+
+        protocol = view.current().protocol
+        if protocol.text is not None:  # a text fits a tokenizer and a model, so the new model starts with its own
+            protocol = protocol.model_copy(update={"text": None})
+        view.change(model=chosen, recipe=Recipe(), protocol=protocol)
+
+
+@st.fragment(run_every=5.0)
+def _health() -> None:
+    with services.shown_errors():
+        client = services.client()
+        alive = [worker for worker in client.workers() if worker.age() < FRESH_S]
+        counts = client.counts()
+        waiting, running = counts["queued"], counts["running"]
+        if not alive and services.workers_are_starting():
+            st.caption(_(":material/hourglass_top: workers are starting"))
+        elif not alive:
+            st.caption(_(":material/warning: no worker is running; new runs wait"))
+        elif waiting or running:
+            words = _("{running} running, {waiting} waiting").format(running=running, waiting=waiting)
+            st.caption(f":material/bolt: {words}")
+        else:
+            workers = plural("{count} worker ready", "{count} workers ready", len(alive))
+            st.caption(f":material/check_circle: {workers}")

@@ -1,0 +1,109 @@
+"""Text by both models, side by side, as it is being written, and where the two part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from optlab.client.client import Client
+from optlab.figures import format
+from optlab.i18n import _, plural
+from optlab.store.run import Run
+from pages.components.shared import watching
+from pages.components.shared.view import View
+
+PROMPTS = {"shakespeare": "ROMEO:\n", "bbc-news": "The president said on Monday that"}
+LONGEST_PROMPT = 8_000
+RUN = "writing/run"
+
+
+QUESTION = "Why is the sky blue? Answer in two sentences."
+SHORT, TALL = 190, 420
+"""Pixels of a text: beneath other things, and on a page of its own."""
+MARK = "background:rgba(230,159,0,.28);border-radius:3px"
+
+
+def show(client: Client, view: View, default_text: str, chat: bool = False, height: int = SHORT) -> None:
+    """Draw the prompt, its settings, and what both models have written so far. chat: the prompt is a question."""
+    prompt = st.text_area(
+        _("Question") if chat else _("Beginning of the text"),
+        QUESTION if chat else PROMPTS.get(default_text, PROMPTS["bbc-news"]), height=90,
+        max_chars=LONGEST_PROMPT, key=f"writing/prompt/{view.model}/{chat}",
+    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        count = st.selectbox(_("Tokens"), [32, 64, 128, 256], index=1, key="writing/count", width=120)
+        warmth = st.selectbox(
+            _("Choice of words"), [0.0, 0.7, 1.0], key="writing/temperature", width=170,
+            format_func=lambda value: _("most likely") if not value else _("temperature {value:g}").format(value=value),
+            help=_("At temperature 0 the most likely token is taken each time; above it, chance has a say."),
+        )  # fmt: skip
+        asked = st.button(_("Write"), key="writing/go", icon=":material/edit_note:", disabled=not prompt.strip())
+    if asked:
+        wanted = client.submit_generate(
+            view.model, view.recipe, prompt, max_tokens=count, temperature=warmth, protocol=view.protocol, chat=chat
+        )
+        st.session_state[RUN] = (view.model, view.recipe.content_hash, chat, wanted.id)
+    *shown, id = st.session_state.get(RUN) or (None, 0)
+    written = client.run(id) if shown == [view.model, view.recipe.content_hash, chat] else None
+    if written is None:
+        st.caption(_("Nothing written yet with this recipe. Both models continue the same words, token by token."))
+        return
+    watching.watch(written, "writing", partial(_texts, height), every=0.7)
+
+
+def _texts(height: int, run: Run) -> None:
+    written = run.result or run.partial
+    parted = written.get("parted") or {}
+    start = "" if run.spec.get("chat") else run.spec["prompt"]
+    sides = {"base": (_("Original"), "gray"), "candidate": (_("Compressed"), "blue")}
+    for column, (side, (name, colour)) in zip(st.columns(2), sides.items(), strict=True):
+        if side == "candidate" and run.spec.get("recipe") is None:
+            continue
+        state = written.get(side) or {}
+        with column, st.container(border=True, height="stretch"):
+            st.markdown(f":{colour}-badge[{name}]")
+            with st.container(height=height, border=False):
+                st.html(marked(start, state["text"], parted.get("shared")) if state else escape(_("Nothing yet.")))
+            speed = state.get("tokens_per_second")
+            if speed:
+                st.caption(
+                    _("{count} tokens, {speed} tokens per second in this run").format(
+                        count=state["tokens"], speed=format.significant(speed)
+                    )
+                )
+    _parting(parted)
+
+
+def marked(start: str, text: str, shared: str | None) -> str:
+    """HTML of a text: the prompt, what both models wrote, and highlighted from where they part."""
+    same = text if shared is None or not text.startswith(shared) else shared
+    rest = text[len(same) :]
+    tail = f'<mark style="color:inherit;{MARK}">{escape(rest)}</mark>' if rest else ""
+    body = f"<b>{escape(start)}</b>{escape(same)}{tail}"
+    return f'<div style="white-space:pre-wrap;overflow-wrap:anywhere">{body}</div>'
+
+
+def _parting(parted: Mapping[str, Any]) -> None:
+    """What both models thought of the words at the place where their texts part."""
+    if not parted:
+        return
+    st.markdown(
+        _("The texts part after {tokens}. There both had read the same, and gave these words next:").format(
+            tokens=plural("{count} token", "{count} tokens", parted["position"])
+        )
+    )
+    signs = {"base": _("original chose it"), "candidate": _("compressed chose it")}
+    rows = [
+        {
+            _("word"): repr(row["text"])[1:-1],
+            _("original"): format.percent(row["base"]),
+            _("compressed"): format.percent(row["candidate"]),
+            "": ", ".join(signs[side] for side in row["chosen_by"]),
+        }
+        for row in parted["tokens"]
+    ]
+    st.dataframe(rows, hide_index=True, height="content", width=520)
