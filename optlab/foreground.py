@@ -15,6 +15,7 @@ from optlab.client import predictions
 from optlab.client.client import Client
 from optlab.errors import Cancelled, MeasurementError, ModelError
 from optlab.jobs import registry
+from optlab.jobs.prepare import PREPARE
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -51,9 +52,10 @@ def prepare(client: Client, model: str, shown: Progress = silent) -> Run:
 
 def predictor(client: Client, model: str, shown: Progress = silent) -> Predictor:
     """The predictor of `model`, which is probed first if nobody has yet. Raises what `complete` raises, ModelError."""
-    description = prepare(client, model, span(shown, 0.0, PREPARED)).result or {}
-    fingerprint = description["fingerprint"]
-    if not predictions.probed(fingerprint, timed=description["objective"] == "causal"):
+    description = PREPARE.result_of(prepare(client, model, span(shown, 0.0, PREPARED)))
+    assert description is not None  # the preparation is done
+    fingerprint = description.fingerprint
+    if not predictions.probed(fingerprint, timed=description.objective == "causal"):
         complete(client, client.submit_probe(model), span(shown, PREPARED, 1.0))
     found = client.predictor(model)
     if found is None:

@@ -31,6 +31,7 @@ from optlab.jobs.temperature_lab import TEMPERATURE_LAB
 from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.document import UnreadableError
 from optlab.results.generation import GenerateSpec
 from optlab.results.measurement import MeasureSpec
 from optlab.results.model import ImportanceSpec, PrepareSpec, ProbeSpec
@@ -179,7 +180,10 @@ class Client:
 
     def _described(self, model: str) -> Description | None:
         run = self.store.by_key(PREPARE.key(PrepareSpec(model=located(model)), ""))
-        return PREPARE.result_of(run) if run is not None and run.done else None
+        try:
+            return PREPARE.result_of(run) if run is not None and run.done else None
+        except UnreadableError:
+            return None
 
     def _predictor_of(self, subject: Subject) -> Predictor | None:
         if subject.fingerprint is None:

@@ -5,7 +5,7 @@ Columns are plain (no index that matters), so that a page can also offer any of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def figures_of(result: Mapping[str, Any]) -> DataFrame:
     base, candidate = result.get("baseline") or {}, result.get("compressed") or {}
     rows = [(name, _shown(base.get(name)), _shown(candidate.get(name))) for name in {**base, **candidate}]
     for section in ("delta", "details", "seconds"):
-        rows += [(f"{section}: {name}", "", _shown(value)) for name, value in (result.get(section) or {}).items()]
+        rows += [(f"{section}: {name}", "", value) for name, value in _told(result.get(section) or {})]
     sides = result.get("latency") or {}
     names = dict.fromkeys(name for side in sides.values() for name in side or {})
     for name in names:
@@ -101,6 +101,18 @@ def figures_of(result: Mapping[str, Any]) -> DataFrame:
         if not isinstance(new, Mapping) and not (old is None and new is None):
             rows.append((f"latency: {name}", _shown(old), _shown(new)))
     return DataFrame(rows, columns=["figure", "original", "compressed"])
+
+
+def _told(section: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """(name, value) of every figure of a section, whatever it is grouped in; one with an error as 'value ± error'."""
+    for name, value in section.items():
+        if isinstance(value, Mapping) and set(value) == {"value", "error"}:
+            error = "" if value["error"] is None else f" \N{PLUS-MINUS SIGN} {_shown(value['error'])}"
+            yield before + name, _shown(value["value"]) + error
+        elif isinstance(value, Mapping):
+            yield from _told(value, f"{before}{name} ")
+        else:
+            yield before + name, _shown(value)
 
 
 def _shown(value: Any) -> str:

@@ -38,8 +38,8 @@ def _run(data: Any) -> Run:
         raise ValueError("it names a folder of weights, which an archive cannot bring")
     attempts = data["attempts"]
     return Run(
-        id=0, key=data["key"], kind=kind.name, status=Status.DONE, spec_json=spec.to_json(),
-        result_json=result.to_json(), progress=1.0, title=printable(str(data["title"]), LONGEST_TITLE), created=_when(data["created"]) or 0.0,
+        id=0, key=data["key"], kind=kind.name, status=Status.DONE, title=printable(str(data["title"]), LONGEST_TITLE),
+        spec_json=spec.to_json(), result_json=result.to_json(), progress=1.0, created=_when(data["created"]) or 0.0,
         started=_when(data["started"]), finished=_when(data["finished"]),
         attempts=attempts if isinstance(attempts, int) and 0 < attempts < 2**31 else 1,
     )  # fmt: skip

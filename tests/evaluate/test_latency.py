@@ -77,7 +77,7 @@ def test_figures_are_medians_and_percentiles_of_what_the_clock_showed() -> None:
     assert found.prefill_tokens_per_s == pytest.approx(2000)
     assert found.time_to_first_token_ms == pytest.approx(50)
     assert (found.samples, found.rounds, found.prompt_tokens, found.new_tokens) == (80, 4, 100, 20)
-    assert (found.path, found.notes) == ("path of base", ["a note"])
+    assert (found.path, found.notes) == ("path of base", ("a note",))
 
 
 def test_decoding_is_greedy_from_the_prompt_on() -> None:

@@ -10,6 +10,7 @@ import torch
 
 from optlab.errors import ModelError
 from optlab.evaluate import topics
+from optlab.results.tasks import AccuracyDelta
 from optlab.texts.topics import LABELS, Article, articles, most_common_share
 from tests.evaluate.fakes import TableModel, random_model
 
@@ -83,7 +84,7 @@ def test_the_difference_is_paired_and_flips_are_counted_both_ways() -> None:
     low, high = found.delta.ci95
     assert low < 0.5 < high
     same = topics.compare(reader(), reader(), ASKED)  # type: ignore[arg-type]
-    assert same.delta == {"accuracy": 0.0, "ci95": [0.0, 0.0], "lost": 0, "won": 0}
+    assert same.delta == AccuracyDelta(accuracy=0.0, ci95=(0.0, 0.0), lost=0, won=0)
 
 
 def test_progress_goes_from_nothing_to_all() -> None:

@@ -61,7 +61,7 @@ def _texts(height: int, run: Run) -> None:
     start = "" if run.spec.get("chat") else run.spec["prompt"]
     sides = {"base": (_("Original"), "gray"), "candidate": (_("Compressed"), "blue")}
     for column, (side, (name, colour)) in zip(st.columns(2), sides.items(), strict=True):
-        if side == "candidate" and run.spec.get("recipe") is None:
+        if side == "candidate" and not run.spec["recipe"]["steps"]:
             continue
         state = written.get(side) or {}
         with column, st.container(border=True, height="stretch"):
