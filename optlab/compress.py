@@ -291,7 +291,7 @@ def _output_error(
     if not bool(D.any()):
         return 0.0
     key = teacher.structure.multiplied(original)
-    if found is None or key is None or key not in found:
+    if found is None or key is None or key not in found or not found.seen(key):
         return None
     A = found.gram(key).to(D.device)
     energy = ((W @ A) * W).sum()

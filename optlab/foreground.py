@@ -16,6 +16,7 @@ from optlab.client.client import Client
 from optlab.errors import Cancelled, MeasurementError, ModelError
 from optlab.jobs import registry
 from optlab.jobs.prepare import PREPARE
+from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -86,7 +87,7 @@ def complete(client: Client, run: Run, shown: Progress = silent, kinds: registry
         elif run.retryable:
             raise MeasurementError(run.error or run.message)
         else:
-            shown(run.progress, f"run {run.id} of {run.worker}: {run.message}")
+            shown(run.progress, say("run {id} of {worker}: {said}", id=run.id, worker=run.worker, said=run.message))
             if time.monotonic() - looked > 1.0:
                 looked = time.monotonic()
                 store.reap(SILENT_S)

@@ -49,7 +49,8 @@ def candidates(shown: view.View) -> list[Candidate]:
     predictor = client.predictor(shown.model, shown.protocol)
     if predictor is not None:
         try:
-            found += predicted(Frontier(predictor).points(POINTS), shown.model)
+            original = predictor.predict(Recipe())
+            found += predicted(Frontier(predictor).points(POINTS), shown.model, original.decode_ms)
         except OptLabError as error:
             st.caption(sentence(error.message))
     return found

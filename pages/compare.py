@@ -78,8 +78,8 @@ def table(frame: "DataFrame") -> list[int]:
     column = st.column_config
     event: Any = st.dataframe(
         frame, hide_index=True, key="compare/table", on_select="rerun", selection_mode="multi-row",
-        column_order=["recipe", "ppl_ratio", "low", "high", "size_ratio", "size_bytes", "speedup", "decode_ms", "ppl",
-                      "kl", "agreement", "tokens", "dtype", "finished", "run"],
+        column_order=["recipe", "ppl_ratio", "low", "high", "size_ratio", "size_bytes", "speed", "speedup", "decode_ms",
+                      "ppl", "kl", "agreement", "tokens", "dtype", "finished", "run"],
         column_config={
             "recipe": column.TextColumn(_("Recipe"), width="medium", pinned=True),
             "ppl_ratio": column.NumberColumn(_("Perplexity ratio"), format="%.4f",
@@ -88,7 +88,9 @@ def table(frame: "DataFrame") -> list[int]:
             "high": column.NumberColumn(_("to"), format="%.4f", help=_("Upper end of the 95 % interval")),
             "size_ratio": column.NumberColumn(_("Size ratio"), format="%.3f"),
             "size_bytes": column.NumberColumn(_("Size"), format="bytes"),
-            "speedup": column.NumberColumn(_("Speed-up"), format="%.2f x", help=_("Empty: not measured.")),
+            "speed": column.TextColumn(_("Speed"), help=_("The same speed, where the 95 % interval holds 1.")),
+            "speedup": column.NumberColumn(_("Speed-up"), format="%.2f x",
+                                           help=_("Of both models timed in turns. Empty: not measured.")),
             "decode_ms": column.NumberColumn(_("ms per token"), format="%.3f"),
             "ppl": column.NumberColumn(_("Perplexity"), format="%.3f"),
             "kl": column.NumberColumn(_("KL, nats"), format="%.4f"),

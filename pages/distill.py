@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from optlab.client.recipes import last_student
+from optlab.distill.control import is_distillation
 from optlab.errors import RecipeError
 from optlab.i18n import _
 from optlab.models.describe import Description
@@ -25,7 +27,7 @@ def main() -> None:
             st.info(_("This model fills gaps in a text; a student needs a teacher that continues one."))
             return
         client = services.client()
-        now = student.watched(client, shown)
+        now = shown.recipe if is_distillation(shown.recipe) else last_student(client, shown.model)
         left, right = st.columns([5, 11], gap="large")
         with left:
             started = set_up(shown, description, now)

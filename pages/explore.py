@@ -7,6 +7,7 @@ import streamlit as st
 from optlab.errors import OptLabError, RecipeError
 from optlab.i18n import _, said
 from optlab.models.describe import Description
+from optlab.predict.layer_values import ZEROS
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from pages.components.explore import (
@@ -15,7 +16,6 @@ from pages.components.explore import (
     latency_grid,
     layer_editor,
     layer_inspection,
-    layer_values,
     measurement,
     positions,
     protocol,
@@ -120,7 +120,7 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
         if storage.pruning(shown.recipe) is not None:
             with folded(_("Zeros layer by layer"), "zeros", ":material/view_list:") as opened:
                 if opened:
-                    edited = layer_editor.show(shown.recipe, description, result, layer_values.ZEROS) or edited
+                    edited = layer_editor.show(shown.recipe, description, result, ZEROS) or edited
             with folded(_("What zeros save"), "saves", ":material/save:") as opened:
                 if opened:
                     storage.show(shown.recipe, description, result)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from optlab.client.recipes import measured_recipes
 from optlab.i18n import _, said
 from optlab.models.describe import Description
-from optlab.recipes import Recipe
-from optlab.store.run import Run
 from pages.components.shared import facts, frame, prepare, services, view, writing
 
 CHOSEN = "playground/recipe"
@@ -26,19 +25,15 @@ def main() -> None:
 
 def pick(shown: view.View) -> view.View:
     """The recipe of the view, or one that was measured on this model."""
-    runs = services.client().runs("measure", "done", model=shown.model)
-    by_recipe: dict[str, Run] = {}
-    for run in runs:
-        by_recipe.setdefault(facts.words(run), run)
     now = said(shown.recipe.describe()) if shown.recipe.steps else ""
-    offered = [now, *(words for words in by_recipe if words != now)] if now else list(by_recipe)
+    offered = {now: shown.recipe} if now else {}
+    for recipe in measured_recipes(services.client(), shown.model):
+        offered.setdefault(said(recipe.describe()), recipe)
     if not offered:
         st.info(_("No recipe yet: set one up in Explore, or measure one."), icon=":material/tune:")
         return shown
-    chosen = st.selectbox(_("Compressed by"), offered, width=420, key=f"{CHOSEN}/{shown.model}/{now}")
-    if chosen in by_recipe and chosen != now:
-        shown = view.change(recipe=Recipe.from_dict(by_recipe[chosen].spec["recipe"]))
-    return shown
+    chosen = st.selectbox(_("Compressed by"), list(offered), width=420, key=f"{CHOSEN}/{shown.model}/{now}")
+    return shown if chosen == now else view.change(recipe=offered[chosen])
 
 
 def play(shown: view.View, description: Description) -> None:

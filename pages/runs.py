@@ -4,6 +4,7 @@ import streamlit as st
 
 from optlab.errors import OptLabError
 from optlab.figures import format
+from optlab.figures.pairs import in_one_line
 from optlab.i18n import _, said
 from optlab.store.run import Run
 from pages.components.runs import project
@@ -61,6 +62,8 @@ def row(run: Run) -> None:
             progress.bar(run)
         else:
             progress.explain(run)
+            if run.kind == "measure" and run.result:
+                st.caption(in_one_line(run.result))
 
 
 def when(run: Run) -> str:

@@ -34,6 +34,10 @@ def test_importing_what_pages_import_does_not_load_torch(name: str) -> None:
     assert not modules & {"torch", "transformers"}
 
 
+def test_help_of_the_command_line_waits_for_no_database() -> None:
+    assert not loaded_after("import optlab.cli.main") & {"sqlalchemy", "pydantic", "pandas", "numpy"}
+
+
 def test_drawing_every_knob_does_not_load_torch() -> None:
     modules = loaded_after(
         "from optlab.methods import REGISTRY, method\n"

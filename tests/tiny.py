@@ -25,6 +25,39 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral": ("MistralForCausalLM", {**SIZES, "num_key_value_heads": 2, "sliding_window": None}),
     "qwen2": ("Qwen2ForCausalLM", {**SIZES, "num_key_value_heads": 2, "tie_word_embeddings": True}),
     "gemma": ("GemmaForCausalLM", {**SIZES, "num_key_value_heads": 1, "head_dim": 16}),
+    "qwen3": ("Qwen3ForCausalLM", {**SIZES, "num_key_value_heads": 2, "head_dim": 16, "tie_word_embeddings": True}),
+    "gemma2": (
+        "Gemma2ForCausalLM",
+        {
+            **SIZES,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "query_pre_attn_scalar": 24,
+            "sliding_window": 8,
+            "attn_logit_softcapping": 2.0,
+            "final_logit_softcapping": 5.0,
+        },
+    ),
+    "gemma3": (
+        "Gemma3ForCausalLM",
+        {
+            **SIZES,
+            "num_key_value_heads": 1,
+            "head_dim": 16,
+            "query_pre_attn_scalar": 24,
+            "sliding_window": 8,
+            "sliding_window_pattern": 2,
+        },
+    ),
+    "phi3": (
+        "Phi3ForCausalLM",
+        {**SIZES, "num_key_value_heads": 2, "sliding_window": 24, "partial_rotary_factor": 0.5, "pad_token_id": 0},
+    ),
+    "olmo2": ("Olmo2ForCausalLM", {**SIZES, "num_key_value_heads": 2}),
+    "smollm3": (
+        "SmolLM3ForCausalLM",
+        {**SIZES, "num_key_value_heads": 2, "no_rope_layer_interval": 2, "pad_token_id": 0},
+    ),
     "gpt2": ("GPT2LMHeadModel", {"vocab_size": VOCABULARY, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}),
     "opt": ("OPTForCausalLM", {**SIZES, "ffn_dim": 64, "word_embed_proj_dim": 32}),
     "neox": ("GPTNeoXForCausalLM", SIZES),
@@ -35,7 +68,72 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         {"vocab_size": VOCABULARY, "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "pad_token_id": 0},
     ),
 }
+GROUPED: dict[str, Any] = {**SIZES, "num_key_value_heads": 2}
+LATENT: dict[str, Any] = {
+    **SIZES, "kv_lora_rank": 16, "q_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8,
+    "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "n_shared_experts": 1,
+    "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1,
+}  # fmt: skip
+MIXTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "mixtral": ("MixtralForCausalLM", {**GROUPED, "num_local_experts": 4, "sliding_window": None}),
+    "olmoe": ("OlmoeForCausalLM", {**GROUPED, "num_experts": 4, "num_experts_per_tok": 2}),
+    "qwen2_moe": (
+        "Qwen2MoeForCausalLM",
+        {**GROUPED, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32,
+         "shared_expert_intermediate_size": 64},
+    ),
+    "qwen3_moe": (
+        "Qwen3MoeForCausalLM",
+        {**GROUPED, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "head_dim": 16},
+    ),
+    "deepseek_v2": ("DeepseekV2ForCausalLM", LATENT),
+    "deepseek_v3": ("DeepseekV3ForCausalLM", {**LATENT, "n_group": 2}),
+    "glm4_moe": (
+        "Glm4MoeForCausalLM",
+        {**GROUPED, "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "n_shared_experts": 1,
+         "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1, "head_dim": 16},
+    ),
+    "gpt_oss": (
+        "GptOssForCausalLM", {**GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2, "head_dim": 16}
+    ),
+    "granitemoe": ("GraniteMoeForCausalLM", {**GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2}),
+    "jamba": (
+        "JambaForCausalLM",
+        {**GROUPED, "num_experts": 4, "num_experts_per_tok": 2, "attn_layer_period": 2, "attn_layer_offset": 1,
+         "expert_layer_period": 2, "expert_layer_offset": 1, "use_mamba_kernels": False, "mamba_d_state": 8},
+    ),
+}  # fmt: skip
+"""Mixtures of experts."""
+RECURRENT: dict[str, tuple[str, dict[str, Any]]] = {
+    "mamba": ("MambaForCausalLM", {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2}),
+    "mamba2": (
+        "Mamba2ForCausalLM",
+        {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "state_size": 16, "num_heads": 4,
+         "head_dim": 16, "n_groups": 1, "expand": 2, "pad_token_id": 0},
+    ),
+    "recurrent_gemma": (
+        "RecurrentGemmaForCausalLM",
+        {**GROUPED, "num_hidden_layers": 3, "attention_window_size": 16, "pad_token_id": 0},
+    ),
+    "falcon_h1": (
+        "FalconH1ForCausalLM",
+        {**GROUPED, "mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_n_groups": 1, "mamba_d_state": 16,
+         "mamba_chunk_size": 16, "head_dim": 8},
+    ),
+    "lfm2": ("Lfm2ForCausalLM", {**GROUPED, "layer_types": ["conv", "full_attention"]}),
+    "rwkv": ("RwkvForCausalLM", {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2}),
+    "bamba": (
+        "BambaForCausalLM",
+        {**GROUPED, "attn_layer_indices": [1], "mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 16,
+         "mamba_n_groups": 1},
+    ),
+}  # fmt: skip
+"""Models that carry a state from token to token, in some blocks or in all."""
 FAMILIES = tuple(CONFIGS)
+OWN = (
+    "llama", "mistral", "qwen2", "gemma", "qwen3", "gemma2", "gemma3", "phi3", "olmo2", "smollm3", "gpt2", "neox",
+)  # fmt: skip
+"""Those that our own Transformer computes."""
 CAUSAL = tuple(family for family, (architecture, _) in CONFIGS.items() if not architecture.endswith("MaskedLM"))
 MASKED = tuple(family for family in FAMILIES if family not in CAUSAL)
 
@@ -43,12 +141,12 @@ MASKED = tuple(family for family in FAMILIES if family not in CAUSAL)
 def tiny_model_folder(family: str, folder: Path, dtype: str = "float32", seed: int = 0, **changes: Any) -> Path:
     """Write a tiny random model of `family` into `folder` and return it.
 
-    changes: values of its config class that replace those in CONFIGS. dtype: of the stored weights.
+    changes: values of its config class that replace those in the tables above. dtype: of the stored weights.
     """
     import torch
     import transformers
 
-    architecture, values = CONFIGS[family]
+    architecture, values = {**CONFIGS, **MIXTURES, **RECURRENT}[family]
     kind = getattr(transformers, architecture)
     torch.manual_seed(seed)
     model = kind(kind.config_class(**{**values, "bos_token_id": 1, "eos_token_id": 1, **changes})).eval()
@@ -59,6 +157,9 @@ def tiny_model_folder(family: str, folder: Path, dtype: str = "float32", seed: i
                 parameter.copy_(0.2 * noise)
             else:
                 parameter.add_(0.2 * noise if "norm" in name.lower() or "ln_" in name else 0.1 * noise)
+        for name, buffer in model.named_buffers():
+            if name.endswith("correction_bias"):
+                buffer.copy_(0.1 * torch.randn_like(buffer))
     model.to(getattr(torch, dtype)).save_pretrained(folder)
     write_tokenizer(folder)
     return folder

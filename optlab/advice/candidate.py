@@ -23,8 +23,9 @@ class Candidate:
     """A recipe and what is known of it; None where a figure is not known.
 
     ratio: perplexity over the original's, with its interval (95 % of a measurement, 90 % of a prediction). decode_ms:
-    per token on this machine. memory_bytes: the most that a process took while it answered. run: the measurement's
-    number. agreement: share of places where its likeliest next token is the original's.
+    per token on this machine. speedup: how many times as fast as the original, timed with it in turns (95 % interval),
+    or predicted as it is; None for the original. memory_bytes: the most that a process took while it answered. run:
+    the measurement's number. agreement: share of places where its likeliest next token is the original's.
     """
 
     model: str
@@ -39,6 +40,8 @@ class Candidate:
     memory_bytes: int | None = None
     run: int | None = None
     agreement: float | None = None
+    speedup: float | None = None
+    speedup_ci95: tuple[float, float] | None = None
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -65,8 +68,8 @@ def measured(runs: Iterable[Run]) -> list[Candidate]:
     return found
 
 
-def predicted(points: Iterable[Point], model: str) -> list[Candidate]:
-    """The points of a frontier that have a predicted quality."""
+def predicted(points: Iterable[Point], model: str, original_ms: float | None = None) -> list[Candidate]:
+    """The points of a frontier that have a predicted quality. original_ms: predicted time per token of the original."""
     found = []
     for point in points:
         told = point.prediction
@@ -75,7 +78,8 @@ def predicted(points: Iterable[Point], model: str) -> list[Candidate]:
         low, high = told.ppl_ratio_band90 or (None, None)
         found.append(
             Candidate(model, said(point.recipe.describe()), point.recipe.to_dict(), "predicted", point.size_bytes,
-                      told.ppl_ratio, low, high, told.decode_ms)
+                      told.ppl_ratio, low, high, told.decode_ms,
+                      speedup=original_ms / told.decode_ms if original_ms and told.decode_ms else None)
         )  # fmt: skip
     return found
 
@@ -98,11 +102,14 @@ def _of(
     quality: tuple[float | None, float | None, float | None],
 ) -> Candidate:  # fmt: skip
     figures, here = result[side], timed_here(result)
+    delta = (result.get("delta") or {}) if recipe["steps"] else {}
     title = records.in_words(run) if recipe["steps"] else said(Recipe().describe())
     return Candidate(
         run.spec["model"], title, recipe, "measured", figures["size_bytes"], *quality,
         decode_ms=figures.get("decode_ms_per_token") if here else None,
         memory_bytes=figures.get("peak_rss_bytes") if here else None,
         run=run.id,
-        agreement=(result.get("delta") or {}).get("top1_agreement") if recipe["steps"] else None,
+        agreement=delta.get("top1_agreement"),
+        speedup=delta.get("decode_speedup") if here else None,
+        speedup_ci95=tuple(delta["decode_speedup_ci95"]) if here and delta.get("decode_speedup_ci95") else None,
     )  # fmt: skip

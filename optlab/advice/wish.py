@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from optlab.advice.candidate import Candidate
-from optlab.figures import format
+from optlab.figures import format, speedup
 from optlab.i18n import _
 
 Preference = Literal["small", "fast", "close"]
@@ -72,7 +72,7 @@ def breaks(wish: Wish, one: Candidate) -> tuple[str, ...]:
 
 def reasons(wish: Wish, one: Candidate, original: Candidate | None) -> list[str]:
     """Why this candidate, one sentence for each figure, each with what was asked for."""
-    said = [_size(one, original), _memory(wish, one), _quality(wish, one), _speed(wish, one, original)]
+    said = [_size(one, original), _memory(wish, one), _quality(wish, one), _speed(wish, one)]
     return [sentence for sentence in said if sentence]
 
 
@@ -112,12 +112,12 @@ def _quality(wish: Wish, one: Candidate) -> str:
     return said
 
 
-def _speed(wish: Wish, one: Candidate, original: Candidate | None) -> str:
+def _speed(wish: Wish, one: Candidate) -> str:
     if one.tokens_per_s is None:
         return _("its speed was not measured on this machine")
     said = _("{speed} tokens per second here").format(speed=format.significant(one.tokens_per_s))
-    if original is not None and original.decode_ms and one.decode_ms and one.recipe["steps"]:
-        said += f", {format.faster(original.decode_ms / one.decode_ms)}"
+    if one.speedup is not None:
+        said += f", {speedup.in_words(one.speedup, one.speedup_ci95)}"
     if wish.tokens_per_s is not None:
         said += _(", you ask for {limit}").format(limit=f"{wish.tokens_per_s:g}")
     return said

@@ -67,6 +67,9 @@ class RemappedStatistics(Statistics):
         shared = self.source.shared_with(self.lineage.original(name))
         return next((now for now, before in self.lineage.names.items() if before == shared), shared)
 
+    def seen(self, name: str) -> int:
+        return self.source.seen(self.lineage.original(name))
+
     def _read(self, name: str, what: str) -> Tensor:
         found = self.source._read(self.lineage.original(name), what)
         kept = self.lineage.columns.get(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from optlab.calibrate.statistics import Listener
+from optlab.calibrate.statistics import Listener, neutral
 from optlab.calibrate.walk import Walk, in_batches, linears_of
 from optlab.models.language_model import LanguageModel
 
@@ -43,15 +43,15 @@ class SequentialGrams:
             raise ValueError(f"{name} lies before block {self._block}, which was measured already")
         if number > self._block:
             self._measure(number)
-        return self._keys[name]
+        return self._keys.get(name, name)
 
     def _number(self, name: str) -> int | None:
         return next((i for i, (prefix, _) in enumerate(self.model.blocks()) if name.startswith(f"{prefix}.")), None)
 
     def gram(self, name: str) -> Tensor:
-        """Mean of x x^T over all tokens, float32 [in, in]; raises as `shared_with`."""
+        """Mean of x x^T over all tokens, float32 [in, in], of an expert over those it read; raises as `shared_with`."""
         key = self.shared_with(name)
-        return self._grams[key]
+        return self._grams[key] if key in self._grams else neutral(self.model.weight(name).shape[1])["gram"]
 
     @torch.no_grad()
     def _measure(self, number: int) -> None:

@@ -32,14 +32,15 @@ from optlab.models.checkpoint import read_header, read_json
 from optlab.models.language_model import LanguageModel
 from optlab.progress import Progress, silent
 
-VERSION = 2
+VERSION = 3
 INDEX = "index.json"
 
 
 class Statistics:
     """Read-only view of a folder of statistics; each tensor is read from disk when it is asked for.
 
-    `name in statistics` tells whether layer `name` is covered; all methods raise KeyError where it is not.
+    `name in statistics` tells whether layer `name` is covered; all methods raise KeyError where it is not. An expert
+    that no token reached is covered by neutral numbers: every input counts alike, so that it is rounded to nearest.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,13 +49,15 @@ class Statistics:
         self.folder = folder
         self.tokens = int(index["tokens"])
         self._places: dict[str, list[str]] = index["layers"]
+        self._seen: dict[str, int] = index["seen"]
+        self._unread: dict[str, int] = index["unread"]
         present = {file: {entry.name for entry in read_header(folder / file)} for file in index["files"]}
         for file, key in self._places.values():
             if f"{key}.gram" not in present.get(file, set()):
                 raise ModelError("{folder} lacks the statistics of {key}", folder=folder / file, key=key)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places
+        return name in self._places or name in self._unread
 
     def gram(self, name: str) -> Tensor:
         """Mean of x x^T over all tokens, float32 [in, in], where x is the input of layer `name`."""
@@ -74,13 +77,25 @@ class Statistics:
 
     def shared_with(self, name: str) -> str:
         """The layer under whose name the input of `name` is stored: q, k and v of a block read the same input."""
-        return self._places[name][1]
+        return name if name in self._unread else self._places[name][1]
+
+    def seen(self, name: str) -> int:
+        """How many tokens layer `name` read: all, or for an expert those that the router sent it."""
+        return 0 if name in self._unread else self._seen[self._places[name][1]]
 
     def _read(self, name: str, what: str) -> Tensor:
+        if name in self._unread:
+            return neutral(self._unread[name])[what]
         file, key = self._places[name]
         with safe_open(self.folder / file, framework="pt") as opened:
             found: Tensor = opened.get_tensor(f"{key}.{what}")
         return found
+
+
+def neutral(width: int) -> dict[str, Tensor]:
+    """Moments of inputs that all count alike, float32: what is assumed of a layer that read nothing."""
+    ones = torch.ones(width)
+    return {"gram": torch.eye(width), "mean": torch.zeros(width), "mean_abs": ones, "absmax": ones}
 
 
 def statistics(
@@ -195,6 +210,8 @@ class Listener:
 def gather(model: LanguageModel, batches: list[Tensor], folder: Path, progress: Progress = silent) -> None:
     """Write the statistics of `model` on `batches` (ids [B, T]) into `folder`: a file per block, one for the head."""
     places: dict[str, list[str]] = {}
+    seen: dict[str, int] = {}
+    unread: dict[str, int] = {}
     files: list[str] = []
     walk = Walk(model, batches)
     names, blocks = model.linear_names(), model.blocks()
@@ -218,13 +235,16 @@ def gather(model: LanguageModel, batches: list[Tensor], folder: Path, progress: 
         save_file(tensors, folder / file)
         files.append(file)
         places |= {name: [file, key] for name, key in listener.shared.items()}
+        seen |= {key: moments.count for key, moments in listener.moments.items()}
+        unread |= {name: model.weight(name).shape[1] for name in listener.layers if name not in listener.shared}
     head = Moments()
     for hidden in walk.outputs():
         head.add(hidden)
     name = model.structure.head
     save_file(head.tensors(name), folder / "head.safetensors")
     places[name] = ["head.safetensors", name]
+    seen[name] = head.count
     files.append("head.safetensors")
-    index = {"tokens": head.count, "layers": places, "files": files}
+    index = {"tokens": head.count, "layers": places, "seen": seen, "unread": unread, "files": files}
     # Written last: a folder with an index is complete.
     (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from optlab.cli.console import Json, opened, show
-from optlab.client.client import Client
 from optlab.errors import OptLabError
 from optlab.store.run import Run, Status
+
+if TYPE_CHECKING:
+    from optlab.client.client import Client
 
 Numbers = Annotated[list[int] | None, typer.Option("--run", help="Number of a run; repeat it. Default: all that fit.")]
 ENDINGS = (".html", ".pdf", ".json")

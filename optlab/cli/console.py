@@ -7,17 +7,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from optlab.client.client import Client
-from optlab.foreground import complete
 from optlab.progress import Progress, silent
 from optlab.results.document import Part
 from optlab.store.safe_json import finite
-from optlab.store.store import Store
-from optlab.workers.heartbeat import SILENT_S
+
+if TYPE_CHECKING:
+    from optlab.client.client import Client
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Model = Annotated[str, typer.Argument(help="Catalog name, folder in hub layout, .gguf file, or hub id.")]
@@ -26,9 +25,13 @@ Model = Annotated[str, typer.Argument(help="Catalog name, folder in hub layout, 
 @contextmanager
 def opened() -> Iterator[Client]:
     """A client of the store that the dashboard uses too; runs whose process was killed are no longer running."""
+    from optlab.client.client import Client
+    from optlab.store.store import Store
+    from optlab.workers import heartbeat
+
     store = Store()
     try:
-        store.reap(SILENT_S)
+        store.reap(heartbeat.SILENT_S)
         yield Client(store)
     finally:
         store.close()
@@ -54,6 +57,3 @@ def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
     """Print `result` as JSON (null where a number is not finite), or in words."""
     plain = result.to_dict() if isinstance(result, Part) else result
     print(json.dumps(finite(plain), indent=2, allow_nan=False) if as_json else text(result))
-
-
-__all__ = ["Json", "Model", "complete", "opened", "reporter", "show"]

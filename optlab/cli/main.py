@@ -20,18 +20,22 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Compress a language model, and measure what it cost and what it saved.",
 )
 
 
-@app.callback()
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    """Compress a language model, and measure what it cost and what it saved."""
-    if version:
+def say_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
         print(f"optlab {__version__}")
         raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=say_version, is_eager=True, help="Print the version.")]
+
+
+@app.callback()
+def root(version: Version = False) -> None:
+    """Compress a language model, and measure what it cost and what it saved."""
 
 
 for command in (

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from optlab.cli.console import Json, Model, complete, opened, reporter, show
+from optlab.cli.console import Json, Model, opened, reporter, show
 from optlab.errors import OptLabError
 from optlab.progress import span
 
@@ -100,5 +100,5 @@ def latency(
     with opened() as client:
         foreground.prepare(client, model, span(report, 0.0, 0.05))
         run = client.submit_latency_grid(model, chosen, protocol, prompt, batch)
-        found = LATENCY_GRID.result_of(complete(client, run, span(report, 0.05, 1.0)))
+        found = LATENCY_GRID.result_of(foreground.complete(client, run, span(report, 0.05, 1.0)))
     show(found, as_json, latency_grid_in_words)

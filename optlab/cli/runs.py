@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from optlab.cli.console import Json, complete, opened, reporter, show
-from optlab.client.client import Client
+from optlab.cli.console import Json, opened, reporter, show
 from optlab.errors import OptLabError
 from optlab.store.run import Run, Status, UnknownRunError
+
+if TYPE_CHECKING:
+    from optlab.client.client import Client
 
 app = typer.Typer(no_args_is_help=True, help="List, look at, cancel, retry and delete runs.")
 
@@ -72,6 +74,8 @@ def retry(
     with opened() as client:
         found = [client.retry(run.id) for run in _all(client, ids)]
         if here:
+            from optlab.foreground import complete
+
             found = [complete(client, run, reporter(as_json)) for run in found]
         _show_changed(found, as_json)
 

@@ -21,9 +21,8 @@ PLAIN = ("text", "tokens", "context", "device", "dtype", "seed")
 def row(run: Run) -> dict[str, Any]:
     """The row of a done `measure` run.
 
-    Besides the figures of the result: run (id), model, recipe (in words), recipe_dict, title, finished, and the two
-    quotients that people sort by, `size_ratio` (compressed over baseline) and `speedup` (baseline over compressed
-    milliseconds per token). A quotient is None when one side was not measured.
+    Besides the figures of the result: run (id), model, recipe (in words), recipe_dict, title, finished, and the
+    quotient that people sort by, `size_ratio` (compressed over baseline), None when one side was not measured.
     """
     result = run.result or {}
     cells: dict[str, Any] = {
@@ -38,8 +37,6 @@ def row(run: Run) -> dict[str, Any]:
     for section in SECTIONS:
         cells |= flatten(section, result.get(section) or {})
     cells["size_ratio"] = quotient(cells.get("compressed_size_bytes"), cells.get("baseline_size_bytes"))
-    ms = "decode_ms_per_token"
-    cells["speedup"] = quotient(cells.get(f"baseline_{ms}"), cells.get(f"compressed_{ms}"))
     return cells
 
 

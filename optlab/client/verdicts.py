@@ -21,22 +21,24 @@ NEARLY = 0.03
 
 @dataclass(frozen=True)
 class Gain:
-    """How many times faster one kind of work was on one machine. work: "decode" or "prefill"."""
+    """One kind of work that was faster on one machine. work: "decode" or "prefill". speedup: of decoding, as the
+    measurement has it; None for a prefill, whose rounds are not paired."""
 
     work: str
     machine: str
-    times: float
+    speedup: float | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """run: the measurement that speaks. size: compressed bytes over original. decode: how many times faster, None when
-    not timed; faster: whether beyond chance, in decoding. gains: all that was beyond chance faster, in any measurement
-    that may speak, here first."""
+    """run: the measurement that speaks. size: compressed bytes over original. speedup: of decoding, with its 95 %
+    interval, None when not timed; faster: whether beyond chance. gains: all that was beyond chance faster, in any
+    measurement that may speak, here first."""
 
     run: Run
     size: float
-    decode: float | None
+    speedup: float | None
+    speedup_ci95: tuple[float, float] | None
     faster: bool | None
     gains: tuple[Gain, ...]
 
@@ -60,12 +62,14 @@ def verdict(runs: Sequence[Run], model: str, step: Step, machine: str) -> Verdic
         for gain in _gains(one):
             gains.setdefault((gain.machine, gain.work), gain)
     result = run.result or {}
-    decode = (result.get("delta") or {}).get("decode_speedup")
+    delta = result.get("delta") or {}
+    speedup, interval = delta.get("decode_speedup"), delta.get("decode_speedup_ci95")
     return Verdict(
         run,
         result["compressed"]["size_bytes"] / result["baseline"]["size_bytes"],
-        decode,
-        None if decode is None else any(gain.work == "decode" for gain in _gains(run)),
+        speedup,
+        None if interval is None else (interval[0], interval[1]),
+        None if speedup is None else any(gain.work == "decode" for gain in _gains(run)),
         tuple(sorted(gains.values(), key=lambda gain: gain.machine != machine)),
     )
 
@@ -106,15 +110,15 @@ def _number(step: Step, name: str) -> float:
 
 
 def _gains(run: Run) -> list[Gain]:
-    """What was faster than the original by more than its spread, and by at least 2 %: less is no reason to prune."""
+    """What was faster than the original beyond chance."""
     result: dict[str, Any] = run.result or {}
     found, where = [], processor(run)
     delta = result.get("delta") or {}
     interval = delta.get("decode_speedup_ci95")
-    if interval and interval[0] > 1.0 and delta["decode_speedup"] >= 1.02:
+    if interval and interval[0] > 1.0:
         found.append(Gain("decode", where, float(delta["decode_speedup"])))
     base, candidate = ((result.get("latency") or {}).get(side) or {} for side in ("base", "candidate"))
     slowest, fastest = candidate.get("prefill_tokens_per_s_p5"), base.get("prefill_tokens_per_s_p95")
     if slowest and fastest and slowest > fastest:
-        found.append(Gain("prefill", where, candidate["prefill_tokens_per_s"] / base["prefill_tokens_per_s"]))
+        found.append(Gain("prefill", where))
     return found

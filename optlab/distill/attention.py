@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from optlab.errors import RecipeError
 from optlab.models.language_model import LanguageModel
-from optlab.models.transformer import Attention, rotate
+from optlab.models.transformer import Attention, Block
 
 UNSEEN = -1e9
 """The logarithm of the attention that a word pays to words after it: finite, so that 0 times it is 0."""
@@ -31,7 +31,7 @@ class Attentions:
         self.found: dict[int, Tensor] = {}
         self.handles: list[Any] = []
         for number, (_, block) in enumerate(model.blocks()):
-            attention = getattr(block, "self_attn", None)
+            attention = getattr(block, "self_attn", None) if isinstance(block, Block) else None
             if not isinstance(attention, Attention):
                 raise RecipeError(
                     "{name} runs through transformers, where its attention cannot be compared", name=model.name
@@ -57,12 +57,15 @@ class Attentions:
             handle.remove()
 
 
-def log_attention(attention: Attention, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """log softmax(q k^T / sqrt(head_dim)) of causal attention on x [B, T, D]; [B, heads, T, T] float32."""
-    batch, length, _ = x.shape
-    q = attention.q_proj(x).view(batch, length, attention.heads, attention.head_dim).transpose(1, 2)
-    k = attention.k_proj(x).view(batch, length, attention.kv_heads, attention.head_dim).transpose(1, 2)
-    k = rotate(k, cos, sin).repeat_interleave(attention.heads // attention.kv_heads, dim=1)
-    scores = (rotate(q, cos, sin) @ k.transpose(-1, -2)).float() / math.sqrt(attention.head_dim)
-    later = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
-    return F.log_softmax(scores.masked_fill(later, -math.inf), dim=-1).masked_fill(later, UNSEEN)
+def log_attention(attention: Attention, x: Tensor, turn: tuple[Tensor, Tensor] | None, mask: Tensor | None) -> Tensor:
+    """log softmax(q k^T) of attention on x [B, T, D], scaled and capped as it is; [B, heads, T, T] float32.
+
+    turn, mask: as the attention is given them.
+    """
+    q, k, _ = attention.queries_keys_values(x, turn)
+    k = k.repeat_interleave(attention.heads // attention.kv_heads, dim=1)
+    scores = (q @ k.transpose(-1, -2)).float() * attention.scale
+    if attention.cap is not None:
+        scores = attention.cap * torch.tanh(scores / attention.cap)
+    unseen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1) if mask is None else ~mask
+    return F.log_softmax(scores.masked_fill(unseen, -math.inf), dim=-1).masked_fill(unseen, UNSEEN)

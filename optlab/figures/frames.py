@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from optlab.figures import speedup
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -63,22 +65,27 @@ def tradeoffs(records: Sequence[Mapping[str, Any]]) -> DataFrame:
     """The columns of the scatter and the table from `Client.records()`; rows without a perplexity are left out.
 
     run, model, recipe, text, size_bytes, size_ratio, ppl_ratio, low, high (95% interval), ppl, decode_ms (None when not
-    timed), speedup, finished.
+    timed), speedup with speedup_low and speedup_high (95 % interval), speed (the same in words), finished.
     """
-    from pandas import DataFrame, to_datetime, to_numeric
+    from pandas import DataFrame, isna, to_datetime, to_numeric
 
     names = {
         "run": "run", "model": "model", "recipe": "recipe", "text": "text", "tokens": "tokens", "dtype": "dtype",
         "compressed_size_bytes": "size_bytes", "size_ratio": "size_ratio", "delta_ppl_ratio": "ppl_ratio",
         "delta_ppl_ratio_ci95_low": "low", "delta_ppl_ratio_ci95_high": "high", "compressed_ppl": "ppl",
         "delta_kl_mean": "kl", "delta_top1_agreement": "agreement",
-        "compressed_decode_ms_per_token": "decode_ms", "speedup": "speedup", "finished": "finished",
+        "compressed_decode_ms_per_token": "decode_ms", "delta_decode_speedup": "speedup",
+        "delta_decode_speedup_ci95_low": "speedup_low", "delta_decode_speedup_ci95_high": "speedup_high",
+        "finished": "finished",
     }  # fmt: skip
     rows = [{new: record.get(old) for old, new in names.items()} for record in records]
     frame = DataFrame(rows, columns=[*names.values()])
     words = {"run", "model", "recipe", "text", "dtype"}
     for column in frame.columns.difference(words):
         frame[column] = to_numeric(frame[column], errors="coerce")
+    gains = zip(frame["speedup"], frame["speedup_low"], frame["speedup_high"], strict=True)
+    frame["speed"] = ["" if isna(gain) else speedup.in_words(gain, None if isna(low) else (low, high))
+                      for gain, low, high in gains]  # fmt: skip
     frame["finished"] = to_datetime(frame["finished"], unit="s", utc=True)
     return frame.dropna(subset=["ppl_ratio", "size_bytes"]).reset_index(drop=True)
 
@@ -93,7 +100,7 @@ def figures_of(result: Mapping[str, Any]) -> DataFrame:
     base, candidate = result.get("baseline") or {}, result.get("compressed") or {}
     rows = [(name, _shown(base.get(name)), _shown(candidate.get(name))) for name in {**base, **candidate}]
     for section in ("delta", "details", "seconds"):
-        rows += [(f"{section}: {name}", "", value) for name, value in _told(result.get(section) or {})]
+        rows += [(f"{section}: {name}", "", shown) for name, shown in _flat(result.get(section) or {})]
     sides = result.get("latency") or {}
     names = dict.fromkeys(name for side in sides.values() for name in side or {})
     for name in names:
@@ -103,16 +110,16 @@ def figures_of(result: Mapping[str, Any]) -> DataFrame:
     return DataFrame(rows, columns=["figure", "original", "compressed"])
 
 
-def _told(section: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """(name, value) of every figure of a section, whatever it is grouped in; one with an error as 'value ± error'."""
-    for name, value in section.items():
-        if isinstance(value, Mapping) and set(value) == {"value", "error"}:
-            error = "" if value["error"] is None else f" \N{PLUS-MINUS SIGN} {_shown(value['error'])}"
-            yield before + name, _shown(value["value"]) + error
-        elif isinstance(value, Mapping):
-            yield from _told(value, f"{before}{name} ")
+def _flat(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name and text of every figure; an estimate with its standard error is one, a group gives its name to its own."""
+    for name, value in figures.items():
+        if not isinstance(value, Mapping):
+            yield name, _shown(value)
+        elif "value" in value:
+            error = value.get("error")
+            yield name, _shown(value["value"]) + ("" if error is None else f" \N{PLUS-MINUS SIGN} {_shown(error)}")
         else:
-            yield before + name, _shown(value)
+            yield from ((f"{name} {inner}", shown) for inner, shown in _flat(value))
 
 
 def _shown(value: Any) -> str:

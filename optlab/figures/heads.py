@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from optlab.figures import style
 from optlab.i18n import _
+from optlab.prune.chosen_heads import Head
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-Head = tuple[int, int]
-"""(block, head)."""
 
 
 def chart(importance: Sequence[Sequence[float]], removed: set[Head]) -> Figure:

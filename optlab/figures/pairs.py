@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optlab.figures import format
+from optlab.figures import format, speedup
 from optlab.i18n import _
 
 
@@ -89,15 +89,13 @@ def latency(result: Mapping[str, Any]) -> Pair:
     candidate = new.get("decode_ms", _figure(result, "compressed", per_token))
     low, high = new.get("decode_ms_p5"), new.get("decode_ms_p95")
     delta = result.get("delta") or {}
-    speedup = delta.get("decode_speedup") or (base / candidate if base is not None and candidate else None)
-    gain = delta.get("decode_speedup_ci95")
-    noise = gain is not None and gain[0] <= 1 <= gain[1]
     spread = _("5 to 95 % of tokens: {low} to {high}")
     return Pair(
         _("Latency"),
         _("Time for each new token, one text at a time, on this machine; both models are timed in turns."),
         base, candidate, format.milliseconds(base), format.milliseconds(candidate),
-        _("same speed") if noise else format.faster(speedup),
+        format.not_measured() if candidate is None else
+        speedup.in_words(delta.get("decode_speedup"), delta.get("decode_speedup_ci95")),
         spread.format(low=format.milliseconds(low), high=format.milliseconds(high)) if low and high else "",
         low=low, high=high, base_low=old.get("decode_ms_p5"), base_high=old.get("decode_ms_p95"),
     )  # fmt: skip
@@ -125,7 +123,7 @@ def in_one_line(result: Mapping[str, Any]) -> str:
         "latency": latency(result),
         "quality": quality(result),
     }
-    words = {name: pair.headline for name, pair in told.items() if pair.complete}
+    words = {name: pair.headline for name, pair in told.items() if pair.complete and pair.headline}
     if "quality" in words and _unchanged(result):
         words["quality"] = _("no measurable loss")
     return ", ".join(words.values())

@@ -35,13 +35,14 @@ from optlab.messages import say
 from optlab.models.checkpoint import Checkpoint, TensorEntry, open_checkpoint, read_header, read_json
 from optlab.models.describe import Description
 from optlab.models.device import choose_device, choose_dtype
+from optlab.models.experts import separate
 from optlab.models.families import library_class, library_config, objective_of, own_config, read_tensors, skeleton
 from optlab.models.inputs import InputFormat, input_formats, round_inputs
 from optlab.models.key_values import KeyValueFormat, key_value_formats, round_key_values
 from optlab.models.language_model import LanguageModel, cast_parameters
 from optlab.models.structure import analyse, is_conv1d
 from optlab.models.tokenizer import Tokenizer
-from optlab.models.transformer import Rotary, Transformer
+from optlab.models.transformer import Transformer
 from optlab.progress import Progress, silent
 from optlab.recipes import Recipe
 from optlab.results.measurement import LayerReport
@@ -161,7 +162,14 @@ def _tensors(compressed: Compressed, source: Checkpoint) -> dict[str, Tensor]:
             tensors[parameter] = _as_kept(module, plain[parameter].parts()["weight"].cpu())
         else:
             tensors[parameter] = _digits(value.detach().cpu(), source.tensors.get(parameter), DTYPES[source.dtype])
-    return tensors
+    return tensors | trained_buffers(compressed.model.module)
+
+
+def trained_buffers(module: nn.Module) -> dict[str, Tensor]:
+    """What a checkpoint holds beside parameters: the correction biases of routers, scalars of layers; on the CPU."""
+    parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    state = module.state_dict()
+    return {name: state[name].detach().cpu().contiguous() for name in state if name not in parameters}
 
 
 def _as_kept(module: nn.Module, W: Tensor) -> Tensor:
@@ -287,23 +295,23 @@ def _empty(config: dict[str, Any]) -> nn.Module:
     if own is None:
         library = library_config(config)
         library.use_cache = False
-        found: nn.Module = library_class(library, objective_of(config))(library)
-        return found
+        return separate(library_class(library, objective_of(config))(library))
     module = skeleton(config)
     assert isinstance(module, Transformer)
-    module.rotary = Rotary(own)  # its tables are plain tensors, which must be real
     return module
 
 
 def _filled(module: nn.Module, weights: dict[str, Tensor], dtype: torch.dtype) -> nn.Module:
     """`module` with `weights` (as it keeps them) in `dtype`, in eval mode. Raises ValueError when they do not fit."""
     wanted = {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
+    buffers = trained_buffers(module)
+    wanted |= {name: tuple(buffer.shape) for name, buffer in buffers.items()}
     found = {name: tuple(W.shape) for name, W in weights.items()}
     if wrong := [name for name in sorted(set(wanted) | set(found)) if wanted.get(name) != found.get(name)]:
         raise ValueError(f"{wrong[0]} does not fit config.json")
-    cast = {name: W.to(dtype) for name, W in weights.items()}
+    cast = {name: W if name in buffers else W.to(dtype) for name, W in weights.items()}
     module.load_state_dict(cast, strict=False, assign=isinstance(module, Transformer))
-    if isinstance(module, Transformer) and module.config.tied:
-        module.lm_head.weight = module.model.embed_tokens.weight
+    if isinstance(module, Transformer):
+        module.tie()
     cast_parameters(module, dtype)
     return module.eval()

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from optlab.errors import MeasurementError
@@ -17,7 +16,7 @@ from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native.batch import NativeBatch
 from optlab.kernels.native.llama import NativeLlama
 from optlab.kernels.runtime import HubRuntime, Runtime
-from optlab.models.transformer import rotate
+from optlab.models.attend import attend_one
 
 
 class Batch(Protocol):
@@ -67,27 +66,20 @@ class LlamaBatch:
     def step(self, tokens: list[int]) -> Tensor:
         """Raises ValueError when the buffers are full."""
         runtime, at = self.runtime, self.position
-        config, end = runtime.config, at + 1
+        end = at + 1
         if end > runtime.length:
             raise ValueError(f"there is room for {runtime.length} tokens, {end} are needed")
-        heads, kv_heads, size = config.heads, config.kv_heads, config.head_dim
-        x = F.embedding(torch.tensor(tokens, device=runtime.device), runtime.embedding)
-        if config.scale_embedding:
-            x = x * runtime.scale
-        width, count = (config.width,), len(tokens)
-        for i, block in enumerate(runtime.blocks):
-            qkv = block.qkv(F.rms_norm(x, width, block.input_norm, config.norm_eps))
-            qkv = qkv.view(count, heads + 2 * kv_heads, size)
-            qk = rotate(qkv[:, : heads + kv_heads], runtime.cos[at:end], runtime.sin[at:end])
-            self.keys[i, :, :, at], self.values[i, :, :, at] = qk[:, heads:], qkv[:, heads + kv_heads :]
-            q = qk[:, :heads].reshape(count, kv_heads, heads // kv_heads, size)
-            y = F.scaled_dot_product_attention(q, self.keys[i, :, :, :end], self.values[i, :, :, :end])
-            x = x + block.o(y.reshape(count, heads * size))
-            gate, up = block.gate_up(F.rms_norm(x, width, block.post_norm, config.norm_eps)).chunk(2, dim=-1)
-            gate = F.gelu(gate, approximate="tanh") if config.activation == "gelu_tanh" else F.silu(gate)
-            x = x + block.down(gate * up)
+        x = runtime.embed(torch.tensor(tokens, device=runtime.device), slice(at, end))
+        x = runtime.walk(x, slice(at, end), self._attention)
         self.position = end
-        return runtime.head(F.rms_norm(x, width, runtime.norm, config.norm_eps))
+        return runtime.logits(x)
+
+    def _attention(self, i: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        config, at, window = self.runtime.config, self.position, self.runtime.blocks[i].window
+        self.keys[i, :, :, at], self.values[i, :, :, at] = k, v
+        seen = slice(0 if window is None else max(0, at + 1 - window), at + 1)
+        keys, values = self.keys[i, :, :, seen], self.values[i, :, :, seen]
+        return attend_one(q, keys, values, config.score_scale, config.attention_cap)
 
 
 class HubBatch:

@@ -1,4 +1,4 @@
-"""A model as one GGUF file for llama.cpp: the opposite of `optlab.models.gguf_llama` and `gguf_tokenizer`.
+"""A model as one GGUF file for llama.cpp: the opposite of `optlab.models.gguf`.
 
 Weights that llama.cpp has blocks for keep their codes (`gguf_blocks`), everything else is written as float16. What a
 file cannot say (another family, activations rounded at run time) is refused with a sentence instead of approximated.
@@ -21,14 +21,17 @@ from optlab.errors import ModelError
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.gguf_blocks import blocks, kind_of
 from optlab.messages import say
-from optlab.models import gguf_llama, gguf_tokenizer
+from optlab.models.gguf import pre_tokenizers
+from optlab.models.gguf.architectures import OUTER as HUB_OUTER
+from optlab.models.gguf.families.llama import BLOCK as HUB_BLOCK
 from optlab.models.inputs import input_formats
 from optlab.models.language_model import LanguageModel
 from optlab.models.transformer import Config, Transformer
 from optlab.progress import Progress, silent
 
-INNER = {hub: own for own, hub in gguf_llama.BLOCK_NAMES.items()}
-OUTER = {hub: own for own, hub in gguf_llama.NAMES.items()}
+INNER = {hub: own for own, hub in HUB_BLOCK.items()}
+OUTER = {hub: own for own, hub in HUB_OUTER.items()}
+FAMILIES = ("llama", "qwen2")
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 """llama.cpp's types of tokens."""
 
@@ -42,7 +45,7 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
 
     model = source.model if isinstance(source, Compressed) else source
     stored = source.stored if isinstance(source, Compressed) else {}
-    if not isinstance(model.module, Transformer) or model.family not in gguf_llama.MODEL_TYPES:
+    if not isinstance(model.module, Transformer) or model.family not in FAMILIES:
         raise ModelError(
             "only Llama and Qwen2 models are written as GGUF; {name} is a {family}",
             name=model.name,
@@ -51,6 +54,14 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
     if input_formats(model.module):
         raise ModelError("a GGUF file cannot say that activations are rounded; export weights without that step")
     config, target = model.module.config, Path(file)
+    if (foreign := config.beyond_llama()) or config.activation != "silu":
+        what = ", ".join(sorted(foreign)) or config.activation
+        raise ModelError(
+            "a GGUF file of a {family} cannot say what {name} does otherwise: {what}",
+            family=model.family,
+            name=model.name,
+            what=what,
+        )
     counts: dict[str, int] = {}
     try:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as unfinished:
@@ -148,7 +159,7 @@ def _tokens(writer: Any, model: LanguageModel, rows: int) -> None:
         pieces[token["id"]] = token["content"]
         types[token["id"]] = CONTROL if token.get("special") else USER_DEFINED
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(gguf_tokenizer.pre_tokenizer_name(tokenizer))
+    writer.add_tokenizer_pre(pre_tokenizers.name_of(tokenizer))
     writer.add_token_list([pieces.get(row, f"[PAD{row}]") for row in range(rows)])
     writer.add_token_types([types.get(row, UNUSED) for row in range(rows)])
     merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in kind["merges"]]

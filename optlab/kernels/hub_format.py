@@ -15,6 +15,7 @@ from torch import nn
 from optlab.compress import Compressed
 from optlab.context import Stored
 from optlab.formats.integer_tensor import QuantizedTensor
+from optlab.models.experts import SeparateExperts
 from optlab.models.inputs import input_formats
 from optlab.models.key_values import key_value_formats
 
@@ -31,6 +32,8 @@ def reason_against(compressed: Compressed) -> str | None:
         return f"{name} rounds its activations when it runs, which only OptLab does with this file"
     for name in key_value_formats(compressed.model):
         return f"{name} rounds its keys and values when it runs, which only OptLab does with this file"
+    if any(isinstance(part, SeparateExperts) for part in compressed.model.module.modules()):
+        return "its experts are written one by one, which only OptLab reads"
     for name, stored in compressed.stored.items():
         if is_plain(stored):
             continue

@@ -1,4 +1,4 @@
-"""The decode loop of the Llama family: one token in, one row of logits out, as few and as large calls as torch allows.
+"""The decode loop of our Transformer: one token in, one row of logits out, as few and as large calls as torch allows.
 
 The same mathematics as `optlab.models.transformer`, laid out for speed: q, k and v in one packed layer, gate and up in
 another, keys and values written in place into buffers of fixed length, query heads that share a key-value head treated
@@ -7,8 +7,7 @@ as rows of one small matrix. Its text is tested against the Transformer's.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -17,26 +16,63 @@ from torch import Tensor, nn
 
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.linear import Source, pack
-from optlab.models.inputs import input_format
+from optlab.kernels.sources import Piece, block_pieces, source_of
+from optlab.models.attend import attend, attend_one, visible
 from optlab.models.key_values import KeyValueFormat
-from optlab.models.transformer import Block, Rotary, Transformer, rotate
+from optlab.models.transformer import Transformer, activate, rotate
+
+
+@dataclass
+class Norm:
+    """A norm with its weight as it multiplies, offset included. weight None: what is read stays as it is."""
+
+    weight: Tensor | None
+    bias: Tensor | None
+    eps: float
+    centred: bool
+
+    @classmethod
+    def of(cls, module: nn.Module | None, dtype: torch.dtype) -> Norm:
+        weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+        if not isinstance(weight, Tensor):
+            return cls(None, None, 0.0, False)
+        centred = isinstance(module, nn.LayerNorm)
+        multiplied = (weight.detach().float() + getattr(module, "offset", 0.0)).to(dtype)
+        added = None if bias is None else bias.detach().to(dtype)
+        return cls(multiplied, added, float(getattr(module, "eps")), centred)  # noqa: B009
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.weight is None:
+            return x
+        if self.centred:
+            return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
 @dataclass
 class PackedBlock:
-    """One decoder block with its packed layers."""
+    """One decoder block with its packed layers. window: tokens that a query sees, its own included; None: all."""
 
-    input_norm: Tensor
+    attention_norm: Norm
     qkv: nn.Module
+    q_norm: Norm
+    k_norm: Norm
     o: nn.Module
-    post_norm: Tensor
+    attention_output_norm: Norm
+    mlp_norm: Norm
     gate_up: nn.Module
     down: nn.Module
+    mlp_output_norm: Norm
+    window: int | None
     key_values: KeyValueFormat | None
 
 
+Attends = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+"""A block's attention: (block, q [T, heads, head_dim], k, v [T, kv_heads, head_dim]) -> [T, heads, head_dim]."""
+
+
 class LlamaRuntime:
-    """A Llama-family model at batch 1, with room for `length` tokens."""
+    """A model of our Transformer at batch 1, with room for `length` tokens."""
 
     path: str
 
@@ -53,58 +89,47 @@ class LlamaRuntime:
         self.device = module.model.embed_tokens.weight.device
         self.notes = list(notes)
         self.kernels: set[str] = set()
-
-        def packed(prefix: str, *names: str) -> nn.Module:
-            sources, layers = [], []
-            for name in (f"{prefix}.{name}" for name in names):
-                layer = module.get_submodule(name)
-                assert isinstance(layer, nn.Linear)
-                sources.append(Source(layer.weight.detach(), layer.bias, stored.get(name), input_format(layer)))
-                layers.append(layer)
-            made = self._pack(sources)
-            self._packed(layers, made)
-            return made
-
         self.blocks = []
-        for i, block in enumerate(module.model.layers):
-            assert isinstance(block, Block)
-            prefix = f"model.layers.{i}"
+        for number, block in enumerate(module.blocks):
+            pieces = block_pieces(module, number, stored)
+            before = self._norm(block.attention_norm)
+            attention = block.self_attn
             self.blocks.append(
                 PackedBlock(
-                    self._norm(block.input_layernorm.weight),
-                    packed(f"{prefix}.self_attn", "q_proj", "k_proj", "v_proj"),
-                    packed(f"{prefix}.self_attn", "o_proj"),
-                    self._norm(block.post_attention_layernorm.weight),
-                    packed(f"{prefix}.mlp", "gate_proj", "up_proj"),
-                    packed(f"{prefix}.mlp", "down_proj"),
-                    block.self_attn.key_values,
+                    before, self._packed(pieces["qkv"]), self._norm(getattr(attention, "q_norm", None)),
+                    self._norm(getattr(attention, "k_norm", None)), self._packed(pieces["o"]),
+                    self._norm(block.attention_output_norm),
+                    before if config.shared_norm else self._norm(block.mlp_norm), self._packed(pieces["gate_up"]),
+                    self._packed(pieces["down"]), self._norm(block.mlp_output_norm), config.window(number),
+                    attention.key_values,
                 )
-            )
-        self.norm = self._norm(module.model.norm.weight)
-        head = stored.get("lm_head") or (stored.get("model.embed_tokens") if config.tied else None)
-        self.head = self._pack([Source(module.lm_head.weight.detach(), None, head, input_format(module.lm_head))])
-        self._packed([module.lm_head], self.head)
+            )  # fmt: skip
+        self.norm = self._norm(module.model.norm)
+        embedding_name = ".".join(config.names.get(part, part) for part in ("model", "embed_tokens"))
+        head = stored.get("lm_head") or (stored.get(embedding_name) if config.tied else None)
+        self.head = self._packed([Piece(module.lm_head, source_of(module.lm_head, head))])
         self.embedding = module.model.embed_tokens.weight.detach().to(dtype)
-        if config.scale_embedding:
-            self.scale = torch.tensor(math.sqrt(config.width), dtype=dtype, device=self.device)
+        self.positions = module.model.embed_positions.weight.detach().to(dtype) if config.learned_positions else None
+        self.embedding_scale = torch.tensor(config.embedding_scale, dtype=dtype, device=self.device)
         shape = (config.blocks, config.kv_heads, length, config.head_dim)
         self.keys = torch.zeros(shape, dtype=dtype, device=self.device)
         self.values = torch.zeros(shape, dtype=dtype, device=self.device)
         like = torch.empty(0, dtype=dtype, device=self.device)
-        self.cos, self.sin = Rotary(config).tables(0, length, like)
+        self.turns = {which: rotary.tables(0, length, like) for which, rotary in module.rotaries.items()}
         self.position = 0
+
+    def _norm(self, module: nn.Module | None) -> Norm:
+        return Norm.of(module, self.dtype)
+
+    def _packed(self, pieces: list[Piece]) -> nn.Module:
+        """Pieces of layers that read the same input as one module."""
+        return self._pack([piece.source for piece in pieces])
 
     def _pack(self, sources: list[Source]) -> nn.Module:
         module, notes, kernels = pack(sources, self.dtype, self.device)
         self.notes += [note for note in notes if note not in self.notes]
         self.kernels |= kernels
         return module
-
-    def _packed(self, layers: list[nn.Linear], packed: nn.Module) -> None:
-        """Called with every packed module and the layers it replaces."""
-
-    def _norm(self, weight: Tensor) -> Tensor:
-        return (weight.detach().float() + self.config.norm_offset).to(self.dtype)
 
     def reset(self) -> None:
         self.position = 0
@@ -121,23 +146,57 @@ class LlamaRuntime:
 
     @torch.inference_mode()
     def _forward(self, ids: Tensor) -> Tensor:
-        config, start, count = self.config, self.position, len(ids)
-        end = start + count
+        start, end = self.position, self.position + len(ids)
         if end > self.length:
             raise ValueError(f"there is room for {self.length} tokens, {end} are needed")
-        x = F.embedding(ids, self.embedding)
-        if config.scale_embedding:
-            x = x * self.scale
-        cos, sin = self.cos[start:end], self.sin[start:end]
-        width = (config.width,)
-        for i, block in enumerate(self.blocks):
-            y = self._attention(i, block, F.rms_norm(x, width, block.input_norm, config.norm_eps), cos, sin)
-            x = x + block.o(y)
-            gate, up = block.gate_up(F.rms_norm(x, width, block.post_norm, config.norm_eps)).chunk(2, dim=-1)
-            gate = F.gelu(gate, approximate="tanh") if config.activation == "gelu_tanh" else F.silu(gate)
-            x = x + block.down(gate * up)
+        x = self.walk(self.embed(ids, slice(start, end)), slice(start, end), self._attention)
         self.position = end
-        return self.head(F.rms_norm(x[-1:], width, self.norm, config.norm_eps))[0]
+        return self.logits(x[-1:])[0]
+
+    def embed(self, ids: Tensor, at: slice) -> Tensor:
+        """Embeddings [T, width] of token ids [T] at the positions `at` (one for all, or one for each)."""
+        x = F.embedding(ids, self.embedding)
+        if self.positions is not None:
+            x = x + self.positions[at]
+        return x if self.config.embedding_scale == 1.0 else x * self.embedding_scale
+
+    def walk(self, x: Tensor, at: slice, attention: Attends) -> Tensor:
+        """x [T, width], embeddings of tokens at the positions `at`, through all blocks."""
+        config = self.config
+        counts = [count * config.head_dim for count in (config.heads, config.kv_heads, config.kv_heads)]
+        turns = {which: (cos[at].unsqueeze(1), sin[at].unsqueeze(1)) for which, (cos, sin) in self.turns.items()}
+        for i, block in enumerate(self.blocks):
+            parts = block.qkv(block.attention_norm(x)).split(counts, dim=-1)
+            if config.qk_norm == "width":
+                parts = block.q_norm(parts[0]), block.k_norm(parts[1]), parts[2]
+            q, k, v = (part.unflatten(-1, (-1, config.head_dim)) for part in parts)
+            if config.qk_norm == "head":
+                q, k = block.q_norm(q), block.k_norm(k)
+            if (rotation := config.rotation(i)) is not None:
+                q, k = rotate(q, *turns[rotation]), rotate(k, *turns[rotation])
+            y = block.attention_output_norm(block.o(attention(i, q, k, v).flatten(1)))
+            after = x + self._scaled(y)
+            y = block.gate_up(block.mlp_norm(x if config.parallel else after))
+            if config.gated:
+                gate, up = y.chunk(2, dim=-1)
+                y = activate(config.activation, gate) * up
+            else:
+                y = activate(config.activation, y)
+            x = after + self._scaled(block.mlp_output_norm(block.down(y)))
+        return x
+
+    def _scaled(self, y: Tensor) -> Tensor:
+        return y if self.config.residual_scale == 1.0 else y * self.config.residual_scale
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits [T, V] of what the last block gave, x [T, width]."""
+        return self._finished(self.head(self.norm(x)))
+
+    def _finished(self, y: Tensor) -> Tensor:
+        if self.config.logit_scale != 1.0:
+            y = y * self.config.logit_scale
+        cap = self.config.logit_cap
+        return y if cap is None else cap * torch.tanh(y / cap)
 
     def _cached(self, i: int, chosen: KeyValueFormat | None, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Store k, v [kv_heads, T, head_dim]; returns all that is stored of block i, rounded as it asks."""
@@ -156,20 +215,18 @@ class LlamaRuntime:
         keys[:, start:end], values[:, start:end] = k, v
         return keys[:, :end], values[:, :end]
 
-    def _attention(self, i: int, block: PackedBlock, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """x [T, width] -> [T, heads * head_dim]."""
-        config, count = self.config, x.shape[0]
-        heads, kv_heads, size = config.heads, config.kv_heads, config.head_dim
-        qkv = block.qkv(x).view(count, heads + 2 * kv_heads, size).transpose(0, 1)
-        qk = rotate(qkv[: heads + kv_heads], cos, sin)
-        q = qk[:heads]
-        k, v = self._cached(i, block.key_values, qk[heads:], qkv[heads + kv_heads :])
-        if block.key_values is not None and count > 1:
-            y = block.key_values.attention(q[None], qk[None, heads:], qkv[None, heads + kv_heads :])
-            return y[0].transpose(0, 1).reshape(count, heads * size)
-        if count == 1:
-            # The query heads of a group are the rows of one small attention over their shared keys.
-            y = F.scaled_dot_product_attention(q.reshape(1, kv_heads, heads // kv_heads, size), k[None], v[None])
-            return y.reshape(1, heads * size)
-        y = F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True, enable_gqa=heads != kv_heads)
-        return y[0].transpose(0, 1).reshape(count, heads * size)
+    def _attention(self, i: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        config, block = self.config, self.blocks[i]
+        window, scale, cap = block.window, config.score_scale, config.attention_cap
+        q, k, v = (part.transpose(0, 1) for part in (q, k, v))
+        keys, values = self._cached(i, block.key_values, k, v)
+        if q.shape[1] == 1:
+            if window is not None:
+                keys, values = keys[:, -window:], values[:, -window:]
+            return attend_one(q.transpose(0, 1), keys[None], values[None], scale, cap)
+        mask = visible(q.shape[1], keys.shape[1], window, self.device)
+        if block.key_values is not None:
+            y = block.key_values.attention(q[None], k[None], v[None], mask, scale, cap)
+        else:
+            y = attend(q[None], keys[None], values[None], mask, scale, cap)
+        return y[0].transpose(0, 1)

@@ -22,11 +22,13 @@ from optlab.messages import say
 from optlab.models.inputs import input_formats
 from optlab.models.key_values import key_value_formats
 from optlab.models.language_model import LanguageModel
-from optlab.models.transformer import MLP, Attention, Block, RMSNorm, Transformer
+from optlab.models.transformer import MLP, Attention, RMSNorm, Transformer
 from optlab.progress import Progress, silent
 
 ONE_FILE = 1 << 31
 """A protocol buffer holds less than this many bytes; larger weights go into a second file."""
+WRITTEN = {"norm_offset", "embedding_scale"}
+"""What the graph can say beyond a Llama (`Config.beyond_llama`)."""
 LOWEST = -1e30
 """Added to scores that must not count."""
 
@@ -49,6 +51,15 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
             "only models of the Llama family are written as ONNX; {name} is a {family}",
             name=model.name,
             family=model.family,
+        )
+    config = model.module.config
+    if (foreign := config.beyond_llama() - WRITTEN) or config.activation not in ("silu", "gelu_tanh"):
+        what = ", ".join(sorted(foreign)) or config.activation
+        raise ModelError(
+            "this graph is a Llama's, and {name} is a {family} with other habits: {what}",
+            name=model.name,
+            family=model.family,
+            what=what,
         )
     if input_formats(model.module) or any(key_value_formats(model).values()):
         raise ModelError("this graph does not round activations, keys or values; export weights without that step")
@@ -96,8 +107,8 @@ class _Writer:
                 self._declare(self.inputs, f"past_key_values.{block}.{what}", shape, TensorProto.FLOAT)
         table = self.graph.weight("model.embed_tokens.weight", self.module.model.embed_tokens.weight)
         x = add("Gather", table, "input_ids")
-        if config.scale_embedding:
-            x = add("Mul", x, constant(math.sqrt(config.width)))
+        if config.embedding_scale != 1.0:
+            x = add("Mul", x, constant(config.embedding_scale))
         past = add("Shape", "past_key_values.0.key", start=2, end=3)
         self.tokens = add("Shape", "input_ids", start=1, end=2)
         end = add("Add", past, self.tokens)
@@ -111,16 +122,15 @@ class _Writer:
         angles = add("MatMul", add("Unsqueeze", add("Cast", positions, to=TensorProto.FLOAT), one), frequencies)
         angles = add("Concat", angles, angles, axis=-1)
         self.cos, self.sin = add("Cos", angles), add("Sin", angles)
-        for number, layer in enumerate(self.module.model.layers):
-            assert isinstance(layer, Block)
+        for number, layer in enumerate(self.module.blocks):
             progress(
                 number / config.blocks,
                 say("writing block {number} of {blocks}", number=number + 1, blocks=config.blocks),
             )
             prefix = f"model.layers.{number}"
-            read = self._norm(x, f"{prefix}.input_layernorm", layer.input_layernorm)
+            read = self._norm(x, f"{prefix}.input_layernorm", layer.attention_norm)
             x = add("Add", x, self._attention(read, f"{prefix}.self_attn", layer.self_attn, number))
-            read = self._norm(x, f"{prefix}.post_attention_layernorm", layer.post_attention_layernorm)
+            read = self._norm(x, f"{prefix}.post_attention_layernorm", layer.mlp_norm)
             x = add("Add", x, self._mlp(read, f"{prefix}.mlp", layer.mlp))
         x = self._norm(x, "model.norm", self.module.model.norm)
         if config.tied and self.embedding not in self.stored:
@@ -171,13 +181,19 @@ class _Writer:
     def _mlp(self, x: str, prefix: str, layer: MLP) -> str:
         add = self.graph.add
         gate, up = (self._linear(x, f"{prefix}.{name}", getattr(layer, name)) for name in ("gate_proj", "up_proj"))
-        gate = add("Gelu", gate, approximate="tanh") if layer.tanh_gelu else add("Mul", gate, add("Sigmoid", gate))
+        gate = (
+            add("Gelu", gate, approximate="tanh")
+            if layer.activation == "gelu_tanh"
+            else add("Mul", gate, add("Sigmoid", gate))
+        )
         return self._linear(add("Mul", gate, up), f"{prefix}.down_proj", layer.down_proj)
 
-    def _linear(self, x: str, name: str, layer: nn.Linear) -> str:
+    def _linear(self, x: str, name: str, layer: nn.Module) -> str:
+        assert isinstance(layer, nn.Linear)
         return self.graph.linear(x, name, layer.weight, layer.bias, self.stored.get(name))
 
-    def _norm(self, x: str, name: str, layer: RMSNorm) -> str:
+    def _norm(self, x: str, name: str, layer: nn.Module) -> str:
+        assert isinstance(layer, RMSNorm)
         add, weight = self.graph.add, layer.weight.detach().float() + layer.offset
         square = add("ReduceMean", add("Mul", x, x), self.graph.constant([-1]), keepdims=1)
         size = add("Sqrt", add("Add", square, self.graph.constant(layer.eps)))

@@ -19,7 +19,6 @@ turnstile they step aside and queue up behind.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 import threading
@@ -30,7 +29,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optlab import paths
+from optlab.errors import OptLabError
 from optlab.machine.processor import cores
+
+try:
+    import fcntl
+except ImportError:  # what else Windows lacks: SIGTERM that can be caught, parents that orphans can tell, getrusage
+    raise OptLabError("OptLab runs on Linux and macOS; on Windows, use it inside WSL") from None
 
 SLOTS = 64
 POLL_S = 0.01
@@ -103,6 +108,18 @@ def active() -> int:
     return count
 
 
+def take(name: str) -> int | None:
+    """Take the lock file `name` for this process alone, without waiting; None when another process has it.
+
+    Returns a file descriptor; closing it, or the end of the process, gives the lock back.
+    """
+    descriptor = _open(_file(name))
+    if _try(descriptor, fcntl.LOCK_EX):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
 def threads_for(active: int) -> int:
     """Threads for each of `active` computations, so that together they use the cores and no more."""
     return max(cores() // max(active, 1), 1)
@@ -152,12 +169,8 @@ def _someone_waits() -> bool:
 
 
 def _take_slot() -> int | None:
-    for number in range(SLOTS):
-        descriptor = _open(_file(f"slot-{number}"))
-        if _try(descriptor, fcntl.LOCK_EX):
-            return descriptor
-        os.close(descriptor)
-    return None
+    taken = (take(f"slot-{number}") for number in range(SLOTS))
+    return next((descriptor for descriptor in taken if descriptor is not None), None)
 
 
 def _wait(descriptor: int, operation: int, waiting: Waiting) -> None:

@@ -1,4 +1,4 @@
-"""A GGUF file, once, into a hub-layout folder of float16 safetensors; every later load reads that folder.
+"""A GGUF model, once, into a hub-layout folder of safetensors; every later load reads that folder.
 
 The folder appears under its final name only when it is complete: it is written beside it and renamed, under a lock
 that a second process waits for. A process killed half-way leaves a hidden folder that the next one removes.
@@ -17,20 +17,28 @@ from typing import Any
 from optlab import paths
 from optlab.errors import ModelError
 from optlab.messages import say
-from optlab.models import gguf_llama, gguf_tokenizer
-from optlab.models.gguf_file import GGUFFile
+from optlab.models.gguf import tokenizer
+from optlab.models.gguf.architectures import EXPERT, Architecture
+from optlab.models.gguf.file import GGUFFile, split_parts
+from optlab.models.gguf.understanding import understood
+from optlab.models.safetensors_writer import DTYPES, SafetensorsWriter
 from optlab.progress import Progress, silent, span
 
-VERSION = 1
+VERSION = 2
 """Raised when the written files change, so that older conversions are not reused."""
 
 SHARD_BYTES = 2 << 30
+ROLES = {"bos": "bos", "eos": "eos", "pad": "padding"}
+TORCH = {"F16": "float16", "F32": "float32", "BF16": "bfloat16"}
 
 
 def converted_folder(source: Path, name: str) -> Path:
-    """Where the conversion of `source` lies, or will lie: OPTLAB_HOME/models/<name>-<hash of path, size and time>."""
-    stat = source.stat()
-    identity = f"{VERSION}:{source.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+    """Where the conversion of `source` lies, or will lie: OPTLAB_HOME/models/<name>-<hash of path, size and time>.
+
+    Sizes and times are those of all its parts, when it is one of several.
+    """
+    states = [file.stat() for file in split_parts(source.resolve()) if file.exists()]
+    identity = f"{VERSION}:{source.resolve()}:" + ":".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in states)
     return paths.folder("models") / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
@@ -67,10 +75,7 @@ def _make(source: Path, target: Path, progress: Progress) -> None:
     try:
         progress(0.0, say("reading {name}", name=source.name))
         file = GGUFFile(source)
-        if gguf_llama.understands(file) and gguf_tokenizer.understands(file):
-            _write_llama(file, half, span(progress, 0.1, 1.0))
-        else:
-            _write_with_transformers(file, half, progress)
+        _write(file, half, span(progress, 0.1, 1.0))
         _write_json(half / "optlab.json", {"source": str(source.resolve()), "checkpoint": file.storage()})
         half.rename(target)
     except OSError as error:
@@ -97,83 +102,92 @@ def _make(source: Path, target: Path, progress: Progress) -> None:
         shutil.rmtree(half, ignore_errors=True)
 
 
-def _write_llama(file: GGUFFile, folder: Path, progress: Progress) -> None:
-    from safetensors.numpy import save_file
+def _write(file: GGUFFile, folder: Path, progress: Progress) -> None:
+    architecture = understood(file)
+    made, settings = tokenizer.build(file)  # before the weights, which take longer
+    config = architecture.config(file)
+    tied = _tied(file)
+    bytes_of = _write_weights(file, architecture, folder, tied, progress)
+    common = {
+        "architectures": [architecture.hub_class],
+        "model_type": architecture.model_type,
+        "tie_word_embeddings": tied,
+        **{f"{role}_token_id": file.value(f"tokenizer.ggml.{key}_token_id") for role, key in ROLES.items()},
+        "torch_dtype": max(bytes_of, key=lambda dtype: bytes_of[dtype]),
+    }
+    _write_json(folder / "config.json", {**config, **common})
+    made.save(str(folder / "tokenizer.json"))
+    _write_json(folder / "tokenizer_config.json", settings)
 
-    _write_json(folder / "config.json", gguf_llama.config(file))
+
+def _tied(file: GGUFFile) -> bool:
+    """Whether head and embedding are one: no head is stored, or one that is the embedding byte for byte."""
+    head, embedding = file.tensors.get("output.weight"), file.tensors["token_embd.weight"]
+    if head is None:
+        return True
+    if (head.kind, head.shape) != (embedding.kind, embedding.shape):
+        return False
+    import numpy as np
+
+    first, second = (
+        np.memmap(t.file, mode="r", offset=t.start, shape=(t.bytes,), dtype=np.uint8) for t in (head, embedding)
+    )
+    return bool(np.array_equal(first, second))
+
+
+def _write_weights(
+    file: GGUFFile, architecture: Architecture, folder: Path, tied: bool, progress: Progress
+) -> dict[str, int]:
+    """Write all tensors, in one file or in shards; the bytes of each dtype, by torch's names."""
+    names = [n for n in file.tensors if architecture.hub_name(n) and not (tied and n == "output.weight")]
+    shards = _shards(file, names)
+    weight_map: dict[str, str] = {}
+    bytes_of: dict[str, int] = {}
+    done, total = 0, sum(file.tensors[name].bytes for name in names)
+    for number, shard in enumerate(shards, start=1):
+        title = "model" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}"
+        coming = [one for name in shard for one in _hub_names(file, architecture, name)]
+        with SafetensorsWriter(folder / f"{title}.safetensors", coming) as writer:
+            for name in shard:
+                for target, values in architecture.tensors(file, name):
+                    writer.add(target, values)
+                    dtype = TORCH[DTYPES[values.dtype.name]]
+                    bytes_of[dtype] = bytes_of.get(dtype, 0) + int(values.nbytes)
+                done += file.tensors[name].bytes
+                progress(
+                    done / total,
+                    say(
+                        "converting {name}, once: {done} of {total} MB",
+                        name=file.path.name,
+                        done=done >> 20,
+                        total=total >> 20,
+                    ),
+                )
+        weight_map |= dict.fromkeys(coming, f"{title}.safetensors")
+    if len(shards) > 1:
+        _write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map})
+    return bytes_of
+
+
+def _shards(file: GGUFFile, names: list[str]) -> list[list[str]]:
+    """The tensors of each safetensors file, which holds about SHARD_BYTES."""
     shards: list[list[str]] = [[]]
     held = 0
-    weights = {name: tensor for name, tensor in file.tensors.items() if gguf_llama.hub_name(name)}
-    for name, tensor in weights.items():
-        size = 2 * int(tensor.n_elements)
+    for name in names:
+        size = 2 * file.tensors[name].elements
         if held and held + size > SHARD_BYTES:
             shards.append([])
             held = 0
         shards[-1].append(name)
         held += size
-    weight_map: dict[str, str] = {}
-    done = 0
-    for number, names in enumerate(shards, start=1):
-        title = "model" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}"
-        tensors: dict[str, Any] = {}
-        for name in names:
-            tensors[str(gguf_llama.hub_name(name))] = _contiguous(gguf_llama.weight(file, name))
-            done += 1
-            progress(
-                done / len(weights),
-                say(
-                    "converting {name}, once: {done} of {weight_count} tensors",
-                    name=file.path.name,
-                    done=done,
-                    weight_count=len(weights),
-                ),
-            )
-        save_file(tensors, folder / f"{title}.safetensors", metadata={"format": "pt"})
-        weight_map |= dict.fromkeys(tensors, f"{title}.safetensors")
-    if len(shards) > 1:
-        _write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map})
-    tokenizer, settings = gguf_tokenizer.build(file)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    _write_json(folder / "tokenizer_config.json", settings)
+    return shards
 
 
-def _contiguous(array: Any) -> Any:
-    import numpy as np
-
-    return np.ascontiguousarray(array)
-
-
-def _write_with_transformers(file: GGUFFile, folder: Path, progress: Progress) -> None:
-    """Other architectures: transformers' own reader, whole model in memory."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils.logging import disable_progress_bar
-
-    progress(
-        0.1,
-        say(
-            "converting {name} ({architecture}), once; this takes a minute",
-            name=file.path.name,
-            architecture=file.architecture,
-        ),
-    )
-    disable_progress_bar()
-    place = {"pretrained_model_name_or_path": str(file.path.parent), "gguf_file": file.path.name}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(**place, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(
-            **place, local_files_only=True, dtype=torch.float16, quantization_config=GgufConfig(dequantize=True)
-        )
-    except Exception as error:  # whatever it trips over: the file is one that cannot be read
-        raise ModelError(
-            "{name} is a GGUF of architecture {architecture!r}, which could not be converted: {error}",
-            name=file.path.name,
-            architecture=file.architecture,
-            error=str(error).splitlines()[0] if str(error) else type(error).__name__,
-        ) from None
-    progress(0.8, say("writing {name} as safetensors", name=file.path.name))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+def _hub_names(file: GGUFFile, architecture: Architecture, name: str) -> list[str]:
+    target = str(architecture.hub_name(name))
+    if EXPERT not in target:
+        return [target]
+    return [target.replace(EXPERT, str(number)) for number in range(file.tensors[name].shape[0])]
 
 
 def _write_json(file: Path, data: dict[str, Any]) -> None:

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
     from optlab.models.structure import Structure
 
-VERSION = 3
+VERSION = 4
 """Raised when the content of a description changes, so that older ones are not read."""
+
+UNTOUCHED = ("router", "state")
+"""Kinds of matrices inside blocks that no recipe touches."""
 
 LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
 
@@ -40,8 +43,10 @@ LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_
 class LayerInfo:
     """One parameter tensor. shape is (out, in) for linear layers; bytes as stored in the checkpoint.
 
-    kind: embedding, attention.q/k/v/qkv/o, mlp.gate/up/gate_up/down, norm, head, bias or other. block: number of the
-    block it lies in, None outside. name: the module's, without ".weight"; a bias keeps its ".bias".
+    kind: embedding, attention.q/k/v/qkv/o, mlp.gate/up/gate_up/down, router, state, norm, head, bias or other. A router
+    chooses experts; state is what multiplies no input as a linear layer does (a recurrence, a convolution); other is
+    a linear layer of another purpose. block: number of the block it lies in, None outside. name: the module's, without
+    ".weight"; a bias keeps its ".bias".
     """
 
     name: str
@@ -84,7 +89,7 @@ class Description:
         return [
             (layer.name, (layer.shape[0], layer.shape[1]))
             for layer in self.layers
-            if layer.block is not None and len(layer.shape) == 2
+            if layer.block is not None and len(layer.shape) == 2 and layer.kind not in UNTOUCHED
         ]
 
     @property
@@ -192,6 +197,8 @@ def _layers(checkpoint: Checkpoint, structure: Structure, module: nn.Module) -> 
             shape = tuple(linear_weight(owner).shape) if is_linear(owner) else shape
         elif leaf == "bias" and kind != "norm":
             kind = "bias"
+        elif leaf not in ("weight", "bias") and kind != "norm":
+            kind = "state"
         stored = checkpoint.tensors.get(full_name)
         layers.append(
             LayerInfo(

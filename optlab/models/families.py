@@ -1,11 +1,13 @@
-"""How a model computes: our own Transformer when its structure is a Llama's, else the class transformers has for it.
+"""How a model computes: our own Transformer where it knows all that config.json says, else transformers' class for it.
 
-The structure decides, not the name: `Config.from_hub` accepts a config or says why it is not of its family. Classes
-come from the installed library only; code inside a model folder is never run.
+`Config.from_hub` accepts a config or says what in it our Transformer does not compute. Classes come from the installed
+library only; code inside a model folder is never run.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from optlab.errors import ModelError
@@ -15,13 +17,17 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+COMPUTED = re.compile(r"rotary_emb\.inv_freq$|\.(attn|attention)\.(masked_)?bias$")
+"""Tensors of older checkpoints that are no weights: rotary frequencies and causal masks."""
 LIBRARY_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, AssertionError)
 """What transformers raises, from anywhere, when a config or a checkpoint does not fit its class."""
+UNREAD = ("model_type", "auto_map", "quantization_config")
+"""Keys of config.json that its config object is made without."""
 
 
 def own_config(hub: dict[str, Any]) -> Any:
-    """Our Transformer's Config for a hub config, or None when the structure is not a Llama's."""
-    from optlab.models.transformer import Config
+    """Our Transformer's Config for a hub config, or None when it says something that ours does not compute."""
+    from optlab.models.config import Config
 
     if objective_of(hub) != "causal":
         return None
@@ -69,7 +75,7 @@ def library_config(hub: dict[str, Any]) -> Any:
     kind = hub.get("model_type")
     if not isinstance(kind, str) or not kind:
         raise ModelError("config.json has no model_type, so the architecture of the model is unknown")
-    values = {key: value for key, value in hub.items() if key not in ("model_type", "auto_map", "quantization_config")}
+    values = {key: _decoded(value) for key, value in hub.items() if key not in UNREAD}
     try:
         return AutoConfig.for_model(kind, **values)
     except LIBRARY_ERRORS as error:
@@ -78,6 +84,13 @@ def library_config(hub: dict[str, Any]) -> Any:
             kind=kind,
             first_line=_first_line(error),
         ) from None
+
+
+def _decoded(value: Any) -> Any:
+    """A value of config.json as transformers means it: it writes infinity, which JSON lacks, as an object."""
+    if isinstance(value, dict):
+        return float(value["__float__"]) if set(value) == {"__float__"} else {k: _decoded(v) for k, v in value.items()}
+    return [_decoded(item) for item in value] if isinstance(value, list) else value
 
 
 def library_class(config: Any, objective: str) -> Any:
@@ -99,6 +112,8 @@ def skeleton(hub: dict[str, Any]) -> nn.Module:
     config = own_config(hub)
     if config is not None:
         return _own_skeleton(config)
+    from optlab.models.experts import separate
+
     library = library_config(hub)
     with torch.device("meta"):
         try:
@@ -108,7 +123,7 @@ def skeleton(hub: dict[str, Any]) -> nn.Module:
                 "config.json does not describe a model that can be built: {first_line}",
                 first_line=_first_line(error),
             ) from None
-    return module
+    return separate(module)
 
 
 def build(checkpoint: Checkpoint, dtype: torch.dtype) -> nn.Module:
@@ -143,28 +158,41 @@ def _own_skeleton(config: Any) -> Any:
 def _build_own(checkpoint: Checkpoint, config: Any, dtype: torch.dtype) -> nn.Module:
     import torch
 
-    from optlab.models.transformer import Rotary
-
     module = _own_skeleton(config)
-    module.rotary = Rotary(config)  # its tables are plain tensors, which must be real
     wanted = dict(module.named_parameters())
-    # Buffers of older checkpoints, computed here instead.
-    stored = {name: entry for name, entry in checkpoint.tensors.items() if not name.endswith("rotary_emb.inv_freq")}
+    names = hub_names(config, checkpoint.tensors)
+    stored = {names[name]: entry for name, entry in checkpoint.tensors.items() if name in names}
     head = stored.pop("lm_head.weight", None) if config.tied else None
     _check_names(checkpoint, wanted, stored)
-    weights = read_tensors(stored, dtype)
+    read = read_tensors({name: entry for name, entry in checkpoint.tensors.items() if name in names}, dtype)
+    weights = {names[name]: values for name, values in read.items()}
     if head is not None:
-        values = read_tensors({"lm_head.weight": head}, dtype)["lm_head.weight"]
-        if not torch.equal(values, weights["model.embed_tokens.weight"]):
+        embedding = next(name for name, one in wanted.items() if one is module.model.embed_tokens.weight)
+        if not torch.equal(weights.pop("lm_head.weight"), weights[embedding]):
             raise ModelError(
                 "{name} says that head and embedding are one tensor (tie_word_embeddings) but stores two different "
                 "ones; set tie_word_embeddings to false in its config.json",
                 name=checkpoint.folder.name,
             )
     module.load_state_dict(weights, strict=False, assign=True)
-    if config.tied:
-        module.lm_head.weight = module.model.embed_tokens.weight
+    module.tie()
     return module
+
+
+def hub_names(config: Any, stored: Iterable[str]) -> dict[str, str]:
+    """Name in a checkpoint -> name in our Transformer, without what is no weight.
+
+    Older files hold what is computed here (frequencies, causal masks), leave out the name of the body (GPT-2), or have
+    another one for the head (GPT-NeoX).
+    """
+    body = config.names.get("model", "model")
+    names = [name for name in stored if not COMPUTED.search(name)]
+    bare = not any(name.startswith(f"{body}.") for name in names)
+    found = {}
+    for name in names:
+        ours = "lm_head.weight" if name == "embed_out.weight" else name
+        found[name] = f"{body}.{ours}" if bare and ours != "lm_head.weight" else ours
+    return found
 
 
 def _check_names(checkpoint: Checkpoint, wanted: dict[str, nn.Parameter], stored: dict[str, TensorEntry]) -> None:
@@ -212,6 +240,8 @@ def read_tensors(entries: dict[str, TensorEntry], dtype: torch.dtype) -> dict[st
 def _build_library(checkpoint: Checkpoint, dtype: torch.dtype) -> nn.Module:
     from transformers.utils.logging import disable_progress_bar
 
+    from optlab.models.experts import separate
+
     disable_progress_bar()  # it would draw on stderr; `progress` is how work reports itself here
     config = library_config(checkpoint.config)
     kind = library_class(config, objective_of(checkpoint.config))
@@ -249,8 +279,7 @@ def _build_library(checkpoint: Checkpoint, dtype: torch.dtype) -> nn.Module:
             extra_count=len(extra),
             few=_few(extra),
         )
-    built: nn.Module = module
-    return built
+    return separate(module)
 
 
 def _few(names: list[str]) -> str:

@@ -18,8 +18,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from optlab.models.attend import attend
 
 if TYPE_CHECKING:
     from optlab.models.language_model import LanguageModel
@@ -57,22 +58,26 @@ class KeyValueFormat:
         return keys, torch.cat((self.rounded(v[..., :full, :], -1), v[..., full:, :]), dim=-2)
 
     def attention(
-        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: float | None = None
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        mask: Tensor | None = None,
+        scale: float | None = None,
+        cap: float | None = None,
     ) -> Tensor:
         """Causal attention of q [B, heads, L, head_dim], the last L of the T tokens of k, v [B, kv_heads, T, head_dim],
         whose exact values are given; [B, heads, L, head_dim].
 
-        mask: which keys a query sees, [B or 1, heads or 1, L, T], bool or added to the scores; None = all up to its
-        own. scale: of the scores, default 1 / sqrt(head_dim).
+        mask: which keys a query sees, [L, T] or [B or 1, heads or 1, L, T], bool or added to the scores; None = all up
+        to its own. scale, cap: as in `attend`.
         """
         length, total = q.shape[-2], k.shape[-2]
         if mask is None and length == total and self.keys == "token":
             keys, values = self.kept(k, v)  # a causal mask that is not spelled out is skipped over, twice as fast
-            return F.scaled_dot_product_attention(
-                q, keys, values, is_causal=True, scale=scale, enable_gqa=k.shape[1] != q.shape[1]
-            )
+            return attend(q, keys, values, None, scale, cap)
         if mask is None and length > 1:
-            mask = torch.ones(length, total, dtype=torch.bool, device=q.device).tril(total - length)[None, None]
+            mask = torch.ones(length, total, dtype=torch.bool, device=q.device).tril(total - length)
         if mask is not None:
             mask = mask[..., :total]
         if k.shape[1] != q.shape[1]:
@@ -88,7 +93,7 @@ class KeyValueFormat:
             )
             rows = slice(start - (total - length), end - (total - length))
             seen = None if mask is None else mask[..., rows, :end]
-            found.append(F.scaled_dot_product_attention(q[..., rows, :], some_k, some_v, attn_mask=seen, scale=scale))
+            found.append(attend(q[..., rows, :], some_k, some_v, seen, scale, cap))
         return torch.cat(found, dim=-2)
 
     def _spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -152,10 +157,13 @@ def _attention(
 ) -> tuple[Tensor, None]:
     """transformers' signature; answers [B, T, heads, head_dim]."""
     chosen: KeyValueFormat | None = getattr(module, ATTRIBUTE, None)
+    cap = kwargs.pop("softcap", None)
+    if chosen is None and cap is not None:  # which transformers' own function would leave out
+        return attend(query, key, value, attention_mask, kwargs.get("scaling"), cap).transpose(1, 2).contiguous(), None
     if chosen is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         found: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return found
-    y = chosen.attention(query, key, value, attention_mask, kwargs.get("scaling"))
+    y = chosen.attention(query, key, value, attention_mask, kwargs.get("scaling"), cap)
     return y.transpose(1, 2).contiguous(), None

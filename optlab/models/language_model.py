@@ -180,10 +180,17 @@ def cast_parameters(module: nn.Module, dtype: torch.dtype) -> None:
 @contextmanager
 def _answering(body: nn.Module, hidden: Tensor) -> Iterator[None]:
     """While open, calling `body` returns `hidden`, whatever its arguments."""
-    from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
+    from transformers.modeling_outputs import BaseModelOutput
 
-    def forward(*_: object, **__: object) -> BaseModelOutputWithPastAndCrossAttentions:
-        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden)
+    class Answer(BaseModelOutput):
+        """Hidden states, and nothing of what families add to them (a cache, router logits, a state)."""
+
+        def __getattr__(self, name: str) -> None:
+            if name.startswith("_"):
+                raise AttributeError(name)
+
+    def forward(*_: object, **__: object) -> Answer:
+        return Answer(last_hidden_state=hidden)
 
     body.forward = forward
     try:

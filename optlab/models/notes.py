@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from optlab.messages import say
-from optlab.models.gguf_file import FLOAT_TYPES
+from optlab.messages import Joined, say
+from optlab.models.gguf.file import FLOAT_TYPES
 
 
 def note_of(storage: Mapping[str, Any] | None) -> str | None:
     """The sentence for a checkpoint that was stored as `storage` (see GGUFFile.storage); None for a float one."""
-    if not storage or storage.get("format") in FLOAT_TYPES:
+    if not storage:
+        return None
+    shares = storage.get("types") or {storage.get("format"): 1.0}
+    if all(kind in FLOAT_TYPES for kind in shares):
         return None
     kind, bits, block = storage["format"], storage["bits"], storage["block"]
+    if len(shares) > 1:
+        mean = storage["mean_bits"]
+        return say(
+            "Its linear weights were already stored in several formats ({shares} of their bytes): {mean} bits each on "
+            "average; curves at {whole} bits and above look better than they would on a float model.",
+            shares=Joined(", ", [f"{100 * share:.0f} % {name}" for name, share in shares.items()]),
+            mean=mean,
+            whole=math.floor(mean),
+        )
     if kind in ("Q4_1", "Q5_1"):
         return say(
             "Its linear weights were already stored as {kind}: {bits} bits in blocks of {block}, so quantizing to "

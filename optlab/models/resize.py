@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from optlab.errors import RecipeError
+from optlab.models.architectures import ARCHITECTURES
+from optlab.models.config import Config
 from optlab.models.structure import is_conv1d
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from optlab.models.language_model import LanguageModel
 
 BLOCK_COUNT_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+PER_BLOCK_KEYS = ("layer_types", "no_rope_layers")
 NEURON_COUNT_KEYS = ("ffn_dim", "hidden_dim", "intermediate_size")
 
 
@@ -40,10 +43,15 @@ def keep_blocks(model: LanguageModel, indices: list[int]) -> None:
             for attribute in ("layer_idx", "block"):
                 if isinstance(getattr(module, attribute, None), int):
                     setattr(module, attribute, number)
-    if isinstance(model.config.get("layer_types"), list):
-        _say(model, "layer_types", [model.config["layer_types"][i] for i in indices])
+    for key in PER_BLOCK_KEYS:
+        if isinstance(model.config.get(key), list):
+            _say(model, key, [model.config[key][i] for i in indices])
     for key in keys:
-        _say(model, key, len(kept), own="blocks")
+        _say(model, key, len(kept))
+    whole: Any = model.module
+    if isinstance(whole.config, Config):
+        whole.config = whole.config.keeping(indices)
+        model.config |= whole.config.said_of_blocks()
 
 
 def keep_neurons(model: LanguageModel, kept: list[Tensor]) -> None:
@@ -94,16 +102,22 @@ def keep_heads(model: LanguageModel, kept: list[list[int]]) -> None:
 def head_unit(model: LanguageModel) -> int:
     """How many query heads go together: those that share a key-value head; 1 where all share the only one.
 
-    Raises RecipeError for a family whose classes derive the size of a head from the width of the model.
+    Raises RecipeError for a family whose heads cannot be told apart in its weights, or be said in its config.
     """
     own = _own_config(model)
     return int(own.heads // own.kv_heads) if own.kv_heads > 1 else 1
 
 
 def layers_by_kind(model: LanguageModel, number: int) -> dict[str, str]:
-    """Kind -> name of the linear layers of block `number`. Raises RecipeError without an MLP of two or three layers."""
+    """Kind -> name of the linear layers of block `number`. Raises RecipeError without an MLP of two or three layers, or
+    with several (experts)."""
     prefix = model.blocks()[number][0]
     found = {model.structure.kinds[n]: n for n in model.linear_names() if n.startswith(f"{prefix}.")}
+    if sum(model.structure.kinds[n] == "mlp.down" for n in model.linear_names() if n.startswith(f"{prefix}.")) > 1:
+        raise RecipeError(
+            "the blocks of {name} hold several MLPs, its experts, so no neuron can be removed",
+            name=model.name,
+        )
     if "mlp.up" not in found or "mlp.down" not in found:
         raise RecipeError(
             "the MLPs of {name} keep gate and up in one matrix, so no neuron can be removed",
@@ -115,25 +129,35 @@ def layers_by_kind(model: LanguageModel, number: int) -> dict[str, str]:
 def _own_config(model: LanguageModel) -> Any:
     from optlab.models.transformer import Transformer
 
-    if not isinstance(model.module, Transformer):
+    module = model.module
+    if not isinstance(module, Transformer) or not ARCHITECTURES[module.config.family].reads_head_dim:
         raise RecipeError(
             "{family} derives the size of a head from the width of the model, so no head can be removed; use "
             "pattern neurons or layers",
             family=model.family,
         )
-    return model.module.config
+    if module.config.fused:
+        raise RecipeError(
+            "{family} keeps queries, keys and values in one matrix, so no head can be removed",
+            family=model.family,
+        )
+    if module.config.qk_norm == "width":
+        raise RecipeError(
+            "{family} normalizes queries over all heads together, so no head can be removed",
+            family=model.family,
+        )
+    return module.config
 
 
 def _say(model: LanguageModel, key: str, value: Any, own: str = "") -> None:
     """Write a size into config.json and into the config that the module carries. own: its name in our Config."""
     model.config[key] = value
-    carried: Any = getattr(model.module, "config", None)
-    if carried is None:
-        return
-    if hasattr(carried, "blocks"):
+    module: Any = model.module
+    carried = getattr(module, "config", None)
+    if isinstance(carried, Config):
         if own:
-            model.module.config = replace(carried, **{own: value})
-    else:
+            module.config = replace(carried, **{own: value})
+    elif carried is not None:
         setattr(carried, key, value)
 
 

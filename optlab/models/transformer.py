@@ -1,149 +1,86 @@
-"""A decoder-only Transformer of the Llama family, from scratch: the one file that says how such a model computes.
+"""A decoder-only Transformer, from scratch: the one file that says how the models of the catalog compute.
 
-Embedding, RMSNorm, rotary positions, grouped-query attention with a key-value cache, SwiGLU, tied or separate head;
-with the small variations of Qwen2 (biases on q, k, v) and Gemma (norm weights stored as w - 1, scaled embedding, GELU).
-It trains nano, runs every Llama-family model of the catalog, and is what `optlab.kernels` packs. Parameter names are
-the hub's, so a hub checkpoint loads with `load_state_dict`.
+Embedding, norms, rotary or learned positions, grouped-query attention with a key-value cache, an MLP, tied or separate
+head. What families do differently (where norms sit, what is normalized, capped, windowed, fused or scaled) are traits
+of `Config`; a Llama has none of them. It trains nano, runs every family of `architectures.py`, and is what
+`optlab.kernels` packs. Parameter names are the hub's, so a hub checkpoint loads with `load_state_dict`.
 
-Sources: Touvron et al., arXiv 2302.13971; RMSNorm 1910.07467; rotary positions 2104.09864; SwiGLU 2002.05202; grouped
-queries 2305.13245.
+Sources: Vaswani et al., arXiv 1706.03762; Llama 2302.13971; RMSNorm 1910.07467; rotary positions 2104.09864; SwiGLU
+2002.05202; grouped queries 2305.13245; windows 2004.05150; caps and sandwich norms (Gemma 2) 2408.00118; parallel
+residuals (GPT-NeoX) 2204.06745; normalized queries and keys 2302.05442.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from optlab.errors import ModelError
+from optlab.models.attend import attend, visible
+from optlab.models.config import Config as Config
 from optlab.models.key_values import KeyValueFormat
 
-ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu_tanh", "gelu_tanh": "gelu_tanh"}
-TRAITS: dict[str, dict[str, Any]] = {
-    "llama": {},
-    "mistral": {},
-    "qwen2": {"qkv_bias": True},
-    "gemma": {"norm_offset": 1.0, "scale_embedding": True, "activation": "gelu_tanh"},
-}
-"""What a hub `config.json` does not say: the habits of each architecture's code, by its `model_type`."""
+
+def activate(kind: str, x: Tensor) -> Tensor:
+    """One of `config.ACTIVATIONS`."""
+    if kind == "silu":
+        return F.silu(x)
+    if kind == "relu":
+        return F.relu(x)
+    return F.gelu(x, approximate="tanh" if kind == "gelu_tanh" else "none")
 
 
-@dataclass(frozen=True)
-class Config:
-    """Shape and habits of a model. Sizes in features, positions in tokens."""
+class Named(nn.Module):
+    """A module whose parts have one name in this file, and in checkpoints the one that their family has for them."""
 
-    vocabulary: int
-    width: int
-    blocks: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    mlp_width: int
-    context_length: int
-    rope_theta: float = 10_000.0
-    rope_scaling: tuple[tuple[str, Any], ...] = ()
-    norm_eps: float = 1e-5
-    qkv_bias: bool = False
-    o_bias: bool = False
-    mlp_bias: bool = False
-    tied: bool = True
-    activation: str = "silu"
-    norm_offset: float = 0.0
-    scale_embedding: bool = False
+    def __init__(self, names: Mapping[str, str]) -> None:
+        object.__setattr__(self, "names", names)
+        super().__init__()
 
-    @classmethod
-    def from_hub(cls, hub: Mapping[str, Any]) -> Config:
-        """Read a hub `config.json`. Raises ModelError when the structure is not of this family."""
-        kind = hub.get("model_type")
-        if kind not in TRAITS:
-            raise ModelError("model_type {kind!r} is not of the Llama family", kind=kind)
-        # Mistral's window only matters when it is shorter than the context the model is used with.
-        window = hub.get("sliding_window") if hub.get("use_sliding_window", kind == "mistral") else None
-        if window and window < hub.get("max_position_embeddings", 0):
-            raise ModelError(
-                "sliding-window attention ({window} tokens) is not part of this Transformer", window=window
-            )
-        rope = dict(hub.get("rope_parameters") or hub.get("rope_scaling") or {})
-        rope_type = rope.pop("rope_type", rope.pop("type", "default"))
-        theta = rope.pop("rope_theta", None) or hub.get("rope_theta") or 10_000.0
-        if rope_type not in ("default", "linear", "llama3") or rope.get("partial_rotary_factor", 1.0) != 1.0:
-            raise ModelError(
-                "rotary positions of type {rope_type!r} are not part of this Transformer",
-                rope_type=rope_type,
-            )
-        activation = hub.get("hidden_activation") or hub.get("hidden_act") or "silu"
-        if activation not in ACTIVATIONS and "activation" not in TRAITS[kind]:
-            raise ModelError("activation {activation!r} is not part of this Transformer", activation=activation)
-        try:
-            width, heads = int(hub["hidden_size"]), int(hub["num_attention_heads"])
-            values: dict[str, Any] = {
-                "vocabulary": int(hub["vocab_size"]),
-                "width": width,
-                "blocks": int(hub["num_hidden_layers"]),
-                "heads": heads,
-                "kv_heads": int(hub.get("num_key_value_heads") or heads),
-                "head_dim": int(hub.get("head_dim") or width // heads),
-                "mlp_width": int(hub["intermediate_size"]),
-                "context_length": int(hub.get("max_position_embeddings", 2048)),
-                "rope_theta": float(theta),
-                "rope_scaling": () if rope_type == "default" else (("rope_type", rope_type), *sorted(rope.items())),
-                "norm_eps": float(hub.get("rms_norm_eps", 1e-6)),
-                "qkv_bias": bool(hub.get("attention_bias", False)),
-                "o_bias": bool(hub.get("attention_bias", False)),
-                "mlp_bias": bool(hub.get("mlp_bias", False)),
-                "tied": bool(hub.get("tie_word_embeddings", kind == "gemma")),
-                "activation": ACTIVATIONS.get(activation, "silu"),
-            }
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise ModelError("config.json is incomplete or malformed: {error!r}", error=error) from None
-        config = cls(**{**values, **TRAITS[kind]})
-        if config.heads % config.kv_heads or min(config.width, config.blocks, config.head_dim, config.mlp_width) < 1:
-            raise ModelError("config.json is malformed: heads must be a multiple of key-value heads, sizes positive")
-        return config
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(self.names.get(name, name), value)
 
-    def to_hub(self) -> dict[str, Any]:
-        """The `config.json` of a Llama with these sizes (for the models this repository trains)."""
-        if self.norm_offset or self.scale_embedding or self.activation != "silu" or self.qkv_bias != self.o_bias:
-            raise ModelError("only a plain Llama can be described as a Llama")
-        return {
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
-            "vocab_size": self.vocabulary,
-            "hidden_size": self.width,
-            "num_hidden_layers": self.blocks,
-            "num_attention_heads": self.heads,
-            "num_key_value_heads": self.kv_heads,
-            "head_dim": self.head_dim,
-            "intermediate_size": self.mlp_width,
-            "max_position_embeddings": self.context_length,
-            "rope_parameters": {"rope_theta": self.rope_theta, "rope_type": "default", **dict(self.rope_scaling)},
-            "rms_norm_eps": self.norm_eps,
-            "attention_bias": self.qkv_bias,
-            "mlp_bias": self.mlp_bias,
-            "tie_word_embeddings": self.tied,
-            "hidden_act": "silu",
-        }
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(self.__dict__.get("names", {}).get(name, name))
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+
+class Conv1D(nn.Module):
+    """GPT-2's linear layer: x W + b with the weight stored as [in, out]."""
+
+    def __init__(self, nf: int, nx: int) -> None:
+        super().__init__()
+        self.nf, self.nx = nf, nx
+        self.weight = nn.Parameter(torch.empty(nx, nf))
+        self.bias = nn.Parameter(torch.zeros(nf))
+        nn.init.normal_(self.weight, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.T, self.bias)
+
+
+def linear(config: Config, inputs: int, outputs: int, bias: bool) -> nn.Module:
+    """A linear layer as the family stores it."""
+    return Conv1D(outputs, inputs) if config.transposed else nn.Linear(inputs, outputs, bias=bias)
 
 
 class Rotary:
-    """Cosines and sines of rotary positions, float32, grown on demand and shared by all blocks.
+    """Cosines and sines of rotary positions, float32, grown on demand and shared by all blocks that have these.
 
-    Angle of position m in pair i: m * theta^(-2i/head_dim) (2104.09864, eq. 15), the pairs being (i, i + head_dim/2)
-    as in hub checkpoints.
+    Angle of position m in pair i: m * theta^(-2i/d) (2104.09864, eq. 15), where d features of a head are rotated, the
+    pairs being (i, i + d/2). local: those of blocks with a window, where they have a base of their own.
     """
 
-    def __init__(self, config: Config) -> None:
-        exponent = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
-        self.frequencies = self._scaled(1.0 / config.rope_theta**exponent, dict(config.rope_scaling))
-        self.cos = self.sin = torch.empty(0, config.head_dim)
+    def __init__(self, config: Config, local: bool = False) -> None:
+        size = config.head_dim if config.rotary_dim is None else config.rotary_dim
+        exponent = torch.arange(0, size, 2, dtype=torch.float32) / max(size, 1)
+        theta, scaling = (config.local_rope_theta, ()) if local else (config.rope_theta, config.rope_scaling)
+        assert theta is not None
+        self.frequencies = self._scaled(1.0 / theta**exponent, dict(scaling))
+        self.cos = self.sin = torch.zeros(0, config.turned)
 
     @staticmethod
     def _scaled(frequencies: Tensor, scaling: dict[str, Any]) -> Tensor:
@@ -160,7 +97,7 @@ class Rotary:
         return frequencies * (blend + (1 - blend) / factor)
 
     def tables(self, start: int, length: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """(cos, sin), each [length, head_dim], in the dtype and on the device of `like`."""
+        """(cos, sin), each [length, d], in the dtype and on the device of `like`."""
         if start + length > self.cos.shape[0] or self.cos.device != like.device:
             size = max(2 * self.cos.shape[0], start + length, 512)
             # Made once, kept for all: tables of a measurement would refuse the gradients of a later training.
@@ -172,8 +109,11 @@ class Rotary:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Apply rotary positions to x [..., T, head_dim]."""
-    half = x.shape[-1] // 2
+    """Apply rotary positions, cos and sin [T, d], to the first d features of x [..., T, head_dim]."""
+    size = cos.shape[-1]
+    if size < x.shape[-1]:
+        return torch.cat((rotate(x[..., :size], cos, sin), x[..., size:]), dim=-1)
+    half = size // 2
     return x * cos + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * sin
 
 
@@ -214,100 +154,187 @@ class RMSNorm(nn.Module):
         return self.weight * wide.to(x.dtype)
 
 
-class Attention(nn.Module):
+def norm(config: Config) -> nn.Module:
+    """The norm of hidden states."""
+    if config.norm == "layer":
+        return nn.LayerNorm(config.width, config.norm_eps, bias=config.norm_bias)
+    return RMSNorm(config.width, config.norm_eps, config.norm_offset)
+
+
+class Attention(Named):
     """Causal self-attention in which groups of query heads share one key-value head."""
 
-    def __init__(self, config: Config, block: int) -> None:
-        super().__init__()
-        self.heads, self.kv_heads, self.head_dim, self.block = config.heads, config.kv_heads, config.head_dim, block
-        width, bias = config.width, config.qkv_bias
-        self.q_proj = nn.Linear(width, self.heads * self.head_dim, bias=bias)
-        self.k_proj = nn.Linear(width, self.kv_heads * self.head_dim, bias=bias)
-        self.v_proj = nn.Linear(width, self.kv_heads * self.head_dim, bias=bias)
-        self.o_proj = nn.Linear(self.heads * self.head_dim, width, bias=config.o_bias)
-        self.key_values: KeyValueFormat | None = None
+    o_proj: nn.Module
+    key_values: KeyValueFormat | None
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None) -> Tensor:
-        batch, length, _ = x.shape
-        q = self.q_proj(x).view(batch, length, self.heads, self.head_dim).transpose(1, 2)
-        k = self.k_proj(x).view(batch, length, self.kv_heads, self.head_dim).transpose(1, 2)
-        v = self.v_proj(x).view(batch, length, self.kv_heads, self.head_dim).transpose(1, 2)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        past = 0
+    def __init__(self, config: Config, block: int) -> None:
+        super().__init__(config.names)
+        self.heads, self.kv_heads, self.head_dim, self.block = config.heads, config.kv_heads, config.head_dim, block
+        self.fused, self.qk_norm, self.interleaved = config.fused, config.qk_norm, config.interleaved
+        self.scale, self.cap = config.score_scale, config.attention_cap
+        width, size = config.width, config.head_dim
+        heights = {"q_proj": config.heads * size, "k_proj": config.kv_heads * size, "v_proj": config.kv_heads * size}
+        for name, height in {"qkv_proj": sum(heights.values())}.items() if config.fused else heights.items():
+            setattr(self, name, linear(config, width, height, config.qkv_bias))
+        self.o_proj = linear(config, config.heads * size, width, config.o_bias)
+        if config.qk_norm != "none":
+            whole = config.qk_norm == "width"
+            self.q_norm = RMSNorm(config.heads * size if whole else size, config.norm_eps, config.norm_offset)
+            self.k_norm = RMSNorm(config.kv_heads * size if whole else size, config.norm_eps, config.norm_offset)
+        self.key_values = None
+
+    def queries_keys_values(self, x: Tensor, turn: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
+        """q [B, heads, T, head_dim] and k, v [B, kv_heads, T, head_dim] of x [B, T, width], normalized and rotated."""
+        counts = (self.heads, self.kv_heads, self.kv_heads)
+        if self.fused == "heads":
+            q, k, v = self.qkv_proj(x).unflatten(-1, (self.heads, 3, self.head_dim)).unbind(-2)
+        else:
+            if self.fused:
+                parts = self.qkv_proj(x).split([count * self.head_dim for count in counts], dim=-1)
+            else:
+                parts = self.q_proj(x), self.k_proj(x), self.v_proj(x)
+            if self.qk_norm == "width":
+                parts = self.q_norm(parts[0]), self.k_norm(parts[1]), parts[2]
+            q, k, v = (part.unflatten(-1, (-1, self.head_dim)) for part in parts)
+        if self.qk_norm == "head":
+            q, k = self.q_norm(q), self.k_norm(k)
+        q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+        if turn is not None:
+            if self.interleaved:  # a score does not change when q and k are reordered alike
+                q, k = (part.unflatten(-1, (-1, 2)).transpose(-1, -2).flatten(-2) for part in (q, k))
+            q, k = rotate(q, *turn), rotate(k, *turn)
+        return q, k, v
+
+    def forward(
+        self, x: Tensor, turn: tuple[Tensor, Tensor] | None, mask: Tensor | None, cache: KVCache | None
+    ) -> Tensor:
+        """turn: cosines and sines; mask: which keys each query sees, None: all up to its own."""
+        q, k, v = self.queries_keys_values(x, turn)
         if cache is not None:
-            past = cache.position
             k, v = cache.write(self.block, k, v)
         if self.key_values is not None:
-            y = self.key_values.attention(q, k, v)
-            return self.o_proj(y.transpose(1, 2).reshape(batch, length, self.heads * self.head_dim))
-        mask = None
-        if past and length > 1:
-            mask = torch.ones(length, past + length, dtype=torch.bool, device=x.device).tril(past)
-        y = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=length > 1 and not past, enable_gqa=self.heads != self.kv_heads
-        )
-        return self.o_proj(y.transpose(1, 2).reshape(batch, length, self.heads * self.head_dim))
+            y = self.key_values.attention(q, k, v, mask, self.scale, self.cap)
+        else:
+            y = attend(q, k, v, mask, self.scale, self.cap)
+        return self.o_proj(y.transpose(1, 2).flatten(-2))
 
 
-class MLP(nn.Module):
-    """down(act(gate(x)) * up(x))."""
+class MLP(Named):
+    """down(act(gate(x)) * up(x)), or down(act(up(x))) where there is no gate."""
+
+    down_proj: nn.Module
+    fused: bool
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.gate_proj = nn.Linear(config.width, config.mlp_width, bias=config.mlp_bias)
-        self.up_proj = nn.Linear(config.width, config.mlp_width, bias=config.mlp_bias)
-        self.down_proj = nn.Linear(config.mlp_width, config.width, bias=config.mlp_bias)
-        self.tanh_gelu = config.activation == "gelu_tanh"
+        super().__init__(config.names)
+        self.activation, self.gated = config.activation, config.gated
+        self.fused = config.gated and bool(config.fused)
+        width, inner, bias = config.width, config.mlp_width, config.mlp_bias
+        if self.fused:
+            self.gate_up_proj = linear(config, width, 2 * inner, bias)
+        else:
+            if config.gated:
+                self.gate_proj = linear(config, width, inner, bias)
+            self.up_proj = linear(config, width, inner, bias)
+        self.down_proj = linear(config, inner, width, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate = self.gate_proj(x)
-        gate = F.gelu(gate, approximate="tanh") if self.tanh_gelu else F.silu(gate)
-        return self.down_proj(gate * self.up_proj(x))
+        if not self.gated:
+            return self.down_proj(activate(self.activation, self.up_proj(x)))
+        gate, up = self.gate_up_proj(x).chunk(2, dim=-1) if self.fused else (self.gate_proj(x), self.up_proj(x))
+        return self.down_proj(activate(self.activation, gate) * up)
 
 
-class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
+class Block(Named):
+    """x + attention(norm(x)), then x + mlp(norm(x)); or both from one x where they are parallel."""
+
+    self_attn: Attention
+    mlp: MLP
 
     def __init__(self, config: Config, block: int) -> None:
-        super().__init__()
-        self.input_layernorm = RMSNorm(config.width, config.norm_eps, config.norm_offset)
+        super().__init__(config.names)
+        self.parallel, self.shared_norm, self.residual_scale = (
+            config.parallel, config.shared_norm, config.residual_scale
+        )  # fmt: skip
+        self.attention_norm = norm(config) if config.input_norms else nn.Identity()
         self.self_attn = Attention(config, block)
-        self.post_attention_layernorm = RMSNorm(config.width, config.norm_eps, config.norm_offset)
+        self.attention_output_norm = norm(config) if config.output_norms else nn.Identity()
+        self.mlp_norm = norm(config) if config.input_norms and not config.shared_norm else nn.Identity()
         self.mlp = MLP(config)
+        self.mlp_output_norm = norm(config) if config.output_norms else nn.Identity()
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin, cache)
-        return x + self.mlp(self.post_attention_layernorm(x))
+    def forward(
+        self, x: Tensor, turn: tuple[Tensor, Tensor] | None, mask: Tensor | None, cache: KVCache | None
+    ) -> Tensor:
+        read = self.attention_norm(x)
+        y = self.attention_output_norm(self.self_attn(read, turn, mask, cache))
+        after = x + self._scaled(y)
+        if not self.shared_norm:
+            read = self.mlp_norm(x if self.parallel else after)
+        return after + self._scaled(self.mlp_output_norm(self.mlp(read)))
+
+    def _scaled(self, y: Tensor) -> Tensor:
+        return y if self.residual_scale == 1.0 else y * self.residual_scale
 
 
-class Decoder(nn.Module):
-    """Embedding, blocks, final norm; named `model` inside Transformer because hub checkpoints name it so."""
+class Decoder(Named):
+    """Embedding, blocks, final norm."""
+
+    embed_tokens: nn.Embedding
+    embed_positions: nn.Embedding
+    layers: Any  # nn.ModuleList of Block
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
+        super().__init__(config.names)
         self.embed_tokens = nn.Embedding(config.vocabulary, config.width)
+        if config.learned_positions:
+            self.embed_positions = nn.Embedding(config.context_length, config.width)
         self.layers = nn.ModuleList(Block(config, i) for i in range(config.blocks))
-        self.norm = RMSNorm(config.width, config.norm_eps, config.norm_offset)
+        self.norm = norm(config)
 
 
-class Transformer(nn.Module):
+class Transformer(Named):
     """Token ids [B, T] in, logits [B, T, vocabulary] out."""
 
+    config: Config
+    model: Decoder
+    lm_head: nn.Linear
+
     def __init__(self, config: Config) -> None:
-        super().__init__()
+        super().__init__(config.names)
         self.config = config
         self.model = Decoder(config)
         self.lm_head = nn.Linear(config.width, config.vocabulary, bias=False)
-        if config.tied:
-            self.lm_head.weight = self.model.embed_tokens.weight
+        self.tie()
         self.rotary = Rotary(config)
+        self.rotaries = {"global": self.rotary}
+        if config.local_rope_theta is not None:
+            self.rotaries["local"] = Rotary(config, local=True)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """In order of computation."""
+        return list(self.model.layers)
+
+    def tie(self) -> None:
+        """Let a tied head be the embedding, whatever weights both have been given."""
+        if self.config.tied:
+            self.lm_head.weight = self.model.embed_tokens.weight
+
+    def get_input_embeddings(self) -> nn.Module:
+        """As transformers' models say it."""
+        return self.model.embed_tokens
+
+    def get_output_embeddings(self) -> nn.Module:
+        """As transformers' models say it."""
+        return self.lm_head
 
     def initialize(self, generator: torch.Generator | None = None) -> None:
         """Fresh weights: normal(0, 0.02), the two projections that end a residual branch divided by sqrt(2 blocks)."""
+        ends = {id(end.weight) for block in self.blocks for end in (block.self_attn.o_proj, block.mlp.down_proj)}
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
-                residual = name.endswith(("o_proj.weight", "down_proj.weight"))
-                std = 0.02 / math.sqrt(2 * self.config.blocks) if residual else 0.02
+                std = 0.02 / math.sqrt(2 * self.config.blocks) if id(parameter) in ends else 0.02
                 nn.init.normal_(parameter, 0.0, std, generator=generator)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
@@ -317,22 +344,30 @@ class Transformer(nn.Module):
 
         Raises ValueError when the cache is too short for the new tokens.
         """
+        config, length = self.config, ids.shape[1]
         start = cache.position if cache is not None else 0
-        if cache is not None and start + ids.shape[1] > cache.length:
-            raise ValueError(f"the cache holds {cache.length} tokens; {start + ids.shape[1]} are needed")
+        if cache is not None and start + length > cache.length:
+            raise ValueError(f"the cache holds {cache.length} tokens; {start + length} are needed")
         x = self.model.embed_tokens(ids)
-        if self.config.scale_embedding:
-            x = x * torch.tensor(math.sqrt(self.config.width), dtype=x.dtype, device=x.device)
-        cos, sin = self.rotary.tables(start, ids.shape[1], x)
-        for block in self.model.layers:
-            x = block(x, cos, sin, cache)
+        if config.learned_positions:
+            x = x + self.model.embed_positions(torch.arange(start, start + length, device=ids.device))
+        if config.embedding_scale != 1.0:
+            x = x * torch.tensor(config.embedding_scale, dtype=x.dtype, device=x.device)
+        turns = {which: rotary.tables(start, length, x) for which, rotary in self.rotaries.items()}
+        masks = {window: visible(length, start + length, window, x.device) for window in {None, *config.windows}}
+        for i, block in enumerate(self.blocks):
+            x = block(x, turns.get(config.rotation(i) or ""), masks[config.window(i)], cache)
         if cache is not None:
-            cache.position += ids.shape[1]
+            cache.position += length
         return self.model.norm(x)
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits of hidden states [..., width]."""
-        return self.lm_head(hidden)
+        logits = self.lm_head(hidden)
+        if self.config.logit_scale != 1.0:
+            logits = logits * self.config.logit_scale
+        cap = self.config.logit_cap
+        return logits if cap is None else cap * torch.tanh(logits / cap)
 
     def forward(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
         return self.head(self.hidden(ids, cache))

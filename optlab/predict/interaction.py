@@ -23,6 +23,12 @@ class Interaction:
     both: float
 
     @property
+    def relative_excess(self) -> float:
+        """`excess` over the sum of the two; 0 where neither costs anything."""
+        alone = self.first + self.second
+        return self.excess / alone if alone > 0 else 0.0
+
+    @property
     def excess(self) -> float:
         """What the pair costs beyond the sum of the two."""
         return self.both - self.first - self.second

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from optlab.errors import RecipeError
 from optlab.messages import say
 from optlab.methods import Method, Parameter, Value
+from optlab.recipes import Recipe, Step
 
 if TYPE_CHECKING:
     from optlab.context import Context
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 Chosen = dict[int, set[int]]
 """Block -> heads."""
+Head = tuple[int, int]
+"""(block, head)."""
 
 
 class ChosenHeads(Method):
@@ -132,3 +135,23 @@ def silence(context: Context, heads: Heads, block: int, some: set[int]) -> None:
     zero("attention.q", some)
     for kind in ("attention.k", "attention.v"):
         zero(kind, silent)
+
+
+def removed(recipe: Recipe) -> set[Head] | None:
+    """The heads that `recipe` removes; None when it prunes in another way, which a click would undo."""
+    steps = [step for step in recipe.steps if step.kind == "prune"]
+    if not steps:
+        return set()
+    if len(steps) > 1 or steps[0].method != ChosenHeads.name:
+        return None
+    return {(block, head) for block, some in read(steps[0].values["heads"]).items() for head in some}
+
+
+def toggled(recipe: Recipe, heads: set[Head]) -> Recipe:
+    """`recipe` in which `heads` go if they were there, and come back if they were gone. Raises RecipeError."""
+    wanted: dict[int, set[int]] = {}
+    for block, head in (removed(recipe) or set()) ^ heads:
+        wanted.setdefault(block, set()).add(head)
+    others = tuple(step for step in recipe.steps if step.kind != "prune")
+    words = write(wanted)
+    return Recipe((Step("prune", ChosenHeads.name, {"heads": words}), *others)) if words else Recipe(others)

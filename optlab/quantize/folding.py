@@ -9,6 +9,7 @@ watching one forward pass and proved by numbers: scales are folded into a copy, 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def folds(model: LanguageModel) -> list[Fold]:
     """All folds of `model` that leave what it computes unchanged, by block; inner ones of a block first."""
     ids = torch.arange(min(16, model.description.context_length), device=model.device).unsqueeze(0)
     found = []
-    for candidates in (_between_linears(model), _after_norms(model, ids)):
+    for candidates in (_between_linears(model), *_by_reader(_after_norms(model, ids))):
         if candidates and _harmless(model, candidates, ids):
             found += candidates
     place = {prefix: number for number, (prefix, _) in enumerate(model.blocks())}
@@ -88,8 +89,8 @@ def _between_linears(model: LanguageModel) -> list[Fold]:
     """value -> attention output, up -> down: by kind, where each output of one is one input of the other."""
     kinds = model.structure.kinds
     found = []
-    for prefix, _ in model.blocks():
-        by_kind = {kinds[name]: name for name in model.linear_names() if name.startswith(f"{prefix}.")}
+    for names in _groups(model):
+        by_kind = {kinds[name]: name for name in names}
         pairs = [("attention.v", "attention.o")] + ([("mlp.up", "mlp.down")] if "mlp.gate" in by_kind else [])
         for first, second in pairs:
             if first in by_kind and second in by_kind:
@@ -97,6 +98,15 @@ def _between_linears(model: LanguageModel) -> list[Fold]:
                 if model.weight(source).shape[0] == model.weight(reader).shape[1]:
                     found.append(Fold(source, (reader,)))
     return found
+
+
+def _groups(model: LanguageModel) -> list[list[str]]:
+    """The linear layers that belong together: those of a block, but each expert's for themselves."""
+    groups: dict[str, list[str]] = {}
+    for name in model.linear_names():
+        expert = re.match(r".*\.experts\.\d+(?=\.)", name)
+        groups.setdefault(expert[0] if expert else _block(model, name), []).append(name)
+    return list(groups.values())
 
 
 def _after_norms(model: LanguageModel, ids: Tensor) -> list[Fold]:
@@ -127,6 +137,14 @@ def _after_norms(model: LanguageModel, ids: Tensor) -> list[Fold]:
         for handle in handles:
             handle.remove()
     return [Fold(norm, tuple(names)) for norm, names in readers.items() if names]
+
+
+def _by_reader(candidates: list[Fold]) -> list[list[Fold]]:
+    """Folds of one place in every block together: where a norm feeds experts too, only its own folds are wrong."""
+    places: dict[str, list[Fold]] = {}
+    for fold in candidates:
+        places.setdefault(fold.source.rpartition(".")[2], []).append(fold)
+    return list(places.values())
 
 
 def _harmless(model: LanguageModel, candidates: list[Fold], ids: Tensor) -> bool:

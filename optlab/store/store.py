@@ -173,9 +173,7 @@ class Store:
                 ):
                     return rows.existing(connection, id)
 
-    def report(
-        self, id: int, fraction: float, message: str, partial: Any = None, worker: str | None = None
-    ) -> bool:
+    def report(self, id: int, fraction: float, message: str, partial: Any = None, worker: str | None = None) -> bool:
         """Note progress; False when the run is no longer running (of `worker`, when given): stop working on it."""
         values: dict[str, Any] = {
             "progress": min(max(fraction, 0.0), 1.0) if fraction == fraction else 0.0,

@@ -30,9 +30,7 @@ class Outcome:
     error: Exception | None = None
 
 
-def execute(
-    store: Store, run: Run, heartbeat: Heartbeat, kinds: registry.Kinds, shown: Progress = silent
-) -> Outcome:
+def execute(store: Store, run: Run, heartbeat: Heartbeat, kinds: registry.Kinds, shown: Progress = silent) -> Outcome:
     """Do `run`, which `heartbeat`'s worker has claimed, and store how it ended. shown: told of every progress too.
 
     Whatever this raises could not be stored, or is none of an executor's business (Ctrl-C, a signal).

@@ -6,7 +6,6 @@ killed leaves nothing behind.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -24,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import optlab
 from optlab import paths
 from optlab.errors import OptLabError
+from optlab.machine import locks
 from optlab.machine.threads import PASSIVE
 from optlab.store.run import Worker
 from optlab.store.schema import in_memory
@@ -127,15 +127,8 @@ class Supervisor:
 
     def _lead(self) -> bool:
         if self._lock is None:
-            name = hashlib.sha256(self.store.url.encode()).hexdigest()[:16]
-            descriptor = os.open(paths.folder("locks") / f"supervisor-{name}", os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                return False
-            self._lock = descriptor
-        return True
+            self._lock = locks.take(f"supervisor-{hashlib.sha256(self.store.url.encode()).hexdigest()[:16]}")
+        return self._lock is not None
 
     def _tick(self) -> None:
         for place in self.places:

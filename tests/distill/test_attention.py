@@ -36,4 +36,4 @@ def test_attention_equals_that_of_transformers(family: str, tmp_path: Path) -> N
 
 def test_attention_of_another_familys_code_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="runs through transformers"):
-        Attentions(load(str(tiny_model_folder("gpt2", tmp_path))))
+        Attentions(load(str(tiny_model_folder("opt", tmp_path))))

@@ -60,7 +60,7 @@ def test_an_interval_that_contains_one_is_no_measurable_change(result: dict[str,
 
 
 def test_running_figures_have_the_form_of_a_result() -> None:
-    partial = {"quality": {"ppl_base": 20.0, "ppl_candidate": 21.0, "ppl_ratio": 1.05, "ppl_ratio_ci95": None}}
+    partial = {"ppl_base": 20.0, "ppl_candidate": 21.0, "ppl_ratio": 1.05, "ppl_ratio_ci95": None}
     pair = pairs.quality(pairs.so_far(partial))
     assert (pair.base, pair.candidate, pair.headline, pair.interval) == (20.0, 21.0, "5.0 % worse", "")
 
@@ -125,7 +125,10 @@ def test_every_figure_of_a_result_is_in_the_table(result: dict[str, Any]) -> Non
     assert table.loc["ppl", "compressed"] == "22"
     assert table.loc["size_bytes", "compressed"] == "5,000,000"
     assert table.loc["delta: ppl_ratio_ci95", "compressed"] == "1.089 to 1.111"
-    assert table.loc["details: kl max", "compressed"] == "10.24"
+    assert table.loc["details: ppl_base", "compressed"] == "20 \N{PLUS-MINUS SIGN} 0.4"
+    assert table.loc["details: kl mean", "compressed"] == "0.05 \N{PLUS-MINUS SIGN} 0.001"
+    assert table.loc["details: kl p99", "compressed"] == "0.05"
+    assert not table["compressed"].str.contains("{", regex=False).any()
     assert table.loc["latency: decode_ms", "compressed"] == "1"
 
 

@@ -17,7 +17,7 @@ from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.gguf_blocks import blocks, kind_of
 from optlab.kernels.gguf_export import export, row_order
 from optlab.models import load
-from optlab.models.gguf_llama import unpermute
+from optlab.models.gguf.architectures import unpermute
 from optlab.paths import ASSETS
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -90,6 +90,10 @@ def test_what_cannot_be_expressed_is_one_sentence(tmp_path: Path) -> None:
     other = load(str(tiny_model_folder("gpt2", tmp_path / "m")), "float32", "cpu")
     with pytest.raises(ModelError, match="only Llama and Qwen2"):
         export(other, tmp_path / "x.gguf")
+    windows = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}
+    windowed = load(str(tiny_model_folder("qwen2", tmp_path / "w", **windows)), "float32", "cpu")
+    with pytest.raises(ModelError, match="cannot say what w does otherwise: windows"):
+        export(windowed, tmp_path / "x.gguf")
     nano = load(str(ASSETS / "nano"), "float32", "cpu")
     with pytest.raises(ModelError, match="cannot be written"):
         export(nano, tmp_path / "nowhere" / "x.gguf")

@@ -26,11 +26,9 @@ from optlab.models.transformer import Transformer
 from optlab.paths import ASSETS
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from tests.tiny import tiny_model_folder
+from tests.tiny import OWN, tiny_model_folder
 
 pytestmark = pytest.mark.skipif(built.library()[0] is None, reason=built.library()[1] or "the library is there")
-
-FAMILIES = ("llama", "mistral", "qwen2", "gemma")
 
 
 def quantized(W: torch.Tensor, bits: int, group: int | None, zero: str) -> QuantizedTensor:
@@ -93,7 +91,7 @@ def reference(model: LanguageModel, ids: list[int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OWN)
 def test_tokens_one_by_one_are_as_near_to_float32_as_torchs_bfloat16(family: str, threads: int, tmp_path: Path) -> None:
     model = tiny(family, tmp_path)
     fast = runtime(model, "bfloat16")
@@ -123,7 +121,7 @@ def test_a_prompt_and_its_tokens_one_by_one_fill_the_same_cache(tmp_path: Path) 
     assert int(after_prompt.argmax()) == int(after_steps.argmax())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OWN)
 def test_prompts_of_any_length_are_as_near_to_float32_as_torchs_bfloat16(family: str, tmp_path: Path) -> None:
     model = tiny(family, tmp_path)
     fast, plain = runtime(model, "bfloat16"), model.module

@@ -118,9 +118,12 @@ def test_the_command_line_chooses_by_the_ending(tmp_path: Path, capsys: pytest.C
 
 
 def test_what_cannot_be_expressed_is_one_sentence(tmp_path: Path) -> None:
-    other = load(str(tiny_model_folder("gpt2", tmp_path / "m")), "float32", "cpu")
+    other = load(str(tiny_model_folder("opt", tmp_path / "m")), "float32", "cpu")
     with pytest.raises(ModelError, match="only models of the Llama family"):
         export(other, tmp_path / "x.onnx")
+    windowed = load(str(tiny_model_folder("gemma2", tmp_path / "g")), "float32", "cpu")
+    with pytest.raises(ModelError, match="a gemma2 with other habits: attention_cap, attention_scale, logit_cap"):
+        export(windowed, tmp_path / "x.onnx")
     with pytest.raises(ModelError, match="does not round activations"):
         export(compressed(str(ASSETS / "nano"), [{"quantize": {"method": "dynamic"}}]), tmp_path / "x.onnx")
     with pytest.raises(ModelError, match="cannot be written"):

@@ -81,7 +81,7 @@ class Operators(TorchDispatchMode):
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LanguageModel]:
     sizes = {
         "llama": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 1},
-        "gpt2": {"n_embd": 64, "n_layer": 1},
+        "opt": {"hidden_size": 64, "num_hidden_layers": 1, "word_embed_proj_dim": 64},
     }
     return {
         family: load(str(tiny_model_folder(family, tmp_path_factory.mktemp(family), **changes)), "bfloat16", "cpu")
@@ -166,7 +166,7 @@ def test_the_cpp_loop_reads_each_layer_as_the_rule_says(recipe: Recipe, models: 
 @pytest.mark.usefixtures("without_native")
 @pytest.mark.parametrize(
     ("family", "recipe"),
-    [*(("llama", recipe) for recipe in RECIPES), *(("gpt2", recipe) for recipe in RECIPES[::4])],
+    [*(("llama", recipe) for recipe in RECIPES), *(("opt", recipe) for recipe in RECIPES[::4])],
     ids=lambda value: value if isinstance(value, str) else value.describe(),
 )
 def test_torch_multiplies_each_layer_as_the_rule_says(
@@ -180,7 +180,7 @@ def test_torch_multiplies_each_layer_as_the_rule_says(
     layers = [kernel_of(layer, "torch") for layer in wanted.values()]
     calls = run(timed)
     for kernel, count in calls.items():
-        if family == "gpt2":  # one call for each layer, for the prompt and for the token
+        if family == "opt":  # one call for each layer, for the prompt and for the token
             assert count == 2 * layers.count(kernel), kernel  # type: ignore[arg-type]
         assert (count > 0) == (kernel in layers), kernel
     for layer in wanted.values():

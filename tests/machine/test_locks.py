@@ -199,3 +199,20 @@ def test_torch_is_told_its_share_while_alone_and_with_a_neighbour(
         assert one.line() == "out"
         with compute_lock(True):
             assert told == [4, 2, 4]
+
+
+def test_a_system_without_such_locks_is_told_in_one_sentence_what_to_use() -> None:
+    program = "import sys; sys.modules['fcntl'] = None\nimport optlab.machine.locks"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("OptLab runs on Linux and macOS; on Windows, use it inside WSL")
+
+
+def test_a_lock_that_is_taken_is_taken_once_and_closing_gives_it_back() -> None:
+    first = locks.take("one")
+    assert first is not None
+    assert locks.take("one") is None
+    os.close(first)
+    again = locks.take("one")
+    assert again is not None
+    os.close(again)

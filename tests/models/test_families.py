@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.models.transformer import Transformer
-from tests.tiny import CAUSAL, CONFIGS, FAMILIES, MASKED, VOCABULARY, tiny_model_folder
+from tests.tiny import CAUSAL, CONFIGS, FAMILIES, MASKED, OWN, VOCABULARY, tiny_model_folder
 
 Tiny = Callable[[str], Path]
 
@@ -25,6 +25,12 @@ COUNTS = {
     "mistral": (GATED | {"mlp.gate": 2}, 5, 1, True),
     "qwen2": (GATED | {"mlp.gate": 2}, 5, 1, False),
     "gemma": (GATED | {"mlp.gate": 2}, 5, 1, False),
+    "qwen3": (GATED | {"mlp.gate": 2}, 9, 1, False),
+    "gemma2": (GATED | {"mlp.gate": 2}, 9, 1, False),
+    "gemma3": (GATED | {"mlp.gate": 2}, 13, 1, False),
+    "phi3": ({"attention.qkv": 2, "attention.o": 2, "mlp.gate_up": 2, "mlp.down": 2}, 5, 1, True),
+    "olmo2": (GATED | {"mlp.gate": 2}, 9, 1, True),
+    "smollm3": (GATED | {"mlp.gate": 2}, 5, 1, False),
     "gpt2": ({"attention.qkv": 2, "attention.o": 2, "mlp.up": 2, "mlp.down": 2}, 5, 2, False),
     "opt": (GATED, 5, 2, False),
     "neox": ({"attention.qkv": 2, "attention.o": 2, "mlp.up": 2, "mlp.down": 2}, 5, 1, True),
@@ -125,9 +131,9 @@ def test_a_weight_that_is_set_changes_the_model_and_not_its_clone(tiny: Tiny, fa
         model.set_weight(name, torch.zeros(3, 3))
 
 
-def test_families_of_one_structure_run_on_our_own_transformer(tiny: Tiny) -> None:
+def test_families_that_we_know_run_on_our_own_transformer(tiny: Tiny) -> None:
     own = {family for family in FAMILIES if isinstance(load(str(tiny(family)), device="cpu").module, Transformer)}
-    assert own == {"llama", "mistral", "qwen2", "gemma"}
+    assert own == set(OWN)
 
 
 def test_objectives(tiny: Tiny) -> None:

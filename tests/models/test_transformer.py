@@ -92,11 +92,16 @@ def test_config_survives_the_hub_layout() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"model_type": "mamba"}, "not of the Llama family"),
+        ({"model_type": "mamba"}, "not one that this Transformer computes"),
         ({"hidden_size": None}, "malformed"),
         ({"num_key_value_heads": 3}, "multiple of key-value heads"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "rotary positions of type 'yarn'"),
-        ({"model_type": "mistral", "sliding_window": 16}, "sliding-window"),
+        ({"rope_parameters": {"rope_type": "linear"}}, "'linear' need factor"),
+        ({"final_logit_softcapping": 5.0}, "says final_logit_softcapping, which this Transformer does not know"),
+        ({"hidden_act": "quick_gelu"}, "activation 'quick_gelu'"),
+        ({"model_type": "qwen3", "layer_types": ["chunked_attention"] * 3}, "attention of type 'chunked_attention'"),
+        ({"model_type": "gemma3_text", "attn_logit_softcapping": 5.0}, "attn_logit_softcapping 5.0 is not part"),
+        ({"model_type": "phi3", "rope_scaling": {"type": "longrope"}}, "rotary positions of type 'longrope'"),
     ],
 )
 def test_foreign_structures_are_refused_in_words(change: dict, says: str) -> None:

@@ -1,6 +1,6 @@
 """A store as it looks after a day of work: a prepared model, finished measurements, and one run of every other status.
 
-The figures are chosen so that what a page must show can be worked out by hand.
+Results are made by their types, and their figures are chosen so that what a page must show can be worked out by hand.
 """
 
 from __future__ import annotations
@@ -8,25 +8,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
-
 from optlab.client.client import Client
-from optlab.evaluate.divergence import details as divergence_of
 from optlab.models.describe import Description, LayerInfo
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from optlab.results.divergence import Details
+from optlab.results.divergence import Details, Divergence, Estimate, ProbabilityChange, Quantiles
 from optlab.results.environment import Environment
 from optlab.results.latency import Latency, TimedPair
-from optlab.results.measurement import (
-    Delta,
-    LayerReport,
-    Measurement,
-    MeasurementSoFar,
-    QualitySoFar,
-    Seconds,
-    Side,
-)
+from optlab.results.measurement import Delta, LayerReport, Measurement, MeasurementSoFar, QualitySoFar, Seconds, Side
 from optlab.store.run import Run
 
 WIDTH, HIDDEN, BLOCKS, VOCABULARY = 192, 576, 2, 4096
@@ -60,45 +49,64 @@ def quantized(bits: int, group_size: int | None = 64) -> Recipe:
 
 
 def measurement(
-    ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano", **more: Any
-) -> Measurement:
-    """Base perplexity 20, 2 ms per token; the interval is 1 % of the ratio to either side. more: other fields."""
-    side = {"bits_per_byte": 1.9, "prefill_tokens_per_s": 900.0, "peak_rss_bytes": 400_000_000}
-    speedup = {} if decode_ms is None else {"decode_speedup": 2.0 / decode_ms, "decode_speedup_ci95": (
-        0.95 * 2.0 / decode_ms, 1.05 * 2.0 / decode_ms)}  # fmt: skip
-    timed = None if decode_ms is None else TimedPair(
-        base=Latency(decode_ms=2.0, decode_ms_p5=1.9, decode_ms_p95=2.3, prefill_tokens_per_s=900.0, path="int4"),
-        candidate=Latency(decode_ms=decode_ms, decode_ms_p5=decode_ms * 0.9, decode_ms_p95=decode_ms * 1.2,
-                          prefill_tokens_per_s=900.0, path="int4"),
-    )  # fmt: skip
-    values: dict[str, Any] = {
-        "model": model, "recipe": recipe, "text": "shakespeare", "tokens": 8192, "context": 512, "device": "cpu",
-        "dtype": "bfloat16", "versions": {"torch": "2.13.0"}, "windows": 16, "latency": timed,
-        "baseline": Side(ppl=20.0, size_bytes=BASE_BYTES, decode_ms_per_token=2.0, **side),
-        "compressed": Side(ppl=20.0 * ratio, size_bytes=size, decode_ms_per_token=decode_ms, **side),
-        "delta": Delta(nll=0.1, nll_ci95=(0.09, 0.11), kl_mean=0.05, kl_p99=0.6, top1_agreement=0.91, ppl_ratio=ratio,
-                       ppl_ratio_ci95=(ratio * 0.99, ratio * 1.01), **speedup),
-        "layers": tuple(
-            LayerReport(name=name, bits_per_weight=4.5, sparsity=0.02, output_error=0.01 * (index + 1))
-            for index, (name, _) in enumerate(description(model).linears)
+    ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano",
+    speedup: tuple[float, float, float] | None = None,
+) -> Measurement:  # fmt: skip
+    """Base perplexity 20, 2 ms per token; the interval is 1 % of the ratio to either side.
+
+    speedup: with its interval; of constant rounds unless given. None of both is timed without `decode_ms`.
+    """
+    if decode_ms is not None and speedup is None:
+        speedup = (2.0 / decode_ms,) * 3
+    layers = tuple(
+        LayerReport(name=name, bits_per_weight=4.5, sparsity=0.02, output_error=0.01 * (index + 1))
+        for index, (name, _) in enumerate(description(model).linears)
+    )
+    return Measurement(
+        model=model, recipe=recipe, text="shakespeare", tokens=8192, context=512, device="cpu", dtype="bfloat16",
+        versions={"torch": "2.13.0"}, baseline=_side(20.0, BASE_BYTES, 2.0),
+        compressed=_side(20.0 * ratio, size, decode_ms),
+        delta=Delta(
+            nll=0.1, nll_ci95=(0.09, 0.11), ppl_ratio=ratio, ppl_ratio_ci95=(ratio * 0.99, ratio * 1.01), kl_mean=0.05,
+            kl_p99=0.6, top1_agreement=0.91, decode_speedup=speedup[0] if speedup else None,
+            decode_speedup_ci95=speedup[1:] if speedup else None,
         ),
-        "seconds": Seconds(compress=0.5, evaluate=3.0, latency=4.0), "details": details(ratio),
-        "environment": Environment(processor="a processor", cores=2),
-    }  # fmt: skip
-    return Measurement(**values | more)
+        layers=layers, seconds=Seconds(compress=0.5, evaluate=3.0, latency=4.0), details=_details(ratio),
+        latency=None if decode_ms is None else TimedPair(base=_timed(2.0), candidate=_timed(decode_ms)),
+        environment=Environment(processor="a processor", cores=2), windows=16,
+    )  # fmt: skip
 
 
-def details(ratio: float) -> Details:
-    """What llama.cpp would print of two models that disagree on a few tokens, from the code that works it out."""
-    base = np.full(64, np.log(20.0)) + np.linspace(-1.0, 1.0, 64)
-    candidate = base + np.log(ratio) + 0.01 * np.cos(np.arange(64))
-    divergence = np.linspace(0.0, 3.2, 64) ** 2
-    return divergence_of(base, candidate, divergence, np.exp(-candidate) - np.exp(-base), divergence < 1.0)
-
-
-def result(ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano") -> dict[str, Any]:
+def result(
+    ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano",
+    speedup: tuple[float, float, float] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """`measurement` as plain JSON, for readers that do not use the types yet."""
-    return measurement(ratio, size, decode_ms, recipe, model).to_dict()
+    found: dict[str, Any] = json.loads(measurement(ratio, size, decode_ms, recipe, model, speedup).to_json())
+    return found
+
+
+def _side(ppl: float, size: int, decode_ms: float | None) -> Side:
+    return Side(ppl=ppl, bits_per_byte=1.9, size_bytes=size, decode_ms_per_token=decode_ms, prefill_tokens_per_s=900.0,
+                peak_rss_bytes=400_000_000)  # fmt: skip
+
+
+def _timed(ms: float) -> Latency:
+    return Latency(decode_ms=ms, decode_ms_p5=ms * 0.9, decode_ms_p95=ms * 1.2, prefill_tokens_per_s=900.0, path="int4",
+                   decode_ms_by_round=(ms,) * 3)  # fmt: skip
+
+
+def _details(ratio: float) -> Details:
+    """What llama-perplexity prints, of tokens that are all alike."""
+    order = dict.fromkeys(Quantiles.model_fields, 0.05)
+    return Details(
+        tokens=8176, ppl_base=Estimate(value=20.0, error=0.4), ppl_candidate=Estimate(value=20.0 * ratio, error=0.4),
+        correlation=None, ln_ppl_ratio=Estimate(value=0.1, error=0.01), ppl_ratio=Estimate(value=ratio, error=0.01),
+        ppl_difference=Estimate(value=20.0 * (ratio - 1), error=0.2),
+        kl=Divergence(mean=Estimate(value=0.05, error=0.001), **order),
+        delta_p=ProbabilityChange(mean=Estimate(value=-0.2, error=0.05), rms=Estimate(value=4.0, error=0.1), **order),
+        same_top=Estimate(value=91.0, error=0.3),
+    )  # fmt: skip
 
 
 def finish(client: Client, run: Run, outcome: Any) -> None:
@@ -121,7 +129,7 @@ MEASURED = {4: (1.10, 5_000_000, 1.0), 8: (1.002, 8_000_000, 1.6), 2: (45.0, 4_0
 def measured(client: Client, bits: int, protocol: Protocol | None = None) -> Run:
     recipe = quantized(bits)
     run = client.submit_measure("nano", recipe, protocol or Protocol())
-    finish(client, run, measurement(*MEASURED[bits], recipe))
+    finish(client, run, result(*MEASURED[bits], recipe))
     return client.store.get(run.id)  # type: ignore[return-value]
 
 
@@ -147,8 +155,7 @@ def running(client: Client, bits: int = 6) -> Run:
         windows_done=8, windows=16, ppl_base=20.0, ppl_candidate=21.0, nll_delta=0.05, nll_ci95=(0.02, 0.08),
         ppl_ratio=1.05, ppl_ratio_ci95=(1.02, 1.08), kl_mean=0.03, top1_agreement=0.93,
     )  # fmt: skip
-    known = MeasurementSoFar(size_base=BASE_BYTES, size_candidate=7_000_000, quality=quality)
-    client.store.report(run.id, 0.5, "window 8 of 16", known)
+    client.store.report(run.id, 0.5, "window 8 of 16", MeasurementSoFar(quality=quality))
     return run
 
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from optlab.client.client import Client
 from optlab.distill import temperature_lab
+from optlab.distill.control import control as control_of
 from optlab.jobs.sweep import result as sweep_result
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.store.run import Run
-from pages.components.distill import student, sweep
+from pages.components.distill import sweep
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 
@@ -52,7 +53,7 @@ def test_start_asks_for_the_student_and_a_control_of_the_same_start(prepared: Cl
     assert control.steps[0].values["alpha"] == 1.0
     for name in ("student_layers", "start", "steps", "seconds", "learning_rate", "batch", "window"):
         assert chosen.steps[0].values[name] == control.steps[0].values[name]
-    assert student.control(chosen) == control
+    assert control_of(chosen) == control
 
 
 def test_without_control_there_is_one_run(prepared: Client) -> None:
@@ -64,7 +65,7 @@ def test_without_control_there_is_one_run(prepared: Client) -> None:
 
 def test_one_control_serves_all_temperatures_and_losses() -> None:
     other = {"student_layers": 1, "steps": 1000, "temperature": 9.0, "loss": "hidden_mse", "alpha": 0.1}
-    assert student.control(RECIPE) == student.control(Recipe.from_dict({"steps": [{"distill": other}]}))
+    assert control_of(RECIPE) == control_of(Recipe.from_dict({"steps": [{"distill": other}]}))
 
 
 def test_a_training_on_its_way_shows_its_curve_speed_and_forecast(prepared: Client) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from optlab.client.client import Client
 from optlab.errors import RecipeError
+from optlab.predict.layer_values import BITS, ZEROS, offered, values_of, with_values
 from optlab.recipes import Recipe, Step
-from pages.components.explore.layer_values import BITS, ZEROS, offered, values_of, with_values
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 

@@ -75,11 +75,23 @@ def test_a_preparation_that_failed_waits_for_a_person(client: Client) -> None:
     assert client.store.get(run.id).status == "queued"
 
 
-@pytest.mark.parametrize("model", ["../../etc", "nano\x00", "x" * 5000, "", "/dev/null", "does-not-exist.gguf"])
-def test_a_model_that_cannot_be_is_one_sentence(client: Client, model: str) -> None:
+@pytest.mark.parametrize("model", ["../../etc", "nano\x00", "/dev/null", "does-not-exist.gguf", "x" * 5000])
+def test_a_model_that_cannot_be_is_one_sentence_and_no_run(client: Client, model: str) -> None:
     app = open_page(model=model)
-    assert app.error or app.info
-    assert not client.store.list(kind="measure")
+    (error,) = app.error
+    said = error.value.replace("\\", "")
+    assert said.startswith("There is no model '" if len(model) < 100 else "'xxx")
+    assert "; use smollm2-135m, nano, a folder with config.json" in said
+    assert said.endswith(" or a hub id such as owner/name.")
+    assert len(said) < 300
+    assert not client.runs()
+
+
+def test_an_address_without_a_model_shows_the_first_of_the_catalog(client: Client) -> None:
+    app = open_page(model="")
+    assert not app.error
+    assert app.title[0].value == "SmolLM2 135M Instruct"
+    assert [(run.kind, run.spec["model"]) for run in client.runs()] == [("prepare", "smollm2-135m")]
 
 
 def test_nano_without_its_files_is_not_the_default(client: Client) -> None:

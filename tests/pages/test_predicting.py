@@ -131,6 +131,8 @@ def test_a_pair_is_measured_by_three_recipes_and_its_interaction_is_what_lies_be
     found = interaction((measured(0.1), measured(0.2), measured(0.37)))
     assert found == Interaction(0.1, 0.2, 0.37)
     assert found.excess == pytest.approx(0.07)
+    assert found.relative_excess == pytest.approx(0.07 / 0.3)
+    assert Interaction(0.0, 0.0, 0.0).relative_excess == 0.0
     assert interaction((measured(0.1), None, measured(0.37))) is None
 
 

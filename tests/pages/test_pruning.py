@@ -15,8 +15,8 @@ from optlab.formats.sparse.sizes import break_even
 from optlab.formats.sparse.totals import crossings, totals
 from optlab.machine.identity import processor
 from optlab.protocol import Protocol
+from optlab.prune.chosen_heads import removed, toggled
 from optlab.recipes import Recipe, Step
-from pages.components.explore import heads
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words
 
@@ -27,8 +27,7 @@ SHAPES = [(192, 192)] * 8 + [(576, 192)] * 4 + [(192, 576)] * 2
 def measured(client: Client, step: Step, size: int, decode: tuple[float, float, float], **result: Any) -> None:
     """A finished measurement of `step` alone. decode: speedup and its interval."""
     recipe = Recipe.of(step)
-    found = samples.result(1.2, size, 2.0 / decode[0], recipe)
-    found["delta"] |= {"decode_speedup": decode[0], "decode_speedup_ci95": list(decode[1:])}
+    found = samples.result(1.2, size, 2.0 / decode[0], recipe, speedup=decode)
     found["environment"]["processor"] = processor()
     samples.finish(client, client.submit_measure("nano", recipe, Protocol()), found | result)
 
@@ -63,7 +62,7 @@ def test_explore_says_smaller_and_faster_from_measurement(prepared: Client) -> N
     measured(prepared, HALF, samples.BASE_BYTES // 2, (1.0, 0.9, 1.1))
     said = words(open_page("explore", recipe=link)).replace("\\", "")
     assert "smaller: yes, 50%" in said
-    assert "faster here: no" in said
+    assert "faster here: no, same speed" in said
     assert "faster where: nowhere yet" in said
 
 
@@ -101,12 +100,12 @@ def test_the_chart_marks_every_break_even_and_the_file() -> None:
 
 
 def test_a_click_removes_a_head_and_another_brings_it_back() -> None:
-    once = heads.toggled(samples.quantized(4), {(1, 2)})
+    once = toggled(samples.quantized(4), {(1, 2)})
     assert [step.kind for step in once.steps] == ["prune", "quantize"]
-    assert heads.removed(once) == {(1, 2)}
-    assert heads.removed(heads.toggled(once, {(0, 3)})) == {(1, 2), (0, 3)}
-    assert heads.toggled(once, {(1, 2)}) == samples.quantized(4)
-    assert heads.removed(Recipe.of(HALF)) is None
+    assert removed(once) == {(1, 2)}
+    assert removed(toggled(once, {(0, 3)})) == {(1, 2), (0, 3)}
+    assert toggled(once, {(1, 2)}) == samples.quantized(4)
+    assert removed(Recipe.of(HALF)) is None
     event = {"selection": {"points": [{"customdata": [1, 2, 0.5]}]}}
     assert map_of_heads.clicked(event) == {(1, 2)}
 
@@ -119,8 +118,8 @@ def test_the_map_is_made_once_and_drawn(prepared: Client) -> None:
     said = words(open_page("explore"))
     assert "Click a head to remove it" in said
     assert "groups of 2" in said
-    removed = Recipe.of(Step("prune", "chosen_heads", {"heads": "0.1"}))
-    app = open_page("explore", recipe=json.dumps(removed.to_dict()["steps"]))
+    without = Recipe.of(Step("prune", "chosen_heads", {"heads": "0.1"}))
+    app = open_page("explore", recipe=json.dumps(without.to_dict()["steps"]))
     assert "1 head is removed" in words(app)
     assert "chosen_heads" in parameter(app, "recipe")
     chart = map_of_heads.chart([[0.1, 0.2], [0.0, 0.4]], {(0, 1)}).data[0]

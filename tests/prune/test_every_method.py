@@ -19,14 +19,17 @@ from tests.tiny import FAMILIES
 
 SHORT = {"steps": 4, "window": 16, "batch": 2}
 """For the methods that train."""
-REFUSALS = {
-    ("heads", "*"): (
-        "derives the size of a head from the width",
+REFUSALS = (
+    (
+        "heads", "*", "derives the size of a head from the width",
         {"gpt2", "opt", "neox", "bert", "roberta", "distilbert"},
     ),
-    ("layers", "magnitude"): ("cannot tell which blocks matter", set(FAMILIES)),
-}
-"""(pattern, method or *) -> what the refusal says, and for which families there is one. All else must work."""
+    ("heads", "*", "keeps queries, keys and values in one matrix", {"phi3"}),
+    ("heads", "*", "normalizes queries over all heads together", {"olmo2"}),
+    ("neurons", "*", "keep gate and up in one matrix", {"phi3"}),
+    ("layers", "magnitude", "cannot tell which blocks matter", set(FAMILIES)),
+)  # fmt: skip
+"""(pattern, method or *, what the refusal says, for which families there is one). All else must work."""
 
 
 WALKED = [name for name in names("prune") if name != "chosen_heads"]
@@ -73,9 +76,8 @@ def test_works_as_the_pattern_says_or_says_why_not(family, name, pattern, models
     if any(p.name == "group_size" for p in method("prune", name).parameters):
         values["group_size"] = 16
     step = prune(method=name, sparsity=0.5, **values)
-    for who in ("*", name):
-        says, refused = REFUSALS.get((pattern, who), ("", set()))
-        if family in refused:
+    for where, who, says, refused in REFUSALS:
+        if where == pattern and who in ("*", name) and family in refused:
             with pytest.raises(RecipeError, match=says):
                 compressed(model, place, step)
             return

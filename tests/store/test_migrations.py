@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -161,3 +163,39 @@ def test_a_newer_store_is_refused_in_one_sentence_and_not_touched(file_store: St
         Store(file_store.url)
     with file_store.engine.connect() as connection:
         assert connection.execute(sa.select(schema.version_table)).all() == [("99",)]
+
+
+@pytest.fixture
+def version_1(store: Store) -> Iterator[str]:
+    """The URL of a store as OptLab 0.1 left it, in every database that outlives a connection."""
+    if schema.in_memory(store.url):
+        pytest.skip("a store in memory is never old")
+    engine = sa.create_engine(store.url)
+    with engine.begin() as connection:
+        schema.metadata.drop_all(connection)
+        schema.version_table.drop(connection)
+        config = migrations.config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "1")
+        schema.version_table.drop(connection)
+        for id, kind in enumerate(("measure", "anatomy", "soften"), 1):
+            values = {
+                "key": f"key {id}", "kind": kind, "status": "done", "priority": 1, "spec": "{}", "title": "",
+                "progress": 1.0, "message": "", "partial": "{}", "result": "{}", "created": 1.0, "attempts": 1,
+            }  # fmt: skip
+            connection.execute(sa.table("runs", *map(sa.column, values)).insert().values(**values))
+    yield store.url
+    engine.dispose()
+
+
+def test_every_database_is_upgraded_once_by_those_who_open_it_at_once(version_1: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(Store, [version_1] * 4))
+    for store in opened:
+        assert [run.kind for run in store.list()] == ["temperature_lab", "layer_inspection", "measure"]
+        assert store.submit("measure", {}, "key 1", "") == store.by_key("key 1")
+    assert differences(opened[0].engine) == []
+    with opened[0].engine.connect() as connection:
+        assert connection.execute(sa.select(schema.version_table)).all() == [(schema.VERSION,)]
+    for store in opened:
+        store.close()

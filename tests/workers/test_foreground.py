@@ -30,7 +30,8 @@ from optlab.store.store import Store
 from tests.workers.work import TABLE
 client = Client(Store())
 try:
-    foreground.complete(client, client.run(int(sys.argv[1])), table=TABLE)
+    shown = lambda *report: print("shown", flush=True)
+    foreground.complete(client, client.run(int(sys.argv[1])), shown, TABLE)
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -140,7 +141,7 @@ def test_a_page_can_cancel_a_run_that_is_done_here(file_store: Store) -> None:
 
 
 def process(run: Run) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(run.id)], cwd=ROOT)
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(run.id)], cwd=ROOT, stdout=subprocess.PIPE)
 
 
 @pytest.mark.parametrize("do", ["report_until_stopped", "never_report"])
@@ -149,7 +150,8 @@ def test_ctrl_c_cancels_what_is_done_here(file_store: Store, do: str) -> None:
     command = process(run)
     until(begun)
     command.send_signal(signal.SIGINT)
-    assert command.wait(30) == 130
+    command.communicate(timeout=30)
+    assert command.returncode == 130
     after = file_store.get(run.id)
     assert after is not None and after.status == Status.CANCELLED
     assert file_store.workers() == []
@@ -157,13 +159,14 @@ def test_ctrl_c_cancels_what_is_done_here(file_store: Store, do: str) -> None:
 
 def test_ctrl_c_leaves_a_watched_run_to_its_worker(file_store: Store) -> None:
     run = submit(file_store, "add")
-    file_store.beat("other", 1, run.id)
-    file_store.claim("other")
+    file_store.claim("other")  # started just now, so nobody thinks that it is lost
     command = process(run)
-    time.sleep(1.0)
+    assert command.stdout is not None
+    assert command.stdout.readline() == b"shown\n"
     file_store.beat("other", 1, run.id)
     command.send_signal(signal.SIGINT)
-    assert command.wait(30) == 130
+    command.communicate(timeout=30)
+    assert command.returncode == 130
     assert file_store.get(run.id).status == Status.RUNNING  # type: ignore[union-attr]
 
 
@@ -172,7 +175,7 @@ def test_a_process_that_was_killed_leaves_a_run_that_the_next_look_interrupts(fi
     command = process(run)
     until(begun)
     command.kill()
-    command.wait()
+    command.communicate()
     assert file_store.get(run.id).status == Status.RUNNING  # type: ignore[union-attr]
     time.sleep(0.1)
     assert [lost.id for lost in file_store.reap(0.05)] == [run.id]

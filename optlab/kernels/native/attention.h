@@ -70,16 +70,24 @@ static inline int64_t attention_floats(int length, int columns) {  // of scratch
     return ROWS * (room + room / 2 + columns);
 }
 
-// softmax of a row of `count` scores into bfloat16, zeros up to `room`; returns what the weights must be divided by.
-static inline float softmax(float* scores, int count, int room, float scale, bf16* weights) {
+struct Scores {  // how q k^T is scaled and capped (0: not), and how many positions a query sees (0: all before it)
+    float scale, cap;
+    int window;
+};
+
+// softmax of the scores from `begin` to `count` into bfloat16, zeros around them up to `room`; returns what the weights
+// must be divided by.
+static inline float softmax(float* scores, int begin, int count, int room, float scale, bf16* weights) {
+    const auto seen = [begin, count](int t) -> __mmask16 {
+        return (count > t ? first(count - t) : 0) & (begin > t ? ~first(begin - t) : 0xFFFF);
+    };
     __m512 most = _mm512_set1_ps(-INFINITY), sum = _mm512_setzero_ps();
-    for (int t = 0; t < count; t += 16)
-        most = _mm512_mask_max_ps(most, first(count - t), most, _mm512_loadu_ps(scores + t));
+    for (int t = begin / 16 * 16; t < count; t += 16)
+        most = _mm512_mask_max_ps(most, seen(t), most, _mm512_loadu_ps(scores + t));
     const __m512 largest = _mm512_set1_ps(_mm512_reduce_max_ps(most) * scale), scales = _mm512_set1_ps(scale);
     for (int t = 0; t < room; t += 16) {
-        const __mmask16 mask = count > t ? first(count - t) : 0;
         const __m512 power = _mm512_fmsub_ps(_mm512_loadu_ps(scores + t), scales, largest);
-        const __m512 weight = _mm512_maskz_mov_ps(mask, exponential(power));
+        const __m512 weight = _mm512_maskz_mov_ps(seen(t), exponential(power));
         _mm256_storeu_si256((__m256i*)(weights + t), (__m256i)_mm512_cvtneps_pbh(weight));
         sum = _mm512_add_ps(sum, weight);
     }
@@ -87,24 +95,32 @@ static inline float softmax(float* scores, int count, int room, float scale, bf1
 }
 
 // Attention of `rows` <= ROWS rows of queries, bfloat16 [rows][pitch], over the first `seen` positions for the first
-// row and `more` positions more for each further one. out: floats [rows][out_pitch].
-static inline void attend(const Cache& cache, const bf16* queries, int pitch, int rows, int seen, int more, float* out,
-                          int out_pitch, float* scratch) {
-    const int last = seen + (rows - 1) * more, room = (last + SPAN - 1) / SPAN * SPAN, size = cache.size;
+// row and `more` positions more for each further one, or over the last of them that are in the window. out: floats
+// [rows][out_pitch].
+static inline void attend(const Cache& cache, const Scores& how, const bf16* queries, int pitch, int rows, int seen,
+                          int more, float* out, int out_pitch, float* scratch) {
+    const int base = how.window ? std::max(0, seen - how.window) / SPAN * SPAN : 0;  // what lies before, nobody sees
+    const int last = seen + (rows - 1) * more - base, room = (last + SPAN - 1) / SPAN * SPAN, size = cache.size;
+    const int columns = cache.columns, pairs = (last + 1) / 2;
+    const bf16 *keys = cache.keys + (int64_t)base * size, *values = cache.values + (int64_t)base * columns;
     float* scores = scratch;
     bf16* weights = (bf16*)(scores + ROWS * room);
     float* mixed = scores + ROWS * (room + room / 2);
     float totals[ROWS];
     const int64_t block = 16 * size;
     for (int t = 0; t < room; t += SPAN)
-        tiles<2>(rows, queries, pitch, cache.keys + t / 16 * block, block, 32, size / 2, scores + t, room);
-    for (int r = 0; r < rows; ++r)
-        totals[r] = softmax(scores + r * room, seen + r * more, room, 1.0f / std::sqrt((float)size), weights + r * room);
-    const int columns = cache.columns, pairs = (last + 1) / 2;
+        tiles<2>(rows, queries, pitch, keys + t / 16 * block, block, 32, size / 2, scores + t, room);
+    if (how.cap != 0.0f)
+        for (int t = 0; t < rows * room; t += 16)
+            _mm512_storeu_ps(scores + t, capped(_mm512_loadu_ps(scores + t), how.scale, how.cap));
+    for (int r = 0; r < rows; ++r) {
+        const int count = seen + r * more - base, begin = how.window ? std::max(0, count - how.window) : 0;
+        totals[r] = softmax(scores + r * room, begin, count, room, how.cap != 0.0f ? 1.0f : how.scale, weights + r * room);
+    }
     int c = 0;
     for (; c + 32 <= columns; c += 32)
-        tiles<2>(rows, weights, room, cache.values + 2 * c, 32, 2 * columns, pairs, mixed + c, columns);
-    if (c < columns) tiles<1>(rows, weights, room, cache.values + 2 * c, 32, 2 * columns, pairs, mixed + c, columns);
+        tiles<2>(rows, weights, room, values + 2 * c, 32, 2 * columns, pairs, mixed + c, columns);
+    if (c < columns) tiles<1>(rows, weights, room, values + 2 * c, 32, 2 * columns, pairs, mixed + c, columns);
     for (int r = 0; r < rows; ++r)
         for (int i = 0; i < size; i += 16) {
             const __m512 whole = _mm512_div_ps(_mm512_loadu_ps(mixed + r * columns + i), _mm512_set1_ps(totals[r]));

@@ -43,13 +43,24 @@ class Linear(ctypes.Structure):
     )
 
 
+class Norm(ctypes.Structure):
+    """steps.h, Norm."""
+
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("weight", "bias"))
+
+
 class Block(ctypes.Structure):
     """model.h, Block."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("input_norm", "post_norm")),
+        *(
+            (f"{name}_norm", Norm)
+            for name in ("attention", "attention_output", "mlp", "mlp_output", "q", "k")
+        ),
         *((name, Linear) for name in ("q", "k", "v", "o", "gate", "up", "down")),
-    )
+        *((name, ctypes.c_void_p) for name in ("cos", "sin")),
+        ("window", ctypes.c_int32),
+    )  # fmt: skip
 
 
 class Model(ctypes.Structure):
@@ -59,14 +70,22 @@ class Model(ctypes.Structure):
         *(
             (name, ctypes.c_int32)
             for name in (
-                "blocks", "width", "heads", "kv_heads", "head_dim", "mlp_width", "vocabulary", "length", "gelu",
-                "threads",
+                "blocks", "width", "heads", "kv_heads", "head_dim", "mlp_width", "vocabulary", "length", "activation",
+                "gated", "centred", "parallel", "turned", "query_norm", "threads",
             )
         ),
-        *((name, ctypes.c_float) for name in ("eps", "embedding_scale")),
-        *((name, ctypes.c_void_p) for name in ("block", "norm", "embedding")),
+        *(
+            (name, ctypes.c_float)
+            for name in (
+                "eps", "embedding_scale", "attention_scale", "attention_cap", "residual_scale", "logit_scale",
+                "logit_cap",
+            )
+        ),
+        ("block", ctypes.c_void_p),
+        ("norm", Norm),
+        *((name, ctypes.c_void_p) for name in ("embedding", "positions")),
         ("head", Linear),
-        *((name, ctypes.c_void_p) for name in ("cos", "sin", "keys", "values")),
+        *((name, ctypes.c_void_p) for name in ("keys", "values")),
         *((name, ctypes.c_int64) for name in ("key_room", "value_room")),
         *((name, ctypes.c_void_p) for name in ("shared", "scratch")),
         ("scratch_floats", ctypes.c_int64),
@@ -92,16 +111,16 @@ class Products(ctypes.Structure):
     )
 
 
-STRUCTURES = (Linear, Block, Model, Reading, Products)
+STRUCTURES = (Linear, Norm, Block, Model, Reading, Products)
 _NUMBER, _MEMORY = ctypes.c_int32, ctypes.c_void_p
-_MODEL, _WEIGHT, _READING, _PRODUCTS = (ctypes.POINTER(kind) for kind in (Model, Linear, Reading, Products))
+_MODEL, _WEIGHT, _NORM, _READING, _PRODUCTS = map(ctypes.POINTER, (Model, Linear, Norm, Reading, Products))
 SIGNATURES: dict[str, tuple[type, ...]] = {
     "optlab_decode": (_MODEL, _NUMBER, _MEMORY, _MEMORY, _MEMORY),
     "optlab_multiply": (_WEIGHT, _MEMORY, _MEMORY, _MEMORY, _NUMBER),
     "optlab_expand": (_WEIGHT, _MEMORY, _MEMORY, _NUMBER),
     "optlab_read": (_MEMORY, ctypes.c_int64, _NUMBER),
-    "optlab_prompt_norm": (_MEMORY, _PRODUCTS, _MEMORY, ctypes.c_float, _READING, _NUMBER, _NUMBER),
-    "optlab_prompt_activate": (_PRODUCTS, _NUMBER, _READING, _NUMBER, _NUMBER),
+    "optlab_prompt_norm": (_MODEL, _MEMORY, _PRODUCTS, _NORM, _NORM, _READING, _NUMBER, _NUMBER),
+    "optlab_prompt_activate": (_MODEL, _PRODUCTS, _READING, _NUMBER, _NUMBER),
     "optlab_prompt_attention": (_MODEL, _NUMBER, _PRODUCTS, _MEMORY, _MEMORY, _READING, _NUMBER, _NUMBER, _NUMBER),
 }
 

@@ -1,9 +1,8 @@
-"""A Llama-family model whose tokens are decoded by the C++ loop; prompts by `prompt`, into the same cache."""
+"""A model whose tokens are decoded by the C++ loop; prompts by `prompt`, into the same cache."""
 
 from __future__ import annotations
 
 import ctypes
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,20 +12,25 @@ from torch import Tensor, nn
 
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.linear import Source
-from optlab.kernels.llama import LlamaRuntime
+from optlab.kernels.llama import LlamaRuntime, Norm
 from optlab.kernels.native.huge_pages import Pages
 from optlab.kernels.native.library import Block, Linear, Model, library
+from optlab.kernels.native.library import Norm as NativeNorm
 from optlab.kernels.native.linear import DENSE, NativeLinear, Together
 from optlab.kernels.native.prompt import read
 from optlab.kernels.rule import BLOCK, notes_for
-from optlab.models import transformer as layers
-from optlab.models.inputs import input_format
+from optlab.kernels.sources import Piece, block_pieces
 from optlab.models.key_values import ATTRIBUTE as KEY_VALUES
-from optlab.models.transformer import Rotary, Transformer
+from optlab.models.structure import is_conv1d
+from optlab.models.transformer import Transformer
 
 PADDING = 64
 ROWS, SPAN = 8, 32
 """attention.h"""
+ACTIVATIONS = ("silu", "gelu_tanh", "gelu", "relu")
+"""steps.h, Activation"""
+QUERY_NORMS = ("none", "head", "width")
+"""model.h, QueryNorm"""
 
 
 def refusal(module: Transformer, dtype: torch.dtype) -> str | None:
@@ -38,6 +42,8 @@ def refusal(module: Transformer, dtype: torch.dtype) -> str | None:
     odd = next((width for width in widths if width % BLOCK), None)
     if odd is not None:
         return f"the C++ loop needs widths that are multiples of {BLOCK}, and this model has one of {odd}"
+    if config.head_dim % 2:
+        return "the C++ loop multiplies pairs of numbers, and the heads of this model have an odd number of them"
     if (config.heads + 2 * config.kv_heads) * config.head_dim % 16:
         return "the C++ loop needs queries, keys and values of a width that is a multiple of 16 together"
     if _rounds_unevenly(module):
@@ -64,22 +70,14 @@ class NativeLlama(LlamaRuntime):
         found, why = library()
         assert found is not None, why
         self._decode = found.optlab_decode
-        cos, sin = Rotary(config).tables(0, length, torch.empty(0))
-        self.norms: list[tuple[Tensor, Tensor]] = []
-        for block in module.model.layers:
-            assert isinstance(block, layers.Block)
-            before, after = block.input_layernorm.weight, block.post_attention_layernorm.weight
-            self.norms.append((self._float(before), self._float(after)))
-        self.last_norm = self._float(module.model.norm.weight)
-        blocks = [
-            Block(before.data_ptr(), after.data_ptr(), *_structs(packed.qkv, packed.o, packed.gate_up, packed.down))
-            for (before, after), packed in zip(self.norms, self.blocks, strict=True)
-        ]
-        self._blocks = (Block * config.blocks)(*blocks)
-        self._tables = [table.contiguous() for table in (cos, sin)]
+        self._tables = {
+            which: [table.contiguous() for table in rotary.tables(0, length, torch.empty(0))]
+            for which, rotary in module.rotaries.items()
+        }
+        self.native_blocks = (Block * config.blocks)(*[self._block(i) for i in range(config.blocks)])
         attention = config.heads * config.head_dim
         keys_and_values = 2 * config.kv_heads * config.head_dim
-        self.shared_floats = config.width + 2 * attention + keys_and_values + 2 * config.mlp_width + PADDING
+        self.shared_floats = 2 * (config.width + attention + config.mlp_width) + keys_and_values + PADDING
         self._shared = torch.zeros(self.shared_floats)
         widest = -(-max(config.width, config.mlp_width, attention) // PADDING) * PADDING
         room, columns = -(-length // SPAN) * SPAN, -(-config.head_dim // 16) * 16
@@ -93,12 +91,26 @@ class NativeLlama(LlamaRuntime):
         assert isinstance(self.head, Together)
         self.struct = Model(
             config.blocks, config.width, config.heads, config.kv_heads, config.head_dim, config.mlp_width,
-            config.vocabulary, length, config.activation == "gelu_tanh", 0, config.norm_eps,
-            math.sqrt(config.width) if config.scale_embedding else 1.0, ctypes.addressof(self._blocks),
-            self.last_norm.data_ptr(), self.embedding.data_ptr(), self.head.parts[0].struct,
-            self._tables[0].data_ptr(), self._tables[1].data_ptr(), self.keys.data_ptr(), self.values.data_ptr(),
-            room * config.head_dim, room * columns, self._shared.data_ptr(), 0, 0,
+            config.vocabulary, length, ACTIVATIONS.index(config.activation), config.gated, config.norm == "layer",
+            config.parallel, config.turned, QUERY_NORMS.index(config.qk_norm), 0, config.norm_eps,
+            config.embedding_scale, config.score_scale, config.attention_cap or 0.0, config.residual_scale,
+            config.logit_scale, config.logit_cap or 0.0, ctypes.addressof(self.native_blocks), _native(self.norm),
+            self.embedding.data_ptr(), None if self.positions is None else self.positions.data_ptr(),
+            self.head.parts[0].struct, self.keys.data_ptr(), self.values.data_ptr(), room * config.head_dim,
+            room * columns, self._shared.data_ptr(), 0, 0,
         )  # fmt: skip
+
+    def _block(self, number: int) -> Block:
+        config, block = self.config, self.blocks[number]
+        norms = (
+            block.attention_norm, block.attention_output_norm, block.mlp_norm, block.mlp_output_norm, block.q_norm,
+            block.k_norm,
+        )  # fmt: skip
+        gate_up = _structs(block.gate_up)
+        weights = [*_structs(block.qkv), *_structs(block.o), *gate_up, *([] if config.gated else [Linear()])]
+        rotation = config.rotation(number)
+        tables = (None, None) if rotation is None else [table.data_ptr() for table in self._tables[rotation]]
+        return Block(*map(_native, norms), *weights, *_structs(block.down), *tables, block.window or 0)
 
     @property
     def bytes_per_token(self) -> int:
@@ -128,15 +140,23 @@ class NativeLlama(LlamaRuntime):
             parts.append(part)
         return Together(parts, self.pages)
 
-    def _packed(self, layers: list[nn.Linear], packed: nn.Module) -> None:
+    def _packed(self, pieces: list[Piece]) -> nn.Module:
         """Let the model use the places of its dense weights too, so that nothing is held twice."""
-        assert isinstance(packed, Together)
-        for layer, part in zip(layers, packed.parts, strict=True):
-            if part.kind == DENSE and layer.weight.dtype == part.weight.dtype and not layer.weight.is_meta:
-                layer.weight.data = part.weight
+        made = super()._packed(pieces)
+        assert isinstance(made, Together)
+        for layer in dict.fromkeys(piece.layer for piece in pieces):
+            parts = [part for piece, part in zip(pieces, made.parts, strict=True) if piece.layer is layer]
+            whole = parts[0].weight if len(parts) == 1 else made.stacked
+            in_order = all(not isinstance(piece.rows, Tensor) for piece in pieces if piece.layer is layer)
+            weight = layer.weight
+            assert isinstance(weight, Tensor)
+            dense = all(part.kind == DENSE for part in parts) and whole is not None and whole.dtype == weight.dtype
+            if dense and in_order and whole is not None and not weight.is_meta:
+                weight.data = whole.T if is_conv1d(layer) else whole
+        return made
 
-    def _float(self, weight: Tensor) -> Tensor:
-        return (weight.detach().float() + self.config.norm_offset).contiguous()
+    def _norm(self, module: nn.Module | None) -> Norm:
+        return Norm.of(module, torch.float32)
 
     def prefill(self, ids: list[int]) -> Tensor:
         """Raises ValueError when the prompt does not fit, is empty, or something was read before without `reset`."""
@@ -152,9 +172,11 @@ class NativeLlama(LlamaRuntime):
         if not 0 < len(ids) <= self.length:
             raise ValueError(f"there is room for 1 to {self.length} tokens, {len(ids)} are needed")
         x = F.embedding(torch.tensor(ids), self.embedding).float()
+        if self.positions is not None:
+            x += self.positions[: len(ids)]
         last = read(self, x.mul_(self.struct.embedding_scale), struct)
         assert isinstance(self.head, Together)
-        return self.head.parts[0].times(last)
+        return self._finished(self.head.parts[0].times(last))
 
     def decode(self, token: int) -> Tensor:
         """Raises as `step`."""
@@ -185,18 +207,17 @@ class NativeLlama(LlamaRuntime):
 
 
 def _rounds_unevenly(module: Transformer) -> bool:
-    for block in module.model.layers:
-        assert isinstance(block, layers.Block)
-        attention, mlp = block.self_attn, block.mlp
-        for readers in ((attention.q_proj, attention.k_proj, attention.v_proj), (mlp.gate_proj, mlp.up_proj)):
-            if len({input_format(reader) for reader in readers}) > 1:
+    for number in range(module.config.blocks):
+        for pieces in block_pieces(module, number, {}).values():
+            if len({piece.source.inputs for piece in pieces}) > 1:
                 return True
     return False
 
 
-def _structs(*modules: nn.Module) -> list[Linear]:
-    structs = []
-    for module in modules:
-        assert isinstance(module, Together)
-        structs += [part.struct for part in module.parts]
-    return structs
+def _structs(module: nn.Module) -> list[Linear]:
+    assert isinstance(module, Together)
+    return [part.struct for part in module.parts]
+
+
+def _native(norm: Norm) -> NativeNorm:
+    return NativeNorm(*(None if one is None else one.data_ptr() for one in (norm.weight, norm.bias)))

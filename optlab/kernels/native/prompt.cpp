@@ -11,15 +11,13 @@
 
 namespace {
 
-// x times factor (times weight, where given) as row `token` of what is read. x is used up.
-void read_row(float* x, float factor, const float* weight, const Reading& to, int64_t token) {
+// x normalized as row `token` of what is read. x is used up.
+void read_row(float* x, const Scaling& by, const Norm& norm, const Reading& to, int64_t token) {
     bf16* rounded = to.rounded + token * to.width;
     for (int i = 0; i < to.width; i += 32) {
         __m512 part[2];
-        for (int j = 0; j < 2; ++j) {
-            part[j] = _mm512_mul_ps(_mm512_loadu_ps(x + i + 16 * j), _mm512_set1_ps(factor));
-            if (weight) part[j] = _mm512_mul_ps(part[j], _mm512_loadu_ps(weight + i + 16 * j));
-        }
+        for (int j = 0; j < 2; ++j)
+            part[j] = normalized(_mm512_loadu_ps(x + i + 16 * j), by, norm, i + 16 * j);
         const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(part[1], part[0]);
         if (!to.levels) {
             _mm512_storeu_si512(rounded + i, both);
@@ -46,40 +44,51 @@ void read_row(float* x, float factor, const float* weight, const Reading& to, in
 
 extern "C" {
 
-// residual [tokens, width] += added, where given; what the next weight reads is its norm.
-void optlab_prompt_norm(float* residual, const Products* added, const float* weight, float eps, const Reading* to,
-                        int32_t tokens, int32_t threads) {
-    const int width = to->width;
+// residual [tokens, width] += added, where given, normalized by `output` before, where that has a weight; what the next
+// weight reads, where `to` is given, is its norm.
+void optlab_prompt_norm(const Model* model, float* residual, const Products* added, const Norm* output,
+                        const Norm* norm, const Reading* to, int32_t tokens, int32_t threads) {
+    const Model& m = *model;
+    const int width = m.width;
 #pragma omp parallel num_threads(threads)
     {
         std::vector<float> copy(width);
 #pragma omp for schedule(static)
         for (int t = 0; t < tokens; ++t) {
             float* row = residual + (int64_t)t * width;
-            for (int i = 0; i < width; i += 16) {
-                __m512 part = _mm512_loadu_ps(row + i);
-                if (added) {
-                    part = _mm512_add_ps(part, added->at(t, i));
-                    _mm512_storeu_ps(row + i, part);
+            if (added) {
+                for (int i = 0; i < width; i += 16) _mm512_storeu_ps(copy.data() + i, added->at(t, i));
+                Scaling by;
+                if (output->weight) by = scaling_of(copy.data(), width, m.eps, m.centred);
+                for (int i = 0; i < width; i += 16) {
+                    const __m512 part = normalized(_mm512_loadu_ps(copy.data() + i), by, *output, i);
+                    const __m512 before = _mm512_loadu_ps(row + i);
+                    _mm512_storeu_ps(row + i, _mm512_fmadd_ps(part, _mm512_set1_ps(m.residual_scale), before));
                 }
-                _mm512_storeu_ps(copy.data() + i, part);
             }
-            read_row(copy.data(), norm_factor(row, width, eps), weight, *to, t);
+            if (!to) continue;
+            std::copy(row, row + width, copy.data());
+            read_row(copy.data(), norm->weight ? scaling_of(row, width, m.eps, m.centred) : Scaling{}, *norm, *to, t);
         }
     }
 }
 
-// gate and up lie side by side.
-void optlab_prompt_activate(const Products* gate_up, int32_t gelu, const Reading* to, int32_t tokens, int32_t threads) {
+// gate and up lie side by side, or there is no gate.
+void optlab_prompt_activate(const Model* model, const Products* gate_up, const Reading* to, int32_t tokens,
+                            int32_t threads) {
+    const Model& m = *model;
     const int width = to->width;
 #pragma omp parallel num_threads(threads)
     {
         std::vector<float> row(width);
 #pragma omp for schedule(static)
         for (int t = 0; t < tokens; ++t) {
-            for (int i = 0; i < width; i += 16)
-                _mm512_storeu_ps(row.data() + i, activate(gate_up->at(t, i), gate_up->at(t, width + i), gelu));
-            read_row(row.data(), 1.0f, nullptr, *to, t);
+            for (int i = 0; i < width; i += 16) {
+                __m512 found = activate(gate_up->at(t, i), m.activation);
+                if (m.gated) found = _mm512_mul_ps(found, gate_up->at(t, width + i));
+                _mm512_storeu_ps(row.data() + i, found);
+            }
+            read_row(row.data(), {}, {}, *to, t);
         }
     }
 }
@@ -91,20 +100,20 @@ void optlab_prompt_attention(const Model* model, int32_t layer, const Products* 
                              const Reading* to, int32_t from, int32_t tokens, int32_t threads) {
     const Model& m = *model;
     const int size = m.head_dim, all = m.heads * size, together = m.heads / m.kv_heads;
+    const Block& block = m.block[layer];
 #pragma omp parallel num_threads(threads)
     {
         std::vector<float> row(qkv->width), turned(size), scratch(attention_floats(tokens, m.cache(0, 0).columns));
         std::vector<bf16> rounded(size);
 #pragma omp for schedule(static)
         for (int t = 0; t < tokens; ++t) {
-            const float *cos = m.cos + (int64_t)t * size, *sin = m.sin + (int64_t)t * size;
             for (int i = 0; i < qkv->width; i += 16) _mm512_storeu_ps(row.data() + i, qkv->at(t, i));
             for (int h = 0; h < m.heads; ++h) {
-                rotate(row.data() + h * size, cos, sin, size, turned.data());
+                m.turn(layer, block.q_norm, row.data(), h, m.heads, t, turned.data());
                 round_row(turned.data(), size, queries + (int64_t)t * all + h * size);
             }
             for (int h = 0; h < m.kv_heads; ++h) {
-                rotate(row.data() + all + h * size, cos, sin, size, turned.data());
+                m.turn(layer, block.k_norm, row.data() + all, h, m.kv_heads, t, turned.data());
                 const float* value = row.data() + all + (m.kv_heads + h) * size;
                 m.cache(layer, h).write(t, turned.data(), value, rounded.data());
             }
@@ -115,11 +124,12 @@ void optlab_prompt_attention(const Model* model, int32_t layer, const Products* 
 #pragma omp for schedule(dynamic, 4)
         for (int task = per_head * m.heads - 1; task >= 0; --task) {
             const int h = task % m.heads, begin = from + task / m.heads * ROWS, rows = std::min(ROWS, tokens - begin);
-            attend(m.cache(layer, h / together), queries + (int64_t)begin * all + h * size, all, rows, begin + 1, 1,
-                   mixed + (int64_t)begin * all + h * size, all, scratch.data());
+            const int64_t at = (int64_t)begin * all + h * size;
+            attend(m.cache(layer, h / together), m.scores(layer), queries + at, all, rows, begin + 1, 1, mixed + at, all,
+                   scratch.data());
         }
 #pragma omp for schedule(static)
-        for (int t = from; t < tokens; ++t) read_row(mixed + (int64_t)t * all, 1.0f, nullptr, *to, t - from);
+        for (int t = from; t < tokens; ++t) read_row(mixed + (int64_t)t * all, {}, {}, *to, t - from);
     }
 }
 }

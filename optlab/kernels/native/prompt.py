@@ -1,4 +1,4 @@
-"""A prompt through a Llama-family model: large multiplications by torch, everything between them in C++.
+"""A prompt through a model: large multiplications by torch, everything between them in C++.
 
 Torch's own operators would write and read each activation several times in between, and their attention was a third
 of the time. Where a recipe rounds activations to 8 bits, codes are multiplied by codes.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from optlab.kernels.native.library import Model, Products, Reading, library
+from optlab.kernels.native.library import Model, Norm, Products, Reading, library
 from optlab.kernels.native.linear import Together
 
 if TYPE_CHECKING:
@@ -59,41 +59,45 @@ def read(model: NativeLlama, x: Tensor, struct: Model) -> Tensor:
     the last token [width]."""
     found, why = library()
     assert found is not None, why
-    tokens, threads, eps = len(x), torch.get_num_threads(), model.config.norm_eps
-    attention = model.config.heads * model.config.head_dim
+    tokens, threads, config = len(x), torch.get_num_threads(), model.config
+    attention = config.heads * config.head_dim
     queries, mixed = torch.empty(tokens, attention, dtype=torch.bfloat16), torch.empty(tokens, attention)
-    gelu = int(model.config.activation == "gelu_tanh")
-    added: Multiplied | None = None
+    whole = ctypes.byref(struct)
 
-    def normed(readers: Together, weight: Tensor) -> Multiplied:
+    def add(to: Reading | None, norm: Norm | None, added: Multiplied | None, output: Norm | None) -> None:
+        """The residual gets what a branch gave; `to` gets what reads the residual."""
+        products = None if added is None else ctypes.byref(added.struct)
+        found.optlab_prompt_norm(whole, x.data_ptr(), products, output, norm, to, len(x), threads)
+
+    def normed(readers: Together, norm: Norm, added: Multiplied | None, output: Norm | None) -> Multiplied:
         to = Read.room(readers, len(x))
-        found.optlab_prompt_norm(
-            x.data_ptr(), None if added is None else ctypes.byref(added.struct), weight.data_ptr(), eps,
-            ctypes.byref(to.struct), len(x), threads,
-        )  # fmt: skip
+        add(to.struct, norm, added, output)
         return to.multiplied()
 
-    for layer, (block, (before, after)) in enumerate(zip(model.blocks, model.norms, strict=True)):
+    added: Multiplied | None = None
+    output: Norm | None = None
+    for layer, (block, native) in enumerate(zip(model.blocks, model.native_blocks, strict=True)):
         qkv, o, gate_up, down = block.qkv, block.o, block.gate_up, block.down
         assert isinstance(qkv, Together) and isinstance(o, Together)
         assert isinstance(gate_up, Together) and isinstance(down, Together)
-        products = normed(qkv, before)
+        products = normed(qkv, native.attention_norm, added, output)
         # After the last block's keys and values, only the last token is of interest.
         start = tokens - 1 if layer + 1 == len(model.blocks) else 0
         x = x[start:]
+        neurons = normed(gate_up, native.mlp_norm, None, None) if config.parallel else None
         to = Read.room(o, len(x))
         found.optlab_prompt_attention(
-            ctypes.byref(struct), layer, ctypes.byref(products.struct), queries.data_ptr(), mixed.data_ptr(),
-            ctypes.byref(to.struct), start, tokens, threads,
+            whole, layer, ctypes.byref(products.struct), queries.data_ptr(), mixed.data_ptr(), ctypes.byref(to.struct),
+            start, tokens, threads,
         )  # fmt: skip
-        added = to.multiplied()
-        products, to = normed(gate_up, after), Read.room(down, len(x))
-        found.optlab_prompt_activate(ctypes.byref(products.struct), gelu, ctypes.byref(to.struct), len(x), threads)
-        added = to.multiplied()
-    assert added is not None
-    last = torch.empty(model.config.width, dtype=torch.bfloat16)
-    to_head = Reading(last.data_ptr(), None, None, len(last), 0, 0.0)
-    found.optlab_prompt_norm(
-        x.data_ptr(), ctypes.byref(added.struct), model.last_norm.data_ptr(), eps, ctypes.byref(to_head), 1, threads
-    )
+        added, output = to.multiplied(), native.attention_output_norm
+        if neurons is None:
+            neurons = normed(gate_up, native.mlp_norm, added, output)
+        else:
+            add(None, None, added, output)
+        to = Read.room(down, len(x))
+        found.optlab_prompt_activate(whole, ctypes.byref(neurons.struct), ctypes.byref(to.struct), len(x), threads)
+        added, output = to.multiplied(), native.mlp_output_norm
+    last = torch.empty(config.width, dtype=torch.bfloat16)
+    add(Reading(last.data_ptr(), None, None, len(last), 0, 0.0), struct.norm, added, output)
     return last

@@ -17,34 +17,86 @@ static inline __m512 exponential(__m512 x) {  // relative error below 2e-7
     return _mm512_scalef_ps(p, n);
 }
 
-// gate * sigmoid(gate) * up, or with the tanh form of GELU, which is gate * sigmoid(2 u).
-static inline __m512 activate(__m512 gate, __m512 up, bool gelu) {
-    __m512 u = gate;
-    if (gelu) {
-        const __m512 cubic = _mm512_fmadd_ps(_mm512_mul_ps(gate, gate), _mm512_set1_ps(0.044715f), _mm512_set1_ps(1.0f));
-        u = _mm512_mul_ps(_mm512_mul_ps(gate, cubic), _mm512_set1_ps(1.59576912f));
-    }
-    const __m512 below = _mm512_add_ps(_mm512_set1_ps(1.0f), exponential(_mm512_sub_ps(_mm512_setzero_ps(), u)));
-    return _mm512_div_ps(_mm512_mul_ps(gate, up), below);
+static inline __m512 hyperbolic_tangent(__m512 x) {  // absolute error below 2e-7
+    const __m512 one = _mm512_set1_ps(1.0f), two = _mm512_set1_ps(2.0f);
+    return _mm512_sub_ps(one, _mm512_div_ps(two, _mm512_add_ps(exponential(_mm512_mul_ps(x, two)), one)));
 }
 
-static inline float norm_factor(const float* x, int width, float eps) {
+// x becomes cap * tanh(x * scale / cap), or x * scale without a cap.
+static inline __m512 capped(__m512 x, float scale, float cap) {
+    if (cap == 0.0f) return _mm512_mul_ps(x, _mm512_set1_ps(scale));
+    return _mm512_mul_ps(hyperbolic_tangent(_mm512_mul_ps(x, _mm512_set1_ps(scale / cap))), _mm512_set1_ps(cap));
+}
+
+// The error function; absolute error below 2e-7 (Abramowitz and Stegun, 7.1.26).
+static inline __m512 error_function(__m512 x) {
+    const __m512 one = _mm512_set1_ps(1.0f), size = _mm512_abs_ps(x);
+    const __m512 t = _mm512_div_ps(one, _mm512_fmadd_ps(size, _mm512_set1_ps(0.3275911f), one));
+    __m512 p = _mm512_set1_ps(1.061405429f);
+    for (const float c : {-1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f})
+        p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(c));
+    const __m512 falling = exponential(_mm512_sub_ps(_mm512_setzero_ps(), _mm512_mul_ps(x, x)));
+    const __m512 found = _mm512_fnmadd_ps(_mm512_mul_ps(p, t), falling, one);
+    return _mm512_mask_sub_ps(found, _mm512_cmplt_ps_mask(x, _mm512_setzero_ps()), _mm512_setzero_ps(), found);
+}
+
+enum Activation : int32_t { SILU = 0, GELU_TANH = 1, GELU = 2, RELU = 3 };
+
+static inline __m512 activate(__m512 x, int32_t kind) {
+    if (kind == RELU) return _mm512_max_ps(x, _mm512_setzero_ps());
+    if (kind == GELU) {
+        const __m512 half = _mm512_mul_ps(x, _mm512_set1_ps(0.5f));
+        return _mm512_fmadd_ps(half, error_function(_mm512_mul_ps(x, _mm512_set1_ps(0.70710678f))), half);
+    }
+    __m512 u = x;  // x * sigmoid(u); the tanh form of GELU is that of twice its cubic
+    if (kind == GELU_TANH) {
+        const __m512 cubic = _mm512_fmadd_ps(_mm512_mul_ps(x, x), _mm512_set1_ps(0.044715f), _mm512_set1_ps(1.0f));
+        u = _mm512_mul_ps(_mm512_mul_ps(x, cubic), _mm512_set1_ps(1.59576912f));
+    }
+    return _mm512_div_ps(x, _mm512_add_ps(_mm512_set1_ps(1.0f), exponential(_mm512_sub_ps(_mm512_setzero_ps(), u))));
+}
+
+// What a norm multiplies by, and adds; weight null: what is read stays as it is. bias may be null.
+struct Norm {
+    const float* weight;
+    const float* bias;
+};
+
+struct Scaling {  // (x - mean) * factor
+    float mean = 0.0f, factor = 1.0f;
+};
+
+// centred: by mean and deviation (LayerNorm), else by the root of the mean square.
+static inline Scaling scaling_of(const float* x, int width, float eps, bool centred) {
+    Scaling found;
+    if (centred) {
+        __m512 sum = _mm512_setzero_ps();
+        for (int i = 0; i < width; i += 16) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(first(width - i), x + i));
+        found.mean = _mm512_reduce_add_ps(sum) / width;
+    }
     __m512 squares = _mm512_setzero_ps();
     for (int i = 0; i < width; i += 16) {
-        const __m512 part = _mm512_loadu_ps(x + i);
+        const __mmask16 mask = first(width - i);
+        const __m512 part = _mm512_maskz_sub_ps(mask, _mm512_maskz_loadu_ps(mask, x + i), _mm512_set1_ps(found.mean));
         squares = _mm512_fmadd_ps(part, part, squares);
     }
-    return 1.0f / std::sqrt(_mm512_reduce_add_ps(squares) / width + eps);
+    found.factor = 1.0f / std::sqrt(_mm512_reduce_add_ps(squares) / width + eps);
+    return found;
 }
 
-// x times factor (times weight, where given), rounded to bfloat16, with its sums; width is a multiple of 32.
-static inline void prepare(const float* x, int width, float factor, const float* weight, const Input& to) {
+// 16 numbers of x from i on, normalized.
+static inline __m512 normalized(__m512 x, const Scaling& by, const Norm& norm, int i) {
+    x = _mm512_mul_ps(_mm512_sub_ps(x, _mm512_set1_ps(by.mean)), _mm512_set1_ps(by.factor));
+    if (norm.weight) x = _mm512_mul_ps(x, _mm512_loadu_ps(norm.weight + i));
+    return norm.bias ? _mm512_add_ps(x, _mm512_loadu_ps(norm.bias + i)) : x;
+}
+
+// x normalized and rounded to bfloat16, with its sums; width is a multiple of 32.
+static inline void prepare(const float* x, int width, const Scaling& by, const Norm& norm, const Input& to) {
     for (int i = 0; i < width; i += 32) {
         __m512 part[2];
-        for (int j = 0; j < 2; ++j) {
-            part[j] = _mm512_mul_ps(_mm512_loadu_ps(x + i + 16 * j), _mm512_set1_ps(factor));
-            if (weight) part[j] = _mm512_mul_ps(part[j], _mm512_loadu_ps(weight + i + 16 * j));
-        }
+        for (int j = 0; j < 2; ++j)
+            part[j] = normalized(_mm512_loadu_ps(x + i + 16 * j), by, norm, i + 16 * j);
         const __m512i rounded = (__m512i)_mm512_cvtne2ps_pbh(part[1], part[0]);
         _mm512_storeu_si512(to.rounded + i, rounded);
         const __m512 low = widen(_mm512_castsi512_si256(rounded)), high = widen(_mm512_extracti64x4_epi64(rounded, 1));
@@ -95,12 +147,13 @@ struct Share {  // of `count` things, those of one thread; in whole blocks of 16
     }
 };
 
-// The two halves of a head turned against each other by the angles of its position.
-static inline void rotate(const float* from, const float* cos, const float* sin, int size, float* to) {
+// The two halves of `size` numbers turned against each other by the angles of a position, in place.
+static inline void rotate(float* x, const float* cos, const float* sin, int size) {
     const int half = size / 2;
     for (int i = 0; i < half; ++i) {
-        to[i] = from[i] * cos[i] - from[i + half] * sin[i];
-        to[i + half] = from[i + half] * cos[i + half] + from[i] * sin[i + half];
+        const float low = x[i], high = x[i + half];
+        x[i] = low * cos[i] - high * sin[i];
+        x[i + half] = high * cos[i + half] + low * sin[i + half];
     }
 }
 

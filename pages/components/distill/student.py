@@ -1,50 +1,19 @@
-"""The student that a person sets up: the knobs of a distillation, its recipe, and that of its control."""
+"""The student that a person sets up: the knobs of a distillation, as a recipe."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from optlab.client.client import Client
-from optlab.distill.distillation import COMMON
 from optlab.fitting import fitted
 from optlab.i18n import _
 from optlab.methods import DEFAULT_METHOD, method, names
 from optlab.models.describe import Description
 from optlab.recipes import Recipe, Step
 from pages.components.shared import knobs, widgets
-from pages.components.shared.view import View
 
 PREFIX = "distill/knob/"
 SHOWN_FOR = "distill/shown for"
 FIRST = ("student_layers", "start", "temperature", "alpha", "steps", "seconds")
-LOOKED_BACK = 100
-
-
-def is_distillation(recipe: Recipe) -> bool:
-    """Whether a recipe trains a student and does nothing else."""
-    return len(recipe.steps) == 1 and recipe.steps[0].kind == "distill"
-
-
-def watched(client: Client, shown: View) -> Recipe | None:
-    """The distillation that the address names, else the last one that was asked for with this model; or None."""
-    if is_distillation(shown.recipe):
-        return shown.recipe
-    for run in client.runs("measure", limit=LOOKED_BACK):
-        if run.spec["model"] == shown.model:
-            try:
-                recipe = Recipe.from_dict(run.spec["recipe"])
-            except ValueError:  # written by a version with other methods
-                continue
-            if is_distillation(recipe) and recipe.steps[0].values["alpha"] != 1.0:
-                return recipe
-    return None
-
-
-def control(recipe: Recipe) -> Recipe:
-    """The same student, start, text and time, taught by the text alone; one for all losses and temperatures."""
-    values = recipe.steps[0].values
-    same = {p.name: values[p.name] for p in COMMON if p.name != "temperature"}
-    return Recipe.of(Step("distill", DEFAULT_METHOD["distill"], same | {"alpha": 1.0}))
 
 
 def choose(description: Description, now: Recipe | None) -> Recipe:

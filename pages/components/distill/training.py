@@ -10,11 +10,11 @@ import streamlit as st
 
 from optlab.client.client import Client
 from optlab.distill import forecast
+from optlab.distill.control import control
 from optlab.figures import distillation, format, style
 from optlab.i18n import _
 from optlab.recipes import Recipe
 from optlab.store.run import Run
-from pages.components.distill import student
 from pages.components.shared import view, watching
 
 
@@ -22,7 +22,7 @@ def start(client: Client, shown: view.View, recipe: Recipe, with_control: bool) 
     """Ask for the student and, beside it, for its control; a training that was stopped goes on where it was."""
     client.submit_measure(shown.model, recipe, shown.protocol)
     if with_control and recipe.steps[0].values["alpha"] != 1.0:
-        client.submit_measure(shown.model, student.control(recipe), shown.protocol)
+        client.submit_measure(shown.model, control(recipe), shown.protocol)
 
 
 def show(client: Client, shown: view.View, recipe: Recipe | None) -> Run | None:
@@ -31,7 +31,7 @@ def show(client: Client, shown: view.View, recipe: Recipe | None) -> Run | None:
     if recipe is None or run is None:
         st.info(_("Choose a student and press Start: its curve grows here while it learns."), icon=":material/science:")
         return None
-    other = client.find(shown.model, student.control(recipe), shown.protocol)
+    other = client.find(shown.model, control(recipe), shown.protocol)
     runs = [run] if other is None or other.id == run.id else [run, other]
     watching.watch_all(runs, "training", partial(_draw, recipe), resumes=True)
     return run if run.status == "done" else None

@@ -7,30 +7,10 @@ import streamlit as st
 from optlab.client.client import Client
 from optlab.figures import heads as figure
 from optlab.i18n import _, plural
-from optlab.prune.chosen_heads import ChosenHeads, read, write
-from optlab.recipes import Recipe, Step
+from optlab.prune.chosen_heads import removed, toggled
+from optlab.recipes import Recipe
 from pages.components.shared import services, watching
 from pages.components.shared.view import View
-
-
-def removed(recipe: Recipe) -> set[figure.Head] | None:
-    """The heads that `recipe` removes; None when it prunes in another way, which a click would undo."""
-    steps = [step for step in recipe.steps if step.kind == "prune"]
-    if not steps:
-        return set()
-    if len(steps) > 1 or steps[0].method != ChosenHeads.name:
-        return None
-    return {(block, head) for block, some in read(steps[0].values["heads"]).items() for head in some}
-
-
-def toggled(recipe: Recipe, heads: set[figure.Head]) -> Recipe:
-    """`recipe` in which `heads` go if they were there, and come back if they were gone. Raises RecipeError."""
-    wanted: dict[int, set[int]] = {}
-    for block, head in (removed(recipe) or set()) ^ heads:
-        wanted.setdefault(block, set()).add(head)
-    others = tuple(step for step in recipe.steps if step.kind != "prune")
-    words = write(wanted)
-    return Recipe((Step("prune", ChosenHeads.name, {"heads": words}), *others)) if words else Recipe(others)
 
 
 def show(client: Client, shown: View) -> Recipe | None:

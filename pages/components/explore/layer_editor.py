@@ -10,8 +10,8 @@ import streamlit as st
 from optlab.i18n import _
 from optlab.methods import method
 from optlab.models.describe import Description
+from optlab.predict.layer_values import BITS, ZEROS, Quantity, average, offered, values_of, with_values
 from optlab.recipes import Recipe, Step
-from pages.components.explore.layer_values import BITS, ZEROS, Quantity, offered, values_of, with_values
 
 HIGHEST = 0.95
 """The largest share of zeros that a layer may be given."""
@@ -52,11 +52,10 @@ def show(
         },
     )  # fmt: skip
     wanted = {row["layer"]: float(row[quantity.key]) for row in table}
-    weights = {name: out * width for name, (out, width) in description.linears}
-    average = sum(value * weights[name] for name, value in wanted.items()) / sum(weights.values())
+    mean = average(description, wanted)
     st.caption(
-        _("{bits:.2f} bits per weight on average, without scales.").format(bits=average) if quantity is BITS else
-        _("{share:.1%} zeros on average.").format(share=average)
+        _("{bits:.2f} bits per weight on average, without scales.").format(bits=mean) if quantity is BITS else
+        _("{share:.1%} zeros on average.").format(share=mean)
     )  # fmt: skip
     with st.container(horizontal=True):
         use = st.button(

@@ -67,7 +67,6 @@ def _measured(runs: Sequence[Run]) -> None:
     found = interaction((first.result, second.result, both.result))
     if found is None:
         return
-    together = found.excess / (found.first + found.second) if found.first + found.second > 0 else 0.0
     with st.container(horizontal=True):
         for label, value in (
             (_("one alone"), found.first), (_("the other alone"), found.second), (_("both"), found.both),
@@ -76,6 +75,6 @@ def _measured(runs: Sequence[Run]) -> None:
             st.metric(label, f"{format.significant(value)}", border=True)
     st.caption(
         _("Divergence in nats per token. Together these layers cost {share} {direction} than their sum.").format(
-            share=f"{abs(together):.0%}", direction=_("more") if together >= 0 else _("less")
+            share=f"{abs(found.relative_excess):.0%}", direction=_("more") if found.excess >= 0 else _("less")
         )
     )

@@ -6,7 +6,7 @@ import streamlit as st
 
 from optlab.client.client import Client
 from optlab.client.verdicts import Gain, Verdict, verdict
-from optlab.figures import format
+from optlab.figures import format, speedup
 from optlab.i18n import _
 from optlab.machine.identity import processor
 from optlab.recipes import Recipe, Step
@@ -41,10 +41,10 @@ def smaller(found: Verdict) -> str:
 
 def faster(found: Verdict) -> str:
     """Whether new words come faster on this machine, and how many times."""
-    if found.decode is None:
+    if found.speedup is None:
         return _("faster here: not timed")
-    answer = _("faster here: yes, {times} times") if found.faster else _("faster here: no, {times} times")
-    return answer.format(times=f"{found.decode:.2f}")
+    answer = _("faster here: yes, {speed}") if found.faster else _("faster here: no, {speed}")
+    return answer.format(speed=speedup.in_words(found.speedup, found.speedup_ci95))
 
 
 def where(found: Verdict) -> list[str]:
@@ -53,9 +53,9 @@ def where(found: Verdict) -> list[str]:
 
 
 def _gain(gain: Gain) -> str:
-    where = _("faster where: writing, {times} times") if gain.work == "decode" else _(
-        "faster where: reading, {times} times")  # fmt: skip
-    said = where.format(times=f"{gain.times:.2f}")
+    said = _("faster where: writing") if gain.work == "decode" else _("faster where: reading")
+    if gain.speedup is not None:
+        said += f", {speedup.in_words(gain.speedup, None)}"
     return said if gain.machine in ("", processor()) else f"{said} ({gain.machine})"
 
 

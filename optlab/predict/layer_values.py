@@ -52,6 +52,12 @@ def values_of(recipe: Recipe, description: Description, quantity: Quantity) -> d
     return found
 
 
+def average(description: Description, values: Mapping[str, float]) -> float:
+    """The mean of the layers' numbers over their weights."""
+    weights = {name: out * width for name, (out, width) in description.linears}
+    return sum(value * weights[name] for name, value in values.items()) / sum(weights[name] for name in values)
+
+
 def with_values(recipe: Recipe, quantity: Quantity, values: Mapping[str, float]) -> Recipe:
     """`recipe` with these numbers; prunings stay before all other steps, quantizations after. Raises RecipeError."""
     step = offered(recipe, quantity)

@@ -1,0 +1,59 @@
+"""OLMo (norms without weights), OLMo 2 (norms after each branch) and OLMoE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optlab.models.gguf import rotary
+from optlab.models.gguf.architectures import (
+    ATTENTION,
+    GATED_MLP,
+    PAIRS,
+    PRE_NORMS,
+    Architecture,
+    head_dim,
+    rms_eps,
+    sizes,
+)  # fmt: skip
+from optlab.models.gguf.families.qwen import EXPERT_KEYS, EXPERTS, QK_NORMS
+from optlab.models.gguf.file import GGUFFile
+
+RMS = frozenset({"attention.layer_norm_rms_epsilon"})
+POST_NORMS = {"post_attention_norm": "post_attention_layernorm", "post_ffw_norm": "post_feedforward_layernorm"}
+
+
+def _common(file: GGUFFile) -> dict[str, Any]:
+    return {**sizes(file), "hidden_act": "silu", "rope_parameters": rotary.parameters(file, head_dim(file))}
+
+
+def _olmo(file: GGUFFile) -> dict[str, Any]:
+    return {**_common(file), "clip_qkv": file.own("attention.clamp_kqv") or None}
+
+
+def _olmo2(file: GGUFFile) -> dict[str, Any]:
+    return {**_common(file), **rms_eps(file)}
+
+
+def _olmoe(file: GGUFFile) -> dict[str, Any]:
+    return {
+        **_common(file),
+        **rms_eps(file),
+        "num_experts": file.count("expert_count"),
+        "num_experts_per_tok": file.count("expert_used_count"),
+        "norm_topk_prob": False,
+        "clip_qkv": None,
+    }
+
+
+ARCHITECTURES = {
+    "olmo": Architecture(
+        "olmo", "OlmoForCausalLM", _olmo, {**ATTENTION, **GATED_MLP},
+        frozenset({"attention.layer_norm_epsilon", "attention.clamp_kqv"}), arrange=PAIRS,
+    ),
+    "olmo2": Architecture(
+        "olmo2", "Olmo2ForCausalLM", _olmo2, {**POST_NORMS, **ATTENTION, **GATED_MLP, **QK_NORMS}, RMS
+    ),
+    "olmoe": Architecture(
+        "olmoe", "OlmoeForCausalLM", _olmoe, {**PRE_NORMS, **ATTENTION, **EXPERTS, **QK_NORMS}, RMS | EXPERT_KEYS
+    ),
+}  # fmt: skip

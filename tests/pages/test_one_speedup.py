@@ -1,0 +1,89 @@
+"""One run has one speed-up: Explore, its badge, Compare, Advisor, Runs and the report say the same of it.
+
+The paired ratio of the samples is chosen so that no quotient of their median times, in the run or between it and
+another one, would give its text.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from optlab.client.client import Client
+from optlab.evaluate.environment import record
+from optlab.figures.speedup import in_words
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from optlab.report.comparison import Comparison
+from optlab.report.document import html
+from optlab.store.run import Run
+from tests.pages import samples
+from tests.pages.conftest import open_page, words
+
+RECIPE = samples.quantized(4)
+FASTER = (1.37, 1.30, 1.44)
+UNSURE = (1.09, 0.97, 1.22)
+
+
+def measured(client: Client, recipe: Recipe, decode_ms: float, speedup: tuple[float, float, float]) -> Run:
+    """A run of this machine, so that the Advisor takes its times."""
+    result = samples.result(1.1, 5_000_000, decode_ms, recipe, speedup=speedup)
+    result["environment"] = json.loads(json.dumps(record()))
+    run = client.submit_measure("nano", recipe, Protocol())
+    samples.finish(client, run, result)
+    done = client.run(run.id)
+    assert done is not None
+    return done
+
+
+@pytest.mark.parametrize(("speedup", "said"), [(FASTER, "1.37 x faster"), (UNSURE, "same speed")])
+def test_every_page_and_the_report_say_the_same_speedup(
+    prepared: Client, speedup: tuple[float, float, float], said: str
+) -> None:
+    measured(prepared, samples.quantized(8), 1.0, (2.0, 1.9, 2.1))  # another run, with another time of the original
+    run = measured(prepared, RECIPE, 1.8, speedup)  # its medians would give 1.11
+    link = json.dumps(RECIPE.to_dict()["steps"])
+
+    explore = words(open_page("explore", recipe=link)).replace("\\", "")
+    assert f"### {said}" in explore
+    assert f"faster here: {'yes' if speedup[1] > 1 else 'no'}, {said}" in explore
+
+    table = open_page("compare").dataframe[0].value.set_index("run")
+    assert table.loc[run.id, "speed"] == said
+    assert table.loc[run.id, "speedup"] == speedup[0]
+
+    page = open_page("advisor")
+    page.number_input(key="advisor/worse/write").set_value(50.0)
+    page.number_input(key="advisor/memory").set_value(5.0)
+    advice = words(page.run()).replace("\\", "")
+    assert f"tokens per second here, {said}" in advice
+
+    newest, other = [caption.value for caption in open_page("runs").caption if "smaller" in caption.value]
+    assert f"4.0 x smaller, {said}, 10.0 % worse" == newest
+    assert "2.0 x faster" in other
+
+    report = html(Comparison((run,)))
+    assert report.count(said) == 2  # in the table, and on the card of the run
+    medians = ("1.11 x faster", "1.11 times", "1.80 x slower")  # of the run, and of the run beside the other one
+    assert not any(other in text for text in (explore, advice, report, newest) for other in medians)
+
+
+def test_what_was_timed_before_rounds_were_paired_has_no_speedup(prepared: Client) -> None:
+    result = samples.result(1.1, 5_000_000, 1.0, RECIPE)
+    result["delta"] |= {"decode_speedup": None, "decode_speedup_ci95": None}
+    samples.finish(prepared, prepared.submit_measure("nano", RECIPE, Protocol()), result)
+    text = words(open_page("explore", recipe=json.dumps(RECIPE.to_dict()["steps"])))
+    assert "1.00 ms" in text
+    assert "x faster" not in text and "same speed" not in text
+
+
+@pytest.mark.parametrize(
+    ("speedup", "interval", "said"),
+    [(1.5, (1.4, 1.6), "1.50 x faster"), (1.5, (0.9, 2.4), "same speed"), (0.5, (0.4, 0.6), "2.0 x slower"),
+     (1.5, None, "1.50 x faster"), (1.2, (1.0, 1.4), "same speed"), (None, None, "")],
+)  # fmt: skip
+def test_a_speedup_within_chance_is_the_same_speed(
+    speedup: float | None, interval: tuple[float, float] | None, said: str
+) -> None:
+    assert in_words(speedup, interval) == said
