@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optlab.errors import MeasurementError
 from optlab.evaluate.energy import Meter
@@ -38,6 +39,7 @@ BUDGET_S = 8.0
 WARM_UP_TOKENS = 4
 READS = ("bytes_per_token", "weights_per_token", "bytes_per_position")
 
+Floats = NDArray[np.float64]
 Clock = Callable[[], float]
 
 
@@ -129,7 +131,12 @@ def speedup(timed: TimedPair) -> Speedup:
     The rounds were timed in turn, so the interval is that of the mean log ratio of rounds that lie beside each other
     (Student's t); None with one round. What slows down the whole machine for a while slows both and cancels out.
     """
-    ratios = np.log(np.array(timed.base.decode_ms_by_round) / np.array(timed.candidate.decode_ms_by_round))
+    return of_rounds(np.array(timed.base.decode_ms_by_round), np.array(timed.candidate.decode_ms_by_round))
+
+
+def of_rounds(base: Floats, candidate: Floats) -> Speedup:
+    """From the times of rounds [rounds] that were timed in turns."""
+    ratios = np.log(base / candidate)
     return Speedup(float(np.exp(ratios.mean())), ratio_interval(interval(ratios)))
 
 

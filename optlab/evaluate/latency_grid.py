@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from optlab.errors import MeasurementError
-from optlab.evaluate.latency import Clock, no_collection
+from optlab.evaluate.latency import Clock, Speedup, no_collection, of_rounds
 from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.results.latency_grid import Cell, Cells
@@ -23,6 +23,7 @@ PROMPTS = (64, 256, 1024)
 BATCHES = (1, 2, 4, 8)
 NEW_TOKENS = 16
 ROUNDS = 3
+BASE = "base"
 PERCENTILES = (0.05, 0.5, 0.95)
 
 
@@ -92,7 +93,8 @@ def latency_grid(
                     )
                     _round(one, texts, NEW_TOKENS, seconds[name], clock)
         for name, (starts, steps) in seconds.items():
-            found[name].append(_cell(length, count, starts, steps))
+            gain = None if name == BASE or BASE not in seconds else paired_ratio(seconds[BASE][1], steps, rounds)
+            found[name].append(_cell(length, count, starts, steps, gain))
         spent += length * count
     progress(1.0, say("timed {work_count} sizes", work_count=len(work)), _cells(found))
     return _cells(found)
@@ -110,14 +112,21 @@ def _round(
         seconds[1].append(clock() - before)
 
 
-def _cell(length: int, count: int, starts: list[float], steps: list[float]) -> Cell:
+def _cell(length: int, count: int, starts: list[float], steps: list[float], gain: Speedup | None) -> Cell:
     low, middle, high = (1000 * float(np.quantile(steps, q)) for q in PERCENTILES)
     start = float(np.median(starts))
     return Cell(
         prompt_tokens=length, batch=count, step_ms=middle, step_ms_p5=low, step_ms_p95=high,
         tokens_per_s=1000 * count / middle, prefill_tokens_per_s=count * length / start,
-        time_to_first_token_ms=1000 * start,
+        time_to_first_token_ms=1000 * start, speedup=gain and gain.decode_speedup,
+        speedup_ci95=gain and gain.decode_speedup_ci95,
     )  # fmt: skip
+
+
+def paired_ratio(base: Sequence[float], candidate: Sequence[float], rounds: int) -> Speedup:
+    """How many times shorter a step is, from the medians of rounds that lie beside each other."""
+    before, after = (np.median(np.reshape(steps, (rounds, -1)), axis=1) for steps in (base, candidate))
+    return of_rounds(before, after)
 
 
 def _cells(found: Mapping[str, Sequence[Cell]]) -> Cells:

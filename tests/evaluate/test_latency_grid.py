@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from optlab.errors import MeasurementError
-from optlab.evaluate.latency_grid import NEW_TOKENS, latency_grid, sizes
+from optlab.evaluate.latency_grid import NEW_TOKENS, latency_grid, paired_ratio, sizes
 
 
 class Texts:
@@ -57,6 +57,16 @@ def test_figures_are_those_of_the_clock() -> None:
     assert base.time_to_first_token_ms == pytest.approx(8)
     assert base.prefill_tokens_per_s == pytest.approx(10_000)
     assert (base.step_ms_p5, base.step_ms_p95) == pytest.approx((14, 14))
+
+
+def test_the_speedup_is_that_of_rounds_beside_each_other() -> None:
+    base = [10.0] * 4 + [20.0] * 4  # the second round found the machine half as fast, for both
+    gain = paired_ratio(base, [5.0] * 4 + [10.0] * 4, rounds=2)
+    assert gain.decode_speedup == pytest.approx(2.0)
+    assert gain.decode_speedup_ci95 == pytest.approx((2.0, 2.0))
+    _, found = grid([20], [4])
+    assert found.base[0].speedup is None
+    assert found.candidate[0].speedup == pytest.approx(14 / 8)
 
 
 def test_texts_differ() -> None:
