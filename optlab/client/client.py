@@ -40,8 +40,8 @@ from optlab.store.run import LIVE, Run, Status, Worker
 from optlab.store.store import Store
 
 if TYPE_CHECKING:
-    from optlab.predict.ledger import Ledger
-    from optlab.predict.predictor import Predictor
+    from optlab.prediction.ledger import Ledger
+    from optlab.prediction.predictor import Predictor
 
 LOOKED_BACK = 50
 """So many runs of a kind are looked through for the newest of a model."""

@@ -26,6 +26,12 @@ def in_words(result: Measurement) -> str:
 
     lines = [f"{result.model} on {result.text}: {result.windows} windows of {result.context} tokens, "
              f"{result.dtype}"]  # fmt: skip
+    if result.begins_with:
+        lines.append(f"every window begins with {' '.join(result.begins_with)}, which is not counted")
+    if result.lookalikes:
+        lines.append(
+            f"{result.lookalikes} times the text holds what looks like a special token; it was read as characters"
+        )
     lines.append(f"{'':22}{'original':>18}{'compressed':>18}")
     lines += [f"{name:22}{cell(a, form):>18}{cell(b, form):>18}" for name, a, b, form in rows]
     interval = delta.ppl_ratio_ci95

@@ -48,12 +48,12 @@ def time_grid(
 ) -> LatencyGrid:
     """Time `name` and `recipe` on it (only `name` when the recipe has no steps) in turns, alone on the machine.
 
-    prompts, batches: as for `optlab.evaluate.latency_grid.sizes`. Raises ModelError, RecipeError,
+    prompts, batches: as for `optlab.evaluation.latency_grid.sizes`. Raises ModelError, RecipeError,
     MeasurementError (a model that does not decode, keys and values that are rounded, no prompt that fits), Cancelled.
     """
     from optlab import texts
-    from optlab.evaluate import environment
-    from optlab.evaluate.latency_grid import NEW_TOKENS, latency_grid, sizes
+    from optlab.evaluation import environment
+    from optlab.evaluation.latency_grid import NEW_TOKENS, latency_grid, sizes
     from optlab.jobs.compressed_cache import packed
     from optlab.kernels.batch import batch
     from optlab.kernels.limits import multiplication_speed, read_bandwidth
@@ -99,7 +99,7 @@ def time_grid(
 
 
 def _side(runtime: Runtime) -> GridSide:
-    from optlab.evaluate.latency import what_it_reads
+    from optlab.evaluation.latency import what_it_reads
 
     return GridSide(path=runtime.path, notes=tuple(runtime.notes), **what_it_reads(runtime))
 

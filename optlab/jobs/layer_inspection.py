@@ -14,11 +14,11 @@ from optlab.store import artefacts
 
 
 def execute(spec: LayerInspectionSpec, progress: Progress, log: Log) -> LayerInspection:
-    """What `optlab.evaluate.layer_inspection.inspect_layer` sees.
+    """What `optlab.evaluation.layer_inspection.inspect_layer` sees.
 
     Raises ModelError when the layer is none of the model's or changed its shape, and whatever compression raises.
     """
-    from optlab.evaluate.layer_inspection import inspect_layer
+    from optlab.evaluation.layer_inspection import inspect_layer
     from optlab.jobs.compressed_cache import packed
 
     model = model_cache.model(spec.model, "float32", spec.protocol.device, span(progress, 0.0, 0.2))

@@ -28,8 +28,8 @@ from optlab.results.training import TrainingSoFar
 from optlab.store import artefacts
 
 if TYPE_CHECKING:
-    from optlab.compress import Compressed
-    from optlab.evaluate.perplexity import Perplexity
+    from optlab.compression import Compressed
+    from optlab.evaluation.perplexity import Perplexity
     from optlab.models.language_model import LanguageModel
 
 
@@ -52,10 +52,10 @@ def measure(
     MeasurementError (a model that yields no numbers, a full disk), Cancelled.
     """
     from optlab import texts
-    from optlab.evaluate import environment
-    from optlab.evaluate.compare import compare
-    from optlab.evaluate.latency import speedup
-    from optlab.evaluate.size import weight_bytes
+    from optlab.evaluation import environment
+    from optlab.evaluation.compare import compare
+    from optlab.evaluation.latency import speedup
+    from optlab.evaluation.size import weight_bytes
 
     protocol = settled(name, protocol)
     text, calibration = str(protocol.text), str(protocol.calibration)
@@ -129,7 +129,7 @@ def measure(
         trainings=tuple(compressed.trainings),
         seconds=Seconds(**seconds),
         details=quality.details,
-        framing=tuple(base.tokenizer.token(token) for token in framing.before),
+        begins_with=tuple(base.tokenizer.token(token) for token in framing.before),
         lookalikes=passage.lookalikes,
         latency=timed,
         environment=environment.record().model_copy(update={"read_bytes_per_s": bandwidth}),
@@ -173,8 +173,8 @@ def _latency(
     """
     if not protocol.latency or base.objective != "causal":
         return None, None
-    from optlab.evaluate.energy import meter
-    from optlab.evaluate.latency import latency
+    from optlab.evaluation.energy import meter
+    from optlab.evaluation.latency import latency
     from optlab.kernels.limits import read_bandwidth
     from optlab.kernels.runtime import runtime
 
@@ -196,7 +196,7 @@ def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Pro
         return {}
     import torch
 
-    from optlab.evaluate.memory import peak_memory
+    from optlab.evaluation.memory import peak_memory
 
     threads = torch.get_num_threads()  # as many as this run was given
     return {

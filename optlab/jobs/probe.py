@@ -10,7 +10,7 @@ from optlab.jobs.resolution import title, unread_identity
 from optlab.machine.identity import machine_id, resolve_dtype
 from optlab.machine.locks import compute_lock
 from optlab.messages import say
-from optlab.predict.state import VERSION
+from optlab.prediction.state import VERSION
 from optlab.progress import Progress, silent, span
 from optlab.results.model import Probed, ProbeSpec, ProbingSoFar
 
@@ -22,8 +22,8 @@ def execute(spec: ProbeSpec, progress: Progress, log: Log) -> Probed:
 
 def probe(name: str, progress: Progress = silent, log: Log = lambda line: None) -> Probed:
     """Make or finish the probe of model `name`; what it found is on disk after every part."""
-    from optlab.predict.build import build
-    from optlab.predict.timing import time_decoding
+    from optlab.prediction.build import build
+    from optlab.prediction.timing import time_decoding
 
     def alone() -> AbstractContextManager[None]:
         return compute_lock(exclusive=True, waiting=lambda: progress(0.97, say("waiting until nothing else computes")))

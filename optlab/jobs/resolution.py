@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from optlab.machine.identity import resolve_dtype
-from optlab.protocol import Protocol
+from optlab.protocol import FALLBACK_TEXT, Protocol
 
-FALLBACK_TEXT = "bbc-news"
-"""The text of a model that the catalog does not know."""
+WINDOWS = "strewn 1"
+"""How windows of a named or pasted text are taken (`optlab.texts.strewn`); what was measured before says nothing."""
 
 
 def settled(model: str, protocol: Protocol) -> Protocol:
@@ -63,9 +63,13 @@ def unread_identity(model: str) -> str:
 
 
 def text_identity(text: str | None) -> str | None:
-    """What tells a text from others: the name of a named one, the contents of a file."""
+    """What tells a text from others: the name of a named or pasted one and how its windows are taken, the contents of
+    a file."""
+    from optlab.texts.names import is_strewn
     from optlab.texts.text import version_of
 
+    if text is not None and is_strewn(text):
+        return f"{text}, {WINDOWS}"
     if text is None or not _exists(path := Path(text)) or not path.is_file():
         return text
     return _contents(text, version_of(path))

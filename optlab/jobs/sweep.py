@@ -8,15 +8,15 @@ a student scored is kept, so that a sweep that was stopped goes on with the next
 from __future__ import annotations
 
 import json
-import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optlab import paths
-from optlab.evaluate.paired import interval
+from optlab import files, paths
+from optlab.evaluation.paired import interval
 from optlab.jobs import model_cache
 from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.resolution import digest, text_identity, title
@@ -30,7 +30,7 @@ from optlab.results.training import TrainingSoFar
 from optlab.store import artefacts
 
 if TYPE_CHECKING:
-    from optlab.evaluate.scoring import Window
+    from optlab.evaluation.scoring import Window
     from optlab.models.language_model import LanguageModel
 
 
@@ -38,7 +38,7 @@ def execute(spec: SweepSpec, progress: Progress, log: Log) -> results.Sweep:
     """A student for each temperature and alpha below 1, and the control. Raises whatever distillation and evaluation
     raise."""
     from optlab import texts
-    from optlab.evaluate.scoring import windows_of
+    from optlab.evaluation.scoring import windows_of
 
     protocol = spec.protocol
     model = model_cache.model(spec.model, "float32", protocol.device, span(progress, 0.0, 0.02))
@@ -107,8 +107,8 @@ def _score(
     model: LanguageModel, recipe: Recipe, protocol: Protocol, windows: list[Window], progress: Progress
 ) -> list[float]:
     """Mean loss of each window (nats per token), from the notes of an earlier attempt or by training the student."""
-    from optlab.compress import compress
-    from optlab.evaluate.scoring import losses, predicting_states, targets_of
+    from optlab.compression import compress
+    from optlab.evaluation.scoring import losses, predicting_states, targets_of
 
     made = artefacts.key(model.fingerprint, recipe, protocol)
     kept = paths.folder("sweeps") / f"{digest(made, protocol.text, protocol.tokens, protocol.dtype)[:32]}.json"
@@ -133,9 +133,5 @@ def _score(
 
 
 def _keep(place: Path, found: list[float]) -> None:
-    beside = place.with_suffix(f".{os.getpid()}")
-    try:
-        beside.write_text(json.dumps(found), encoding="utf-8")
-        os.replace(beside, place)
-    except OSError:  # a full disk costs the chance to go on later, not the sweep
-        beside.unlink(missing_ok=True)
+    with suppress(OSError):  # a full disk costs the chance to go on later, not the sweep
+        files.write_json(place, found)

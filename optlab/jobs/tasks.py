@@ -14,12 +14,12 @@ from optlab.store import artefacts
 
 
 def execute(spec: TasksSpec, progress: Progress, log: Log) -> Topics:
-    """How often each of both tells what an article is about (`optlab.evaluate.topics.compare`).
+    """How often each of both tells what an article is about (`optlab.evaluation.topics.compare`).
 
     Raises ModelError when the model does not continue a text, TextError without the articles, whatever compression
     raises, and Cancelled.
     """
-    from optlab.evaluate.topics import ARTICLES, compare
+    from optlab.evaluation.topics import ARTICLES, compare
     from optlab.jobs.compressed_cache import packed
     from optlab.texts.topics import articles
 

@@ -7,8 +7,6 @@ file cannot say (another family, activations rounded at run time) is refused wit
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optlab.compress import Compressed
+from optlab import files
+from optlab.compression import Compressed
 from optlab.errors import ModelError
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.gguf_blocks import blocks, kind_of
@@ -64,8 +63,7 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
         )
     counts: dict[str, int] = {}
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as unfinished:
-            made = Path(unfinished) / target.name
+        with files.writing(target) as made:
             writer = gguf.GGUFWriter(made, model.family)
             _settings(writer, config, model)
             _tokens(writer, model, config.vocabulary)
@@ -78,7 +76,6 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
             writer.write_kv_data_to_file()
             writer.write_tensors_to_file()
             writer.close()
-            os.replace(made, target)
     except OSError as error:
         raise ModelError(
             "{target} cannot be written: {strerror}", target=target, strerror=error.strerror or error

@@ -40,7 +40,7 @@ class Tokenizer:
         self.settings = settings
         self.rows: int | None = None
         self._plain = PlainText(backend)
-        self._known: OrderedDict[str, list[int]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[list[int], list[int]]] = OrderedDict()
 
     @classmethod
     def from_folder(cls, folder: Path) -> Tokenizer:
@@ -87,15 +87,9 @@ class Tokenizer:
 
         Raises TextError when the text is not valid Unicode, or holds a token that the model has no embedding for.
         """
-        if text in self._known:
-            self._known.move_to_end(text)
-            return list(self._known[text])
-        ids = list(self._checked(self._plain.encode, text).ids)
         if len(text) >= LONG:
-            self._known[text] = list(ids)
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
-        return ids
+            return self.sized(text)[0]
+        return list(self._checked(self._plain.encode, text).ids)
 
     def encode_template(self, text: str) -> list[int]:
         """Token ids of what a chat template wrote: here, and nowhere else, control tokens are matched. Raises as
@@ -108,8 +102,17 @@ class Tokenizer:
         The bytes add up to those of the text. A character that several tokens spell is counted where its bytes are,
         one that the tokenizer does not know under the unknown token. Raises as `encode`.
         """
-        encoding = self._checked(self._plain.encode, text)
-        return list(encoding.ids), sizes(text, encoding, self.by_bytes)
+        if text not in self._known:
+            encoding = self._checked(self._plain.encode, text)
+            found = list(encoding.ids), sizes(text, encoding, self.by_bytes)
+            if len(text) < LONG:
+                return found
+            self._known[text] = found
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        self._known.move_to_end(text)
+        ids, of_each = self._known[text]
+        return list(ids), list(of_each)
 
     def lookalikes(self, text: str) -> int:
         """How often `text` holds what looks like a special token, such as "<unk>", and is encoded as characters."""
@@ -122,7 +125,8 @@ class Tokenizer:
     @cached_property
     def by_bytes(self) -> bool:
         """Whether tokens spell bytes, a letter for each (byte-level BPE)."""
-        return has_part(json.loads(self.backend.to_str())["decoder"], "ByteLevel")
+        decoder = self.backend.decoder
+        return decoder is not None and has_part(json.loads(decoder.__getstate__()), "ByteLevel")
 
     def framing(self, objective: str, bos: BosRule = "auto") -> Framing:
         """What stands around every window of a text (`optlab.framing`), as llama.cpp decides it.

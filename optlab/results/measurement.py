@@ -82,8 +82,9 @@ class Seconds(Part):
 
 class Measurement(Document):
     """A model and a recipe on a text. tokens: that were read, in `windows` of `context`. device: where it ran.
-    framing: what stands in front of every window. lookalikes: places of the text that look like special tokens.
-    stopped_early: the interval was narrow enough before the text ended. artefact: folder of the compressed weights,
+    stopped_early: the interval was narrow enough before the text ended. begins_with: the tokens that every window
+    begins with, such as BOS; None where that was not asked yet, and no window did. lookalikes: how often the text holds
+    what looks like a special token and was read as characters. artefact: folder of the compressed weights,
     None where they are not on this machine."""
 
     model: Name
@@ -103,12 +104,12 @@ class Measurement(Document):
     trainings: tuple[Training, ...] = ()
     seconds: Seconds = Seconds()
     details: Details | None = None
-    framing: tuple[Word, ...] = ()
-    lookalikes: Count = 0
     latency: TimedPair | None = None
     environment: Environment = Environment()
     windows: Count
     stopped_early: Truth = False
+    begins_with: tuple[Word, ...] | None = None
+    lookalikes: Count = 0
     checkpoint_note: Word | None = None
     artefact: Word | None = None
 

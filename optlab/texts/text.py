@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from optlab import paths
+from optlab import files, paths
 from optlab.errors import TextError
-from optlab.texts.names import names
+from optlab.texts.names import PASTED, names
 from optlab.texts.sources import READERS, Documents
 
 LARGEST_FILE = 100 << 20
-PASTED = re.compile(r"paste:[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def store_pasted(text: str) -> str:
     data = text.encode("utf-8", errors="surrogatepass")
     decode(data, "the pasted text")
     name = "paste:" + hashlib.sha256(data).hexdigest()[:16]
-    (paths.folder("texts") / f"{name[6:]}.txt").write_bytes(data)
+    files.write_bytes(paths.folder("texts") / f"{name[6:]}.txt", data)
     return name
 
 

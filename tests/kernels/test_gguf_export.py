@@ -10,7 +10,7 @@ import pytest
 import torch
 from gguf.quants import dequantize
 
-from optlab.compress import Compressed, compress
+from optlab.compression import Compressed, compress
 from optlab.errors import ModelError
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor

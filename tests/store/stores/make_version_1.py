@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from optlab import paths
-from optlab.predict import anchors, build
+from optlab.prediction import anchors, build
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.runs import distilling, heart
