@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from optlab.distill.forecast import Forecast
 from optlab.figures import format, style
 from optlab.i18n import _
-from optlab.results.sweep import Student
+from optlab.results.sweep import Student, Sweep
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -131,6 +131,27 @@ def _in_words(cell: Student | None) -> str:
         return ""
     words = f"{cell.delta:+.3f}"
     return words if cell.ci95 is None else f"{words}<br>[{cell.ci95[0]:+.3f}, {cell.ci95[1]:+.3f}]"
+
+
+def best_in_words(found: Sweep) -> str:
+    """Which temperature was best, and whether that is more than noise; '' before the first student."""
+    best = found.best_student
+    if best is None:
+        return ""
+    name = _("T {t}, alpha {a}").format(t=f"{best.temperature:g}", a=f"{best.alpha:g}")
+    low, high = best.ci95 or (float("-inf"), float("inf"))
+    if high < 0:
+        words = _("Best: {name}, {delta} nats per token against the text alone ({low} to {high}, 95 %, the same "
+                  "{windows} windows).")  # fmt: skip
+    else:
+        words = _("No temperature beats the text alone for certain; the lowest loss has {name}, {delta} nats ({low} to "
+                  "{high}, 95 %, the same {windows} windows).")  # fmt: skip
+    words = words.format(name=name, delta=f"{best.delta:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}",
+                         windows=found.windows)  # fmt: skip
+    others = sum(cell.as_good for cell in found.cells) - 1
+    if others:
+        words += " " + _("{count} others cannot be told from it.").format(count=others)
+    return words
 
 
 def perplexity(nll: float | None) -> str:

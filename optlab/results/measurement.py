@@ -119,6 +119,11 @@ class Measurement(Document):
         return {name: value for name, value in fields.items() if value is not None and value != {}}
 
     @property
+    def worst_layer(self) -> LayerReport | None:
+        """The first layer with the largest output error; None where no layer changed."""
+        return max(self.layers, key=lambda layer: layer.output_error or 0.0, default=None)
+
+    @property
     def size_ratio(self) -> float | None:
         """Bytes of the compressed weights file over the original's."""
         return self.compressed.size_bytes / self.baseline.size_bytes if self.baseline.size_bytes else None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -11,6 +10,7 @@ from optlab.advice.candidate import Candidate, known, tried
 from optlab.figures import format
 from optlab.i18n import _
 from optlab.models.describe import Description
+from optlab.results.tasks import Topics
 from pages.components.shared import progress, services, view
 from pages.components.shared.services import escaped
 
@@ -71,7 +71,7 @@ def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
             continue
         run = services.client().find_tasks(shown.model, recipe, shown.protocol)
         if run is not None and run.status == "done" and run.result:
-            _row(table, one, run.result)
+            _row(table, one, Topics.from_dict(run.result))
             continue
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(escaped(one.title), width="stretch")
@@ -88,19 +88,19 @@ def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
         st.dataframe(table, hide_index=True)
 
 
-def _row(table: dict[str, list[str]], one: Candidate, result: Mapping[str, Any]) -> None:
-    base, candidate, delta = result["base"], result["candidate"], result["delta"]
+def _row(table: dict[str, list[str]], one: Candidate, result: Topics) -> None:
+    base, candidate, delta = result.base, result.candidate, result.delta
     if not table[_("Recipe")]:
-        same = format.percent(result["always_the_same"])
+        same = format.percent(result.always_the_same)
         st.caption(_("{count} articles; always naming the most common topic would be right in {share}.").format(
-            count=result["articles"], share=same))  # fmt: skip
-        _fill(table, [_("original"), format.percent(base["accuracy"]), _range(base["ci95"]), "", ""])
-    changed = _("{points} points").format(points=f"{delta['accuracy'] * 100:+.1f}")
-    if delta["ci95"]:
-        low, high = delta["ci95"]
+            count=result.articles, share=same))  # fmt: skip
+        _fill(table, [_("original"), format.percent(base.accuracy), _range(base.ci95), "", ""])
+    changed = _("{points} points").format(points=f"{delta.accuracy * 100:+.1f}")
+    if delta.ci95:
+        low, high = delta.ci95
         changed += f" ({low * 100:+.1f} ... {high * 100:+.1f})"
-    flipped = _("{lost} lost, {won} won").format(lost=delta["lost"], won=delta["won"])
-    _fill(table, [one.title, format.percent(candidate["accuracy"]), _range(candidate["ci95"]), changed, flipped])
+    flipped = _("{lost} lost, {won} won").format(lost=delta.lost, won=delta.won)
+    _fill(table, [one.title, format.percent(candidate.accuracy), _range(candidate.ci95), changed, flipped])
 
 
 def _fill(table: dict[str, list[str]], cells: list[str]) -> None:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from optlab.advice.methods import at_bits, bits_of, worse_than_plain
 from optlab.client.client import Client
 from optlab.figures import format, layer_inspection, why
 from optlab.i18n import _
+from optlab.results.layer_inspection import LayerInspection
+from optlab.results.measurement import Measurement
 from optlab.store.run import Run
 from pages.components.shared import services, watching
 from pages.components.shared.view import View
 
-CHART: dict[str, Any] = {"displayModeBar": False}
+CHART = {"displayModeBar": False}
 
 
 def show(client: Client, view: View, run: Run) -> None:
     """Draw the section below a finished measurement."""
-    result = run.result or {}
-    names = [layer["name"] for layer in result.get("layers") or []]
-    if not names:
+    if not run.result:
         return
-    for said in why.sentences(result):
+    result = Measurement.from_dict(run.result)
+    names, worst = [layer.name for layer in result.layers], result.worst_layer
+    if worst is None:
+        return
+    for said in why.sentences(run.result):
         st.markdown(said)
-    errors = {layer["name"]: layer.get("output_error") or 0.0 for layer in result["layers"]}
-    worst = max(names, key=lambda name: errors[name])
     layer = st.selectbox(
-        _("Layer"), names, index=names.index(worst), key=f"layer_inspection/layer/{run.id}", width=420,
+        _("Layer"), names, index=names.index(worst.name), key=f"layer_inspection/layer/{run.id}", width=420,
         help=_("The layer with the largest error is chosen first."),
     )  # fmt: skip
     wanted = client.find_layer_inspection(view.model, view.recipe, view.protocol, layer)
@@ -41,30 +41,31 @@ def show(client: Client, view: View, run: Run) -> None:
 
 
 def _charts(run: Run) -> None:
-    found = run.result
-    if not found:
+    if not run.result:
         return
+    found = LayerInspection.from_dict(run.result)
     st.caption(
         _("The weights moved by {error} of their size on average; {distinct} different values are left in the first "
           "rows, {zeros} of all weights are zero.").format(
-            error=format.percent(found["error"]), distinct=format.amount(found["distinct"]),
-            zeros=format.percent(found["sparsity"]),
+            error=format.percent(found.error), distinct=format.amount(found.distinct),
+            zeros=format.percent(found.sparsity),
         )
     )  # fmt: skip
     tabs = st.tabs([_("All weights"), _("One group, weight by weight"), _("Where the error is")])
     with tabs[0]:
-        st.plotly_chart(layer_inspection.histogram(found["histogram"]), key="layer_inspection/histogram", config=CHART)
+        st.plotly_chart(layer_inspection.histogram(found.histogram), key="layer_inspection/histogram", config=CHART)
         st.caption(
             _("Grey: the original weights. Blue: what they became. Few bits leave few values, so blue stands in combs.")
         )
     with tabs[1]:
-        st.plotly_chart(layer_inspection.group(found["group"]), key="layer_inspection/group", config=CHART)
+        st.plotly_chart(layer_inspection.group(found.group), key="layer_inspection/group", config=CHART)
         st.caption(
             _("Row {row}, weights from {begin} on, a group whose error is the median of all. Lines are the values that "
-              "its scale and zero point allow; every weight must sit on one.").format(**found["group"])
+              "its scale and zero point allow; every weight must sit on one.").format(
+                row=found.group.row, begin=found.group.begin)
         )  # fmt: skip
     with tabs[2]:
-        st.plotly_chart(layer_inspection.error_map(found["map"]), key="layer_inspection/map", config=CHART)
+        st.plotly_chart(layer_inspection.error_map(found.map), key="layer_inspection/map", config=CHART)
         st.caption(
             _("Change of the weights relative to their size. Vertical stripes are inputs that suffer in every output.")
         )
