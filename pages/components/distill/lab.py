@@ -15,7 +15,7 @@ from optlab.recipes import Recipe
 from optlab.store.run import Run
 from pages.components.shared import services, view, watching
 
-CHART: dict[str, Any] = {"displayModeBar": False}
+CHART = {"displayModeBar": False}
 PASSAGES = 200
 
 
