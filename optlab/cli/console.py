@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optlab.progress import Progress, silent
+from optlab.results.document import Part
 from optlab.store.safe_json import finite
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def reporter(quiet: bool) -> Progress:
         return silent
     last = 0.0
 
-    def report(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+    def report(fraction: float, message: str, partial: object = None) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last > 0.1 or fraction >= 1:
@@ -54,4 +55,5 @@ def reporter(quiet: bool) -> Progress:
 
 def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
     """Print `result` as JSON (null where a number is not finite), or in words."""
-    print(json.dumps(finite(result), indent=2, allow_nan=False) if as_json else text(result))
+    plain = result.to_dict() if isinstance(result, Part) else result
+    print(json.dumps(finite(plain), indent=2, allow_nan=False) if as_json else text(result))
