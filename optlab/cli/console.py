@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optlab.progress import Progress, silent
-from optlab.results.document import Part
 from optlab.store.safe_json import finite
 
 if TYPE_CHECKING:
@@ -55,5 +54,7 @@ def reporter(quiet: bool) -> Progress:
 
 def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
     """Print `result` as JSON (null where a number is not finite), or in words."""
+    from optlab.results.document import Part
+
     plain = result.to_dict() if isinstance(result, Part) else result
     print(json.dumps(finite(plain), indent=2, allow_nan=False) if as_json else text(result))

@@ -63,6 +63,12 @@ class Samples:
     joules: list[float] = field(default_factory=list)
 
 
+def fitting(context_length: int, prompt_tokens: int, new_tokens: int) -> tuple[int, int]:
+    """(prompt, new tokens), shortened where a model that reads `context_length` tokens has no room for both."""
+    new_tokens = min(new_tokens, max(context_length // 4, 1))
+    return min(prompt_tokens, context_length - new_tokens), new_tokens
+
+
 def latency(
     runtimes: Mapping[str, Timed],
     ids: Sequence[int],
@@ -86,8 +92,7 @@ def latency(
     if not runtimes or not ids or prompt_tokens < 1 or new_tokens < 1 or (rounds is not None and rounds < 1):
         raise MeasurementError("a latency needs a model, a prompt, and at least one token and one round to time")
     if context_length is not None:
-        new_tokens = min(new_tokens, max(context_length // 4, 1))
-        prompt_tokens = min(prompt_tokens, context_length - new_tokens)
+        prompt_tokens, new_tokens = fitting(context_length, prompt_tokens, new_tokens)
     if prompt_tokens < 1:
         raise MeasurementError(
             "a context of {context_length} tokens is too short to time a prompt and a new token",
