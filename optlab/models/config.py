@@ -140,8 +140,8 @@ class Config:
 
     @property
     def turned(self) -> int:
-        """Features of a head that are rotated; always even."""
-        return self.head_dim if self.rotary_dim is None else -(-self.rotary_dim // 2) * 2
+        """Features of a head that are rotated."""
+        return self.head_dim if self.rotary_dim is None else self.rotary_dim
 
     def window(self, block: int) -> int | None:
         """Tokens that a query of a block sees, its own included; None: all."""
@@ -324,6 +324,8 @@ def _rope(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Archite
         width, heads = (int(hub[architecture.sizes[own]]) for own in ("width", "heads"))
         head_dim = int(said.get("head_dim") or 0) if architecture.reads_head_dim else 0
         found["rotary_dim"] = int((head_dim or width // heads) * share)
+        if found["rotary_dim"] % 2 or not found["rotary_dim"]:
+            raise ModelError("rotary positions of an odd number of features are not part of this Transformer")
     return found
 
 
