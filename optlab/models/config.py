@@ -22,6 +22,12 @@ SCALINGS = {
     "llama3": ("factor", "high_freq_factor", "low_freq_factor", "original_max_position_embeddings"),
 }
 """The kinds of rotary positions, and the numbers that each needs."""
+
+
+class ImpossibleConfigError(ModelError):
+    """What config.json says contradicts itself, so that no program can compute it."""
+
+
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
@@ -300,7 +306,7 @@ def _windows(
             raise ModelError("attention of type {unknown!r} is not part of this Transformer", unknown=unknown[0])
         slides = [one == SLIDING for one in types]
         if any(slides) and window is None:
-            raise ModelError("config.json asks for sliding windows and does not say how long they are")
+            raise ImpossibleConfigError("config.json asks for sliding windows and does not say how long they are")
     if window is not None and window < 1:
         raise ValueError(f"a window of {window} tokens")
     return tuple(window if slide else None for slide in slides) if window is not None and any(slides) else ()
