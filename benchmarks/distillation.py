@@ -22,9 +22,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from optlab.compress import Compressed, compress
-from optlab.evaluate.compare import Quality, compare
-from optlab.evaluate.environment import record
+from optlab.compression import Compressed, compress
+from optlab.evaluation.compare import Quality, compare
+from optlab.evaluation.environment import record
 from optlab.jobs.resolution import settled
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
@@ -156,7 +156,7 @@ def main() -> None:
     else:
         found = recovery(given.seconds or 600.0, given.blocks)
     if given.out:
-        given.out.write_text(json.dumps(found | {"environment": record()}, indent=1))
+        given.out.write_text(json.dumps(found | {"environment": record().to_dict()}, indent=1))
     print(json.dumps({name: value for name, value in found.items() if not name.startswith("curve")}, indent=1))
 
 

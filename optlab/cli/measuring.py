@@ -28,6 +28,9 @@ def measure(
     stop_below_percent: Annotated[
         float | None, typer.Option(help="Stop when the ratio's 95% interval is narrower than this, in percent.")
     ] = None,
+    bos: Annotated[
+        str, typer.Option(help="Windows begin with BOS: auto (as the model's tokenizer says), always, never.")
+    ] = "auto",
     no_latency: Annotated[bool, typer.Option("--no-latency", help="Do not time decoding and prefill.")] = False,
     save: Annotated[Path | None, typer.Option(help="Write the compressed model into this folder too.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure anew what is in the store already.")] = False,
@@ -53,6 +56,7 @@ def measure(
                 "seed": seed,
                 "latency": not no_latency,
                 "stop_below_percent": stop_below_percent,
+                "bos": bos,
             }
         )
     except ValidationError as error:
@@ -61,17 +65,18 @@ def measure(
         raise OptLabError(f"{option} {first['input']!r}: {first['msg'].lower()}") from None
     from optlab import foreground
     from optlab.client.summary import in_words
+    from optlab.jobs.measure import MEASURE
 
     report = reporter(as_json)
     with opened() as client:
         end = 1.0 if save is None else 0.95
         run = foreground.measure(client, model, chosen, protocol, span(report, 0.0, end), again)
-    result = run.result or {}
-    if save is not None:
+    result = MEASURE.result_of(run)
+    if save is not None and result is not None:
         from optlab.jobs.compressed_cache import write
 
-        write(run.spec, save, span(report, end, 1.0))
-        result = result | {"artefact": str(save)}
+        write(MEASURE.spec_of(run), save, span(report, end, 1.0))
+        result = result.model_copy(update={"artefact": str(save)})
     show(result, as_json, in_words)
 
 
@@ -87,6 +92,7 @@ def latency(
     """Time MODEL, and a recipe on it, at several prompt lengths and with several texts at once."""
     from optlab import foreground
     from optlab.client.summary import latency_grid_in_words
+    from optlab.jobs.latency_grid import LATENCY_GRID
     from optlab.protocol import Protocol
     from optlab.recipes import Recipe
 
@@ -98,5 +104,5 @@ def latency(
     with opened() as client:
         foreground.prepare(client, model, span(report, 0.0, 0.05))
         run = client.submit_latency_grid(model, chosen, protocol, prompt, batch)
-        found = foreground.complete(client, run, span(report, 0.05, 1.0)).result
+        found = LATENCY_GRID.result_of(foreground.complete(client, run, span(report, 0.05, 1.0)))
     show(found, as_json, latency_grid_in_words)

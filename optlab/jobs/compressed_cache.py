@@ -6,21 +6,19 @@ disk leaves nothing that looks finished.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from optlab import files
 from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.measurement import MeasureSpec
 from optlab.store import artefacts
 
 if TYPE_CHECKING:
-    from optlab.compress import Compressed
+    from optlab.compression import Compressed
     from optlab.models.language_model import LanguageModel
 
 
@@ -28,7 +26,7 @@ def packed(
     model: LanguageModel, recipe: Recipe, protocol: Protocol, progress: Progress = silent
 ) -> tuple[Compressed, Path]:
     """`recipe` applied to `model`, and the folder of its packed file. Raises RecipeError, MeasurementError, OSError."""
-    from optlab.compress import compress
+    from optlab.compression import compress
     from optlab.kernels.artefact import load_artefact
 
     folder = artefacts.folder(artefacts.key(model.fingerprint, recipe, protocol))
@@ -41,7 +39,7 @@ def packed(
     return compressed, folder
 
 
-def write(spec: Mapping[str, Any], folder: Path, progress: Progress = silent) -> None:
+def write(spec: MeasureSpec, folder: Path, progress: Progress = silent) -> None:
     """Write the compressed model of a measurement's spec into `folder`, from its artefact while that is there.
 
     Raises MeasurementError when it cannot be written, and what `packed` raises.
@@ -49,9 +47,8 @@ def write(spec: Mapping[str, Any], folder: Path, progress: Progress = silent) ->
     from optlab.jobs import model_cache
     from optlab.kernels.artefact import save
 
-    protocol = Protocol.model_validate(spec["protocol"])
-    model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, 0.2))
-    compressed, _ = packed(model, Recipe.from_dict(spec["recipe"]), protocol, span(progress, 0.2, 0.6))
+    model = model_cache.model(spec.model, "float32", spec.protocol.device, span(progress, 0.0, 0.2))
+    compressed, _ = packed(model, spec.known_recipe, spec.protocol, span(progress, 0.2, 0.6))
     save(compressed, folder, span(progress, 0.6, 1.0))
 
 
@@ -59,13 +56,5 @@ def keep(compressed: Compressed, folder: Path, progress: Progress = silent) -> N
     """Write `compressed` to `folder` in one step; what another process put there meanwhile stays. Raises OSError."""
     from optlab.kernels.artefact import save
 
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
-    try:
+    with files.building(folder) as unfinished:
         save(compressed, unfinished, progress)
-        try:
-            os.replace(unfinished, folder)
-        except OSError:  # another process has put the same artefact there meanwhile
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)

@@ -14,7 +14,6 @@ import errno
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from optlab.compress import DTYPES, Compressed
+from optlab import files
+from optlab.compression import DTYPES, Compressed
 from optlab.context import Stored
 from optlab.errors import MeasurementError, ModelError, OptLabError
 from optlab.formats.codebook_tensor import CodebookTensor
@@ -45,6 +45,8 @@ from optlab.models.tokenizer import Tokenizer
 from optlab.models.transformer import Transformer
 from optlab.progress import Progress, silent
 from optlab.recipes import Recipe
+from optlab.results.measurement import LayerReport
+from optlab.results.training import Training
 
 FORMAT = 1
 NOTICE, CONFIG = "optlab.json", "config.json"
@@ -65,15 +67,11 @@ def save(compressed: Compressed, folder: str | Path, progress: Progress = silent
     folder holds anything else or cannot be written (disk full, no permission); then nothing is left behind.
     """
     folder = Path(folder)
-    unfinished: Path | None = None
     try:
         _check_free(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-unfinished-", dir=folder.parent))
-        _write(compressed, unfinished / "new", progress)
-        if folder.is_dir():
-            os.replace(folder, unfinished / "old")
-        os.replace(unfinished / "new", folder)
+        with files.building(folder, replace=True) as unfinished:
+            _write(compressed, unfinished, progress)
         return os.path.getsize(folder / weights_file(compressed))
     except (OSError, SafetensorError) as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
@@ -81,9 +79,6 @@ def save(compressed: Compressed, folder: str | Path, progress: Progress = silent
         raise MeasurementError(
             "the compressed model cannot be written to {folder}: {why}", folder=folder, why=why
         ) from None
-    finally:
-        if unfinished is not None:
-            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def is_artefact(folder: Path) -> bool:
@@ -110,7 +105,6 @@ def _check_free(folder: Path) -> None:
 def _write(compressed: Compressed, folder: Path, progress: Progress) -> None:
     model = compressed.model
     source = _source(model.folder)
-    folder.mkdir()
     progress(0.0, say("packing the weights"))
     tensors = _tensors(compressed, source)
     progress(0.5, say("writing the weights"))
@@ -197,10 +191,10 @@ def _notice(compressed: Compressed) -> dict[str, Any]:
         "stored": {name: stored.meta() for name, stored in compressed.stored.items()},
         "inputs": {name: chosen.meta() for name, chosen in input_formats(model.module).items()},
         "key_values": {name: chosen.meta() for name, chosen in key_value_formats(model).items()},
-        "layers": compressed.layers,
+        "layers": [layer.to_dict() for layer in compressed.layers],
         "notes": compressed.notes,
         "seconds": compressed.seconds,
-        "trainings": compressed.trainings,
+        "trainings": [training.to_dict() for training in compressed.trainings],
         "only_optlab_reads_it": reason_against(compressed),
         "description": model.description.to_dict(),
     }
@@ -268,9 +262,9 @@ def load_artefact(
         for name, meta in notice.get("key_values", {}).items():
             round_key_values(model, name, KeyValueFormat(**meta))
         recipe = Recipe.from_dict(notice["recipe"])
-        return Compressed(
-            model, stored, notice["layers"], recipe, notice["seconds"], notice["notes"], notice.get("trainings", [])
-        )
+        layers = [LayerReport.model_validate(one) for one in notice["layers"]]
+        trainings = [Training.model_validate(one) for one in notice.get("trainings", [])]
+        return Compressed(model, stored, layers, recipe, notice["seconds"], notice["notes"], trainings)
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
         if isinstance(error, OptLabError):
             raise

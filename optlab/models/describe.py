@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optlab import paths
+from optlab import files, paths
 from optlab.errors import ModelError
 from optlab.messages import decoded, encoded
 from optlab.models import chat
@@ -23,6 +23,8 @@ from optlab.models.catalog import card, ready_folder, resolve
 from optlab.models.checkpoint import BYTES, Checkpoint, open_checkpoint
 from optlab.models.notes import note_for
 from optlab.progress import Progress, silent, span
+from optlab.protocol import FALLBACK_TEXT
+from optlab.results.document import UnreadableError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -100,6 +102,20 @@ class Description:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def to_json(self) -> str:
+        """As a run's result is kept."""
+        return json.dumps({"version": VERSION, **self.to_dict()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Description:
+        """What `to_json` wrote, or `to_dict` before results had versions. Raises UnreadableError."""
+        try:
+            data = json.loads(text)
+            data.pop("version", None)
+            return cls.from_dict(data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnreadableError(f"this is no description of a model: {error}") from None
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Description:
         layers = [LayerInfo(**{**layer, "shape": tuple(layer["shape"])}) for layer in data["layers"]]
@@ -153,7 +169,7 @@ def describe_folder(
         layers=layers,
         chat=chat.known(checkpoint.folder),
     )
-    fingerprints.write_atomically(_memory_file(found.fingerprint), json.dumps(found.to_dict()))
+    files.write_json(_memory_file(found.fingerprint), found.to_dict())
     return _personal(found, name, checkpoint)
 
 
@@ -205,7 +221,7 @@ def _personal(found: Description, name: str, checkpoint: Checkpoint) -> Descript
         found,
         model=name,
         title=known.title if known else Path(name).name or name,
-        default_text=known.default_text if known else "wikitext-2",
+        default_text=known.default_text if known else FALLBACK_TEXT,
         checkpoint_note=note_for(checkpoint.config, checkpoint.source),
         size_bytes=checkpoint.size_bytes,
     )

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
-from optlab import paths
+from optlab import files, paths
+from optlab.errors import OptLabError
 from optlab.messages import say
 from optlab.models.checkpoint import Checkpoint
+from optlab.models.tokenizer import Tokenizer
 from optlab.progress import Progress, silent
 
+RULE = 2
+"""Raised when the same files would get another fingerprint, so that remembered ones are not believed."""
 PIECE = 8 << 20
 IDLE_KEYS = ("_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache")
 """Keys of config.json that change nothing that is computed."""
@@ -31,7 +33,7 @@ def fingerprint(checkpoint: Checkpoint, progress: Progress = silent) -> str:
     except OSError:
         pass
     found = compute(checkpoint, progress)
-    write_atomically(remembered, found)
+    files.write_text(remembered, found)
     return found
 
 
@@ -63,22 +65,23 @@ def compute(checkpoint: Checkpoint, progress: Progress = silent) -> str:
     tokenizer = checkpoint.folder / "tokenizer.json"
     if tokenizer.is_file():
         digest.update(tokenizer.read_bytes())
+    digest.update(framing_of(checkpoint.folder).encode())
     return digest.hexdigest()
 
 
-def _memory_file(checkpoint: Checkpoint) -> Path:
-    files = [*checkpoint.files, checkpoint.folder / "config.json", checkpoint.folder / "tokenizer.json"]
-    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
-    return paths.folder("fingerprints") / hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:32]
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Write a small file so that a reader sees all of it or nothing."""
-    handle, half = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+def framing_of(folder: Path) -> str:
+    """What the tokenizer writes around a text, as text; empty where it writes nothing, so that what is known of such a
+    model is known on, and what was measured of any other without its BOS is not taken for it."""
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(half, file)
-    except BaseException:
-        Path(half).unlink(missing_ok=True)
-        raise
+        tokenizer = Tokenizer.from_folder(folder)
+        found = [tokenizer.framing(objective) for objective in ("causal", "masked")]
+    except OptLabError:  # such a model does not load either
+        return ""
+    return repr(found) if any(found) else ""
+
+
+def _memory_file(checkpoint: Checkpoint) -> Path:
+    beside = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+    decisive = [*checkpoint.files, *(checkpoint.folder / name for name in beside)]
+    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in decisive if file.is_file()]
+    return paths.folder("fingerprints") / hashlib.sha256(json.dumps([RULE, stats]).encode()).hexdigest()[:32]

@@ -46,7 +46,11 @@ def _draw(recipe: Recipe, runs: Sequence[Run]) -> None:
 def training_of(run: Run) -> Mapping[str, Any]:
     """The curves of a run, as far as they are known."""
     trainings = (run.result or {}).get("trainings") or []
-    return trainings[-1] if trainings else (run.partial or {}).get("training") or {"loss": [], "held_out": []}
+    return trainings[-1] if trainings else _so_far(run).get("training") or {"loss": [], "held_out": []}
+
+
+def _so_far(run: Run) -> Mapping[str, Any]:
+    return (run.partial or {}).get("training") or {}
 
 
 def _figures(runs: Sequence[Run], recipe: Recipe) -> forecast.Forecast | None:
@@ -56,8 +60,8 @@ def _figures(runs: Sequence[Run], recipe: Recipe) -> forecast.Forecast | None:
     titles = [_("Student, held-out perplexity"), _("Control, held-out perplexity")]
     for column, title, curve in zip(columns, titles, held_out, strict=False):
         column.metric(title, distillation.perplexity(curve[-1][1] if curve else None))
-    partial = runs[0].partial or {}
-    if runs[0].live and "tokens_per_s" in partial:
+    partial = _so_far(runs[0])
+    if runs[0].live and partial.get("tokens_per_s") is not None:
         columns[2].metric(_("Tokens per second"), format.amount(partial["tokens_per_s"]))
         columns[3].metric(_("Training ends in"), format.duration(partial["left_s"]))
     values: Mapping[str, Any] = recipe.steps[0].values
