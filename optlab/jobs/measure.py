@@ -80,7 +80,7 @@ def measure(
         compressed, folder = _compress(base, recipe, protocol, save, span(progress, 0.1, 0.5))
         seconds = {"compress": time.perf_counter() - began}
         log(f"compressed in {seconds['compress']:.1f} s; the file is in {folder}")
-        sizes = {"size_base": weight_bytes(base.folder), "size_candidate": weight_bytes(folder)}
+        sizes = {"size_base": base.description.size_bytes, "size_candidate": weight_bytes(folder)}
         so_far = sizes | ({"training": compressed.trainings[-1]} if compressed.trainings else {})
 
         def known(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:

@@ -1,8 +1,9 @@
 """What a model is, as 64 hex digits: results are stored under it, so it changes whenever an answer could.
 
 sha256 over every tensor (name, dtype, shape, bytes; in order of name, however they are split into files), over what
-config.json says about the structure, and over tokenizer.json. Hashing reads all weights, so it is remembered by the
-path, size and time of each file.
+config.json says about the structure, and over every file that says how text becomes tokens. Hashing reads all weights,
+so it is remembered by the path, size and times of each file; the time of a file's last change is among them, which
+unlike that of its contents no program can set back.
 """
 
 from __future__ import annotations
@@ -14,11 +15,18 @@ import tempfile
 from pathlib import Path
 
 from optlab import paths
+from optlab.errors import OptLabError
 from optlab.messages import say
 from optlab.models.checkpoint import Checkpoint
 from optlab.progress import Progress, silent
 
 PIECE = 8 << 20
+TEXT_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "chat_template.jinja", "chat_template.json",
+    "generation_config.json",
+)  # fmt: skip
+"""Files that decide which tokens a model reads, and where its answers end."""
 IDLE_KEYS = ("_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache")
 """Keys of config.json that change nothing that is computed."""
 
@@ -60,21 +68,31 @@ def compute(checkpoint: Checkpoint, progress: Progress = silent) -> str:
                 progress(done / total, say("hashing {name}", name=checkpoint.folder.name))
     config = {key: value for key, value in checkpoint.config.items() if key not in IDLE_KEYS}
     digest.update(json.dumps(config, sort_keys=True).encode())
-    tokenizer = checkpoint.folder / "tokenizer.json"
-    if tokenizer.is_file():
-        digest.update(tokenizer.read_bytes())
+    for file in _text_files(checkpoint):
+        digest.update(json.dumps([file.name, file.stat().st_size]).encode())
+        digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
+def _text_files(checkpoint: Checkpoint) -> list[Path]:
+    return [checkpoint.folder / name for name in TEXT_FILES if (checkpoint.folder / name).is_file()]
+
+
 def _memory_file(checkpoint: Checkpoint) -> Path:
-    files = [*checkpoint.files, checkpoint.folder / "config.json", checkpoint.folder / "tokenizer.json"]
-    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
+    stats = []
+    for file in [*checkpoint.files, checkpoint.folder / "config.json", *_text_files(checkpoint)]:
+        about = file.stat()
+        times = [about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
+        stats.append([str(file.resolve()), about.st_size, *times])
     return paths.folder("fingerprints") / hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:32]
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Write a small file so that a reader sees all of it or nothing."""
-    handle, half = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    """Write a small file so that a reader sees all of it or nothing. Raises OptLabError when the disk takes no more."""
+    try:
+        handle, half = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    except OSError as error:
+        raise OptLabError("{file} cannot be written: {reason}", file=file, reason=error.strerror or error) from None
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
