@@ -102,7 +102,7 @@ def _check(
     for name, place in places.items():
         shape, wanted = checkpoint.tensors[name].shape, parameters.get(place)
         # Under its own name a tensor is taken as it is; under others transformers may fuse or turn it.
-        if wanted is not None and name.endswith(place) and tuple(wanted.shape) != shape:
+        if wanted is not None and (name.endswith(place) or place.endswith(name)) and tuple(wanted.shape) != shape:
             raise ModelError(
                 "{where} stores {name} with shape {shape}; its config.json asks for {expected}",
                 where=where,
