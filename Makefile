@@ -2,6 +2,7 @@
 # make test   all fast tests          make slow   tests on the real model
 # make check  ruff, mypy, import rules
 # make words  collect the messages of the code into the catalogs of the languages
+# make reference  write docs/reference.md from the declarations of methods and commands
 # make nano   train the small model again (about half an hour)
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PORT ?= 8501
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: setup setup-dev app test slow check words nano images clean
+.PHONY: setup setup-dev app test slow check words reference nano images clean
 
 setup: $(VENV)/.installed
 
@@ -45,6 +46,9 @@ slow: setup-dev
 
 nano: setup-dev
 	$(BIN)/python -m scripts.train_nano
+
+reference: setup-dev
+	$(BIN)/python -m scripts.reference
 
 words: setup-dev
 	$(BIN)/python -m scripts.words

@@ -22,9 +22,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from optlab.compress import Compressed, compress
-from optlab.evaluate.compare import Quality, compare
-from optlab.evaluate.environment import record
+from optlab.compression import Compressed, compress
+from optlab.evaluation.compare import Quality, compare
+from optlab.evaluation.environment import record
 from optlab.jobs.resolution import settled
 from optlab.models import load
 from optlab.models.language_model import LanguageModel

@@ -17,12 +17,12 @@ import numpy as np
 from benchmarks.protocol import machine
 from optlab import foreground
 from optlab.client.client import Client
-from optlab.compress import compress
-from optlab.evaluate.compare import compare
+from optlab.compression import compress
+from optlab.evaluation.compare import compare
 from optlab.models import load
-from optlab.predict.frontier import Frontier, Point
-from optlab.predict.predictor import Predictor
-from optlab.predict.state import Floats
+from optlab.prediction.frontier import Frontier, Point
+from optlab.prediction.predictor import Predictor
+from optlab.prediction.state import Floats
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.store.store import Store

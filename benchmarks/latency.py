@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from benchmarks.protocol import MODEL, machine
-from optlab.compress import compress
+from optlab.compression import compress
 from optlab.kernels.limits import read_bandwidth
 from optlab.kernels.runtime import Runtime, runtime
 from optlab.machine.threads import PASSIVE

@@ -33,17 +33,17 @@ from scipy.stats import spearmanr
 
 from benchmarks.protocol import machine
 from optlab import texts
-from optlab.evaluate.compare import compare
+from optlab.evaluation.compare import compare
 from optlab.models import load
 from optlab.models.device import choose_dtype
 from optlab.models.language_model import LanguageModel
-from optlab.predict.build import anchor_windows, build, unread_tokens
-from optlab.predict.mixed import recipe_of
-from optlab.predict.predictor import Predictor
-from optlab.predict.size import layer_bytes
-from optlab.predict.state import State
-from optlab.predict.tables import apply
-from optlab.predict.treatment import damage, treatment
+from optlab.prediction.build import anchor_windows, build, unread_tokens
+from optlab.prediction.mixed import recipe_of
+from optlab.prediction.predictor import Predictor
+from optlab.prediction.size import layer_bytes
+from optlab.prediction.state import State
+from optlab.prediction.tables import apply
+from optlab.prediction.treatment import damage, treatment
 from optlab.recipes import Recipe, Step
 
 SEEDS = (7, 8)

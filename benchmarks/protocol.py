@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from optlab.compress import Compressed, compress
-from optlab.evaluate.perplexity import perplexity
+from optlab.compression import Compressed, compress
+from optlab.evaluation.perplexity import perplexity
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.protocol import Protocol
@@ -78,7 +78,7 @@ class Bench:
 
 def machine() -> str:
     """Where and with what, for the caption of a table."""
-    from optlab.evaluate.environment import record
+    from optlab.evaluation.environment import record
 
     found = record()
     return (

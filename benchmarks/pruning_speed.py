@@ -14,9 +14,9 @@ import tempfile
 from typing import Any
 
 from benchmarks.protocol import CALIBRATION, CALIBRATION_WINDOWS, CONTEXT, MODEL, machine
-from optlab.compress import compress
-from optlab.evaluate.latency import latency, speedup
-from optlab.evaluate.size import weight_bytes
+from optlab.compression import compress
+from optlab.evaluation.latency import latency, speedup
+from optlab.evaluation.size import weight_bytes
 from optlab.kernels.artefact import save
 from optlab.kernels.runtime import Runtime, runtime
 from optlab.models import load

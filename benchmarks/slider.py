@@ -80,7 +80,7 @@ def main() -> None:
 def predicted(model: str, places: list[int]) -> list[float]:
     """Milliseconds of each prediction: of the recipe, its size, its speed and its band."""
     from optlab.models.describe import describe
-    from optlab.predict.predictor import Predictor
+    from optlab.prediction.predictor import Predictor
 
     predictor = Predictor.load(describe(model).fingerprint)
     found = []

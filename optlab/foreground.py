@@ -26,7 +26,7 @@ from optlab.workers.execution import execute
 from optlab.workers.heartbeat import SILENT_S, STOPPED, Heartbeat
 
 if TYPE_CHECKING:
-    from optlab.predict.predictor import Predictor
+    from optlab.prediction.predictor import Predictor
 
 POLL_S = 0.2
 EXIT_INTERRUPTED = 130

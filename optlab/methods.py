@@ -149,6 +149,8 @@ class Parameter:
             return say("use {minimum:g} to {maximum:g}", minimum=self.minimum, maximum=self.maximum)
         if self.minimum is not None:
             return say("use {minimum:g} or more", minimum=self.minimum)
+        if self.type is bool:
+            return say("use true or false")
         return say("use any {type}", type=self.type.__name__)
 
 

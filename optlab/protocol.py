@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from optlab.framing import BosRule
 
+FALLBACK_TEXT = "bbc-news"
+"""The text of a model that the catalog does not know: one that is installed, so that it needs no network."""
+
 
 class Protocol(BaseModel):
     """Settings of a measurement, with the defaults of the command line.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from optlab.advice.candidate import Candidate, measured, predicted
+from optlab.advice.candidate import Candidate, measured, original_of, predicted
 from optlab.advice.wish import Answer, Preference, Wish, answer, reasons
 from optlab.errors import OptLabError
 from optlab.i18n import _
 from optlab.jobs.resolution import settled
 from optlab.models.describe import Description
-from optlab.predict.frontier import Frontier
+from optlab.prediction.frontier import Frontier
 from optlab.recipes import Recipe
 from optlab.report.comparison import chosen
 from pages.components.advisor import questions
@@ -94,7 +94,7 @@ def ask(found: list[Candidate]) -> Wish:
 
 def show(shown: view.View, wish: Wish, found: Answer, everyone: list[Candidate]) -> None:
     """The answer with its reasons, or what stands in its way."""
-    original = next((one for one in everyone if not one.recipe["steps"]), None)
+    original = original_of(everyone)
     if found.best is not None:
         recommend(shown, wish, found.best, original, _("Take this"))
     if found.better is not None:

@@ -5,9 +5,10 @@ from functools import partial
 import streamlit as st
 
 from optlab.errors import OptLabError, RecipeError
+from optlab.figures.storage import pruning
 from optlab.i18n import _, said
 from optlab.models.describe import Description
-from optlab.predict.layer_values import ZEROS
+from optlab.prediction.layer_values import ZEROS
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from pages.components.explore import (
@@ -117,7 +118,7 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
         with folded(_("Bits layer by layer"), "bits", ":material/view_list:") as opened:
             if opened:
                 edited = layer_editor.show(shown.recipe, description, result)
-        if storage.pruning(shown.recipe) is not None:
+        if pruning(shown.recipe) is not None:
             with folded(_("Zeros layer by layer"), "zeros", ":material/view_list:") as opened:
                 if opened:
                     edited = layer_editor.show(shown.recipe, description, result, ZEROS) or edited

@@ -10,7 +10,7 @@ from optlab.errors import OptLabError
 from optlab.figures import format, frames
 from optlab.figures import frontier as figure
 from optlab.i18n import _, plural
-from optlab.predict.frontier import Frontier, Point
+from optlab.prediction.frontier import Frontier, Point
 from pages.components.frontier import proving
 from pages.components.shared import facts, frame, prediction, prepare, services, view, watching
 from pages.components.shared.services import sentence

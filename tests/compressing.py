@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from optlab.compress import Compressed, compress
+from optlab.compression import Compressed, compress
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.protocol import Protocol

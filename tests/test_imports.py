@@ -15,8 +15,8 @@ import optlab
 TORCH_FREE = [
     "optlab", "optlab.recipes", "optlab.methods", "optlab.protocol", "optlab.models", "optlab.models.catalog",
     "optlab.models.describe", "optlab.texts.names", "optlab.store.store", "optlab.client.client",
-    "optlab.client.predictions", "optlab.predict.predictor", "optlab.predict.frontier", "optlab.predict.ledger",
-    "optlab.workers.supervisor", "optlab.figures", "optlab.cli.main",
+    "optlab.client.predictions", "optlab.prediction.predictor", "optlab.prediction.frontier",
+    "optlab.prediction.ledger", "optlab.workers.supervisor", "optlab.figures", "optlab.cli.main",
 ]  # fmt: skip
 
 

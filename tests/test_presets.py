@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from optlab.compress import compress
+from optlab.compression import compress
 from optlab.kernels.artefact import save
 from optlab.models import load
 from optlab.models.describe import describe

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from optlab.client import records
 from optlab.errors import RecipeError
-from optlab.evaluate.environment import of_this_machine
+from optlab.evaluation.environment import of_this_machine
 from optlab.i18n import said
-from optlab.predict.frontier import Point
+from optlab.prediction.frontier import Point
 from optlab.recipes import Recipe
 from optlab.store.run import Run
 
@@ -43,6 +43,11 @@ class Candidate:
     speedup_ci95: tuple[float, float] | None = None
 
     @property
+    def is_original(self) -> bool:
+        """Whether nothing was done to the model."""
+        return not self.recipe["steps"]
+
+    @property
     def tokens_per_s(self) -> float | None:
         """Decoding speed."""
         return 1000 / self.decode_ms if self.decode_ms else None
@@ -53,18 +58,65 @@ class Candidate:
         return self.ratio if self.high is None else self.high
 
 
-def measured(runs: Iterable[Run]) -> list[Candidate]:
-    """One for each finished measurement, and the original itself, which every one of them measured too."""
-    found: list[Candidate] = []
+@dataclass(frozen=True)
+class Original:
+    """A model as it is, from the newest measurement of it on a text. Bytes, ms per token; None where a figure is not of
+    this machine. run: the number of the measurement that has it."""
+
+    model: str
+    text: str
+    bits_per_byte: float
+    ppl: float
+    size_bytes: int
+    decode_ms: float | None
+    memory_bytes: int | None
+    run: int
+
+    def size_over(self, other: Original) -> float:
+        """Bytes over those of another model."""
+        return self.size_bytes / other.size_bytes
+
+
+def originals(runs: Iterable[Run]) -> list[Original]:
+    """One for each model and text that was measured, newest first; what every page takes for the original of them.
+
+    Each measurement reads and times its own original beside the compressed model and is compared with that one alone;
+    this is the newest of them. Bits per byte compare between models on one text, whatever their vocabularies;
+    perplexities do not.
+    """
+    found: dict[tuple[str, str], Original] = {}
     for run in runs:
         result = run.result or {}
-        if not found:
-            found.append(_of(run, result, "baseline", {"steps": []}, (1.0, 1.0, 1.0)))
-        delta = result.get("delta") or {}
-        low, high = delta.get("ppl_ratio_ci95") or (None, None)
-        if run.spec["recipe"]["steps"]:
-            found.append(_of(run, result, "compressed", run.spec["recipe"], (delta.get("ppl_ratio"), low, high)))
-    return found
+        base, here = result["baseline"], timed_here(result)
+        key = (run.spec["model"], result["text"])
+        if base.get("bits_per_byte") is not None:
+            found.setdefault(key, Original(
+                *key, base["bits_per_byte"], base["ppl"], base["size_bytes"],
+                base.get("decode_ms_per_token") if here else None, base.get("peak_rss_bytes") if here else None, run.id,
+            ))  # fmt: skip
+    return list(found.values())
+
+
+def best_and_smallest(found: Sequence[Original]) -> tuple[Original, Original]:
+    """Of several models on one text: the one that predicts it best, and the one with the fewest bytes."""
+    return min(found, key=lambda one: one.bits_per_byte), min(found, key=lambda one: one.size_bytes)
+
+
+def measured(runs: Sequence[Run]) -> list[Candidate]:
+    """One for each finished measurement of one model on one text, and their original."""
+    found = [_original(one) for one in originals(runs)[:1]]
+    return found + [_of(run, run.result or {}) for run in runs if run.spec["recipe"]["steps"]]
+
+
+def original_of(candidates: Iterable[Candidate]) -> Candidate | None:
+    """The original among candidates for one model; None when nothing was measured."""
+    return next((one for one in candidates if one.is_original), None)
+
+
+def tried(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Compressed models that were measured, the smallest first."""
+    found = [one for one in candidates if one.source == "measured" and not one.is_original]
+    return sorted(found, key=lambda one: one.size_bytes)
 
 
 def predicted(points: Iterable[Point], model: str, original_ms: float | None = None) -> list[Candidate]:
@@ -96,15 +148,20 @@ def known(recipe: Mapping[str, Any]) -> Recipe | None:
         return None
 
 
-def _of(
-    run: Run, result: Mapping[str, Any], side: str, recipe: dict[str, Any],
-    quality: tuple[float | None, float | None, float | None],
-) -> Candidate:  # fmt: skip
-    figures, here = result[side], timed_here(result)
-    delta = (result.get("delta") or {}) if recipe["steps"] else {}
-    title = records.in_words(run) if recipe["steps"] else said(Recipe().describe())
+def _original(one: Original) -> Candidate:
+    title = said(Recipe().describe())
     return Candidate(
-        run.spec["model"], title, recipe, "measured", figures["size_bytes"], *quality,
+        one.model, title, {"steps": []}, "measured", one.size_bytes, 1.0, 1.0, 1.0, decode_ms=one.decode_ms,
+        memory_bytes=one.memory_bytes, run=one.run,
+    )  # fmt: skip
+
+
+def _of(run: Run, result: Mapping[str, Any]) -> Candidate:
+    figures, delta, here = result["compressed"], result.get("delta") or {}, timed_here(result)
+    low, high = delta.get("ppl_ratio_ci95") or (None, None)
+    return Candidate(
+        run.spec["model"], records.in_words(run), run.spec["recipe"], "measured", figures["size_bytes"],
+        delta.get("ppl_ratio"), low, high,
         decode_ms=figures.get("decode_ms_per_token") if here else None,
         memory_bytes=figures.get("peak_rss_bytes") if here else None,
         run=run.id,

@@ -4,48 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from optlab.advice.candidate import Candidate, known, timed_here
+from optlab.fitting import first_recipe, fitted_step
+from optlab.models.describe import Description
+from optlab.recipes import Recipe
 from optlab.store.run import Run
 
 KINDS = ("quantize", "prune", "distill")
 ALLOWED_PERCENT = (1.0, 5.0, 20.0, 50.0)
+FIRST_BITS = 4
+"""Of the recipe that is offered where nothing was compressed yet."""
+STUDENT_STEPS = 100
 MOST_LOST = 2.0
 """A technique is shown by its smallest result whose perplexity at most doubles; beyond, texts fall apart."""
-
-
-@dataclass(frozen=True)
-class Original:
-    """A model as it is, from the newest measurement of it on a text. None where a figure is not of this machine."""
-
-    model: str
-    text: str
-    bits_per_byte: float
-    ppl: float
-    size_bytes: int
-    decode_ms: float | None
-    memory_bytes: int | None
-    run: int
-
-
-def originals(runs: Iterable[Run]) -> list[Original]:
-    """One for each model and text that was measured, newest first.
-
-    Bits per byte compare between models on one text, whatever their vocabularies; perplexities do not.
-    """
-    found: dict[tuple[str, str], Original] = {}
-    for run in runs:
-        result = run.result or {}
-        base, here = result["baseline"], timed_here(result)
-        key = (run.spec["model"], result["text"])
-        if base.get("bits_per_byte") is not None:
-            found.setdefault(key, Original(
-                *key, base["bits_per_byte"], base["ppl"], base["size_bytes"],
-                base.get("decode_ms_per_token") if here else None, base.get("peak_rss_bytes") if here else None, run.id,
-            ))  # fmt: skip
-    return list(found.values())
 
 
 def resources(run: Run) -> list[tuple[str, float | None, float | None]]:
@@ -78,6 +51,16 @@ def techniques(candidates: Iterable[Candidate]) -> dict[str, Candidate]:
         if one.source == "measured" and len(kinds) == 1:
             groups.setdefault(kinds.pop(), []).append(one)
     return {kind: _telling(group) for kind, group in groups.items() if kind in KINDS}
+
+
+def example(kind: str, description: Description) -> Recipe:
+    """A recipe that shows one technique by itself."""
+    if kind == "prune":
+        return Recipe.of(fitted_step("prune", "wanda", {"sparsity": 0.5}, description))
+    if kind == "distill":
+        values = {"student_layers": max(description.blocks * 3 // 4, 1), "steps": STUDENT_STEPS}
+        return Recipe.of(fitted_step("distill", "forward_kl", values, description))
+    return first_recipe(FIRST_BITS, description)
 
 
 def _telling(group: list[Candidate]) -> Candidate:

@@ -82,7 +82,7 @@ def _percent(one: Candidate) -> float:
 
 def _size(one: Candidate, original: Candidate | None) -> str:
     size = format.megabytes(one.size_bytes)
-    if original is None or not one.recipe["steps"]:
+    if original is None or one.is_original:
         return _("{size} on disk").format(size=size)
     smaller = format.smaller(one.size_bytes / original.size_bytes)
     return _("{size} on disk, {smaller} than the original").format(size=size, smaller=smaller)
@@ -99,7 +99,7 @@ def _memory(wish: Wish, one: Candidate) -> str:
 
 
 def _quality(wish: Wish, one: Candidate) -> str:
-    if not one.recipe["steps"]:
+    if one.is_original:
         return _("the original itself, nothing is lost")
     if one.ratio is None:
         return ""

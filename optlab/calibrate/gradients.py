@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from optlab import paths, texts
+from optlab import files, paths, texts
 from optlab.errors import ModelError
 from optlab.framing import BosRule
 from optlab.messages import say
@@ -77,13 +75,8 @@ def gradients(
             file.unlink(missing_ok=True)
     windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed, framing)
     found = mean_abs_gradients(model, windows, seed, progress)
-    handle, unfinished = tempfile.mkstemp(prefix=".unfinished-", dir=file.parent)
-    os.close(handle)
-    try:
+    with files.writing(file) as unfinished:
         save_file({name: G.to(torch.bfloat16).cpu().contiguous() for name, G in found.items()}, unfinished)
-        os.replace(unfinished, file)
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
     return Gradients(file)
 
 

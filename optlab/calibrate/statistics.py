@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from optlab import paths, texts
+from optlab import files, paths, texts
 from optlab.calibrate.walk import Walk, in_batches, linears_of
 from optlab.errors import ModelError
 from optlab.framing import BosRule, Framing
@@ -116,16 +114,8 @@ def statistics(
         except (ModelError, KeyError, TypeError, ValueError):
             shutil.rmtree(folder, ignore_errors=True)
     windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed, framing)
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
-    try:
+    with files.building(folder) as unfinished:
         gather(model, in_batches(windows), unfinished, progress)
-        try:
-            os.replace(unfinished, folder)
-        except OSError:  # another process has finished the same meanwhile
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return Statistics(folder)
 
 

@@ -21,7 +21,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Compress MODEL by a recipe and write it for another program: GGUF for llama.cpp, ONNX for ONNX Runtime."""
-    from optlab.compress import compress
+    from optlab.compression import compress
     from optlab.kernels import gguf_export, onnx_export
     from optlab.models import load
     from optlab.protocol import Protocol

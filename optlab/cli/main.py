@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from optlab import __version__
-from optlab.cli import archives, catalog, exporting, measuring, predicting, runs
+from optlab.cli import archives, catalog, exporting, measuring, predicting, runs, serving, texts
 from optlab.errors import OptLabError
 
 app = typer.Typer(
@@ -40,10 +40,11 @@ def root(version: Version = False) -> None:
 
 for command in (
     catalog.models, catalog.methods, catalog.inspect, measuring.measure, measuring.latency, predicting.predict,
-    predicting.frontier, exporting.export, archives.report, archives.archive,
+    predicting.frontier, exporting.export, archives.report, archives.archive, serving.app,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(runs.app, name="runs")
+app.add_typer(texts.app, name="texts")
 app.command(name="import")(archives.import_archive)
 app.command(name="take-in", hidden=True)(archives.import_archive)  # its name in 0.1
 

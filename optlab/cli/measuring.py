@@ -28,6 +28,9 @@ def measure(
     stop_below_percent: Annotated[
         float | None, typer.Option(help="Stop when the ratio's 95% interval is narrower than this, in percent.")
     ] = None,
+    bos: Annotated[
+        str, typer.Option(help="Windows begin with BOS: auto (as the model's tokenizer says), always, never.")
+    ] = "auto",
     no_latency: Annotated[bool, typer.Option("--no-latency", help="Do not time decoding and prefill.")] = False,
     save: Annotated[Path | None, typer.Option(help="Write the compressed model into this folder too.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure anew what is in the store already.")] = False,
@@ -53,6 +56,7 @@ def measure(
                 "seed": seed,
                 "latency": not no_latency,
                 "stop_below_percent": stop_below_percent,
+                "bos": bos,
             }
         )
     except ValidationError as error:

@@ -47,7 +47,7 @@ def frontier(
     """The least damage for every size, predicted, over separate choices for each layer; or the answer to one limit."""
     from optlab import foreground
     from optlab.client.summary import frontier_in_words
-    from optlab.predict.frontier import Frontier
+    from optlab.prediction.frontier import Frontier
 
     limits = {"--max-bytes": max_bytes, "--max-ppl-ratio": max_ppl_ratio, "--min-tokens-per-s": min_tokens_per_s}
     given = [name for name, value in limits.items() if value is not None]

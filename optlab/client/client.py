@@ -17,7 +17,7 @@ from optlab.client import predictions, records
 from optlab.jobs.resolution import digest, located, settled, text_identity, title, unread_identity
 from optlab.machine.identity import machine_id
 from optlab.messages import Joined, say
-from optlab.predict.state import VERSION
+from optlab.prediction.state import VERSION
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.store import artefacts
@@ -25,8 +25,8 @@ from optlab.store.run import LIVE, Run, Status, Worker
 from optlab.store.store import Store
 
 if TYPE_CHECKING:
-    from optlab.predict.ledger import Ledger
-    from optlab.predict.predictor import Predictor
+    from optlab.prediction.ledger import Ledger
+    from optlab.prediction.predictor import Predictor
 
 FORMAT = 1
 """Raised whenever the same run would have another result, or other fields in it, than before."""

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from optlab.errors import ModelError
-from optlab.predict.ledger import Ledger, entry, ledger
-from optlab.predict.state import State, folder_of
+from optlab.prediction.ledger import Ledger, entry, ledger
+from optlab.prediction.state import State, folder_of
 from optlab.recipes import Recipe
 from optlab.store.run import Run
 
 if TYPE_CHECKING:
-    from optlab.predict.predictor import Predictor
+    from optlab.prediction.predictor import Predictor
 
 KEPT = 4
 """Predictors, and ledgers, that a process keeps in memory."""
@@ -37,7 +37,7 @@ def predictor(
     is another value whenever they are others; fitting takes longer than a prediction, so a predictor is kept while
     nothing is new.
     """
-    from optlab.predict.predictor import Predictor
+    from optlab.prediction.predictor import Predictor
 
     folder = folder_of(fingerprint)
     try:

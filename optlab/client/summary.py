@@ -23,6 +23,10 @@ def in_words(result: dict[str, Any]) -> str:
 
     lines = [f"{result['model']} on {result['text']}: {result['windows']} windows of {result['context']} tokens, "
              f"{result['dtype']}"]  # fmt: skip
+    if begins := result.get("begins_with"):
+        lines.append(f"every window begins with {' '.join(begins)}, which is not counted")
+    if met := result.get("lookalikes"):
+        lines.append(f"{met} times the text holds what looks like a special token; it was read as characters")
     lines.append(f"{'':22}{'original':>18}{'compressed':>18}")
     lines += [f"{name:22}{cell(a, form):>18}{cell(b, form):>18}" for name, a, b, form in rows]
     interval = delta["ppl_ratio_ci95"]

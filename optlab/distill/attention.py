@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from optlab.distill.hidden import Listener
 from optlab.errors import RecipeError
 from optlab.models.language_model import LanguageModel
 from optlab.models.transformer import Attention, Block
@@ -21,40 +22,23 @@ UNSEEN = -1e9
 """The logarithm of the attention that a word pays to words after it: finite, so that 0 times it is 0."""
 
 
-class Attentions:
-    """Keeps the log-probabilities [B, heads, T, T] of all blocks' attention in the last pass, until `close`.
+class Attentions(Listener):
+    """Where each block looks: log-probabilities [B, heads, T, T].
 
     Raises RecipeError for a family that runs through transformers, whose attention is its own.
     """
 
-    def __init__(self, model: LanguageModel) -> None:
-        self.found: dict[int, Tensor] = {}
-        self.handles: list[Any] = []
-        for number, (_, block) in enumerate(model.blocks()):
-            attention = getattr(block, "self_attn", None) if isinstance(block, Block) else None
-            if not isinstance(attention, Attention):
-                raise RecipeError(
-                    "{name} runs through transformers, where its attention cannot be compared", name=model.name
-                )
-            self.handles.append(attention.register_forward_hook(self._hook(number)))
+    def place(self, model: LanguageModel, block: nn.Module) -> nn.Module:
+        attention = getattr(block, "self_attn", None) if isinstance(block, Block) else None
+        if not isinstance(attention, Attention):
+            raise RecipeError(
+                "{name} runs through transformers, where its attention cannot be compared", name=model.name
+            )
+        return attention
 
-    def _hook(self, number: int) -> Any:
-        def keep(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-            assert isinstance(module, Attention)
-            self.found[number] = log_attention(module, *args[:3])
-
-        return keep
-
-    def states(self) -> list[Tensor]:
-        """Of the last pass, first block first, as float32; they are forgotten here."""
-        states = [self.found[number] for number in sorted(self.found)]
-        self.found = {}
-        return states
-
-    def close(self) -> None:
-        """Listen no longer."""
-        for handle in self.handles:
-            handle.remove()
+    def heard(self, module: nn.Module, inputs: tuple[Any, ...], out: Any) -> Tensor:
+        assert isinstance(module, Attention)
+        return log_attention(module, *inputs[:3])
 
 
 def log_attention(attention: Attention, x: Tensor, turn: tuple[Tensor, Tensor] | None, mask: Tensor | None) -> Tensor:

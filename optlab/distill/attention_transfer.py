@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from optlab.distill.distillation import COMMON, Distillation
+from optlab.distill.distillation import COMMON
+from optlab.distill.inside import LooksInside
 from optlab.methods import Parameter
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class AttentionTransfer(Distillation):
+class AttentionTransfer(LooksInside):
     """T^2 KL(teacher || student) + weight * KL between their attentions, mixed with cross-entropy by alpha."""
 
     name: ClassVar[str] = "attention"
@@ -19,6 +20,7 @@ class AttentionTransfer(Distillation):
     summary: ClassVar[str] = "The student imitates the teacher's probabilities and which earlier words it looks at."
     source: ClassVar[str] = "Wang et al. 2020, MiniLM, arXiv 2002.10957; Zagoruyko and Komodakis 2016, arXiv 1612.03928"
     looks_at: ClassVar[str | None] = "attention"
+    weight: ClassVar[str] = "attention_weight"
     parameters: ClassVar[tuple[Parameter, ...]] = (
         *COMMON,
         Parameter(
@@ -28,13 +30,8 @@ class AttentionTransfer(Distillation):
         ),
     )  # fmt: skip
 
-    def soft_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
-        from optlab.distill.losses import forward_kl
-
-        return forward_kl(student, teacher, float(self.values["temperature"] or 1.0))
-
-    def inner_loss(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    def compared(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
         """student, teacher: log-attention [B, heads, T, T] of each block."""
         from optlab.distill.losses import attention_kl
 
-        return float(self.values["attention_weight"] or 0.0) * attention_kl(student, teacher)
+        return attention_kl(student, teacher)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from optlab.distill.distillation import COMMON, Distillation
+from optlab.distill.distillation import COMMON
+from optlab.distill.inside import LooksInside
 from optlab.methods import Parameter
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class HiddenMSE(Distillation):
+class HiddenMSE(LooksInside):
     """T^2 KL(teacher || student) + weight * relative squared error of the hidden states, mixed with cross-entropy."""
 
     name: ClassVar[str] = "hidden_mse"
@@ -19,6 +20,7 @@ class HiddenMSE(Distillation):
     summary: ClassVar[str] = "The student imitates the teacher's probabilities and what its blocks compute on the way."
     source: ClassVar[str] = "Jiao et al. 2019, TinyBERT, arXiv 1909.10351; Sanh et al. 2019, arXiv 1910.01108"
     looks_at: ClassVar[str | None] = "outputs"
+    weight: ClassVar[str] = "hidden_weight"
     parameters: ClassVar[tuple[Parameter, ...]] = (
         *COMMON,
         Parameter(
@@ -28,16 +30,11 @@ class HiddenMSE(Distillation):
         ),
     )  # fmt: skip
 
-    def soft_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
-        from optlab.distill.losses import forward_kl
-
-        return forward_kl(student, teacher, float(self.values["temperature"] or 1.0))
-
-    def inner_loss(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    def compared(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
         """Raises RecipeError when the student is of another width."""
         from optlab.distill.losses import hidden_mse
         from optlab.errors import RecipeError
 
         if student[0].shape[-1] != teacher[0].shape[-1]:
             raise RecipeError("hidden states can only be compared where student and teacher are equally wide")
-        return float(self.values["hidden_weight"] or 0.0) * hidden_mse(student, teacher)
+        return hidden_mse(student, teacher)

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optlab import paths
+from optlab import files, paths
 from optlab.distill.head import ROWS, head, predicting
 from optlab.errors import MeasurementError
 from optlab.models.language_model import LanguageModel
@@ -85,7 +85,7 @@ class TeacherCache:
         self.keeps = "logits" if size <= logits_bytes and room else "hidden"
         try:
             self.folder.mkdir(exist_ok=True)
-            (self.folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+            files.write_json(self.folder / "about.json", about)
             shape = (count, length - 1, vocabulary if self.keeps == "logits" else width)
             self.kept, whole = _mapped(self.folder / self.keeps, np.float16, shape)
             self.known, _ = _mapped(self.folder / f"{self.keeps}.known", np.uint8, (count,))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from optlab.figures import style
 from optlab.i18n import _
-from optlab.predict.costs import Cost
+from optlab.prediction.costs import Cost
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

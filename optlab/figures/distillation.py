@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from optlab.distill.forecast import Forecast
 from optlab.figures import format, style
 from optlab.i18n import _
+from optlab.results.sweep import Student, Sweep
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -104,20 +105,17 @@ def over_temperatures(
     return figure
 
 
-def heat(cells: Sequence[dict[str, Any]]) -> Figure:
-    """A field per temperature and alpha: its loss minus that of training on the text alone, with its interval.
-
-    cells: {"temperature", "alpha", "delta" (nats), "ci95": [low, high] or None}.
-    """
-    temperatures = sorted({cell["temperature"] for cell in cells})
-    alphas = sorted({cell["alpha"] for cell in cells})
-    found = {(cell["temperature"], cell["alpha"]): cell for cell in cells}
+def heat(cells: Sequence[Student]) -> Figure:
+    """A field per temperature and alpha: its loss minus that of training on the text alone, with its interval."""
+    temperatures = sorted({cell.temperature for cell in cells})
+    alphas = sorted({cell.alpha for cell in cells})
+    found = {(cell.temperature, cell.alpha): cell for cell in cells}
     rows = [[found.get((t, a)) for t in temperatures] for a in alphas]
     figure = style.figure(height=120 + 64 * len(alphas))
-    largest = max([abs(cell["delta"]) for cell in cells], default=0.0) or 1e-9
+    largest = max([abs(cell.delta) for cell in cells], default=0.0) or 1e-9
     figure.add_heatmap(
         x=[f"{t:g}" for t in temperatures], y=[f"{a:g}" for a in alphas],
-        z=[[None if cell is None else cell["delta"] for cell in row] for row in rows],
+        z=[[None if cell is None else cell.delta for cell in row] for row in rows],
         text=[[_in_words(cell) for cell in row] for row in rows], texttemplate="%{text}",
         colorscale=[list(stop) for stop in style.SCALE], zmin=-largest, zmax=largest, xgap=3, ygap=3,
         colorbar={"title": {"text": _("nats")}, "thickness": 12},
@@ -128,11 +126,32 @@ def heat(cells: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def _in_words(cell: dict[str, Any] | None) -> str:
+def _in_words(cell: Student | None) -> str:
     if cell is None:
         return ""
-    words = f"{cell['delta']:+.3f}"
-    return words if cell["ci95"] is None else f"{words}<br>[{cell['ci95'][0]:+.3f}, {cell['ci95'][1]:+.3f}]"
+    words = f"{cell.delta:+.3f}"
+    return words if cell.ci95 is None else f"{words}<br>[{cell.ci95[0]:+.3f}, {cell.ci95[1]:+.3f}]"
+
+
+def best_in_words(found: Sweep) -> str:
+    """Which temperature was best, and whether that is more than noise; '' before the first student."""
+    best = found.best_student
+    if best is None:
+        return ""
+    name = _("T {t}, alpha {a}").format(t=f"{best.temperature:g}", a=f"{best.alpha:g}")
+    low, high = best.ci95 or (float("-inf"), float("inf"))
+    if high < 0:
+        words = _("Best: {name}, {delta} nats per token against the text alone ({low} to {high}, 95 %, the same "
+                  "{windows} windows).")  # fmt: skip
+    else:
+        words = _("No temperature beats the text alone for certain; the lowest loss has {name}, {delta} nats ({low} to "
+                  "{high}, 95 %, the same {windows} windows).")  # fmt: skip
+    words = words.format(name=name, delta=f"{best.delta:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}",
+                         windows=found.windows)  # fmt: skip
+    others = sum(cell.as_good for cell in found.cells) - 1
+    if others:
+        words += " " + _("{count} others cannot be told from it.").format(count=others)
+    return words
 
 
 def perplexity(nll: float | None) -> str:

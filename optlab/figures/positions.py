@@ -6,12 +6,15 @@ older they are, joined in the order in which they were visited.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from optlab.figures import format, style
 from optlab.i18n import _
+from optlab.prediction.predictor import Prediction
+from optlab.recipes import Recipe
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -34,6 +37,25 @@ class Position:
     low: float
     high: float
     side: str
+
+
+def measured(recipe: Recipe, result: Mapping[str, Any]) -> Position | None:
+    """The position of a measurement; None where its quality is beyond measure."""
+    size, delta = (result.get("compressed") or {}).get("size_bytes"), result.get("delta") or {}
+    ratio = delta.get("ppl_ratio")
+    if size is None or ratio is None or not math.isfinite(ratio):
+        return None
+    low, high = delta.get("ppl_ratio_ci95") or (ratio, ratio)
+    return Position(recipe.content_hash, recipe.describe(), size, ratio, low, high, "measured")
+
+
+def predicted(recipe: Recipe, told: Prediction) -> Position | None:
+    """The position of a prediction; None outside what was probed."""
+    if told.size_bytes is None or told.ppl_ratio is None or told.ppl_ratio_band90 is None:
+        return None
+    return Position(
+        recipe.content_hash, recipe.describe(), told.size_bytes, told.ppl_ratio, *told.ppl_ratio_band90, "predicted"
+    )
 
 
 def visited(before: Sequence[Position], now: Position) -> list[Position]:

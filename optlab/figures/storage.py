@@ -9,11 +9,37 @@ from optlab.figures import style
 from optlab.formats.sparse.sizes import FINE, FORMS
 from optlab.formats.sparse.totals import crossings, totals
 from optlab.i18n import _
+from optlab.models.describe import Description
+from optlab.recipes import Recipe, Step
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+UNITS = ("heads", "neurons", "layers")
+"""Patterns that take whole rows and columns, and leave no zeros."""
+BITS = {"F32": 32, "F64": 64}
 SHARES = tuple(i / 100 for i in range(100))
+
+
+def pruning(recipe: Recipe) -> Step | None:
+    """The last pruning step of a recipe."""
+    return next((step for step in reversed(recipe.steps) if step.kind == "prune"), None)
+
+
+def offered_bits(recipe: Recipe, description: Description) -> list[int]:
+    """Bits of the numbers that stay: the checkpoint's, and those that the recipe quantizes to."""
+    found = [BITS.get(description.dtype, 16)]
+    found += [
+        int(str(step.values["bits"])) for step in recipe.steps if step.kind != "cache" and step.values.get("bits")
+    ]
+    return list(dict.fromkeys(found))
+
+
+def treated(step: Step, description: Description) -> dict[str, tuple[int, int]]:
+    """Name -> shape of the matrices that a step prunes."""
+    if step.layers:
+        return {name: shape for name, shape in description.matrices if step.matches(name)}
+    return dict(description.linears)
 
 
 def name(form: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from optlab import paths
+from optlab import files, paths
 from optlab.machine.identity import machine_id
 from optlab.progress import Progress, silent
 
@@ -20,13 +20,13 @@ def peak_memory_of_original(
 
     Raises MeasurementError when the process fails, Cancelled.
     """
-    from optlab.evaluate.memory import peak_memory
+    from optlab.evaluation.memory import peak_memory
 
     remembered = paths.folder("memory") / f"{model.fingerprint[:16]}-{machine_id()}-{model.device.type}-{dtype}.json"
     try:
         return int(json.loads(remembered.read_text())["peak_rss_bytes"])
-    except (OSError, ValueError, KeyError, TypeError):  # not measured yet, or a torn file
+    except (OSError, ValueError, KeyError, TypeError):  # not measured yet
         pass
     peak = peak_memory(model.folder, dtype, device, progress, threads=threads)
-    remembered.write_text(json.dumps({"peak_rss_bytes": peak}))
+    files.write_json(remembered, {"peak_rss_bytes": peak})
     return peak

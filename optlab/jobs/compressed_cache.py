@@ -6,13 +6,11 @@ disk leaves nothing that looks finished.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optlab import files
 from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
@@ -20,7 +18,7 @@ from optlab.recipes import Recipe
 from optlab.store import artefacts
 
 if TYPE_CHECKING:
-    from optlab.compress import Compressed
+    from optlab.compression import Compressed
     from optlab.models.language_model import LanguageModel
 
 
@@ -28,7 +26,7 @@ def packed(
     model: LanguageModel, recipe: Recipe, protocol: Protocol, progress: Progress = silent
 ) -> tuple[Compressed, Path]:
     """`recipe` applied to `model`, and the folder of its packed file. Raises RecipeError, MeasurementError, OSError."""
-    from optlab.compress import compress
+    from optlab.compression import compress
     from optlab.kernels.artefact import load_artefact
 
     folder = artefacts.folder(artefacts.key(model.fingerprint, recipe, protocol))
@@ -59,13 +57,5 @@ def keep(compressed: Compressed, folder: Path, progress: Progress = silent) -> N
     """Write `compressed` to `folder` in one step; what another process put there meanwhile stays. Raises OSError."""
     from optlab.kernels.artefact import save
 
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
-    try:
+    with files.building(folder) as unfinished:
         save(compressed, unfinished, progress)
-        try:
-            os.replace(unfinished, folder)
-        except OSError:  # another process has put the same artefact there meanwhile
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)

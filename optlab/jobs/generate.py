@@ -116,9 +116,10 @@ def _ends(model: LanguageModel) -> frozenset[int]:
 def _prompt(model: LanguageModel, text: str, chat: bool, framing: Framing, room: int) -> list[int]:
     """The prompt's ids, BOS in front where the model begins so. What a person writes is text; a chat template writes
     control tokens, BOS often among them, which is then not written twice."""
-    from optlab.models.chat import ask_in_tokens
-
-    ids = ask_in_tokens(text, model.tokenizer, model.folder) if chat else model.tokenizer.encode(text)
+    if chat:
+        ids, _ = model.tokenizer.conversation([{"role": "user", "content": text}], answer=True)
+    else:
+        ids = model.tokenizer.encode(text)
     if not ids:
         raise OptLabError("the prompt is empty; write at least one word")
     if tuple(ids[: len(framing.before)]) != framing.before:

@@ -41,15 +41,15 @@ def time_grid(
 ) -> dict[str, Any]:
     """Time `name` and `recipe` on it (only `name` when the recipe has no steps) in turns, alone on the machine.
 
-    prompts, batches: as for `optlab.evaluate.latency_grid.sizes`. Returns {"cells": {side: [`Cell`]}, "sides":
+    prompts, batches: as for `optlab.evaluation.latency_grid.sizes`. Returns {"cells": {side: [`Cell`]}, "sides":
     {side: {"path", "notes", "bytes_per_token", "weights_per_token", "bytes_per_position"}}, "limits":
     {"read_bytes_per_s", "operations_per_s"}, "model", "recipe", "dtype", "device", "environment"}; the side "candidate"
     is the compressed model. Partial results hold "cells". Raises ModelError, RecipeError, MeasurementError (a model
     that does not decode, keys and values that are rounded, no prompt that fits), Cancelled.
     """
     from optlab import texts
-    from optlab.evaluate import environment
-    from optlab.evaluate.latency_grid import NEW_TOKENS, latency_grid, sizes
+    from optlab.evaluation import environment
+    from optlab.evaluation.latency_grid import NEW_TOKENS, latency_grid, sizes
     from optlab.jobs.compressed_cache import packed
     from optlab.kernels.batch import batch
     from optlab.kernels.limits import multiplication_speed, read_bandwidth
@@ -95,6 +95,6 @@ def time_grid(
 
 
 def _side(runtime: Runtime) -> dict[str, Any]:
-    from optlab.evaluate.latency import what_it_reads
+    from optlab.evaluation.latency import what_it_reads
 
     return {"path": runtime.path, "notes": runtime.notes, **what_it_reads(runtime)}

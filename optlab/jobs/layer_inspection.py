@@ -14,11 +14,12 @@ from optlab.recipes import Recipe
 
 
 def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """spec: {"model", "recipe", "protocol", "layer"}. Returns `optlab.evaluate.layer_inspection.inspect_layer` as JSON.
+    """spec: {"model", "recipe", "protocol", "layer"}. Returns that of
+    `optlab.evaluation.layer_inspection.inspect_layer` as JSON.
 
     Raises ModelError when the layer is none of the model's or changed its shape, and whatever compression raises.
     """
-    from optlab.evaluate.layer_inspection import inspect_layer
+    from optlab.evaluation.layer_inspection import inspect_layer
     from optlab.jobs.compressed_cache import packed
 
     protocol = Protocol.model_validate(spec["protocol"])

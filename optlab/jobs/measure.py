@@ -24,9 +24,9 @@ from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 
 if TYPE_CHECKING:
-    from optlab.compress import Compressed
-    from optlab.evaluate.latency import Latency
-    from optlab.evaluate.perplexity import Perplexity
+    from optlab.compression import Compressed
+    from optlab.evaluation.latency import Latency
+    from optlab.evaluation.perplexity import Perplexity
     from optlab.models.language_model import LanguageModel
 
 
@@ -55,9 +55,9 @@ def measure(
     MeasurementError (a model that yields no numbers, a full disk), Cancelled.
     """
     from optlab import texts
-    from optlab.evaluate import environment
-    from optlab.evaluate.compare import compare
-    from optlab.evaluate.size import weight_bytes
+    from optlab.evaluation import environment
+    from optlab.evaluation.compare import compare
+    from optlab.evaluation.size import weight_bytes
 
     protocol = settled(name, protocol)
     text, calibration = str(protocol.text), str(protocol.calibration)
@@ -127,7 +127,7 @@ def measure(
         "trainings": compressed.trainings,
         "seconds": seconds,
         "details": quality.details,
-        "framing": [base.tokenizer.token(token) for token in framing.before],
+        "begins_with": [base.tokenizer.token(token) for token in framing.before],
         "lookalikes": passage.lookalikes,
         "latency": {side: one.to_dict() for side, one in timed.items()} or None,
         "environment": environment.record() | {"read_bytes_per_s": bandwidth},
@@ -161,8 +161,8 @@ def _latency(
     """
     if not protocol.latency or base.objective != "causal":
         return {}, None
-    from optlab.evaluate.energy import meter
-    from optlab.evaluate.latency import latency
+    from optlab.evaluation.energy import meter
+    from optlab.evaluation.latency import latency
     from optlab.kernels.limits import read_bandwidth
     from optlab.kernels.runtime import runtime
 
@@ -180,7 +180,7 @@ def _latency(
 
 
 def _speedup(timed: dict[str, Latency]) -> dict[str, Any]:
-    from optlab.evaluate.latency import speedup
+    from optlab.evaluation.latency import speedup
 
     return speedup(timed["base"], timed["candidate"]) if timed else {}
 
@@ -190,7 +190,7 @@ def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Pro
         return {}
     import torch
 
-    from optlab.evaluate.memory import peak_memory
+    from optlab.evaluation.memory import peak_memory
 
     threads = torch.get_num_threads()  # as many as this run was given
     return {

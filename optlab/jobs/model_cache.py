@@ -1,7 +1,7 @@
 """Models that this process has loaded already: the second run on a model starts in milliseconds.
 
 Two are kept, enough for a model and the one it is compared with. They are shared between runs, so nobody may change
-them (`optlab.compress.compress` does not).
+them (`optlab.compression.compress` does not).
 """
 
 from __future__ import annotations

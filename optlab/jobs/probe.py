@@ -20,8 +20,8 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
 
 def probe(name: str, progress: Progress = silent, log: Log = lambda line: None) -> dict[str, Any]:
     """Make or finish the probe of model `name`; what it found is on disk after every part."""
-    from optlab.predict.build import build
-    from optlab.predict.timing import time_decoding
+    from optlab.prediction.build import build
+    from optlab.prediction.timing import time_decoding
 
     def alone() -> AbstractContextManager[None]:
         return compute_lock(exclusive=True, waiting=lambda: progress(0.97, say("waiting until nothing else computes")))

@@ -8,15 +8,15 @@ a student scored is kept, so that a sweep that was stopped goes on with the next
 from __future__ import annotations
 
 import json
-import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optlab import paths
-from optlab.evaluate.paired import interval
+from optlab import files, paths
+from optlab.evaluation.paired import as_list, interval
 from optlab.jobs import model_cache
 from optlab.jobs.registry import Log
 from optlab.jobs.resolution import digest
@@ -27,7 +27,7 @@ from optlab.recipes import Recipe, Step
 from optlab.store import artefacts
 
 if TYPE_CHECKING:
-    from optlab.evaluate.scoring import Window
+    from optlab.evaluation.scoring import Window
     from optlab.models.language_model import LanguageModel
 
 
@@ -39,7 +39,7 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
     as_good: its interval to the best cell includes zero. Raises whatever distillation and evaluation raise.
     """
     from optlab import texts
-    from optlab.evaluate.scoring import windows_of
+    from optlab.evaluation.scoring import windows_of
 
     protocol = Protocol.model_validate(spec["protocol"])
     model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, 0.02))
@@ -90,7 +90,7 @@ def result(scores: dict[tuple[float, float] | None, list[float]]) -> dict[str, A
         cells.append(
             {
                 "temperature": cell[0], "alpha": cell[1], "nll": mean, "delta": float((found - control).mean()),
-                "ci95": _listed(interval(found - control)),
+                "ci95": as_list(interval(found - control)),
                 "as_good": cell == best or (to_best is not None and to_best[0] <= 0.0),
             }
         )  # fmt: skip
@@ -102,8 +102,8 @@ def _score(
     model: LanguageModel, recipe: Recipe, protocol: Protocol, windows: list[Window], progress: Progress
 ) -> list[float]:
     """Mean loss of each window (nats per token), from the notes of an earlier attempt or by training the student."""
-    from optlab.compress import compress
-    from optlab.evaluate.scoring import losses, predicting_states, targets_of
+    from optlab.compression import compress
+    from optlab.evaluation.scoring import losses, predicting_states, targets_of
 
     made = artefacts.key(model.fingerprint, recipe, protocol)
     kept = paths.folder("sweeps") / f"{digest(made, protocol.text, protocol.tokens, protocol.dtype)[:32]}.json"
@@ -128,13 +128,5 @@ def _score(
 
 
 def _keep(place: Path, found: list[float]) -> None:
-    beside = place.with_suffix(f".{os.getpid()}")
-    try:
-        beside.write_text(json.dumps(found), encoding="utf-8")
-        os.replace(beside, place)
-    except OSError:  # a full disk costs the chance to go on later, not the sweep
-        beside.unlink(missing_ok=True)
-
-
-def _listed(found: tuple[float, float] | None) -> list[float] | None:
-    return None if found is None else list(found)
+    with suppress(OSError):  # a full disk costs the chance to go on later, not the sweep
+        files.write_json(place, found)

@@ -13,12 +13,12 @@ from optlab.recipes import Recipe
 
 
 def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """spec: {"model", "recipe", "protocol"}. Returns `optlab.evaluate.topics.compare` as JSON.
+    """spec: {"model", "recipe", "protocol"}. Returns `optlab.evaluation.topics.compare` as JSON.
 
     Raises ModelError when the model does not continue a text, TextError without the articles, whatever compression
     raises, and Cancelled.
     """
-    from optlab.evaluate.topics import ARTICLES, compare
+    from optlab.evaluation.topics import ARTICLES, compare
     from optlab.jobs.compressed_cache import packed
     from optlab.texts.topics import articles
 

@@ -14,7 +14,6 @@ import errno
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from optlab.compress import DTYPES, Compressed
+from optlab import files
+from optlab.compression import DTYPES, Compressed
 from optlab.context import Stored
 from optlab.errors import MeasurementError, ModelError, OptLabError
 from optlab.formats.codebook_tensor import CodebookTensor
@@ -65,15 +65,11 @@ def save(compressed: Compressed, folder: str | Path, progress: Progress = silent
     folder holds anything else or cannot be written (disk full, no permission); then nothing is left behind.
     """
     folder = Path(folder)
-    unfinished: Path | None = None
     try:
         _check_free(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-unfinished-", dir=folder.parent))
-        _write(compressed, unfinished / "new", progress)
-        if folder.is_dir():
-            os.replace(folder, unfinished / "old")
-        os.replace(unfinished / "new", folder)
+        with files.building(folder, replace=True) as unfinished:
+            _write(compressed, unfinished, progress)
         return os.path.getsize(folder / weights_file(compressed))
     except (OSError, SafetensorError) as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
@@ -81,9 +77,6 @@ def save(compressed: Compressed, folder: str | Path, progress: Progress = silent
         raise MeasurementError(
             "the compressed model cannot be written to {folder}: {why}", folder=folder, why=why
         ) from None
-    finally:
-        if unfinished is not None:
-            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def is_artefact(folder: Path) -> bool:
@@ -110,7 +103,6 @@ def _check_free(folder: Path) -> None:
 def _write(compressed: Compressed, folder: Path, progress: Progress) -> None:
     model = compressed.model
     source = _source(model.folder)
-    folder.mkdir()
     progress(0.0, say("packing the weights"))
     tensors = _tensors(compressed, source)
     progress(0.5, say("writing the weights"))

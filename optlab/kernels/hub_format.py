@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from optlab.compress import Compressed
+from optlab.compression import Compressed
 from optlab.context import Stored
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.models.experts import SeparateExperts

@@ -8,14 +8,13 @@ as inputs `past_key_values.{block}.{key,value}` [batch, kv_heads, P, head_dim], 
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from optlab.compress import Compressed
+from optlab import files
+from optlab.compression import Compressed
 from optlab.errors import ModelError
 from optlab.kernels.onnx_graph import MICROSOFT, OPSET, Graph
 from optlab.messages import say
@@ -72,13 +71,12 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
     made = helper.make_model(graph, opset_imports=versions, producer_name="optlab", ir_version=10)
     target = Path(file)
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as unfinished:
-            place, beside = Path(unfinished) / target.name, f"{target.name}.data"
+        with files.writing(target) as place:
+            beside = f"{target.name}.data"
             large = made.ByteSize() >= ONE_FILE
             onnx.save(made, str(place), save_as_external_data=large, location=beside if large else None)
             if large:
-                os.replace(place.with_name(beside), target.with_name(beside))
-            os.replace(place, target)
+                files.put(place.with_name(beside), target.with_name(beside))
     except OSError as error:
         raise ModelError(
             "{target} cannot be written: {strerror}", target=target, strerror=error.strerror or error

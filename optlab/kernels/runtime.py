@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from optlab.compress import Compressed
+from optlab.compression import Compressed
 from optlab.errors import MeasurementError
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.formats.sparse_tensor import SparseTensor

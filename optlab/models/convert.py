@@ -10,11 +10,10 @@ import errno
 import hashlib
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from optlab import paths
+from optlab import files, paths
 from optlab.errors import ModelError
 from optlab.messages import say
 from optlab.models.gguf import tokenizer
@@ -71,13 +70,12 @@ def convert(source: Path, name: str, progress: Progress = silent) -> Path:
 def _make(source: Path, target: Path, progress: Progress) -> None:
     for left in target.parent.glob(f".{target.name}-*"):  # of a process that was killed; the lock says it is gone
         shutil.rmtree(left, ignore_errors=True)
-    half = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        progress(0.0, say("reading {name}", name=source.name))
-        file = GGUFFile(source)
-        _write(file, half, span(progress, 0.1, 1.0))
-        _write_json(half / "optlab.json", {"source": str(source.resolve()), "checkpoint": file.storage()})
-        half.rename(target)
+        with files.building(target) as half:
+            progress(0.0, say("reading {name}", name=source.name))
+            file = GGUFFile(source)
+            _write(file, half, span(progress, 0.1, 1.0))
+            _write_json(half / "optlab.json", {"source": str(source.resolve()), "checkpoint": file.storage()})
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelError(
@@ -98,8 +96,6 @@ def _make(source: Path, target: Path, progress: Progress) -> None:
         ArithmeticError,
     ) as error:  # metadata that is missing, or not what it says
         raise ModelError("{name} is damaged or incomplete; download or copy it again", name=source.name) from error
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
 
 
 def _write(file: GGUFFile, folder: Path, progress: Progress) -> None:

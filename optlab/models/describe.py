@@ -10,11 +10,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optlab import paths
+from optlab import files, paths
 from optlab.errors import ModelError
 from optlab.messages import decoded, encoded
 from optlab.models import chat
@@ -24,6 +25,7 @@ from optlab.models.checkpoint import BYTES, Checkpoint, open_checkpoint
 from optlab.models.notes import note_for
 from optlab.models.placement import weight_bytes
 from optlab.progress import Progress, silent, span
+from optlab.protocol import FALLBACK_TEXT
 
 if TYPE_CHECKING:
     from torch import nn
@@ -162,7 +164,8 @@ def describe_folder(
         idle_bytes=idle_bytes,
         chat=chat.known(checkpoint.folder),
     )
-    fingerprints.write_atomically(_memory_file(found.fingerprint), json.dumps(found.to_dict()))
+    with suppress(OSError):  # a full disk: it is described again next time
+        files.write_json(_memory_file(found.fingerprint), found.to_dict())
     return _personal(found, name, checkpoint)
 
 
@@ -214,7 +217,7 @@ def _personal(found: Description, name: str, checkpoint: Checkpoint) -> Descript
         found,
         model=name,
         title=known.title if known else Path(name).name or name,
-        default_text=known.default_text if known else "wikitext-2",
+        default_text=known.default_text if known else FALLBACK_TEXT,
         checkpoint_note=note_for(checkpoint.config, checkpoint.source, found.idle_bytes),
         size_bytes=checkpoint.size_bytes - found.idle_bytes,
     )

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-from optlab import paths
+from optlab import files, paths
 from optlab.errors import OptLabError
 from optlab.messages import say
 from optlab.models.checkpoint import Checkpoint
+from optlab.models.tokenizer import Tokenizer
 from optlab.progress import Progress, silent
 
+RULE = 3
+"""Raised when the same files would get another fingerprint, so that remembered ones are not believed."""
 PIECE = 8 << 20
 TEXT_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
@@ -39,7 +41,8 @@ def fingerprint(checkpoint: Checkpoint, progress: Progress = silent) -> str:
     except OSError:
         pass
     found = compute(checkpoint, progress)
-    write_atomically(remembered, found)
+    with suppress(OSError):  # a full disk: it is hashed again next time
+        files.write_text(remembered, found)
     return found
 
 
@@ -71,7 +74,18 @@ def compute(checkpoint: Checkpoint, progress: Progress = silent) -> str:
     for file in _text_files(checkpoint):
         digest.update(json.dumps([file.name, file.stat().st_size]).encode())
         digest.update(file.read_bytes())
+    digest.update(framing_of(checkpoint.folder).encode())
     return digest.hexdigest()
+
+
+def framing_of(folder: Path) -> str:
+    """What the tokenizer writes around a text, as text: a later version of OptLab may read the same files otherwise."""
+    try:
+        tokenizer = Tokenizer.from_folder(folder)
+        found = [tokenizer.framing(objective) for objective in ("causal", "masked")]
+    except OptLabError:  # such a model does not load either
+        return ""
+    return repr(found) if any(found) else ""
 
 
 def _text_files(checkpoint: Checkpoint) -> list[Path]:
@@ -84,19 +98,4 @@ def _memory_file(checkpoint: Checkpoint) -> Path:
         about = file.stat()
         times = [about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
         stats.append([str(file.resolve()), about.st_size, *times])
-    return paths.folder("fingerprints") / hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:32]
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Write a small file so that a reader sees all of it or nothing. Raises OptLabError when the disk takes no more."""
-    try:
-        handle, half = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-    except OSError as error:
-        raise OptLabError("{file} cannot be written: {reason}", file=file, reason=error.strerror or error) from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(half, file)
-    except BaseException:
-        Path(half).unlink(missing_ok=True)
-        raise
+    return paths.folder("fingerprints") / hashlib.sha256(json.dumps([RULE, stats]).encode()).hexdigest()[:32]

@@ -7,9 +7,9 @@ seconds spent; the order of the batches follows from the seed. A file appears wh
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from optlab import files
 from optlab.models.optimizer import AdamW
 
 FILE = "state.safetensors"
@@ -70,14 +71,11 @@ class TrainingCheckpoint:
         """Write the state now. A full disk costs the chance to go on later, not the training: OSError is swallowed."""
         began = time.monotonic()
         about = {"steps": state.steps, "seconds": state.seconds, "memory": state.memory}
-        place = self.folder / f"{FILE}.{os.getpid()}"
-        try:
+        with suppress(OSError, SafetensorError):
             self.folder.mkdir(parents=True, exist_ok=True)
             tensors = {name: tensor.cpu().contiguous() for name, tensor in _tensors(module, optimizer).items()}
-            save_file(tensors, place, metadata={"state": json.dumps(about)})
-            os.replace(place, self.folder / FILE)
-        except (OSError, SafetensorError):
-            place.unlink(missing_ok=True)
+            with files.writing(self.folder / FILE) as unfinished:
+                save_file(tensors, unfinished, metadata={"state": json.dumps(about)})
         self.saved_at = time.monotonic()
         self.cost_s = self.saved_at - began
 

@@ -12,10 +12,10 @@ from optlab.i18n import ENGLISH, language
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 
-SETTINGS = ("text", "tokens", "context", "dtype", "calibration", "calibration_tokens", "seed", "latency")
+SETTINGS = ("text", "tokens", "context", "dtype", "calibration", "calibration_tokens", "seed", "latency", "bos")
 STOP = "stop"
 DEFAULTS = Protocol().model_dump()
-OPTIONS = ("text", "tokens", "context", "calibration", "calibration_tokens", "dtype", "device", "seed")
+OPTIONS = ("text", "tokens", "context", "calibration", "calibration_tokens", "dtype", "device", "seed", "bos")
 """Settings that are options of the command line by their own name."""
 
 ADDRESS = "http://localhost:8501"

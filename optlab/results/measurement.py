@@ -82,7 +82,9 @@ class Seconds(Part):
 
 class Measurement(Document):
     """A model and a recipe on a text. tokens: that were read, in `windows` of `context`. device: where it ran.
-    stopped_early: the interval was narrow enough before the text ended. artefact: folder of the compressed weights,
+    stopped_early: the interval was narrow enough before the text ended. begins_with: the tokens that every window
+    begins with, such as BOS; None where that was not asked yet, and no window did. lookalikes: how often the text holds
+    what looks like a special token and was read as characters. artefact: folder of the compressed weights,
     None where they are not on this machine."""
 
     model: Name
@@ -106,6 +108,8 @@ class Measurement(Document):
     environment: Environment = Environment()
     windows: Count
     stopped_early: Truth = False
+    begins_with: tuple[Word, ...] | None = None
+    lookalikes: Count = 0
     checkpoint_note: Word | None = None
     artefact: Word | None = None
 
@@ -113,6 +117,11 @@ class Measurement(Document):
     def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
         """Untyped results said None, or an empty mapping, for a part that was not measured."""
         return {name: value for name, value in fields.items() if value is not None and value != {}}
+
+    @property
+    def worst_layer(self) -> LayerReport | None:
+        """The first layer with the largest output error; None where no layer changed."""
+        return max(self.layers, key=lambda layer: layer.output_error or 0.0, default=None)
 
     @property
     def size_ratio(self) -> float | None:

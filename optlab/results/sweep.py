@@ -38,3 +38,8 @@ class Sweep(Document):
     tokens: Count | None = None
     text: Word | None = None
     training: TrainingSoFar | None = None
+
+    @property
+    def best_student(self) -> Student | None:
+        """The cell of `best`."""
+        return next((cell for cell in self.cells if (cell.temperature, cell.alpha) == self.best), None)

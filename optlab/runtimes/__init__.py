@@ -1,12 +1,14 @@
 """Other programs that run an exported model, as measured references: each in one small file, all with one contract.
 
 The contract is that of our own (`optlab.kernels.runtime.Runtime`): what is timed, what writes text and what is compared
-with us need not know whose program answers. None of their packages is needed for anything else.
+with us need not know whose program answers. A new one is one file and one line in `ENGINES`. None of their packages is
+needed for anything else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,52 +18,47 @@ if TYPE_CHECKING:
     from optlab.kernels.runtime import Runtime
 
 
+@dataclass(frozen=True)
+class Engine:
+    """A program. opens: "module:class", called with the file and the number of threads. suffix: ending of the files
+    that it opens. package: what pip installs for it."""
+
+    name: str
+    opens: str
+    suffix: str
+    package: str
+
+
+ENGINES = (
+    Engine("llama.cpp", "optlab.runtimes.llama_cpp:LlamaCpp", ".gguf", "llama-cpp-python"),
+    Engine("onnxruntime", "optlab.runtimes.onnx_runtime:OnnxRuntime", ".onnx", "onnxruntime"),
+    Engine("openvino", "optlab.runtimes.openvino:OpenVino", ".onnx", "openvino"),
+)
+"""The first that opens an ending is the usual one for it."""
+
+
 def open_runtime(file: Path, threads: int | None = None, engine: str | None = None) -> Runtime:
-    """The program `engine` with the exported model in `file`; by default the one that its ending belongs to.
+    """The program `engine` with the exported model in `file`; by default the usual one for its ending.
 
     Raises MeasurementError when there is no such program, its package is missing, or it cannot read the file.
     """
-    engines = {"llama.cpp": _llama_cpp, "onnxruntime": _onnxruntime, "openvino": _openvino}
-    usual = {".gguf": "llama.cpp", ".onnx": "onnxruntime"}
-    name = engine or usual.get(file.suffix)
-    if name not in engines:
-        asked = f"no program {engine!r}" if engine else f"nothing runs {file.name}"
-        raise MeasurementError(
-            "{asked}; there are {engines} for .gguf and .onnx files",
-            asked=asked,
-            engines=", ".join(engines),
-        )
+    names = ", ".join(known.name for known in ENGINES)
+    if engine is not None:
+        chosen = next((known for known in ENGINES if known.name == engine), None)
+        if chosen is None:
+            raise MeasurementError("there is no program {engine!r}; use {names}", engine=engine, names=names)
+    else:
+        chosen = next((known for known in ENGINES if known.suffix == file.suffix), None)
+        if chosen is None:
+            raise MeasurementError("nothing runs {file}; {names} open .gguf or .onnx", file=file.name, names=names)
     if not file.is_file():
         raise MeasurementError("there is no file {file}", file=file)
+    module, _, attribute = chosen.opens.partition(":")
     try:
-        return engines[name](file, threads)
+        opened: Runtime = getattr(import_module(module), attribute)(file, threads)
     except ImportError as error:
         raise MeasurementError(
-            "{name} is not installed here: pip install {packages} ({error})",
-            name=name,
-            packages=PACKAGES[name],
-            error=error,
-        ) from None
-
-
-PACKAGES = {"llama.cpp": "llama-cpp-python", "onnxruntime": "onnxruntime", "openvino": "openvino"}
-
-Opener = Callable[[Path, int | None], "Runtime"]
-
-
-def _llama_cpp(file: Path, threads: int | None) -> Runtime:
-    from optlab.runtimes.llama_cpp import LlamaCpp
-
-    return LlamaCpp(file, threads)
-
-
-def _onnxruntime(file: Path, threads: int | None) -> Runtime:
-    from optlab.runtimes.onnx_runtime import OnnxRuntime
-
-    return OnnxRuntime(file, threads)
-
-
-def _openvino(file: Path, threads: int | None) -> Runtime:
-    from optlab.runtimes.openvino import OpenVino
-
-    return OpenVino(file, threads)
+            "{name} is not installed here: pip install {package} ({error})",
+            name=chosen.name, package=chosen.package, error=error,
+        ) from None  # fmt: skip
+    return opened

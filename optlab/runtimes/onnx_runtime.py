@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from optlab.errors import MeasurementError
+from optlab.runtimes.graph import GraphRuntime
 
 PAST, PRESENT = "past_key_values.", "present."
 
 
-class OnnxRuntime:
+class OnnxRuntime(GraphRuntime):
     """One text at a time; keys and values go from step to step without being copied through Python."""
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
@@ -42,15 +43,7 @@ class OnnxRuntime:
     def reset(self) -> None:
         self._past = dict(self._empty)
 
-    def prefill(self, ids: list[int]) -> Tensor:
-        self.reset()
-        return self.logits(ids)[-1]
-
-    def decode(self, token: int) -> Tensor:
-        return self.logits([token])[-1]
-
     def logits(self, ids: list[int]) -> Tensor:
-        """Logits [T, V] after each of these tokens, which follow those before."""
         tokens = onnxruntime.OrtValue.ortvalue_from_numpy(np.array([ids], np.int64))
         found = self.session.run_with_ort_values(self._outputs, {"input_ids": tokens, **self._past})
         by_name = dict(zip(self._outputs, found, strict=True))

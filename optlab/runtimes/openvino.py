@@ -11,10 +11,11 @@ from openvino._offline_transformations import apply_make_stateful_transformation
 from torch import Tensor
 
 from optlab.errors import MeasurementError
+from optlab.runtimes.graph import GraphRuntime
 from optlab.runtimes.onnx_runtime import PAST, PRESENT
 
 
-class OpenVino:
+class OpenVino(GraphRuntime):
     """One text at a time, in float32."""
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
@@ -40,15 +41,7 @@ class OpenVino:
     def reset(self) -> None:
         self.request.reset_state()
 
-    def prefill(self, ids: list[int]) -> Tensor:
-        self.reset()
-        return self.logits(ids)[-1]
-
-    def decode(self, token: int) -> Tensor:
-        return self.logits([token])[-1]
-
     def logits(self, ids: list[int]) -> Tensor:
-        """Logits [T, V] after each of these tokens, which follow those before."""
         self.request.infer({"input_ids": np.array([ids], np.int64)})
         return torch.from_numpy(self.request.get_tensor("logits").data[0].copy())
 

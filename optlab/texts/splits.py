@@ -11,11 +11,13 @@ from itertools import islice
 
 from optlab.errors import TextError
 from optlab.framing import NOTHING, Framing
+from optlab.messages import Message, say
 from optlab.texts import strewn
+from optlab.texts.names import is_strewn
 from optlab.texts.passage import Passage
 from optlab.texts.sources import READERS
-from optlab.texts.text import PASTED, load
-from optlab.texts.tokens import Encoder, Tokens, first_tokens, joined
+from optlab.texts.text import load
+from optlab.texts.tokens import Encoder, Tokens, first_of_conversations, first_tokens, joined
 
 SHORTEST_COPY = 200
 """Characters of a document that is looked for inside another text: a shorter one may be there by chance."""
@@ -42,16 +44,23 @@ def evaluation_passage(
     begin where `llama-perplexity` has them begin. Raises TextError when the text is shorter, with both counts.
     """
     documents = evaluation_documents(name)
-    if not is_strewn(name) or count < context:
+    if not is_strewn(name) or count < context or load(name).conversation:
         begin = framing.before
-        some = _enough(name, first_tokens(documents, tokenizer, count - len(begin)), count - len(begin), "evaluation")
+        some = _enough(
+            name, _first(name, documents, tokenizer, count - len(begin)), count - len(begin), say("evaluation tokens")
+        )
         met = tokenizer.lookalikes(some.text)
         return Passage([*begin, *some.ids], [*(0 for _ in begin), *some.bytes], framing, met, True)
     wanted = count // context
     order = random.Random(f"{name} windows {seed}")
     found = list(islice(strewn.windows(joined(documents), tokenizer, context, order), wanted))
     if len(found) < wanted:
-        raise _too_short(name, len(found) * context, wanted * context, f"evaluation tokens in windows of {context}")
+        raise _too_short(
+            name,
+            len(found) * context,
+            wanted * context,
+            say("evaluation tokens in windows of {context}", context=context),
+        )
     return Passage(
         [token for window in found for token in window.ids],
         [size for window in found for size in window.bytes],
@@ -61,17 +70,17 @@ def evaluation_passage(
     )
 
 
-def is_strewn(name: str) -> bool:
-    """Whether a text is measured on windows from all over it: a named or pasted one; a PATH is read from its start."""
-    return name in READERS or PASTED.fullmatch(name) is not None
-
-
 def evaluation_tokens(name: str, tokenizer: Encoder, count: int, framing: Framing = NOTHING) -> list[int]:
     """The first `count` tokens of the evaluation side as running text, BOS in front where `framing` has it: a prompt to
     time, a passage to look at. Raises TextError when the text is shorter, with both counts."""
     begin = list(framing.before)
     needed = count - len(begin)
-    return begin + _enough(name, first_tokens(evaluation_documents(name), tokenizer, needed), needed, "evaluation").ids
+    return (
+        begin
+        + _enough(
+            name, _first(name, evaluation_documents(name), tokenizer, needed), needed, say("evaluation tokens")
+        ).ids
+    )
 
 
 def calibration_windows(
@@ -80,8 +89,8 @@ def calibration_windows(
     """`tokens // context` windows of `context` tokens from the calibration side, its documents in a seeded order, each
     framed. Raises TextError when the text is shorter, with both counts."""
     needed = max(1, tokens // context) * context
-    some = first_tokens(_calibration_order(name, seed), tokenizer, needed)
-    return framing.windows(_enough(name, some, needed, "calibration").ids, context)
+    some = _first(name, _calibration_order(name, seed), tokenizer, needed)
+    return framing.windows(_enough(name, some, needed, say("calibration tokens")).ids, context)
 
 
 def training_windows(
@@ -91,8 +100,8 @@ def training_windows(
 
     Raises TextError when it does not fill one.
     """
-    some = first_tokens(_calibration_order(name, seed), tokenizer, max(tokens, context))
-    return framing.windows(_enough(name, some, context, "calibration").ids, context)
+    some = _first(name, _calibration_order(name, seed), tokenizer, max(tokens, context))
+    return framing.windows(_enough(name, some, context, say("calibration tokens")).ids, context)
 
 
 def check_apart(text: str, calibration: str) -> None:
@@ -133,13 +142,18 @@ def _calibration_order(name: str, seed: int) -> list[str]:
     return documents
 
 
-def _enough(name: str, some: Tokens, needed: int, side: str) -> Tokens:
+def _first(name: str, documents: list[str], tokenizer: Encoder, count: int) -> Tokens:
+    take = first_of_conversations if load(name).conversation else first_tokens
+    return take(documents, tokenizer, count)
+
+
+def _enough(name: str, some: Tokens, needed: int, what: Message) -> Tokens:
     if len(some) < needed:
-        raise _too_short(name, len(some), needed, f"{side} tokens")
+        raise _too_short(name, len(some), needed, what)
     return some
 
 
-def _too_short(name: str, found: int, needed: int, what: str) -> TextError:
+def _too_short(name: str, found: int, needed: int, what: Message) -> TextError:
     return TextError(
         "{name} has {found:,} {what}, {needed:,} are needed; ask for fewer or use a longer text",
         name=name,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from optlab.advice import questions
-from optlab.advice.candidate import Candidate, measured, predicted
+from optlab.advice.candidate import Candidate, measured, originals, predicted
 from optlab.advice.wish import Preference, Wish, answer, breaks, reasons
-from optlab.evaluate import environment
+from optlab.evaluation import environment
 from optlab.store.run import Run
 from tests.pages import samples
 
@@ -111,9 +111,9 @@ def test_the_original_is_a_candidate_once() -> None:
 
 
 def test_points_of_a_frontier_are_candidates_with_their_band() -> None:
-    from optlab.predict.frontier import Frontier
-    from optlab.predict.predictor import Predictor
-    from tests.predict import states
+    from optlab.prediction.frontier import Frontier
+    from optlab.prediction.predictor import Predictor
+    from tests.prediction import states
 
     points = Frontier(Predictor(states.with_anchors(states.state(), 1.3))).points(6)
     found = predicted(points, "nano")
@@ -135,6 +135,6 @@ def test_the_smallest_within_a_tolerance_and_a_technique_by_itself() -> None:
 
 
 def test_a_model_is_told_by_its_newest_measurement() -> None:
-    (found,) = questions.originals([run_of(4, 1.1, 100, True), run_of(8, 1.0, 200, True)])
+    (found,) = originals([run_of(4, 1.1, 100, True), run_of(8, 1.0, 200, True)])
     assert (found.run, found.bits_per_byte, found.decode_ms) == (4, 1.9, 2.0)
     assert {name: after for name, _, after in questions.resources(run_of(4, 1.1, 100, False))} == {"size": 100}

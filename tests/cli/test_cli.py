@@ -96,13 +96,13 @@ def test_size_is_that_of_the_files_written(measured: tuple[dict[str, Any], Path]
 
 
 def test_a_saved_folder_is_a_model_with_the_same_perplexity(measured: tuple[dict[str, Any], Path], home: Path) -> None:
-    from optlab.evaluate.perplexity import perplexity
+    from optlab.evaluation.perplexity import perplexity
     from optlab.kernels.artefact import load_artefact
-    from optlab.texts import evaluation_tokens
+    from optlab.texts import evaluation_passage
 
     result, saved = measured
     model = load_artefact(saved, "float32").model
-    again = perplexity(model, evaluation_tokens("shakespeare", model.tokenizer, 1024), 256)
+    again = perplexity(model, evaluation_passage("shakespeare", model.tokenizer, 1024, 256), 256)
     assert again.ppl == pytest.approx(result["compressed"]["ppl"], rel=1e-6)
 
 

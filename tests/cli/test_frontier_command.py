@@ -10,7 +10,7 @@ import pytest
 from optlab import foreground
 from optlab.cli.main import main
 from optlab.recipes import Recipe
-from tests.predict.states import Trusting, state
+from tests.prediction.states import Trusting, state
 
 
 @pytest.fixture(autouse=True)

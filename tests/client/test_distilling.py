@@ -77,7 +77,7 @@ def test_a_sweep_compares_students_on_the_same_words(spec: dict[str, Any], monke
     assert found["best"] == [best["temperature"], best["alpha"]] and best["as_good"]
     assert any("training" in one and one.get("cells") for one in partial), "curves and fields come while it runs"
 
-    monkeypatch.setattr("optlab.compress.compress", None)  # nothing is trained again
+    monkeypatch.setattr("optlab.compression.compress", None)  # nothing is trained again
     assert sweep.execute(asked, silent, lines([])) == found
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from optlab.client.client import Client
-from optlab.predict.state import State, folder_of
+from optlab.prediction.state import State, folder_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.store.run import Run
 from optlab.store.store import Store
-from tests.predict.states import state, truth, uniform, with_anchors
+from tests.prediction.states import state, truth, uniform, with_anchors
 
 PROTOCOL = Protocol.model_validate({"text": "shakespeare", "dtype": "float32", "latency": False})
 TRIED = [uniform(bits, group, s) for bits in (2, 3, 4, 5) for group in (32, None) for s in (0.1, 0.5)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from optlab.compress import Compressed, compress
+from optlab.compression import Compressed, compress
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.progress import Progress, silent

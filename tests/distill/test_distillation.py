@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from optlab.compress import Compressed, compress
+from optlab.compression import Compressed, compress
 from optlab.distill.student import evenly_spaced
 from optlab.errors import RecipeError
 from optlab.models import load

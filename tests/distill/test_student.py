@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from optlab.compress import compress
+from optlab.compression import compress
 from optlab.errors import RecipeError
 from optlab.models.language_model import LanguageModel
 from optlab.recipes import Recipe

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from optlab.compress import Compressed, Context
+from optlab.compression import Compressed, Context
 from optlab.distill import trainer
 from optlab.distill.curve import MOST_POINTS, Curve
 from optlab.models.language_model import LanguageModel

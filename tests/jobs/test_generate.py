@@ -95,7 +95,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch, model: SimpleNamespace) -> Kernels:
             yield ord(letter), logits
 
     fakes: dict[str, dict[str, Any]] = {
-        "optlab.compress": {"compress": compress},
+        "optlab.compression": {"compress": compress},
         "optlab.kernels.artefact": {"save": save, "load_artefact": load_artefact},
         "optlab.kernels.runtime": {"runtime": lambda model, dtype, room: model},
         "optlab.kernels.generate": {"choices": write},

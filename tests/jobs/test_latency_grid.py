@@ -10,7 +10,7 @@ import pytest
 from optlab.client.client import Client
 from optlab.client.summary import latency_grid_in_words
 from optlab.errors import MeasurementError
-from optlab.evaluate.latency_grid import NEW_TOKENS
+from optlab.evaluation.latency_grid import NEW_TOKENS
 from optlab.jobs.latency_grid import execute, time_grid
 from optlab.progress import silent
 from optlab.protocol import Protocol

@@ -12,7 +12,7 @@ import transformers
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from optlab.compress import Compressed
+from optlab.compression import Compressed
 from optlab.errors import MeasurementError, ModelError, OptLabError
 from optlab.kernels import artefact
 from optlab.kernels.artefact import load_artefact, save

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from optlab.compress import Compressed, compress
+from optlab.compression import Compressed, compress
 from optlab.errors import MeasurementError
 from optlab.kernels.batch import HubBatch, LlamaBatch, batch
 from optlab.kernels.llama import LlamaRuntime

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from optlab.compress import Compressed, compress
+from optlab.compression import Compressed, compress
 from optlab.errors import MeasurementError, ModelError
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor

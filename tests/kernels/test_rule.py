@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from optlab.compress import Compressed, compress
+from optlab.compression import Compressed, compress
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.formats.linear_format import LinearFormat
@@ -25,15 +25,15 @@ from optlab.methods import REGISTRY
 from optlab.models import load
 from optlab.models.inputs import InputFormat, input_format
 from optlab.models.language_model import LanguageModel
-from optlab.predict.levels import family_key
-from optlab.predict.speed import kernel_bytes
-from optlab.predict.state import FamilyTable
-from optlab.predict.tables import apply
-from optlab.predict.treatment import treatment
+from optlab.prediction.levels import family_key
+from optlab.prediction.speed import kernel_bytes
+from optlab.prediction.state import FamilyTable
+from optlab.prediction.tables import apply
+from optlab.prediction.treatment import treatment
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from tests.compressing import calibration_file
-from tests.predict.states import state
+from tests.prediction.states import state
 from tests.tiny import tiny_model_folder
 
 CALLED = {"_weight_int4pack_mm_for_cpu": "int4", "_weight_int8pack_mm": "int8", "_int_mm": "int8x8"}

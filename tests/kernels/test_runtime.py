@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from optlab.compress import Compressed
+from optlab.compression import Compressed
 from optlab.errors import MeasurementError
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor

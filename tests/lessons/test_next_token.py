@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from optlab.evaluate.perplexity import perplexity
+from optlab.evaluation.perplexity import perplexity
 from optlab.lessons import next_token
 from optlab.lessons.weights import Weights
 from optlab.models import load

@@ -14,12 +14,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from optlab.errors import Cancelled, ModelError
+from optlab.jobs.resolution import settled
 from optlab.models import describe as description_room
 from optlab.models import load
 from optlab.models.checkpoint import open_checkpoint
 from optlab.models.describe import Description, describe
 from optlab.models.fingerprint import compute, fingerprint
-from tests.tiny import FAMILIES
+from optlab.protocol import Protocol
+from optlab.texts.names import names
+from tests.tiny import FAMILIES, tiny_model_folder
 
 Tiny = Callable[[str], Path]
 
@@ -102,3 +105,10 @@ def test_the_fingerprint_changes_with_weights_config_and_tokenizer_only(tiny: Ti
 def test_the_remembered_fingerprint_is_the_computed_one(tiny: Tiny) -> None:
     checkpoint = open_checkpoint(tiny("neox"))
     assert fingerprint(checkpoint) == fingerprint(checkpoint) == compute(checkpoint)
+
+
+def test_a_model_of_ones_own_is_measured_on_a_text_that_is_installed(tmp_path: Path) -> None:
+    folder = tiny_model_folder("llama", tmp_path / "own")
+    text = describe(str(folder)).default_text
+    assert text == settled(str(folder), Protocol()).text
+    assert not next(card for card in names() if card.name == text).on_hub

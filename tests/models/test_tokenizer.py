@@ -107,8 +107,8 @@ def test_a_long_text_is_split_once_and_its_tokens_are_nobody_elses(
     tokenizer = Tokenizer.from_folder(tmp_path)
     first = tokenizer.encode(TEXT)
     first.append(-1)
-    backend, tokenizer.backend = tokenizer.backend, None  # whoever asks it now fails
+    plain, tokenizer._plain = tokenizer._plain, None  # whoever asks it now fails
     assert tokenizer.encode(TEXT) == first[:-1]
-    tokenizer.backend = backend
+    tokenizer._plain = plain
     tokenizer.fit(len(tokenizer))
     assert not tokenizer._known, "how many rows there are decides whether a text can be read"

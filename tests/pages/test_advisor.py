@@ -10,12 +10,12 @@ from streamlit.testing.v1 import AppTest
 
 from optlab.advice import candidate
 from optlab.client.client import Client
-from optlab.predict.state import folder_of
+from optlab.prediction.state import folder_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words
-from tests.predict import states
+from tests.prediction import states
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,12 @@ import numpy as np
 from optlab.client.client import Client
 from optlab.distill import temperature_lab
 from optlab.distill.control import control as control_of
+from optlab.figures import distillation
 from optlab.jobs.sweep import result as sweep_result
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.sweep import Sweep
 from optlab.store.run import Run
-from pages.components.distill import sweep
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 
@@ -171,4 +172,6 @@ def test_a_sweep_that_found_nothing_says_so(prepared: Client) -> None:
     noise = np.random.default_rng(0)
     windows = noise.normal(3.0, 0.3, 12)
     scores = {None: list(windows), (1.0, 0.0): list(windows + noise.normal(0, 0.1, 12))}
-    assert sweep.in_words(sweep_result(scores)).startswith("No temperature beats the text alone for certain")
+    assert distillation.best_in_words(Sweep.from_dict(sweep_result(scores))).startswith(
+        "No temperature beats the text alone for certain"
+    )

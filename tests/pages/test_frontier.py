@@ -7,7 +7,7 @@ import pytest
 from optlab.client.client import Client
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
-from tests.predict import states
+from tests.prediction import states
 
 
 @pytest.fixture

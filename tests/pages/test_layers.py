@@ -6,7 +6,7 @@ import pytest
 
 from optlab.client.client import Client
 from optlab.errors import RecipeError
-from optlab.predict.layer_values import BITS, ZEROS, offered, values_of, with_values
+from optlab.prediction.layer_values import BITS, ZEROS, offered, values_of, with_values
 from optlab.recipes import Recipe, Step
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words

@@ -11,7 +11,7 @@ import json
 import pytest
 
 from optlab.client.client import Client
-from optlab.evaluate.environment import record
+from optlab.evaluation.environment import record
 from optlab.figures.speedup import in_words
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe

@@ -13,16 +13,16 @@ from optlab.figures import costs as cost_figure
 from optlab.figures import frontier as frontier_figure
 from optlab.figures import positions
 from optlab.figures.positions import Position
-from optlab.predict.costs import Cost, costs
-from optlab.predict.interaction import Interaction, interaction, trio
-from optlab.predict.predictor import Predictor
-from optlab.predict.state import folder_of
+from optlab.prediction.costs import Cost, costs
+from optlab.prediction.interaction import Interaction, interaction, trio
+from optlab.prediction.predictor import Predictor
+from optlab.prediction.state import folder_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from pages.components.explore import automatic
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
-from tests.predict import states
+from tests.prediction import states
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from optlab.compress import compress
-from optlab.evaluate.perplexity import perplexity
+from optlab.compression import compress
+from optlab.evaluation.perplexity import perplexity
 from optlab.models import load
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe

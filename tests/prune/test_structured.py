@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from optlab.calibrate.influence import influences
-from optlab.compress import Compressed
+from optlab.compression import Compressed
 from optlab.errors import RecipeError
 from optlab.kernels.artefact import load_artefact, save
 from optlab.kernels.runtime import runtime

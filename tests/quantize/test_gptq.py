@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from optlab.calibrate.sequential import SequentialGrams
-from optlab.compress import compress
+from optlab.compression import compress
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.models import load

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from optlab.compress import compress
+from optlab.compression import compress
 from optlab.errors import Cancelled, RecipeError
-from optlab.evaluate.perplexity import perplexity
+from optlab.evaluation.perplexity import perplexity
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.artefact import load_artefact, save

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from optlab.calibrate.walk import Walk
-from optlab.compress import compress
+from optlab.compression import compress
 from optlab.formats.integer_grid import best_clip, in_groups
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.models import load

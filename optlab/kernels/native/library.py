@@ -11,13 +11,12 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
 
-from optlab import paths
+from optlab import files, paths
 from optlab.kernels.native.layout import assertions
 from optlab.machine.processor import cpu_flags
 
@@ -158,11 +157,9 @@ def _built(compiler: str) -> Path:
     target = paths.folder("native") / f"decode-{key}.so"
     with FileLock(target.with_suffix(".lock")):
         if not target.exists():
-            with tempfile.TemporaryDirectory(dir=target.parent) as unfinished:
-                made = Path(unfinished) / target.name
-                check = Path(unfinished) / "layout.cpp"
+            with files.writing(target) as made:
+                check = made.with_name("layout.cpp")
                 check.write_text(layout, encoding="utf-8")
                 command = [compiler, *FLAGS, f"-I{FOLDER}", *map(str, (check, *SOURCES)), "-o", str(made)]
                 subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
-                made.replace(target)
     return target

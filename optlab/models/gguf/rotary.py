@@ -54,7 +54,7 @@ def _scaling(file: GGUFFile, theta: float, rotated: int) -> dict[str, Any]:
         return _of_factors(file, theta, rotated)
     factor = file.decimal("rope.scaling.factor", 0.0) or file.decimal("rope.scale_linear", 0.0) or 1.0
     kind = file.own("rope.scaling.type", "linear")
-    if kind == "none" or factor == 1.0:
+    if kind == "none" or (kind in ("linear", "yarn", "longrope") and factor == 1.0):
         return {"rope_type": "default"}
     if kind == "linear":
         return {"rope_type": "linear", "factor": factor}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from optlab.advice import questions as rows
-from optlab.advice.candidate import Candidate
+from optlab.advice.candidate import Candidate, best_and_smallest, originals, tried
 from optlab.figures import format
-from optlab.fitting import first_recipe, fitted_step
+from optlab.fitting import first_recipe
 from optlab.i18n import _, said
 from optlab.jobs.resolution import settled, title
 from optlab.models.catalog import catalog
@@ -19,9 +19,6 @@ from optlab.store.run import Run
 from pages.components.advisor import tasks
 from pages.components.shared import facts, knobs, own_text, services, view
 from pages.components.shared.services import escaped
-
-FIRST_BITS = 4
-STUDENT_STEPS = 100
 
 
 def show(shown: view.View, description: Description, found: Sequence[Candidate]) -> None:
@@ -43,7 +40,7 @@ def show(shown: view.View, description: Description, found: Sequence[Candidate])
 def which_model(shown: view.View, done: Sequence[Run]) -> None:
     """Models that were measured on one text, by bits per byte."""
     text = settled(shown.model, shown.protocol).text
-    here = [one for one in rows.originals(done) if one.text == text]
+    here = [one for one in originals(done) if one.text == text]
     if here:
         st.dataframe(
             {
@@ -59,12 +56,12 @@ def which_model(shown: view.View, done: Sequence[Run]) -> None:
                      "because every model cuts text into tokens of its own.")  # fmt: skip
         st.caption(compares.format(text=own_text.title(text or "")))
     if len(here) > 1:
-        best, smallest = min(here, key=lambda one: one.bits_per_byte), min(here, key=lambda one: one.size_bytes)
+        best, smallest = best_and_smallest(here)
         told = _("{best} predicts this text best.").format(best=f"**{escaped(title(best.model))}**")
         if smallest is not best:
             told += " " + _("{small} is {smaller} and needs {more} more bits for each byte of it.").format(
                 small=f"**{escaped(title(smallest.model))}**",
-                smaller=format.smaller(smallest.size_bytes / best.size_bytes),
+                smaller=format.smaller(smallest.size_over(best)),
                 more=format.significant(smallest.bits_per_byte - best.bits_per_byte, 2),
             )
         st.markdown(told)
@@ -79,11 +76,11 @@ def which_model(shown: view.View, done: Sequence[Run]) -> None:
 
 def what_it_takes(shown: view.View, description: Description, found: Sequence[Candidate]) -> None:
     """Disk, memory and time of the original and of the smallest that was measured."""
-    tried = [one for one in found if one.source == "measured" and one.recipe["steps"]]
-    if not tried:
-        offer(shown, first_recipe(FIRST_BITS, description), _("No compressed model was measured here yet."))
+    measured = tried(found)
+    if not measured:
+        offer(shown, first_recipe(rows.FIRST_BITS, description), _("No compressed model was measured here yet."))
         return
-    smallest = min(tried, key=lambda one: one.size_bytes)
+    smallest = measured[0]
     run = services.client().run(smallest.run or 0)
     if run is None:
         return
@@ -130,17 +127,7 @@ def techniques(shown: view.View, description: Description, found: Sequence[Candi
         if one is not None:
             st.markdown(_("Measured here: {told}").format(told=escaped(_in_short(one))))
         else:
-            offer(shown, example(kind, description), _("Not measured on this model yet."), kind)
-
-
-def example(kind: str, description: Description) -> Recipe:
-    """A recipe that shows one technique by itself."""
-    if kind == "prune":
-        return Recipe.of(fitted_step("prune", "wanda", {"sparsity": 0.5}, description))
-    if kind == "distill":
-        values = {"student_layers": max(description.blocks * 3 // 4, 1), "steps": STUDENT_STEPS}
-        return Recipe.of(fitted_step("distill", "forward_kl", values, description))
-    return first_recipe(FIRST_BITS, description)
+            offer(shown, rows.example(kind, description), _("Not measured on this model yet."), kind)
 
 
 def offer(shown: view.View, recipe: Recipe, why: str, key: str = "") -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
-from optlab.advice.candidate import Candidate, known
+from optlab.advice.candidate import Candidate, known, tried
 from optlab.figures import format
 from optlab.i18n import _
 from optlab.models.describe import Description
+from optlab.results.tasks import Topics
 from pages.components.shared import progress, services, view
 from pages.components.shared.services import escaped
 
@@ -21,8 +21,8 @@ def show(shown: view.View, description: Description, found: Sequence[Candidate])
     """What is known of each task, and the topics of articles as this model tells them."""
     st.markdown(_("Perplexity is an average over all words of a text; a task asks one thing, and may suffer more or "
                   "less than the average. So much is known here:"))  # fmt: skip
-    tried = sorted((one for one in found if one.source == "measured" and one.recipe["steps"]), key=_size)
-    st.markdown(_known_tasks(tried))
+    measured = tried(found)
+    st.markdown(_known_tasks(measured))
     heading = _("Asked for real: topics of news")
     st.markdown(f"**{heading}**")
     if description.objective != "causal":
@@ -30,15 +30,15 @@ def show(shown: view.View, description: Description, found: Sequence[Candidate])
         return
     st.markdown(_("Articles of BBC News that nothing was calibrated on are followed by the word Topic, and the topic "
                   "whose name becomes likeliest is the answer. The model was never trained to do this."))  # fmt: skip
-    if not tried:
+    if not measured:
         st.caption(_("Measure a recipe first; then it can be asked."))
-    _topics(shown, tried[:MOST])
+    _topics(shown, measured[:MOST])
 
 
-def _known_tasks(tried: Sequence[Candidate]) -> str:
+def _known_tasks(measured: Sequence[Candidate]) -> str:
     """A table of the tasks that people ask about, as Markdown."""
     sentences = [_("Not measured as a task.")]
-    agreed = [one for one in tried if one.agreement is not None]
+    agreed = [one for one in measured if one.agreement is not None]
     if agreed:
         ends = (min(agreed, key=_agreement), max(agreed, key=_agreement))
         shares = dict.fromkeys(f"{format.percent(one.agreement)} ({escaped(one.title)})" for one in ends)
@@ -60,18 +60,18 @@ def _known_tasks(tried: Sequence[Candidate]) -> str:
     return "\n".join(f"| {task} | {told} |" for task, told in rows)
 
 
-def _topics(shown: view.View, tried: Sequence[Candidate]) -> None:
+def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
     """For each recipe the accuracy with its interval, or the button that finds it out."""
     table: dict[str, list[str]] = {
         _("Recipe"): [], _("Topics right"): [], _("95 % interval"): [], _("Change"): [], _("Answers that flipped"): [],
     }  # fmt: skip
-    for one in tried:
+    for one in measured:
         recipe = known(one.recipe)
         if recipe is None:
             continue
         run = services.client().find_tasks(shown.model, recipe, shown.protocol)
         if run is not None and run.status == "done" and run.result:
-            _row(table, one, run.result)
+            _row(table, one, Topics.from_dict(run.result))
             continue
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(escaped(one.title), width="stretch")
@@ -88,19 +88,19 @@ def _topics(shown: view.View, tried: Sequence[Candidate]) -> None:
         st.dataframe(table, hide_index=True)
 
 
-def _row(table: dict[str, list[str]], one: Candidate, result: Mapping[str, Any]) -> None:
-    base, candidate, delta = result["base"], result["candidate"], result["delta"]
+def _row(table: dict[str, list[str]], one: Candidate, result: Topics) -> None:
+    base, candidate, delta = result.base, result.candidate, result.delta
     if not table[_("Recipe")]:
-        same = format.percent(result["always_the_same"])
+        same = format.percent(result.always_the_same)
         st.caption(_("{count} articles; always naming the most common topic would be right in {share}.").format(
-            count=result["articles"], share=same))  # fmt: skip
-        _fill(table, [_("original"), format.percent(base["accuracy"]), _range(base["ci95"]), "", ""])
-    changed = _("{points} points").format(points=f"{delta['accuracy'] * 100:+.1f}")
-    if delta["ci95"]:
-        low, high = delta["ci95"]
+            count=result.articles, share=same))  # fmt: skip
+        _fill(table, [_("original"), format.percent(base.accuracy), _range(base.ci95), "", ""])
+    changed = _("{points} points").format(points=f"{delta.accuracy * 100:+.1f}")
+    if delta.ci95:
+        low, high = delta.ci95
         changed += f" ({low * 100:+.1f} ... {high * 100:+.1f})"
-    flipped = _("{lost} lost, {won} won").format(lost=delta["lost"], won=delta["won"])
-    _fill(table, [one.title, format.percent(candidate["accuracy"]), _range(candidate["ci95"]), changed, flipped])
+    flipped = _("{lost} lost, {won} won").format(lost=delta.lost, won=delta.won)
+    _fill(table, [one.title, format.percent(candidate.accuracy), _range(candidate.ci95), changed, flipped])
 
 
 def _fill(table: dict[str, list[str]], cells: list[str]) -> None:
@@ -114,7 +114,3 @@ def _range(interval: Sequence[float]) -> str:
 
 def _agreement(one: Candidate) -> float:
     return one.agreement or 0.0
-
-
-def _size(one: Candidate) -> int:
-    return one.size_bytes

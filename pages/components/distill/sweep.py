@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from optlab.client import distilling
 from optlab.figures import distillation
 from optlab.i18n import _
 from optlab.recipes import Recipe
+from optlab.results.sweep import Sweep
 from optlab.store.run import Run
 from pages.components.shared import services, view, watching
 
@@ -40,29 +39,10 @@ def show(shown: view.View, recipe: Recipe | None) -> None:
 
 
 def _heat(run: Run) -> None:
-    found: dict[str, Any] = run.result or run.partial or {}
-    if found.get("cells"):
+    found = Sweep.from_dict(run.result or run.partial or {})
+    if found.cells:
         st.plotly_chart(
-            distillation.heat(found["cells"]), key="sweep/heat", config={"displayModeBar": False},
+            distillation.heat(found.cells), key="sweep/heat", config={"displayModeBar": False},
             alt=_("Loss against training on the text alone for every temperature and alpha"),
         )  # fmt: skip
-        st.caption(in_words(found))
-
-
-def in_words(found: dict[str, Any]) -> str:
-    """Which temperature was best, and whether that is more than noise."""
-    best = next(cell for cell in found["cells"] if [cell["temperature"], cell["alpha"]] == found["best"])
-    name = _("T {t}, alpha {a}").format(t=f"{best['temperature']:g}", a=f"{best['alpha']:g}")
-    low, high = best["ci95"] or (float("-inf"), float("inf"))
-    if high < 0:
-        words = _("Best: {name}, {delta} nats per token against the text alone ({low} to {high}, 95 %, the same "
-                  "{windows} windows).")  # fmt: skip
-    else:
-        words = _("No temperature beats the text alone for certain; the lowest loss has {name}, {delta} nats ({low} to "
-                  "{high}, 95 %, the same {windows} windows).")  # fmt: skip
-    words = words.format(name=name, delta=f"{best['delta']:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}",
-                         windows=found["windows"])  # fmt: skip
-    others = sum(cell["as_good"] for cell in found["cells"]) - 1
-    if others:
-        words += " " + _("{count} others cannot be told from it.").format(count=others)
-    return words
+        st.caption(distillation.best_in_words(found))

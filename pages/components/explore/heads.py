@@ -9,6 +9,7 @@ from optlab.figures import heads as figure
 from optlab.i18n import _, plural
 from optlab.prune.chosen_heads import removed, toggled
 from optlab.recipes import Recipe
+from optlab.results.model import HeadImportance
 from pages.components.shared import services, watching
 from pages.components.shared.view import View
 
@@ -26,9 +27,9 @@ def show(client: Client, shown: View) -> Recipe | None:
     if run.status != "done":
         watching.watch(run, "heads")
         return None
-    gone, result = removed(shown.recipe), run.result or {}
+    gone, result = removed(shown.recipe), HeadImportance.from_dict(run.result)
     event = st.plotly_chart(
-        figure.chart(result["heads"], gone or set()), key=f"heads/map/{shown.recipe.content_hash}",
+        figure.chart(result.heads, gone or set()), key=f"heads/map/{shown.recipe.content_hash}",
         config={"displayModeBar": False}, on_select="rerun", selection_mode="points",
         alt=_("Attention heads, a column for each block, coloured by what the loss would feel without them"),
     )  # fmt: skip
@@ -36,7 +37,7 @@ def show(client: Client, shown: View) -> Recipe | None:
     if gone is None:
         st.caption(_("This recipe prunes in another way. Switch Prune off, and a click here removes a head."))
         return None
-    _say(len(gone), int(result["shared"]))
+    _say(len(gone), result.shared)
     clicked = figure.clicked(event)
     return toggled(shown.recipe, clicked) if clicked else None
 

@@ -10,7 +10,7 @@ import streamlit as st
 from optlab.i18n import _
 from optlab.methods import method
 from optlab.models.describe import Description
-from optlab.predict.layer_values import BITS, ZEROS, Quantity, average, offered, values_of, with_values
+from optlab.prediction.layer_values import BITS, ZEROS, Quantity, average, offered, values_of, with_values
 from optlab.recipes import Recipe, Step
 
 HIGHEST = 0.95

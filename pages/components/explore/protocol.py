@@ -37,6 +37,8 @@ def settings(protocol: Protocol, description: Description) -> Protocol:
         )  # fmt: skip
         if text in texts:
             st.caption(_(texts[text].summary))
+        elif text:
+            own_text.show(text)
         own_text.bring(f"{PREFIX}text")
         left, right = st.columns(2)
         with left:
@@ -62,6 +64,11 @@ def settings(protocol: Protocol, description: Description) -> Protocol:
                 lambda width: _("never") if width is None else _("at {width:g} %").format(width=width),
                 _("Stop as soon as the 95 % interval of the perplexity ratio is narrower than this."),
             )  # fmt: skip
+        bos = widgets.choice(
+            _("Begin of text"), ["auto", "always", "never"], protocol.bos, f"{PREFIX}bos", begin_in_words,
+            _("Many models expect a token that marks the beginning of a text (BOS) before the first word of every "
+              "window. It is context and not counted."),
+        )  # fmt: skip
         latency = st.toggle(
             _("Time both models"),
             key=widgets.keyed(f"{PREFIX}latency", protocol.latency),
@@ -69,10 +76,15 @@ def settings(protocol: Protocol, description: Description) -> Protocol:
         )
     chosen = _checked(
         protocol, text=text or None, tokens=tokens, context=context, dtype=dtype, stop_below_percent=stop,
-        latency=latency,
+        latency=latency, bos=bos,
     )  # fmt: skip
     st.session_state[SHOWN_FOR] = (description.model, chosen)
     return chosen
+
+
+def begin_in_words(bos: str) -> str:
+    """A rule for BOS as a person says it."""
+    return {"auto": _("as the tokenizer says"), "always": _("always"), "never": _("never")}[bos]
 
 
 def _checked(protocol: Protocol, **changes: Any) -> Protocol:

@@ -11,8 +11,8 @@ from optlab.figures import costs as figure
 from optlab.figures import format
 from optlab.i18n import _
 from optlab.models.describe import Description
-from optlab.predict.costs import Cost, costs
-from optlab.predict.interaction import interaction, trio
+from optlab.prediction.costs import Cost, costs
+from optlab.prediction.interaction import interaction, trio
 from optlab.store.run import Run
 from pages.components.shared import services, watching
 from pages.components.shared.view import View

@@ -10,38 +10,21 @@ import streamlit as st
 from optlab.figures import storage
 from optlab.i18n import _
 from optlab.models.describe import Description
-from optlab.recipes import Recipe, Step
-
-UNITS = ("heads", "neurons", "layers")
-BITS = {"F32": 32, "F64": 64}
-
-
-def pruning(recipe: Recipe) -> Step | None:
-    """The last pruning step of a recipe."""
-    return next((step for step in reversed(recipe.steps) if step.kind == "prune"), None)
-
-
-def offered_bits(recipe: Recipe, description: Description) -> list[int]:
-    """Bits of the numbers that stay: the checkpoint's, and those that the recipe quantizes to."""
-    found = [BITS.get(description.dtype, 16)]
-    found += [
-        int(str(step.values["bits"])) for step in recipe.steps if step.kind != "cache" and step.values.get("bits")
-    ]
-    return list(dict.fromkeys(found))
+from optlab.recipes import Recipe
 
 
 def show(recipe: Recipe, description: Description, result: Mapping[str, Any]) -> None:
     """Draw the chart for the layers that the pruning of `recipe` treats."""
-    step = pruning(recipe)
+    step = storage.pruning(recipe)
     if step is None:
         return
-    if step.values.get("pattern") in UNITS:
+    if step.values.get("pattern") in storage.UNITS:
         st.caption(
             _("Removed units leave smaller matrices: there are no zeros to store, and the file shrinks with them.")
         )
         return
-    shapes = {n: s for n, s in description.matrices if step.matches(n)} if step.layers else dict(description.linears)
-    choices = offered_bits(recipe, description)
+    shapes = storage.treated(step, description)
+    choices = storage.offered_bits(recipe, description)
     bits = st.segmented_control(
         _("Bits of a number that stays"), choices, default=choices[-1], key=f"storage/bits/{choices}",
         format_func=lambda count: _("{bits} bits").format(bits=count),

@@ -8,7 +8,7 @@ import streamlit as st
 
 from optlab.client.client import Client
 from optlab.i18n import _
-from optlab.predict.frontier import Point
+from optlab.prediction.frontier import Point
 from pages.components.shared.view import View
 
 

@@ -54,8 +54,22 @@ def protocol_words(result: Mapping[str, Any]) -> list[str]:
         own_text.title(result.get("text") or ""),
         _("{count} tokens").format(count=format.amount(tokens)) if tokens else "",
         str(result.get("dtype") or ""),
+        *begin_words(result),
     ]
     return [word for word in words if word]
+
+
+def begin_words(result: Mapping[str, Any]) -> list[str]:
+    """What windows began with, and how often the text holds what looks like a special token; only what it tells."""
+    begins, met = result.get("begins_with"), int(result.get("lookalikes") or 0)
+    words = []
+    if begins is not None:
+        words.append(_("windows begin with {token}").format(token=" ".join(begins)) if begins else _("no BOS"))
+    if met:
+        words.append(
+            _("{count} times what looks like a special token was read as text").format(count=format.amount(met))
+        )
+    return words
 
 
 def words(run: Run) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from html import escape
-from typing import Any
 
 import streamlit as st
 
 from optlab.client.client import Client
 from optlab.figures import format
 from optlab.i18n import _, plural
+from optlab.results.generation import GenerateSpec, Generation, Parting, Written
 from optlab.store.run import Run
 from pages.components.shared import watching
 from pages.components.shared.view import View
@@ -56,26 +55,28 @@ def show(client: Client, view: View, default_text: str, chat: bool = False, heig
 
 
 def _texts(height: int, run: Run) -> None:
-    written = run.result or run.partial
-    parted = written.get("parted") or {}
-    start = "" if run.spec.get("chat") else run.spec["prompt"]
-    sides = {"base": (_("Original"), "gray"), "candidate": (_("Compressed"), "blue")}
-    for column, (side, (name, colour)) in zip(st.columns(2), sides.items(), strict=True):
-        if side == "candidate" and run.spec.get("recipe") is None:
-            continue
-        state = written.get(side) or {}
+    asked = GenerateSpec.from_dict(run.spec)
+    written = (
+        Generation.from_dict(run.result or run.partial) if run.result or run.partial else Generation(base=Written())
+    )
+    shared = None if written.parted is None else written.parted.shared
+    start = "" if asked.chat else asked.prompt
+    sides = [(_("Original"), "gray", written.base)]
+    if asked.recipe.to_dict()["steps"]:
+        sides.append((_("Compressed"), "blue", written.candidate or Written()))
+    for column, (name, colour, side) in zip(st.columns(2), sides, strict=False):
         with column, st.container(border=True, height="stretch"):
             st.markdown(f":{colour}-badge[{name}]")
             with st.container(height=height, border=False):
-                st.html(marked(start, state["text"], parted.get("shared")) if state else escape(_("Nothing yet.")))
-            speed = state.get("tokens_per_second")
-            if speed:
+                st.html(marked(start, side.text, shared) if side.tokens else escape(_("Nothing yet.")))
+            if side.tokens_per_second:
                 st.caption(
                     _("{count} tokens, {speed} tokens per second in this run").format(
-                        count=state["tokens"], speed=format.significant(speed)
+                        count=side.tokens, speed=format.significant(side.tokens_per_second)
                     )
                 )
-    _parting(parted)
+    if written.parted is not None:
+        _parting(written.parted)
 
 
 def marked(start: str, text: str, shared: str | None) -> str:
@@ -87,23 +88,21 @@ def marked(start: str, text: str, shared: str | None) -> str:
     return f'<div style="white-space:pre-wrap;overflow-wrap:anywhere">{body}</div>'
 
 
-def _parting(parted: Mapping[str, Any]) -> None:
+def _parting(parted: Parting) -> None:
     """What both models thought of the words at the place where their texts part."""
-    if not parted:
-        return
     st.markdown(
         _("The texts part after {tokens}. There both had read the same, and gave these words next:").format(
-            tokens=plural("{count} token", "{count} tokens", parted["position"])
+            tokens=plural("{count} token", "{count} tokens", parted.position)
         )
     )
     signs = {"base": _("original chose it"), "candidate": _("compressed chose it")}
     rows = [
         {
-            _("word"): repr(row["text"])[1:-1],
-            _("original"): format.percent(row["base"]),
-            _("compressed"): format.percent(row["candidate"]),
-            "": ", ".join(signs[side] for side in row["chosen_by"]),
+            _("word"): repr(row.text)[1:-1],
+            _("original"): format.percent(row.base),
+            _("compressed"): format.percent(row.candidate),
+            "": ", ".join(signs[side] for side in row.chosen_by),
         }
-        for row in parted["tokens"]
+        for row in parted.tokens
     ]
     st.dataframe(rows, hide_index=True, height="content", width=520)

@@ -256,7 +256,7 @@ def write(
     add_tokenizer(writer, folder, config.vocab_size, pre)
     if more is not None:
         more(writer)
-    for own, W in tensors(model, case):
+    for own, W in tensors(folder, case, config):
         W = np.ascontiguousarray(case.arrange(own, W.astype(np.float32), config))
         stored = gguf.GGMLQuantizationType[kind] if W.ndim > 1 else gguf.GGMLQuantizationType.F32
         writer.add_tensor(own, gguf.quants.quantize(W, stored), raw_dtype=stored)
@@ -265,13 +265,13 @@ def write(
     return file
 
 
-def tensors(model: Any, case: Case) -> Iterator[tuple[str, np.ndarray]]:
-    """(llama.cpp's name, weights) of a saved model, experts stacked and StableLM's norms of heads together."""
+def tensors(folder: Path, case: Case, config: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """(llama.cpp's name, weights) of the model saved in `folder`; experts, and StableLM's norms of heads, stacked."""
     from safetensors.numpy import load_file
 
-    names = gguf.get_tensor_name_map(case.arch, model.config.num_hidden_layers)
+    names = gguf.get_tensor_name_map(case.arch, config.num_hidden_layers)
     stacks: dict[str, list[tuple[int, np.ndarray]]] = {}
-    for hub, W in load_file(Path(model.name_or_path or "") / "model.safetensors").items():
+    for hub, W in load_file(folder / "model.safetensors").items():
         parts = hub.split(".")
         numbered = next((i for i, part in enumerate(parts) if part in ("experts", "norms")), None)
         if numbered is None:

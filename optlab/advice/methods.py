@@ -1,0 +1,57 @@
+"""What other methods made of the same layer at the same bits: measurements of one model on one text, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from optlab.client import records
+from optlab.errors import RecipeError
+from optlab.i18n import said
+from optlab.recipes import Recipe
+from optlab.store.run import Run
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """title: the recipe in words. ratio: perplexity over the original's. error: relative output error of the layer.
+    seconds: that compressing took. plain: by rounding to nearest and nothing else. None where it is not known."""
+
+    title: str
+    ratio: float | None
+    error: float | None
+    seconds: float | None
+    plain: bool
+
+
+def bits_of(recipe: Recipe) -> int | None:
+    """The bits that every quantization of a recipe writes; None when there is none, or several."""
+    found = {step.values.get("bits") for step in recipe.steps if step.kind == "quantize"}
+    return int(str(found.pop())) if len(found) == 1 and None not in found else None
+
+
+def at_bits(runs: Iterable[Run], bits: int, layer: str, text: str | None) -> list[MethodResult]:
+    """The newest measurement of every recipe with these bits, the best quality first. runs: finished measurements of
+    one model, newest first. text: on this one only, unless None."""
+    found: dict[str, MethodResult] = {}
+    for run in runs:
+        try:
+            recipe = Recipe.from_dict(run.spec["recipe"])
+        except RecipeError:  # a method that is no more: nothing to compare with
+            continue
+        result = run.result or {}
+        if bits_of(recipe) != bits or (text is not None and result.get("text") != text):
+            continue
+        error = next((one.get("output_error") for one in result.get("layers") or [] if one["name"] == layer), None)
+        found.setdefault(recipe.content_hash, MethodResult(
+            said(records.in_words(run)), (result.get("delta") or {}).get("ppl_ratio"), error,
+            (result.get("seconds") or {}).get("compress"), [step.method for step in recipe.steps] == ["rtn"],
+        ))  # fmt: skip
+    return sorted(found.values(), key=lambda one: float("inf") if one.ratio is None else one.ratio)
+
+
+def worse_than_plain(found: Iterable[MethodResult]) -> list[MethodResult]:
+    """Those whose perplexity is above that of plain rounding; none without a measurement of that."""
+    known = [(one, one.ratio) for one in found if one.ratio is not None]
+    plain = next((ratio for one, ratio in known if one.plain), None)
+    return [one for one, ratio in known if plain is not None and ratio > plain]

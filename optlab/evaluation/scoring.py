@@ -1,0 +1,205 @@
+"""How well a model foresaw each token of a window: the inner loop of every quality measurement.
+
+A window of T tokens gives N predictions. A causal model predicts tokens 2 to T, each from what stands before it
+(N = T - 1); where it wants BOS, that is the first of the T (`optlab.framing`). A masked model (BERT family) predicts
+every token from both sides with that one token masked, T forward passes for one window (N = T): Salazar et al., Masked
+Language Model Scoring, arXiv 1910.14659, equation 2. Either way a prediction is one hidden state and the model's head
+on it; all else here is shared.
+
+The head of 512 positions over 50,000 words is 100 MB of float32, and comparing two models needs several such arrays. So
+head and log-softmax run over a few positions at a time. Log-softmax is always float32, whatever the model computes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from optlab.errors import MeasurementError, ModelError, TextError
+from optlab.framing import NOTHING, Framing
+
+if TYPE_CHECKING:
+    from optlab.models.language_model import LanguageModel
+
+CHUNK_BYTES = 32 << 20
+"""Largest float32 block of logits that is held at once (a few positions times the vocabulary)."""
+
+Floats = NDArray[np.float64]
+Window = list[int]
+Tick = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """Per predicted token: loss of both models (nats), KL(base || candidate) (nats), p_candidate - p_base of the true
+    token, and whether both models put the same token first. Arrays [N]."""
+
+    base: Floats
+    candidate: Floats
+    divergence: Floats
+    probability_change: Floats
+    same_top: NDArray[np.bool_]
+
+
+def windows_of(model: LanguageModel, ids: Sequence[int], context: int, framing: Framing) -> list[Window]:
+    """`ids` cut into whole windows of `context` tokens; what remains at the end is left out.
+
+    The windows of a causal model are framed. Those of a masked model are the words alone: all of them are predicted,
+    [CLS] and [SEP] come around them when they are read.
+
+    Raises TextError when not even one window is full, ModelError when a window is longer than the model reads.
+    """
+    masked = model.objective == "masked"
+    longest = model.description.context_length - (len(framing) if masked else 0)
+    if context > longest:
+        raise ModelError(
+            "{name} reads windows of at most {longest} tokens, not {context}; use a context of {longest} or less",
+            name=model.name,
+            longest=longest,
+            context=context,
+        )
+    fewest = 2 if masked else unpredicted(framing) + 1
+    if context < fewest or len(ids) < context:
+        raise TextError(
+            "{id_count} tokens do not fill a window of {context}; use more tokens, or a smaller context of at "
+            "least {fewest}",
+            id_count=len(ids),
+            context=context,
+            fewest=fewest,
+        )
+    return (NOTHING if masked else framing).windows(ids, context)
+
+
+def unpredicted(framing: Framing) -> int:
+    """Tokens at the beginning of a causal model's window that are context alone: BOS, or the first of the words."""
+    return max(1, len(framing.before))
+
+
+def batches(model: LanguageModel, windows: list[Window]) -> Iterator[list[Window]]:
+    """Windows in groups that fill one forward pass. A full window keeps a processor busy by itself; a graphics card, or
+    windows of a few tokens, want several at once. A masked model makes its own batches out of one window."""
+    size = 1 if model.objective == "masked" else max(1, _tokens_per_forward(model) // len(windows[0]))
+    for start in range(0, len(windows), size):
+        yield windows[start : start + size]
+
+
+@torch.inference_mode()
+def predicting_states(
+    model: LanguageModel, windows: list[Window], tick: Tick, framing: Framing = NOTHING
+) -> list[Tensor]:
+    """For each window (as `windows_of` cuts them with this framing) the hidden states [N, D] that its predictions are
+    made from.
+
+    tick: called before every forward pass; what it raises ends the work.
+    """
+    if model.objective == "masked":
+        return [_masked_states(model, window, tick, framing) for window in windows]
+    tick()
+    ids = torch.tensor(windows, dtype=torch.long, device=model.device)
+    return list(model.hidden(ids)[:, unpredicted(framing) - 1 : -1].unbind())
+
+
+def _masked_states(model: LanguageModel, window: Window, tick: Tick, framing: Framing) -> Tensor:
+    mask = model.tokenizer.special_id("mask")
+    if mask is None:
+        raise MeasurementError(
+            "the tokenizer of {name} names no mask token, which its pseudo-perplexity needs",
+            name=model.name,
+        )
+    whole = torch.tensor([*framing.before, *window, *framing.after], dtype=torch.long, device=model.device)
+    positions = torch.arange(len(window), device=model.device) + len(framing.before)
+    states = []
+    for some in positions.split(max(1, _tokens_per_forward(model) // len(whole))):
+        tick()
+        rows = torch.arange(len(some), device=model.device)
+        copies = whole.repeat(len(some), 1)
+        copies[rows, some] = mask
+        states.append(model.hidden(copies)[rows, some])
+    return torch.cat(states)
+
+
+def targets_of(model: LanguageModel, window: Window, framing: Framing = NOTHING) -> Tensor:
+    """The tokens [N] that the predictions of a window should have been."""
+    predicted = window if model.objective == "masked" else window[unpredicted(framing) :]
+    return torch.tensor(predicted, dtype=torch.long, device=model.device)
+
+
+@torch.inference_mode()
+def losses(model: LanguageModel, states: Tensor, targets: Tensor) -> Floats:
+    """-log p of each true token (nats, [N]). Raises MeasurementError when the logits are not finite."""
+    found = []
+    for some, true in _chunks(model, states, targets):
+        found.append(-_log_softmax(model, some).gather(1, true[:, None])[:, 0])
+    return _array(torch.cat(found))
+
+
+@torch.inference_mode()
+def pair_scores(
+    base: LanguageModel, candidate: LanguageModel, base_states: Tensor, candidate_states: Tensor, targets: Tensor
+) -> PairScores:
+    """Both models on the same predictions (states [N, D] of each, true tokens [N]).
+
+    KL is summed in float32 over the whole vocabulary; a sum that rounding pushed below zero is zero. Raises
+    MeasurementError when logits are not finite or the vocabularies differ.
+    """
+    parts: list[list[Tensor]] = [[], [], [], []]
+    pairs = zip(_chunks(base, base_states, targets), candidate_states.split(_rows(base)), strict=True)
+    for (some, true), other in pairs:
+        log_p = _log_softmax(base, some)
+        log_q = _log_softmax(candidate, other)
+        if log_p.shape != log_q.shape:
+            raise MeasurementError(
+                "the vocabularies of the two models differ ({shape} and {other} tokens), so their predictions "
+                "cannot be compared",
+                shape=log_p.shape[1],
+                other=log_q.shape[1],
+            )
+        parts[0].append(-log_p.gather(1, true[:, None])[:, 0])
+        parts[1].append(-log_q.gather(1, true[:, None])[:, 0])
+        parts[3].append(log_p.argmax(1) == log_q.argmax(1))
+        p = log_p.exp()
+        # A word with p = 0 adds nothing, also where both logarithms are infinite and their difference is not a number.
+        terms = torch.where(p > 0, p * (log_p - log_q), 0.0)
+        parts[2].append(terms.sum(1).clamp_min(0.0))
+    nll_base, nll_candidate, divergence = (_array(torch.cat(part)) for part in parts[:3])
+    return PairScores(
+        nll_base,
+        nll_candidate,
+        divergence,
+        np.exp(-nll_candidate) - np.exp(-nll_base),
+        torch.cat(parts[3]).cpu().numpy(),
+    )
+
+
+def _log_softmax(model: LanguageModel, states: Tensor) -> Tensor:
+    logits = model.head(states[None])[0].float()
+    scale = logits.logsumexp(1, keepdim=True)
+    if not bool(scale.isfinite().all()):
+        raise MeasurementError(
+            "the logits of {name} are not finite numbers: these weights, or this number format, broke the model",
+            name=model.name,
+        )
+    return logits - scale
+
+
+def _chunks(model: LanguageModel, states: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    rows = _rows(model)
+    yield from zip(states.split(rows), targets.split(rows), strict=True)
+
+
+def _rows(model: LanguageModel) -> int:
+    return max(1, CHUNK_BYTES // (4 * model.description.vocabulary))
+
+
+def _tokens_per_forward(model: LanguageModel) -> int:
+    return 512 if model.device.type == "cpu" else 8192
+
+
+def _array(values: Tensor) -> Floats:
+    return values.double().cpu().numpy()

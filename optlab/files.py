@@ -1,0 +1,96 @@
+"""Files and folders that are there as a whole or not at all, whatever ends the process that writes them.
+
+Everything is written beside its place, brought to the disk, and moved there in one step. Whoever reads sees what was
+there before or all that is new, also after a power cut; two processes that write the same do not mix. The folder around
+a place must exist.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[Path]:
+    """`with writing(target) as unfinished`: write a file there; it becomes `target` if the block ends well.
+
+    unfinished: not there yet, of the same name as `target`, in an empty folder that others may be written into too. An
+    older file is replaced. Raises OSError.
+    """
+    with _beside(target) as folder:
+        unfinished = folder / target.name
+        yield unfinished
+        put(unfinished, target)
+
+
+@contextmanager
+def building(target: Path, replace: bool = False) -> Iterator[Path]:
+    """As `writing`, for a folder: the block gets an empty one to fill.
+
+    A folder that is there already makes way with `replace`; without, it stays and the new one goes, because another
+    process has built the same meanwhile. Raises OSError.
+    """
+    with _beside(target) as folder:
+        unfinished = folder / "new"
+        unfinished.mkdir()
+        yield unfinished
+        if replace and target.is_dir():
+            os.replace(target, folder / "old")
+        try:
+            put(unfinished, target)
+        except OSError:
+            if replace or not target.is_dir():
+                raise
+
+
+def put(unfinished: Path, target: Path) -> None:
+    """Bring a file, or a folder with all it holds, to the disk, and then move it to `target` on the same disk."""
+    for path in (unfinished, *unfinished.rglob("*")):
+        _to_disk(path)
+    os.replace(unfinished, target)
+    _to_disk(target.parent)
+
+
+def write_bytes(target: Path, data: bytes) -> None:
+    """A file that holds `data`. Raises OSError."""
+    with writing(target) as unfinished:
+        unfinished.write_bytes(data)
+
+
+def write_text(target: Path, text: str) -> None:
+    """A file that holds `text`, UTF-8. Raises OSError."""
+    write_bytes(target, text.encode("utf-8"))
+
+
+def write_json(target: Path, data: Any) -> None:
+    """A file that holds `data` as JSON. Raises OSError."""
+    write_text(target, json.dumps(data))
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A hidden folder on the same disk as `target`, gone afterwards with what is left in it."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-unfinished-", dir=target.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _to_disk(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":  # Windows opens no folders, and brings their entries to the disk by itself
+        return
+    # Not every file system can; what it cannot promise, it does not.
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

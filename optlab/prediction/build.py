@@ -1,0 +1,277 @@
+"""The probe itself: look at a model once, and write down everything that predictions need.
+
+In order of usefulness: sensitivities and the methods that need no calibration text, then measured anchors, then the
+methods that take longer. What is known is on disk after every part, so predictions are possible within a minute and get
+narrower, and a probe that was stopped goes on where it was. A recipe that is both a level of a table and an anchor is
+applied once.
+
+Sensitivities come from the calibration side of the model's default text. Anchors are measured on windows strewn over
+the first part of its evaluation side, because a loss (unlike a divergence) depends on the words: on nano the same
+recipe costs 0.85 of its divergence in the first two acts of Henry V and 0.5 in the others.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from optlab import texts
+from optlab.calibrate.statistics import Statistics, statistics
+from optlab.calibrate.walk import in_batches
+from optlab.evaluation.scoring import windows_of
+from optlab.messages import say
+from optlab.methods import method
+from optlab.models.checkpoint import open_checkpoint
+from optlab.models.device import choose_dtype
+from optlab.models.language_model import LanguageModel
+from optlab.prediction import singles
+from optlab.prediction.anchors import candidates, others, telling
+from optlab.prediction.fisher import in_groups, sensitivities
+from optlab.prediction.levels import SPARSITIES, Family, families
+from optlab.prediction.link import LONG, SHORT
+from optlab.prediction.reference import Reference
+from optlab.prediction.state import QUANTILES, State, folder_of
+from optlab.prediction.tables import Filler, apply
+from optlab.prediction.treatment import damage, treatment
+from optlab.progress import Progress, silent, span
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+
+DEFAULT = Protocol()
+PROBE_TOKENS = 2048
+LONG_ANCHORS = 6
+"""So many anchors read more than the others, which tells how the words that all of them read differ from the rest."""
+FIRST_ANCHORS = 6
+"""So many anchors come before single layers are looked at."""
+EVERY = 2
+"""Of so many windows of the evaluation side one is read by anchors; a default measurement reads all of the first."""
+SAVED_EVERY_S = 2.0
+
+
+@dataclass
+class Probe:
+    """A probe under way: what `build` needs in hand."""
+
+    model: LanguageModel
+    working: LanguageModel
+    state: State
+    folder: Path
+    wanted: list[Family]
+    recipes: list[Recipe] = field(default_factory=list)
+    """The anchors, once `settle` has chosen them."""
+    waiting: Progress = silent
+    """Told while statistics are gathered, which happens on first use."""
+    saved: float = 0.0
+
+    @property
+    def context(self) -> int:
+        return min(DEFAULT.context, self.model.description.context_length)
+
+    @cached_property
+    def grams(self) -> Statistics:
+        """The same statistics that a measurement with default settings calibrates with."""
+        asked = DEFAULT.calibration_tokens, self.context, DEFAULT.seed
+        return statistics(self.model, self.state.text, *asked, self.waiting)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The original on the words of the anchors."""
+        base = self.model.to(dtype=choose_dtype("auto", self.model.device))
+        return Reference(base, anchor_windows(self.model, self.context))
+
+    def save(self) -> None:
+        """Write down what is known, unless that was done just now."""
+        if time.monotonic() - self.saved > SAVED_EVERY_S:
+            self.state.save(self.folder)
+            self.saved = time.monotonic()
+
+    def fill(self, filler: Filler, some: list[Family], ahead: Progress) -> None:
+        """Tabulate these families for the layers at hand. What takes long to apply is measured at once, if it is an
+        anchor."""
+        every = len(filler.sensitivity) == len(self.state.names)
+        anchors_left = {recipe.content_hash for recipe in self.left(self.recipes)}
+
+        def seen(recipe: Recipe) -> None:
+            if every and not quick(recipe) and recipe.content_hash in anchors_left:
+                self.note(recipe)
+            self.save()
+
+        for number, family in enumerate(some):
+            self.waiting = span(ahead, number / len(some), (number + 1) / len(some))
+            filler.fill(family, self.waiting, seen)
+        self.state.save(self.folder)
+
+    def settle(self) -> None:
+        """Choose the anchors, by the damage that the tables of the first two families know."""
+        if not self.recipes:
+            some = candidates(self.state.names, self.wanted)
+            self.recipes = telling(some, lambda recipe: predicted_damage(self.state, recipe)) + others(self.wanted)
+            self.state.anchors_wanted = len(self.recipes)
+
+    def left(self, some: list[Recipe]) -> list[Recipe]:
+        """Those that were not measured yet."""
+        known = {one["hash"] for one in self.state.anchors}
+        return [recipe for recipe in some if recipe.content_hash not in known]
+
+    def measure(self, some: list[Recipe], ahead: Progress) -> None:
+        """Measure those of `some` that were not yet."""
+        left = self.left(some)
+        for number, recipe in enumerate(left):
+            ahead(number / len(left), f"measuring {short(recipe)}", self.partial())
+            apply(self.model, self.working, recipe, None, lambda: self.grams)
+            self.note(recipe)
+            for name in self.state.names:
+                self.working.set_weight(name, self.model.weight(name))
+            self.save()
+        self.state.save(self.folder)
+
+    def note(self, recipe: Recipe) -> None:
+        """Measure `recipe`, which `working` holds."""
+        dtype = choose_dtype("auto", self.model.device)  # that of a default measurement
+        windows = LONG if recipe in self.recipes[:LONG_ANCHORS] else SHORT
+        nll, kl = self.reference.compare(self.working.to(dtype=dtype), windows)
+        self.state.anchors.append(
+            {
+                "hash": recipe.content_hash, "recipe": recipe.to_dict(), "nll": nll, "kl": kl, "windows": windows,
+                "tokens": windows * self.context,
+            }
+        )  # fmt: skip
+
+    def correct(self, ahead: Progress) -> None:
+        """Measure how far single layers are from their quadratic form."""
+        if self.state.corrections:
+            return
+        length = min(singles.TOKENS, self.context)
+        asked = PROBE_TOKENS + self.context
+        window = probing_windows(self.model, self.state.text, asked, self.context)[-1]
+        main = {family.method: family for family in reversed(self.wanted)}
+        levels = [(main["rtn"], 0)]
+        levels += [(main["magnitude"], SPARSITIES.index(0.4)), (main["magnitude"], SPARSITIES.index(0.7))]
+        ids = torch.tensor([window[:length]])
+        singles.measure(self.state, self.model, self.working, ids, levels, lambda: self.grams, ahead)
+        self.state.save(self.folder)
+
+    def partial(self) -> dict[str, int]:
+        return {"anchors": len(self.state.anchors), "anchors_wanted": len(self.recipes)}
+
+
+def build(model: LanguageModel, progress: Progress = silent) -> State:
+    """The finished probe of `model` (float32, never changed), from disk where it was made before.
+
+    Raises TextError when its text is too short, Cancelled from `progress`; what was found until then stays.
+    """
+    folder = folder_of(model.fingerprint)
+    state = State.load(folder) if (folder / "state.json").is_file() else new_state(model)
+    wanted = families([columns for _, columns in state.shapes])
+    probe = Probe(model, model.clone(), state, folder, wanted)
+    if not all(complete(state, family) for family in wanted):
+        windows = probing_windows(model, state.text, PROBE_TOKENS, probe.context)
+        filler = Filler(model, probe.working, state, lambda: probe.grams)
+        batches = in_batches(windows, 512)
+        # The methods that need no text, then those that do, then once more what had to know all prunings.
+        rounds = [[one for one in wanted if calibrated(one) == late] for late in (False, True)]
+        if len(in_groups(model)) > 1:
+            for found in sensitivities(model, batches, 0, span(progress, 0.0, 0.2)):
+                # One group's sensitivity is gone once the next begins, so all methods are tried while it is here.
+                filler.start(found)
+                probe.fill(filler, [*rounds[0], *rounds[1], *rounds[0]], span(progress, 0.2, 0.3))
+        else:
+            filler.start(next(sensitivities(model, batches, 0, span(progress, 0.0, 0.05))))
+            probe.fill(filler, rounds[0][:2], span(progress, 0.05, 0.1))
+            probe.settle()
+            first = [recipe for recipe in probe.recipes if quick(recipe)]
+            probe.measure(first[:FIRST_ANCHORS], span(progress, 0.1, 0.2))
+            probe.correct(span(progress, 0.2, 0.35))
+            probe.measure(first, span(progress, 0.35, 0.55))
+            probe.fill(filler, [*rounds[1], *rounds[0]], span(progress, 0.55, 0.95))
+    probe.settle()
+    probe.correct(span(progress, 0.95, 0.97))
+    probe.measure(probe.recipes, span(progress, 0.97, 1.0))
+    progress(1.0, say("probed"), probe.partial())
+    return state
+
+
+def predicted_damage(state: State, recipe: Recipe) -> float:
+    """Nats that the tables expect of a recipe, before any link. Raises Outside."""
+    return float(damage(state, treatment(state, recipe)).total.sum())
+
+
+def calibrated(family: Family) -> bool:
+    """Whether a family reads the calibration text."""
+    return method(family.kind, family.method).needs_calibration
+
+
+def quick(recipe: Recipe) -> bool:
+    """Whether a recipe needs no calibration, so that it is applied in seconds."""
+    return not any(method(step.kind, step.method).needs_calibration for step in recipe.steps)
+
+
+def complete(state: State, family: Family) -> bool:
+    """Whether all levels of a family are known, together with every pruning that is."""
+    table = state.tables.get(family.key)
+    if table is None or not table.done:
+        return False
+    pruned = [key for key, known in state.tables.items() if known.kind == "prune"]
+    return family.kind == "prune" or set(table.masks) == set(state.pruned_levels(pruned))
+
+
+def probing_windows(model: LanguageModel, text: str, tokens: int, context: int) -> list[list[int]]:
+    """Windows of the calibration side on which sensitivities are found; other ones than a measurement calibrates
+    with. Raises TextError."""
+    return texts.calibration_windows(text, model.tokenizer, tokens, context, 1, model.framing())
+
+
+def anchor_windows(model: LanguageModel, context: int) -> list[list[int]]:
+    """The windows that anchors are measured on: `EVERY`-th ones of the evaluation side, a few first that are as spread
+    as all. Raises TextError when the text is too short."""
+    length = EVERY * LONG * context
+    windows = evaluation_windows(model, length, context)[1::EVERY]
+    return [window for first in range(LONG // SHORT) for window in windows[first :: LONG // SHORT]]
+
+
+def evaluation_windows(model: LanguageModel, tokens: int, context: int) -> list[list[int]]:
+    """Windows of the evaluation side of the model's own text, as a measurement reads them. Raises TextError."""
+    framing, name = model.framing(), model.description.default_text
+    passage = texts.evaluation_passage(name, model.tokenizer, tokens, context, framing)
+    return windows_of(model, passage.ids, context, framing)
+
+
+def unread_tokens(model: LanguageModel, tokens: int, context: int) -> list[int]:
+    """`tokens` of the same part of the evaluation side, of windows that no anchor read. Raises TextError."""
+    read = {tuple(window) for window in anchor_windows(model, context)}
+    windows = evaluation_windows(model, max(2 * tokens, EVERY * context), context)
+    return [token for window in windows if tuple(window) not in read for token in window][:tokens]
+
+
+def new_state(model: LanguageModel) -> State:
+    """What is known before anything was computed."""
+    names = model.linear_names()
+    structure, checkpoint = model.structure, open_checkpoint(model.folder)
+    shapes = [(int(rows), int(columns)) for rows, columns in (model.weight(name).shape for name in names)]
+    return State(
+        model=model.name,
+        fingerprint=model.fingerprint,
+        names=names,
+        shapes=shapes,
+        kinds=[structure.kinds[name] for name in names],
+        blocks=[structure.block_of(name) or 0 for name in names],
+        matrices=model.description.matrices,
+        tensors=[(entry.name, entry.dtype, tuple(entry.shape)) for entry in checkpoint.tensors.values()],
+        storage_dtype=checkpoint.dtype,
+        head=structure.embedding if structure.tied else structure.head,
+        text=model.description.default_text,
+        quantiles=np.zeros((len(names), QUANTILES)),
+        energy=np.zeros(len(names)),
+    )
+
+
+def short(recipe: Recipe) -> str:
+    """A recipe in a few words for the line of progress."""
+    if any(step.layers for step in recipe.steps):
+        return "a recipe with other settings for each layer"
+    return recipe.describe()

@@ -1,0 +1,174 @@
+"""A recipe in, its loss, size and speed out, each with a band: arrays and sums only, so a slider can ask every time.
+
+`Predictor` holds a probe's tables and a link fitted to its anchors and to whatever was measured since. A recipe that
+lies outside of what was probed gets no figures and the reason why: measure it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optlab.errors import ModelError
+from optlab.prediction.link import OTHER, SAME, SETS, SHORT, Features, Link, read_by
+from optlab.prediction.size import recipe_bytes
+from optlab.prediction.speed import Speed
+from optlab.prediction.state import Floats, State, folder_of
+from optlab.prediction.treatment import Damage, Outside, Treatment, damage, treatment
+from optlab.recipes import Recipe
+
+Band = tuple[float, float]
+FAMILIES = ("quantize rtn", "quantize gptq", "prune magnitude", "prune wanda", "prune sparsegpt")
+"""Methods that have an axis of their own in the link; others of a kind share the last one."""
+
+REMEMBERED = 256
+"""Predictions that are kept: a page asks for the same one in several places."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What to expect of a recipe. Losses in nats per token against the original, bands hold 90 %.
+
+    reason: why there are no figures; None where there are. decode_ms: None where the machine was not timed. exact: the
+    recipe changes nothing, so nothing is guessed.
+    """
+
+    model: str
+    recipe: Recipe
+    reason: str | None
+    size_bytes: int | None = None
+    nll: float | None = None
+    nll_band90: Band | None = None
+    kl: float | None = None
+    decode_ms: float | None = None
+    decode_band90: Band | None = None
+    anchors: int = 0
+
+    @property
+    def ppl_ratio(self) -> float | None:
+        """Perplexity over the original's."""
+        return None if self.nll is None else math.exp(min(self.nll, 700.0))
+
+    @property
+    def ppl_ratio_band90(self) -> Band | None:
+        if self.nll_band90 is None:
+            return None
+        low, high = (math.exp(min(edge, 700.0)) for edge in self.nll_band90)
+        return low, high
+
+    def to_dict(self) -> dict[str, Any]:
+        """The contract of `predict --json`, without the ledger."""
+        delta = None
+        if self.nll is not None and self.nll_band90 is not None and self.ppl_ratio_band90 is not None:
+            delta = {
+                "nll": self.nll, "nll_band90": list(self.nll_band90), "ppl_ratio": self.ppl_ratio,
+                "ppl_ratio_band90": list(self.ppl_ratio_band90), "kl_mean": self.kl,
+            }  # fmt: skip
+        return {
+            "model": self.model,
+            "recipe": self.recipe.to_dict(),
+            "inside_probed_range": self.reason is None,
+            "reason": self.reason,
+            "size_bytes": self.size_bytes,
+            "delta": delta,
+            "decode_ms_per_token": self.decode_ms,
+            "decode_band90": None if self.decode_band90 is None else list(self.decode_band90),
+            "anchors": self.anchors,
+        }
+
+
+class Predictor:
+    """Predictions for one model on one text. measured: finished measurements there, each {"recipe", "nll", "kl",
+    "tokens"} as the anchors of `state`, which the link learns from as well. text: None is the text of the probe."""
+
+    def __init__(self, state: State, measured: Iterable[Mapping[str, Any]] = (), text: str | None = None) -> None:
+        self.state = state
+        self.kinds = sorted(set(state.kinds))
+        self._of_kind = np.array([[kind == one for one in self.kinds] for kind in state.kinds], dtype=float)
+        known: dict[str, tuple[Mapping[str, Any], Features]] = {}
+        self._words = read_by(None, SAME if text in (None, state.text) else OTHER)
+        anchors = [(read_by(int(one.get("windows", SHORT))), one) for one in state.anchors]
+        for words, one in [*anchors, *((self._words, one) for one in measured)]:
+            recipe = Recipe.from_dict(one["recipe"])
+            try:
+                done = treatment(state, recipe)
+                found = damage(state, done)
+            except Outside:
+                continue
+            if found.total.sum() > 0 and one["kl"] is not None and one["nll"] is not None:
+                known[recipe.content_hash] = one, self._features(done, found, words)
+        self.anchors = len(known)
+        self.link = Link(
+            joined([features for _, features in known.values()], len(FAMILIES), 2 * len(self.kinds)),
+            *(np.array([float(one[name]) for one, _ in known.values()]) for name in ("kl", "nll", "tokens")),
+        )
+        self.speed = Speed(state)
+        self._told: dict[tuple[str, int], Prediction] = {}
+
+    @classmethod
+    def load(cls, fingerprint: str, measured: Iterable[Mapping[str, Any]] = ()) -> Predictor:
+        """That of the model with these weights. Raises ModelError when it was not probed."""
+        folder = folder_of(fingerprint)
+        if not (folder / "state.json").is_file():
+            raise ModelError("the model was not probed yet; run a probe first, which takes a few minutes")
+        return cls(State.load(folder), measured)
+
+    def predict(self, recipe: Recipe, tokens: int = 8192) -> Prediction:
+        """What to expect of `recipe`, measured on `tokens` tokens; at once when it was asked before."""
+        asked = (recipe.content_hash, tokens)
+        if asked not in self._told:
+            if len(self._told) >= REMEMBERED:
+                self._told.clear()
+            self._told[asked] = self._predict(recipe, tokens)
+        return self._told[asked]
+
+    def _predict(self, recipe: Recipe, tokens: int) -> Prediction:
+        try:
+            done = treatment(self.state, recipe)
+            found = damage(self.state, done)
+        except Outside as outside:
+            return Prediction(self.state.model, recipe, str(outside), anchors=self.anchors)
+        size = recipe_bytes(self.state, done, found)
+        timed = self.speed(self.state, done)
+        ms, band = (None, None) if timed is None else (timed[0], (timed[1], timed[2]))
+        if found.total.sum() <= 0:
+            zero = (0.0, 0.0)
+            return Prediction(self.state.model, recipe, None, size, 0.0, zero, 0.0, ms, band, self.anchors)
+        out = self.link(self._features(done, found, self._words), tokens)
+        edges = (float(out.low[0]), float(out.high[0]))
+        return Prediction(
+            self.state.model, recipe, None, size, float(out.nll[0]), edges, float(out.kl[0]), ms, band, self.anchors
+        )
+
+    def _features(self, done: Treatment, found: Damage, words: Floats) -> Features:
+        total = float(found.total.sum())
+        families = np.zeros(len(FAMILIES))
+        for keys, amounts in ((done.quantizing, found.quantized), (done.pruning, found.pruned)):
+            for key, amount in zip(keys, amounts, strict=True):
+                if key:
+                    families[axis(key)] += amount
+        kinds = np.concatenate([found.quantized @ self._of_kind, found.pruned @ self._of_kind])
+        whole = max(total, 1e-12)
+        return Features(np.array([total]), families[None] / whole, kinds[None] / whole, words[None])
+
+
+def axis(key: str) -> int:
+    """The axis of the link for a family."""
+    name = " ".join(key.split(" ")[:2])
+    return FAMILIES.index(name) if name in FAMILIES else len(FAMILIES) - 1
+
+
+def joined(some: list[Features], families: int, kinds: int) -> Features:
+    """Features of several recipes in one."""
+    if not some:
+        return Features(np.zeros(0), np.zeros((0, families)), np.zeros((0, kinds)), np.zeros((0, SETS)))
+    return Features(
+        np.concatenate([one.total for one in some]),
+        np.concatenate([one.families for one in some]),
+        np.concatenate([one.kinds for one in some]),
+        np.concatenate([one.words for one in some]),
+    )

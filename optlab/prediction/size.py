@@ -1,0 +1,124 @@
+"""The bytes of the weights file of a recipe, before anything is quantized.
+
+Every form of storage has a closed form: codes of b bits in 32-bit words, a 16-bit scale per group, zero points packed
+like codes, the places and values of what is not 0; the header of the file is written out as it will be. Only the share
+of codes that happen to be zero in a layer that is both pruned and quantized is read off the probe's sample.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from optlab.formats.sparse.sizes import NARROW
+from optlab.models.checkpoint import BYTES
+from optlab.prediction.state import Floats, State
+from optlab.prediction.treatment import Damage, Treatment
+
+WORD = 32
+
+
+class Part(NamedTuple):
+    """A tensor of the file: what follows the layer's name, its format and shape."""
+
+    suffix: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def file_bytes(state: State, parts: Mapping[str, list[Part]]) -> int:
+    """Bytes of a weights file whose layers (by name) are stored as `parts`, all else as in the original."""
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    position = 0
+    for name, dtype, shape in state.tensors:
+        layer = name.removesuffix(".weight")
+        stored = parts[layer] if layer in parts else [Part("", dtype, shape)]
+        for part in stored:
+            end = position + nbytes(part)
+            title = f"{layer}.{part.suffix}" if part.suffix else name
+            header[title] = {"dtype": part.dtype, "shape": list(part.shape), "data_offsets": [position, end]}
+            position = end
+    text = len(json.dumps(header, separators=(",", ":")))
+    return 8 + -(-text // 8) * 8 + position
+
+
+def nbytes(part: Part) -> int:
+    """Bytes of a tensor."""
+    size = BYTES[part.dtype]
+    for n in part.shape:
+        size *= n
+    return size
+
+
+def recipe_bytes(state: State, done: Treatment, found: Damage) -> int:
+    """Bytes of the weights file of a recipe whose treatment and damage are known."""
+    parts = {}
+    for row, name in enumerate(state.names):
+        if done.quantizing[row] or done.pruning[row]:
+            parts[name] = layer_parts(state, row, done.values[row], bool(done.pruning[row]), float(found.kept[row]))
+    return file_bytes(state, parts)
+
+
+def layer_bytes(state: State, done: Treatment, found: Damage) -> Floats:
+    """Bytes of each linear layer, array [layers], without the file's header."""
+    dense = BYTES[state.storage_dtype]
+    return np.array(
+        [
+            float(sum(map(nbytes, layer_parts(state, row, done.values[row], bool(done.pruning[row]), found.kept[row]))))
+            if done.quantizing[row] or done.pruning[row]
+            else float(dense * rows * columns)
+            for row, (rows, columns) in enumerate(state.shapes)
+        ]
+    )
+
+
+def layer_parts(state: State, row: int, values: Mapping[str, object] | None, pruned: bool, kept: float) -> list[Part]:
+    """How layer `row` is stored. values: of its quantization, None for none; kept: share of codes that are not 0."""
+    shape = state.shapes[row]
+    if values is not None:
+        return quantized_parts(shape, values, pruned, kept)
+    return sparse_parts(shape, state.storage_dtype, round(kept * shape[0] * shape[1]))
+
+
+def quantized_parts(shape: tuple[int, int], values: Mapping[str, object], pruned: bool, kept: float) -> list[Part]:
+    """As `optlab.formats.integer_tensor.QuantizedTensor.parts`."""
+    rows, columns = shape
+    bits, size = int(str(values["bits"])), int(str(values["group_size"] or columns))
+    groups = columns // size
+    parts = [Part("weight_scale", "F16", (rows, groups)), Part("weight_shape", "I64", (2,))]
+    if values.get("zero_point") == "float":
+        parts.append(Part("weight_minimum", "F16", (rows, groups)))
+    elif not values.get("symmetric"):
+        parts.append(Part("weight_zero_point", "I32", (words(rows, bits), groups)))
+    whole = [Part("weight_packed", "I32", (rows, words(columns, bits)))]
+    count = round(kept * rows * columns)
+    left = Part("weight_packed", "I32", (1, words(count, bits)))
+    return [*parts, *smallest([whole, *([*one, left] for one in places(shape, count) if pruned)])]
+
+
+def sparse_parts(shape: tuple[int, int], dtype: str, kept: int) -> list[Part]:
+    """As `optlab.formats.sparse_tensor.SparseTensor.parts`."""
+    whole, values = [Part("weight", dtype, shape)], Part("weight_values", dtype, (kept,))
+    best = smallest([whole, *([*one, values] for one in places(shape, kept))])
+    return best if best is whole else [*best, Part("weight_shape", "I64", (2,))]
+
+
+def places(shape: tuple[int, int], kept: int) -> list[list[Part]]:
+    """What says where `kept` numbers that lie anywhere are, in each form of `optlab.zeros`."""
+    rows, columns = shape
+    bitmask = Part("weight_bitmask", "U8", (-(-rows * columns // 8),))
+    position = "U16" if columns <= NARROW else "I32"
+    return [[bitmask], [Part("weight_rows", "I32", (rows + 1,)), Part("weight_columns", position, (kept,))]]
+
+
+def smallest(forms: list[list[Part]]) -> list[Part]:
+    """The form of the fewest bytes, the first of several."""
+    return min(forms, key=lambda form: sum(map(nbytes, form)))
+
+
+def words(columns: int, bits: int) -> int:
+    """32-bit words of a row of codes."""
+    return -(-columns * bits // WORD)

@@ -1,0 +1,240 @@
+"""What a recipe does to each layer, where that lies among the probed levels, and the damage that follows.
+
+A layer may be pruned once and quantized once, in either order. Levels between probed ones are read off on straight
+lines, damage on logarithmic axes, where it is a power of sparsity, of group size and of two to the bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optlab.formats.linear_format import LinearFormat
+from optlab.methods import Value
+from optlab.prediction.levels import family_key
+from optlab.prediction.state import QUANTILES, FamilyTable, Floats, State
+from optlab.quantize.layerwise import LayerwiseQuantizer
+from optlab.recipes import Recipe, Step
+
+TINY = 1e-12
+
+
+class Outside(Exception):  # noqa: N818
+    """The recipe lies outside of what was probed; the message says why, in words."""
+
+
+@dataclass
+class Place:
+    """Where layers `rows` lie in a table: levels [rows, n] and their shares [rows, n], which add up to 1."""
+
+    table: FamilyTable
+    rows: NDArray[np.intp]
+    levels: NDArray[np.intp]
+    shares: Floats
+
+    def read(self, what: str, logarithmic: bool = False) -> Floats:
+        """`what` of the table at this place, for each of the rows (and each mask, where the array has masks)."""
+        values = getattr(self.table, what)[self.rows[:, None], self.levels]
+        if np.isnan(values[self.shares > 0]).any():
+            raise Outside("the probe has not come to this level yet")
+        values = np.nan_to_num(values)
+        shares = self.shares.reshape(self.shares.shape + (1,) * (values.ndim - 2))
+        if logarithmic:
+            found: Floats = np.exp((np.log(np.maximum(values, TINY)) * shares).sum(1))
+            return found
+        mixed: Floats = (values * shares).sum(1)
+        return mixed
+
+
+@dataclass
+class Treatment:
+    """Of all linear layers, each array [layers]. pruning, quantizing: key of the family, "" for none. bits and group
+    (None = a row, as written) are only meaningful where a layer is quantized. formats: how each is stored, which says
+    what multiplies it."""
+
+    pruning: list[str]
+    sparsity: Floats
+    quantizing: list[str]
+    values: list[Mapping[str, Value] | None]
+    formats: list[LinearFormat]
+
+
+@dataclass
+class Damage:
+    """Each array [layers]. quantized, pruned: predicted nats of either, the quantization's on what the pruning left.
+    error: |D|^2 / |W|^2. kept: share of codes, or of weights where nothing is quantized, that are not zero."""
+
+    quantized: Floats
+    pruned: Floats
+    error: Floats
+    kept: Floats
+
+    @property
+    def total(self) -> Floats:
+        return self.quantized + self.pruned
+
+
+def treatment(state: State, recipe: Recipe) -> Treatment:
+    """What `recipe` does to each linear layer. Raises Outside."""
+    layers = len(state.names)
+    plain = [LinearFormat(width) for _, width in state.shapes]
+    found = Treatment([""] * layers, np.zeros(layers), [""] * layers, [None] * layers, plain)
+    for step in recipe.steps:
+        key = family_key(step)
+        if key is None:
+            raise Outside(f"{step.kind} steps are not predicted from a table")
+        rows = rows_of(state, step)
+        if key not in state.tables:
+            raise Outside(f"{step.describe()} was not probed on this model")
+        before = found.pruning if step.kind == "prune" else found.quantizing
+        if any(before[row] for row in rows):
+            raise Outside(f"a layer is treated twice by {step.kind}, which was not probed")
+        if step.kind == "prune":
+            found.sparsity[rows] = sparsities(state, step, rows)
+        stored = cache(partial(_stored, step))
+        for row in rows:
+            before[row] = key
+            if step.kind == "quantize":
+                found.values[row] = step.values
+                found.formats[row] = stored(state.shapes[row][1])
+    return found
+
+
+def _stored(step: Step, width: int) -> LinearFormat:
+    """How quantization `step` stores a layer of `width` inputs."""
+    quantizer = step.instance()
+    assert isinstance(quantizer, LayerwiseQuantizer)
+    return quantizer.linear_format(width)
+
+
+def rows_of(state: State, step: Step) -> list[int]:
+    """The linear layers that a step treats. Raises Outside when it names the embedding or the head."""
+    if step.layers is None:
+        return list(range(len(state.names)))
+    linear = set(state.names)
+    others = [name for name, _ in state.matrices if name not in linear and step.matches(name)]
+    if others:
+        raise Outside(f"{others[0]} is not a layer of the blocks, and only those are probed")
+    return [row for row, name in enumerate(state.names) if step.matches(name)]
+
+
+def sparsities(state: State, step: Step, rows: list[int]) -> Floats:
+    """The share of zeros of each of `rows`, which 'global' and 'threshold' decide by the sizes of the weights."""
+    scope, values = step.values.get("scope", "layer"), step.values
+    if scope == "layer":
+        return np.full(len(rows), float(values["sparsity"] or 0.0))
+    sizes, places = state.quantiles[rows], np.linspace(0, 1, QUANTILES)
+    if scope == "threshold":
+        threshold = float(values["threshold"] or 0.0)
+    else:
+        weights = np.array([state.shapes[row][0] * state.shapes[row][1] for row in rows], dtype=float)
+        threshold = global_threshold(sizes, weights, float(values["sparsity"] or 0.0))
+    return np.array([np.interp(threshold, row, places, left=0.0) for row in sizes])
+
+
+def global_threshold(sizes: Floats, weights: Floats, sparsity: float) -> float:
+    """The |w| below which `sparsity` of all weights lie. sizes [layers, QUANTILES], weights [layers]: how many."""
+    every = np.repeat(weights / QUANTILES, QUANTILES)
+    order = np.argsort(sizes, axis=None)
+    share = np.cumsum(every[order]) / every.sum()
+    return float(np.interp(sparsity, share, sizes.ravel()[order]))
+
+
+def damage(state: State, done: Treatment) -> Damage:
+    """The damage of a treatment. Raises Outside where a level lies beyond the probed ones."""
+    layers = len(state.names)
+    quantized, pruned, error = np.zeros((3, layers))
+    found = Damage(quantized, pruned, error, np.ones(layers))
+    for key in dict.fromkeys(done.pruning):
+        rows = np.array([row for row, one in enumerate(done.pruning) if key and one == key and done.sparsity[row] > 0])
+        if len(rows):
+            place = prune_place(state.tables[key], rows, done.sparsity[rows])
+            found.pruned[rows] = place.read("damage", True) * correction(state, key, rows, done.sparsity[rows])
+            found.error[rows] += place.read("error", True)
+            found.kept[rows] = 1 - done.sparsity[rows]
+    groups: dict[tuple[str, Value, Value], list[int]] = {}
+    for row, (key, values) in enumerate(zip(done.quantizing, done.values, strict=True)):
+        if values is not None:
+            groups.setdefault((key, values["bits"], values["group_size"]), []).append(row)
+    for (key, bits, group), members in groups.items():
+        rows = np.array(members)
+        place = quantize_place(state, state.tables[key], rows, int(bits or 0), group)
+        left = kept(state, place, done, rows, "kept_error")
+        found.quantized[rows] = place.read("damage", True) * left * correction(state, key, rows, np.zeros(len(rows)))
+        found.error[rows] += place.read("error", True) * left
+        found.kept[rows] = kept(state, place, done, rows, "kept_codes", place.read("left"))
+    return found
+
+
+def correction(state: State, key: str, rows: NDArray[np.intp], sparsity: Floats) -> Floats:
+    """Measured over predicted damage of single layers (`singles`), between the sparsities at which it was measured.
+
+    Other variants of the same method make the same kind of change, so they take the same factor.
+    """
+    like = " ".join(key.split(" ")[:2])
+    known = [one for one in state.corrections if one["family"].startswith(like + " ")]
+    if not known:
+        return np.ones(len(rows))
+    ratios = np.log([np.array(one["ratio"])[rows] for one in known])
+    at = [float(state.tables[one["family"]].levels[one["level"]].get("sparsity", 0.0)) for one in known]
+    found: Floats = np.exp([np.interp(s, at, ratios[:, i]) for i, s in enumerate(sparsity)])
+    return found
+
+
+def prune_place(table: FamilyTable, rows: NDArray[np.intp], sparsity: Floats) -> Place:
+    """Between which probed sparsities these lie. Below the first one damage goes on as the power that it is."""
+    probed = np.array([float(level["sparsity"]) for level in table.levels])
+    if sparsity.max() > probed[-1] + 1e-9:
+        raise Outside(f"a sparsity of {sparsity.max():.0%} in one layer lies beyond the probed {probed[-1]:.0%}")
+    x, axis = np.log(np.maximum(sparsity, 1e-4)), np.log(probed)
+    low = np.clip(np.searchsorted(axis, x, side="right") - 1, 0, len(axis) - 2)
+    share = (x - axis[low]) / (axis[low + 1] - axis[low])
+    return Place(table, rows, np.stack([low, low + 1], 1), np.stack([1 - share, share], 1))
+
+
+def quantize_place(state: State, table: FamilyTable, rows: NDArray[np.intp], bits: int, group: Value) -> Place:
+    """Between which probed bits and group sizes these lie."""
+    level = {(one["bits"], one["group_size"]): number for number, one in enumerate(table.levels)}
+    probed = sorted({one["bits"] for one in table.levels})
+    if not probed[0] <= bits <= probed[-1]:
+        raise Outside(f"{bits} bits lie outside of the probed {probed[0]} to {probed[-1]}")
+    below, above = max(b for b in probed if b <= bits), min(b for b in probed if b >= bits)
+    up = (bits - below) / (above - below) if above > below else 0.0
+    sizes = sorted({one["group_size"] for one in table.levels}, key=lambda size: size or 1 << 30)
+    levels, shares = np.zeros((len(rows), 4), dtype=np.intp), np.zeros((len(rows), 4))
+    for i, row in enumerate(rows):
+        width = state.shapes[row][1]
+        wanted = float(group or width)
+        axis = [float(size or width) for size in sizes]
+        if not axis[0] <= wanted <= axis[-1]:
+            raise Outside(f"groups of {group} lie outside of the probed {axis[0]:g} to {axis[-1]:g}")
+        right = next(n for n, size in enumerate(axis) if size >= wanted)
+        left = right if axis[right] == wanted else right - 1
+        along = 0.0 if left == right else np.log(wanted / axis[left]) / np.log(axis[right] / axis[left])
+        corners = [(left, below), (left, above), (right, below), (right, above)]
+        levels[i] = [level[b, sizes[size]] for size, b in corners]
+        shares[i] = [(1 - along) * (1 - up), (1 - along) * up, along * (1 - up), along * up]
+    return Place(table, rows, levels, shares)
+
+
+def kept(
+    state: State, place: Place, done: Treatment, rows: NDArray[np.intp], what: str, alone: Floats | None = None
+) -> Floats:
+    """`what` of quantized layers that may have been pruned too, between the probed sparsities; alone: where not."""
+    found = np.ones(len(rows)) if alone is None else alone.copy()
+    pruned = [i for i, row in enumerate(rows) if done.pruning[row] and done.sparsity[row] > 0]
+    if not pruned:
+        return found
+    masks = place.read(what)
+    for i in pruned:
+        key, s = done.pruning[rows[i]], done.sparsity[rows[i]]
+        own = [n for n, mask in enumerate(place.table.masks) if mask.rpartition("#")[0] == key]
+        if not own:
+            raise Outside("this quantization was not probed together with this pruning")
+        probed = [float(level["sparsity"]) for level in state.tables[key].levels]
+        found[i] = np.interp(s, [0.0, *probed], [found[i], *masks[i, own]])
+    return found

@@ -1,0 +1,131 @@
+"""The link learns what anchors say, doubts what it has not seen, and its band holds what it claims."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from optlab.prediction.link import LONG, OTHER, SAME, SETS, SHORT, Features, Link, edge, read_by
+from optlab.prediction.state import Floats
+
+FAMILIES, KINDS = 2, 4
+
+
+def features(total: Floats, seed: int = 0) -> Features:
+    """Recipes of one family each, spread over four kinds of layers."""
+    rng = np.random.default_rng(seed)
+    families = np.eye(FAMILIES)[rng.integers(0, FAMILIES, len(total))]
+    return Features(total, families, rng.dirichlet(np.ones(KINDS), len(total)), np.zeros((len(total), SETS)))
+
+
+def link(total: Floats, kl: Floats, nll: Floats, tokens: float = 1e9, seed: int = 0) -> Link:
+    return Link(features(total, seed), kl, nll, np.full(len(total), tokens))
+
+
+def test_without_anchors_the_damage_itself_is_predicted_within_a_wide_band() -> None:
+    nothing = np.zeros(0)
+    out = link(nothing, nothing, nothing)(features(np.array([0.1])))
+    assert out.nll[0] == 0.1
+    assert out.low[0] < 0.05 and out.high[0] > 0.2
+
+
+def test_what_anchors_lost_per_damage_is_what_is_predicted() -> None:
+    total = np.geomspace(0.01, 2, 20)
+    out = link(total, 1.6 * total, 1.2 * total)(features(np.geomspace(0.02, 1.5, 9), seed=1))
+    wanted = np.geomspace(0.02, 1.5, 9)
+    np.testing.assert_allclose(out.kl, 1.6 * wanted, rtol=0.05)
+    np.testing.assert_allclose(out.nll, 1.2 * wanted, rtol=0.05)
+
+
+def test_the_band_narrows_as_anchors_arrive() -> None:
+    total = np.geomspace(0.01, 2, 24)
+    new = features(np.array([0.3]), seed=1)
+    width = []
+    for count in (0, 8, 24):
+        out = link(total[:count], total[:count], total[:count])(new)
+        width.append(float(out.high[0] - out.low[0]))
+    assert width[0] > width[1] > width[2] > 0
+
+
+def test_a_curved_law_is_followed_between_its_anchors() -> None:
+    total = np.geomspace(0.02, 3, 24)
+    law = lambda d: d * (1 + d)  # noqa: E731
+    out = link(total, law(total), law(total))(features(np.array([0.1, 0.5, 1.7]), seed=1))
+    np.testing.assert_allclose(out.kl, law(np.array([0.1, 0.5, 1.7])), rtol=0.08)
+
+
+def test_nine_of_ten_new_recipes_lie_inside_the_band() -> None:
+    inside = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        total = np.exp(rng.uniform(np.log(0.05), np.log(2), 44))
+        lost = total * np.exp(rng.normal(0, 0.15, 44))
+        told = features(total, seed)
+        out = Link(told[np.arange(44) < 24], lost[:24], lost[:24], np.full(24, 1e9))(told[np.arange(44) >= 24], 10**9)
+        inside.append((lost[24:] >= out.low) & (lost[24:] <= out.high))
+    assert 0.85 <= np.mean(inside) <= 0.97
+
+
+def test_a_measurement_on_another_text_moves_the_prediction_there() -> None:
+    total = np.geomspace(0.05, 1, 16)
+    base = features(total)
+    own = Features(total[:4], base.families[:4], base.kinds[:4], np.tile(read_by(None, OTHER), (4, 1)))
+    both = Features(
+        *(np.concatenate([getattr(base, n), getattr(own, n)]) for n in ("total", "families", "kinds", "words"))
+    )
+    lost = np.concatenate([total, 2 * total[:4]])
+    found = Link(both, lost, lost, np.full(20, 1e9))
+    there = found(Features(total[5:6], base.families[5:6], base.kinds[5:6], read_by(None, OTHER)[None]))
+    assert 1.5 * total[5] < there.nll[0] < 2.2 * total[5]
+
+
+def test_words_that_no_anchor_read_widen_the_band_and_another_text_more_so() -> None:
+    total = np.geomspace(0.01, 2, 24)
+    known = link(total, total, total * np.exp(np.random.default_rng(0).normal(0, 0.1, 24)))
+    width = []
+    for words in (0.0, SAME, OTHER):
+        new = features(np.array([0.3]), seed=1)
+        out = known(Features(new.total, new.families, new.kinds, read_by(None, words)[None]))
+        width.append(float(out.high[0] - out.low[0]))
+    assert width[0] < width[1] < width[2]
+
+
+def test_anchors_that_read_more_tell_the_others_how_odd_their_words_are() -> None:
+    total = np.geomspace(0.05, 1, 20)
+    base = features(total)
+    windows = [LONG] * 4 + [SHORT] * 16
+    told = replace(base, words=np.stack([read_by(count) for count in windows]))
+    odd = 1 + np.array([0.0 if count == LONG else 0.2 for count in windows])
+    found = Link(told, total, odd * total, np.full(20, 1e9))
+    new = Features(total[5:6], base.families[5:6], base.kinds[5:6], read_by(None, SAME)[None])
+    unaware = Link(base, total, odd * total, np.full(20, 1e9))
+    assert found(new).nll[0] < unaware(new).nll[0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(some.lists(some.floats(-5, 5), min_size=400, max_size=600))
+def test_the_edge_of_a_band_holds_nine_in_ten_of_many_misses(misses: list[float]) -> None:
+    assert np.mean(np.abs(misses) <= edge(np.array(misses))) >= 0.88
+
+
+def test_the_edge_goes_from_that_of_a_normal_distribution_to_that_of_the_misses() -> None:
+    assert 1.645 <= edge(np.zeros(0)) < 2.0
+    wide = 3 * np.random.default_rng(0).normal(size=2000)
+    edges = [edge(wide[:count]) for count in (0, 10, 40, 2000)]
+    assert edges == sorted(edges)
+    assert abs(edges[-1] - 3 * 1.645) < 0.3
+
+
+def test_one_odd_measurement_does_not_open_every_band() -> None:
+    usual = np.random.default_rng(1).normal(size=15)
+    assert edge(np.append(usual, 1000.0)) < 1.5 * edge(usual)
+
+
+def test_a_loss_near_nothing_is_doubted_by_a_share_of_its_divergence() -> None:
+    """Where a loss may be nothing, no factor around it can be a band."""
+    total = np.geomspace(0.05, 1, 16)
+    out = link(total, total, 0.15 * total)(features(np.array([0.3]), seed=1))
+    assert out.low[0] < 0.15 * 0.3 * 0.9
+    assert out.high[0] - out.nll[0] > 0.1 * out.nll[0]
+    assert out.high[0] - out.nll[0] > 0.03 * out.kl[0]

@@ -1,0 +1,68 @@
+"""Probed levels are read back as they are, others lie between, and what was not probed is refused with a reason."""
+
+import numpy as np
+import pytest
+
+from optlab.prediction.treatment import Outside, damage, global_threshold, treatment
+from optlab.recipes import Recipe, Step
+from tests.prediction.states import state, truth, uniform
+
+
+def quantize(bits: int, group: int | None = 32, layers: str | None = None) -> Recipe:
+    return Recipe.of(Step("quantize", "rtn", {"bits": bits, "group_size": group}, layers))
+
+
+@pytest.mark.parametrize(("bits", "group"), [(2, 32), (4, None), (8, 32)])
+def test_a_probed_level_is_read_back(bits: int, group: int | None) -> None:
+    found = state()
+    table = next(iter(one for key, one in found.tables.items() if key.startswith("quantize")))
+    level = table.levels.index({"bits": bits, "group_size": group})
+    assert truth(found, quantize(bits, group)) == pytest.approx(table.damage[:, level].sum())
+
+
+def test_seven_bits_follow_the_power_of_two_between_six_and_eight() -> None:
+    found = state()
+    assert truth(found, quantize(7)) == pytest.approx(truth(found, quantize(6)) / 4)
+
+
+def test_sparsities_between_probed_ones_follow_their_power() -> None:
+    found = state()
+    step = lambda s: Recipe.of(Step("prune", "magnitude", {"sparsity": s}))  # noqa: E731
+    assert truth(found, step(0.25)) == pytest.approx(truth(found, step(0.5)) / 8, rel=1e-6)
+    assert truth(found, step(0.0)) == 0.0
+
+
+def test_layers_that_no_expression_names_stay_whole() -> None:
+    found = state()
+    one = damage(found, treatment(found, quantize(3, layers=r"model\.layers\.1\.")))
+    assert [block for block, lost in zip(found.blocks, one.total, strict=True) if lost] == [1, 1, 1]
+    assert one.kept[0] == 1.0
+
+
+def test_a_global_share_falls_where_the_small_weights_are() -> None:
+    sizes = np.stack([np.linspace(0, 1, 513), np.linspace(0, 9, 513)])
+    # Of 9 + 1 weights in all, 8 lie below the threshold: t * 9 + t / 9 * 1 = 5 for t = 45 / 82.
+    assert global_threshold(sizes, np.array([9.0, 1.0]), 0.5) == pytest.approx(45 / 82, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        (Recipe.of(Step("distill", "forward_kl")), "distill"),
+        (Recipe.of(Step("quantize", "nf4")), "not probed"),
+        (Recipe.of(Step("prune", "magnitude", {"sparsity": 0.9})), "beyond"),
+        (Recipe.of(Step("quantize", "rtn", {"group_size": 16})), "outside"),
+        (quantize(4, layers="model.*"), "embed_tokens"),
+        (Recipe.of(*quantize(4).steps, *quantize(3).steps), "twice"),
+    ],
+)
+def test_what_was_not_probed_is_refused_with_the_reason(recipe: Recipe, says: str) -> None:
+    found = state()
+    with pytest.raises(Outside, match=says):
+        damage(found, treatment(found, recipe))
+
+
+def test_pruning_adds_to_rounding() -> None:
+    found = state()
+    both, alone = truth(found, uniform(4, 32, 0.3)), truth(found, uniform(4, 32))
+    assert both == pytest.approx(alone + truth(found, Recipe.of(Step("prune", "magnitude", {"sparsity": 0.3}))))
