@@ -26,6 +26,7 @@ from optlab.models.notes import note_for
 from optlab.models.placement import weight_bytes
 from optlab.progress import Progress, silent, span
 from optlab.protocol import FALLBACK_TEXT
+from optlab.results.document import UnreadableError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -104,6 +105,20 @@ class Description:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def to_json(self) -> str:
+        """As a run's result is kept."""
+        return json.dumps({"version": VERSION, **self.to_dict()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Description:
+        """What `to_json` wrote, or `to_dict` before results had versions. Raises UnreadableError."""
+        try:
+            data = json.loads(text)
+            data.pop("version", None)
+            return cls.from_dict(data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnreadableError("this is no description of a model: {error}", error=error) from None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Description:

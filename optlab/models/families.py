@@ -32,13 +32,18 @@ UNREAD = ("model_type", "auto_map", "quantization_config")
 
 
 def own_config(hub: dict[str, Any]) -> Any:
-    """Our Transformer's Config for a hub config, or None when it says something that ours does not compute."""
-    from optlab.models.config import Config
+    """Our Transformer's Config for a hub config, or None when it says something that ours does not compute.
+
+    Raises ModelError when it says what nobody could compute.
+    """
+    from optlab.models.config import Config, ImpossibleConfigError
 
     if objective_of(hub) != "causal":
         return None
     try:
         return Config.from_hub(hub)
+    except ImpossibleConfigError:
+        raise
     except ModelError:
         return None
 

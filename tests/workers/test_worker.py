@@ -22,7 +22,7 @@ from optlab.store.run import Run
 from optlab.store.store import KILLED, Store
 from optlab.workers.supervisor import Supervisor, default_workers
 
-TABLE = "tests.workers.work:TABLE"
+KINDS = "tests.workers.work:KINDS"
 ROOT = Path(__file__).resolve().parents[2]
 numbers = itertools.count()
 
@@ -34,7 +34,7 @@ def start(file_store: Store) -> Iterator[Start]:
     started: list[Supervisor] = []
 
     def begin(workers: int) -> Supervisor:
-        started.append(Supervisor(file_store, workers, TABLE).start())
+        started.append(Supervisor(file_store, workers, KINDS).start())
         return started[-1]
 
     yield begin
@@ -196,7 +196,7 @@ def test_an_app_that_is_killed_leaves_no_worker_behind(file_store: Store) -> Non
     run = submit(file_store, "never_report")
     code = (
         "import time; from optlab.store.store import Store; from optlab.workers.supervisor import Supervisor\n"
-        f"Supervisor(Store(), 1, {TABLE!r}).start(); time.sleep(600)"
+        f"Supervisor(Store(), 1, {KINDS!r}).start(); time.sleep(600)"
     )
     app = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
