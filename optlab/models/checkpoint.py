@@ -158,8 +158,9 @@ class Checkpoint:
         return read_json(path).get("checkpoint") if path.is_file() else None
 
 
-def open_checkpoint(folder: Path) -> Checkpoint:
-    """Check that `folder` holds a model that can be loaded as float weights. Raises ModelError."""
+def open_checkpoint(folder: Path, packed: bool = False) -> Checkpoint:
+    """Check that `folder` holds a model that can be loaded as float weights; packed: or one whose weights are codes,
+    which `optlab.models.quantized` reads. Raises ModelError."""
     if not (folder / "config.json").is_file():
         ggufs = sorted(folder.glob("*.gguf"))
         hint = f"; it holds {ggufs[0].name}: give that file instead" if ggufs else ""
@@ -171,16 +172,16 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     checkpoint = Checkpoint(folder, read_json(folder / "config.json"), tuple(_weight_files(folder)))
     if not checkpoint.tensors:
         raise ModelError("{folder} holds no weights: its safetensors files are without tensors", folder=folder)
-    packed = next(_packed_tensors(checkpoint), None)
-    if packed is not None:
-        how = (checkpoint.config.get("quantization_config") or {}).get("quant_method", packed.dtype)
+    codes = None if packed else next(_packed_tensors(checkpoint), None)
+    if codes is not None:
+        how = (checkpoint.config.get("quantization_config") or {}).get("quant_method", codes.dtype)
         raise ModelError(
             "{name} stores its weights as {how} ({name_2} is {dtype}), not as floats; use the float original or "
             "a GGUF file of the model",
             name=folder.name,
             how=how,
-            name_2=packed.name,
-            dtype=packed.dtype,
+            name_2=codes.name,
+            dtype=codes.dtype,
         )
     return checkpoint
 
