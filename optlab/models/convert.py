@@ -25,7 +25,7 @@ TORCH = {"F16": "float16", "F32": "float32", "BF16": "bfloat16"}
 
 def converted_folder(source: Path, name: str) -> Path:
     """Where the conversion of `source` lies, or will lie; a file that is one of several stands for all of them."""
-    return place_of(source, split_parts(source.resolve()), name, VERSION)
+    return place_of(source, split_parts(source), name, VERSION)
 
 
 def convert(source: Path, name: str, progress: Progress = silent) -> Path:
