@@ -156,7 +156,7 @@ def main() -> None:
     else:
         found = recovery(given.seconds or 600.0, given.blocks)
     if given.out:
-        given.out.write_text(json.dumps(found | {"environment": record()}, indent=1))
+        given.out.write_text(json.dumps(found | {"environment": record().to_dict()}, indent=1))
     print(json.dumps({name: value for name, value in found.items() if not name.startswith("curve")}, indent=1))
 
 

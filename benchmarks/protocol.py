@@ -82,7 +82,7 @@ def machine() -> str:
 
     found = record()
     return (
-        f"{found['processor']}, {torch.get_num_threads()} threads, load {found['load']}, torch {torch.__version__}, "
+        f"{found.processor}, {torch.get_num_threads()} threads, load {found.load}, torch {torch.__version__}, "
         f"{time.strftime('%Y-%m-%d')}"
     )
 

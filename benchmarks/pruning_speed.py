@@ -23,6 +23,7 @@ from optlab.models import load
 from optlab.progress import silent
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.latency import TimedPair
 from optlab.texts import calibration_windows
 
 
@@ -68,11 +69,11 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     base = timed["original"]
     for name, one in timed.items():
-        gain = speedup(base, one)
-        low, high = gain["decode_speedup_ci95"] or (1.0, 1.0)
+        gain = speedup(TimedPair(base=base, candidate=one))
+        low, high = gain.decode_speedup_ci95 or (1.0, 1.0)
         print(
             f"| {name} | {sizes[name] / 1e6:.1f} | {sizes[name] / sizes['original']:.3f} | "
-            f"{weights[name] / weights['original']:.3f} | {one.decode_ms:.2f} | {gain['decode_speedup']:.2f} "
+            f"{weights[name] / weights['original']:.3f} | {one.decode_ms:.2f} | {gain.decode_speedup:.2f} "
             f"({low:.2f} to {high:.2f}) | {one.prefill_tokens_per_s:.0f} |"
         )
 

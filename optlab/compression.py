@@ -15,7 +15,6 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -36,6 +35,8 @@ from optlab.parallel import in_parallel
 from optlab.progress import Progress, Rising, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
+from optlab.results.measurement import LayerReport
+from optlab.results.training import Training
 from optlab.texts import calibration_windows, check_apart, names, training_windows
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -48,17 +49,16 @@ not wait minutes for its report, and always as many, so that methods can be comp
 
 @dataclass
 class Compressed:
-    """A compressed model. layers: {"name", "bits_per_weight", "sparsity", "output_error"} for every weight matrix of
-    the blocks and every other that was touched; output_error is None where it is not known. notes: sentences for a
-    person. seconds: how long the recipe took. trainings: how each training step went."""
+    """A compressed model. layers: of every weight matrix of the blocks and of every other that was touched.
+    notes: sentences for a person. seconds: how long the recipe took. trainings: how each training step went."""
 
     model: LanguageModel
     stored: dict[str, Stored]
-    layers: list[dict[str, Any]]
+    layers: list[LayerReport]
     recipe: Recipe
     seconds: float
     notes: list[str] = field(default_factory=list)
-    trainings: list[dict[str, Any]] = field(default_factory=list)
+    trainings: list[Training] = field(default_factory=list)
 
 
 def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress: Progress = silent) -> Compressed:
@@ -77,7 +77,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
     stored: dict[str, Stored] = {}
     scalings = Scalings()
     lineage = LayerLineage()
-    trainings: list[dict[str, Any]] = []
+    trainings: list[Training] = []
     states: list[Path | None] = []
     parts = len(recipe.steps) + 1
     rising = Rising(progress)
@@ -238,7 +238,7 @@ def _report(
     statistics_once: Callable[[], Statistics],
     notes: list[str],
     progress: Progress,
-) -> list[dict[str, Any]]:
+) -> list[LayerReport]:
     """Bits, zeros and output error of every layer."""
     linears = working.linear_names()
     every = [name for name in stored if name not in set(linears)] + linears
@@ -249,17 +249,17 @@ def _report(
         except TextError as error:
             notes.append(f"the error of each layer's output is not known: {error}")
 
-    def of_layer(name: str) -> dict[str, Any]:
+    def of_layer(name: str) -> LayerReport:
         W = working.weight(name)
         entry = checkpoint.tensors.get(f"{name}.weight")
         dense_bits = 8.0 * DTYPES[checkpoint.dtype if entry is None else entry.dtype].itemsize
         written = stored.get(name)
-        return {
-            "name": name,
-            "bits_per_weight": dense_bits if written is None else written.stored_bits() / W.numel(),
-            "sparsity": 1.0 - int(torch.count_nonzero(W)) / W.numel(),
-            "output_error": _output_error(name, working, teacher, scalings, lineage, found),
-        }
+        return LayerReport(
+            name=name,
+            bits_per_weight=dense_bits if written is None else written.stored_bits() / W.numel(),
+            sparsity=1.0 - int(torch.count_nonzero(W)) / W.numel(),
+            output_error=_output_error(name, working, teacher, scalings, lineage, found),
+        )
 
     layers = []
     with in_parallel(of_layer, every, working.device) as reports:

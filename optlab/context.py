@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +25,7 @@ from optlab.models import resize
 from optlab.models.language_model import LanguageModel
 from optlab.models.training_checkpoint import TrainingCheckpoint
 from optlab.progress import Progress
+from optlab.results.training import Training
 
 Coded = QuantizedTensor | CodebookTensor | FloatTensor
 """A weight in a narrower format, which a later pruning keeps: each kind also has with_zeros() and pruned."""
@@ -82,7 +82,7 @@ class Context:
     scalings: Scalings = field(default_factory=Scalings)
     lineage: LayerLineage = field(default_factory=LayerLineage)
     state: Path | None = None
-    trainings: list[dict[str, Any]] = field(default_factory=list)
+    trainings: list[Training] = field(default_factory=list)
 
     def training_checkpoint(self) -> TrainingCheckpoint | None:
         """What keeps the state of this step's training, so that a killed or stopped run goes on from there."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from optlab.client import predictions
 from optlab.client.client import Client
 from optlab.errors import Cancelled, MeasurementError, ModelError
 from optlab.jobs import registry
+from optlab.jobs.prepare import PREPARE
 from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
@@ -53,9 +53,10 @@ def prepare(client: Client, model: str, shown: Progress = silent) -> Run:
 
 def predictor(client: Client, model: str, shown: Progress = silent) -> Predictor:
     """The predictor of `model`, which is probed first if nobody has yet. Raises what `complete` raises, ModelError."""
-    description = prepare(client, model, span(shown, 0.0, PREPARED)).result or {}
-    fingerprint = description["fingerprint"]
-    if not predictions.probed(fingerprint, timed=description["objective"] == "causal"):
+    description = PREPARE.result_of(prepare(client, model, span(shown, 0.0, PREPARED)))
+    assert description is not None  # the preparation is done
+    fingerprint = description.fingerprint
+    if not predictions.probed(fingerprint, timed=description.objective == "causal"):
         complete(client, client.submit_probe(model), span(shown, PREPARED, 1.0))
     found = client.predictor(model)
     if found is None:
@@ -68,7 +69,7 @@ def predictor(client: Client, model: str, shown: Progress = silent) -> Predictor
     return found
 
 
-def complete(client: Client, run: Run, shown: Progress = silent, table: Mapping[str, str] = registry.TABLE) -> Run:
+def complete(client: Client, run: Run, shown: Progress = silent, kinds: registry.Kinds = registry.KINDS) -> Run:
     """`run` once it is done: at once if it is, by doing it here if nobody has begun, else by watching who has.
 
     Raises what the work raised; MeasurementError when it failed elsewhere; Cancelled when somebody cancelled it;
@@ -80,7 +81,7 @@ def complete(client: Client, run: Run, shown: Progress = silent, table: Mapping[
         if run.status == Status.QUEUED:
             claimed = store.claim(_name(), run.id)
             if claimed is not None:  # else a worker was quicker
-                _here(store, claimed, shown, table)
+                _here(store, claimed, shown, kinds)
         elif run.status == Status.CANCELLED:
             raise Cancelled("run {id} was cancelled", id=run.id)
         elif run.retryable:
@@ -95,13 +96,13 @@ def complete(client: Client, run: Run, shown: Progress = silent, table: Mapping[
     return run
 
 
-def _here(store: Store, run: Run, shown: Progress, table: Mapping[str, str]) -> None:
+def _here(store: Store, run: Run, shown: Progress, kinds: registry.Kinds) -> None:
     """Do a claimed run; whatever happens, it does not stay running."""
     heartbeat = Heartbeat(store, _name(), cancelled_code=EXIT_INTERRUPTED)
     heartbeat.beat()
     heartbeat.start()
     try:
-        outcome = execute(store, run, heartbeat, table, shown)
+        outcome = execute(store, run, heartbeat, kinds, shown)
     except KeyboardInterrupt:
         store.request_cancel(run.id)  # leaving it, below, then makes it cancelled and not interrupted
         raise

@@ -7,22 +7,23 @@ training step). The callee may raise `Cancelled`, which long functions let throu
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class Progress(Protocol):
-    def __call__(self, fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
-        """Report that `fraction` (0 to 1) is done; `partial` carries results so far. Raises Cancelled to stop."""
+    def __call__(self, fraction: float, message: str, partial: object = None) -> None:
+        """Report that `fraction` (0 to 1) is done; `partial` carries results so far: a
+        `optlab.results` type of whoever reports. Raises Cancelled to stop."""
 
 
-def silent(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+def silent(fraction: float, message: str, partial: object = None) -> None:
     """Report nothing."""
 
 
 def span(progress: Progress, start: float, end: float) -> Progress:
     """A progress that maps its own 0..1 onto start..end of `progress`, for a piece of a larger job."""
 
-    def inner(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+    def inner(fraction: float, message: str, partial: object = None) -> None:
         progress(start + (end - start) * min(max(fraction, 0.0), 1.0), message, partial)
 
     return inner
@@ -34,7 +35,7 @@ class Rising:
     def __init__(self, progress: Progress) -> None:
         self.progress, self.reached = progress, 0.0
 
-    def __call__(self, fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+    def __call__(self, fraction: float, message: str, partial: object = None) -> None:
         self.reached = max(self.reached, fraction)
         self.progress(self.reached, message, partial)
 

@@ -32,13 +32,13 @@ def test_every_family_is_pruned_and_quantized(family, tmp_path):
     result = compressed(model, tmp_path, *BOTH)
     for name, parameter in model.module.named_parameters():
         assert torch.equal(parameter, before[name]), "the model that was given has changed"
-    assert [layer["name"] for layer in result.layers] == model.linear_names()
+    assert [layer.name for layer in result.layers] == model.linear_names()
     for layer in result.layers:
-        W = result.model.weight(layer["name"])
-        assert torch.equal(W, result.stored[layer["name"]].dequantize())
-        assert layer["sparsity"] >= 0.5
-        assert 0 < layer["output_error"] < 1
-        assert layer["bits_per_weight"] < 5.3
+        W = result.model.weight(layer.name)
+        assert torch.equal(W, result.stored[layer.name].dequantize())
+        assert layer.sparsity >= 0.5
+        assert 0 < layer.output_error < 1
+        assert layer.bits_per_weight < 5.3
 
 
 def test_no_steps_is_the_original(tmp_path):
@@ -47,7 +47,7 @@ def test_no_steps_is_the_original(tmp_path):
     assert result.stored == {}
     ids = torch.arange(4, 24).unsqueeze(0)
     assert torch.equal(result.model.logits(ids), model.logits(ids))
-    assert {(layer["bits_per_weight"], layer["output_error"]) for layer in result.layers} == {(16.0, 0.0)}
+    assert {(layer.bits_per_weight, layer.output_error) for layer in result.layers} == {(16.0, 0.0)}
 
 
 def test_pruned_weights_stay_zero_when_they_are_quantized(tmp_path):
@@ -83,15 +83,15 @@ def test_the_output_error_is_that_of_the_layer_on_the_calibration_text(tmp_path)
     W, D = model.weight(name).double(), (result.model.weight(name) - model.weight(name)).double()
     A = found.gram(name).double()
     expected = (torch.trace(D @ A @ D.T) / torch.trace(W @ A @ W.T)).sqrt()
-    (layer,) = [layer for layer in result.layers if layer["name"] == name]
-    assert layer["output_error"] == pytest.approx(float(expected), rel=1e-4)
+    (layer,) = [layer for layer in result.layers if layer.name == name]
+    assert layer.output_error == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_bits_per_weight_count_what_is_stored(tmp_path):
     model = tiny("llama", tmp_path)
     steps = prune(r"model\.layers\.0\.mlp", sparsity=0.5), quantize(r"model\.layers\.1", bits=3, symmetric=True)
     result = compressed(model, tmp_path, *steps)
-    bits = {layer["name"]: layer["bits_per_weight"] for layer in result.layers}
+    bits = {layer.name: layer.bits_per_weight for layer in result.layers}
     assert bits["model.layers.0.self_attn.q_proj"] == 16.0
     assert bits["model.layers.0.mlp.up_proj"] == 1 + 8
     # 64 columns of 3 bits fill six words; a scale of 16 bits serves 16 weights.
@@ -114,7 +114,7 @@ def test_a_tied_embedding_is_also_the_head(tmp_path):
     assert list(result.stored) == ["model.embed_tokens"]
     assert torch.equal(result.model.weight("lm_head"), result.stored["model.embed_tokens"].dequantize())
     assert any("also the head" in note for note in result.notes)
-    assert 0 < result.layers[0]["output_error"] < 1
+    assert 0 < result.layers[0].output_error < 1
 
 
 def test_a_step_that_does_not_fit_is_refused_before_anything_is_done(tmp_path):

@@ -39,7 +39,7 @@ def test_a_preset_makes_every_claimed_family_smaller(preset: Preset, family: str
     recipe.check_fits(original.description.linears, original.description.matrices)
     protocol = Protocol(calibration=calibration_file(tmp_path), calibration_tokens=512, context=32)
     made = compress(original, recipe, protocol)
-    assert {layer["name"] for layer in made.layers} >= set(original.linear_names())
+    assert {layer.name for layer in made.layers} >= set(original.linear_names())
     written = save(made, tmp_path / "made")
     assert written < original.description.size_bytes
 

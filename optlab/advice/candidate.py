@@ -12,6 +12,7 @@ from optlab.evaluation.environment import of_this_machine
 from optlab.i18n import said
 from optlab.prediction.frontier import Point
 from optlab.recipes import Recipe
+from optlab.results.environment import Environment
 from optlab.store.run import Run
 
 Source = Literal["measured", "predicted"]
@@ -137,7 +138,7 @@ def predicted(points: Iterable[Point], model: str, original_ms: float | None = N
 
 def timed_here(result: Mapping[str, Any]) -> bool:
     """Whether a result's times and memory are of this machine; an archive may bring those of another."""
-    return of_this_machine(result.get("environment") or {})
+    return of_this_machine(Environment.model_validate(result.get("environment") or {}))
 
 
 def known(recipe: Mapping[str, Any]) -> Recipe | None:

@@ -42,7 +42,7 @@ def reporter(quiet: bool) -> Progress:
         return silent
     last = 0.0
 
-    def report(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+    def report(fraction: float, message: str, partial: object = None) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last > 0.1 or fraction >= 1:
@@ -54,4 +54,7 @@ def reporter(quiet: bool) -> Progress:
 
 def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
     """Print `result` as JSON (null where a number is not finite), or in words."""
-    print(json.dumps(finite(result), indent=2, allow_nan=False) if as_json else text(result))
+    from optlab.results.document import Part
+
+    plain = result.to_dict() if isinstance(result, Part) else result
+    print(json.dumps(finite(plain), indent=2, allow_nan=False) if as_json else text(result))

@@ -65,17 +65,18 @@ def measure(
         raise OptLabError(f"{option} {first['input']!r}: {first['msg'].lower()}") from None
     from optlab import foreground
     from optlab.client.summary import in_words
+    from optlab.jobs.measure import MEASURE
 
     report = reporter(as_json)
     with opened() as client:
         end = 1.0 if save is None else 0.95
         run = foreground.measure(client, model, chosen, protocol, span(report, 0.0, end), again)
-    result = run.result or {}
-    if save is not None:
+    result = MEASURE.result_of(run)
+    if save is not None and result is not None:
         from optlab.jobs.compressed_cache import write
 
-        write(run.spec, save, span(report, end, 1.0))
-        result = result | {"artefact": str(save)}
+        write(MEASURE.spec_of(run), save, span(report, end, 1.0))
+        result = result.model_copy(update={"artefact": str(save)})
     show(result, as_json, in_words)
 
 
@@ -91,6 +92,7 @@ def latency(
     """Time MODEL, and a recipe on it, at several prompt lengths and with several texts at once."""
     from optlab import foreground
     from optlab.client.summary import latency_grid_in_words
+    from optlab.jobs.latency_grid import LATENCY_GRID
     from optlab.protocol import Protocol
     from optlab.recipes import Recipe
 
@@ -102,5 +104,5 @@ def latency(
     with opened() as client:
         foreground.prepare(client, model, span(report, 0.0, 0.05))
         run = client.submit_latency_grid(model, chosen, protocol, prompt, batch)
-        found = foreground.complete(client, run, span(report, 0.05, 1.0)).result
+        found = LATENCY_GRID.result_of(foreground.complete(client, run, span(report, 0.05, 1.0)))
     show(found, as_json, latency_grid_in_words)

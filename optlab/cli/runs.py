@@ -42,7 +42,9 @@ def show_run(id: Number, as_json: Json = False) -> None:
     """Everything that is known about one run: what it was told, how far it is, its result."""
     with opened() as client:
         run = _existing(client, id)
-    show(asdict(run), as_json, lambda _: _in_words(run))
+    documents = {"spec": run.spec, "partial": run.partial, "result": run.result}
+    told = {name: value for name, value in asdict(run).items() if name.removesuffix("_json") not in documents}
+    show(told | documents, as_json, lambda _: _in_words(run))
 
 
 @app.command()

@@ -5,22 +5,37 @@ the machine. Whoever asks for the same thing gets the same run, from whichever b
 
 The weights' fingerprint is known once a `prepare` run has read them. Until then a model is identified by its name and
 by size and time of change of its files, and `find` looks under both keys, so that a measurement asked for before and
-after the preparation is still computed once.
+after the preparation is still computed once (`optlab.jobs.subject`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optlab.client import predictions, records
-from optlab.jobs.resolution import digest, located, settled, text_identity, title, unread_identity
-from optlab.machine.identity import machine_id
-from optlab.messages import Joined, say
-from optlab.prediction.state import VERSION
+from optlab.errors import OptLabError
+from optlab.jobs.generate import GENERATE
+from optlab.jobs.importance import IMPORTANCE
+from optlab.jobs.kind import JobKind, P, R, S
+from optlab.jobs.latency_grid import LATENCY_GRID
+from optlab.jobs.layer_inspection import LAYER_INSPECTION
+from optlab.jobs.measure import MEASURE
+from optlab.jobs.prepare import PREPARE
+from optlab.jobs.probe import PROBE
+from optlab.jobs.resolution import located
+from optlab.jobs.subject import Subject
+from optlab.jobs.sweep import SWEEP
+from optlab.jobs.tasks import TASKS
+from optlab.jobs.temperature_lab import TEMPERATURE_LAB
+from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.store import artefacts
+from optlab.results.document import UnreadableError
+from optlab.results.generation import GenerateSpec
+from optlab.results.measurement import MeasureSpec
+from optlab.results.model import ImportanceSpec, PrepareSpec, ProbeSpec
+from optlab.results.prediction import Predicted
 from optlab.store.run import LIVE, Run, Status, Worker
 from optlab.store.store import Store
 
@@ -28,8 +43,6 @@ if TYPE_CHECKING:
     from optlab.prediction.ledger import Ledger
     from optlab.prediction.predictor import Predictor
 
-FORMAT = 1
-"""Raised whenever the same run would have another result, or other fields in it, than before."""
 LOOKED_BACK = 50
 """So many runs of a kind are looked through for the newest of a model."""
 
@@ -40,38 +53,46 @@ class Client:
     def __init__(self, store: Store) -> None:
         self.store = store
 
+    def subject(self, model: str, protocol: Protocol | None = None) -> Subject:
+        """What a run about `model` is about, with every default decided. Raises ModelError."""
+        described = self._described(model)
+        return Subject.of(model, protocol or Protocol(), described.fingerprint if described else None)
+
+    def submit(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run:
+        """Have `spec` done, or the run that does so or did; one that was stopped is queued again."""
+        found = self.look_up(kind, spec, subject)
+        if found is not None:
+            return self.store.retry(found.id)
+        key = kind.key(spec, subject.weights[0])
+        return self.store.submit(kind.name, spec, key, kind.title(spec), kind.priority)
+
+    def look_up(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run | None:
+        """The run that answers exactly this, whatever its status; None when nobody asked for it yet."""
+        keys = [kind.key(spec, weights) for weights in subject.weights]
+        return next((run for run in map(self.store.by_key, dict.fromkeys(keys)) if run is not None), None)
+
     def submit_prepare(self, model: str) -> Run:
-        """Convert or download `model` and list its layers; the result is `Description.to_dict()`."""
-        model = located(model)
-        return self.store.submit(
-            "prepare", {"model": model}, self._prepare_key(model), say("prepare {model}", model=title(model))
-        )
+        """Convert or download `model` and list its layers."""
+        subject = self.subject(model)
+        return self.submit(PREPARE, PrepareSpec(model=subject.model), subject)
 
     def submit_probe(self, model: str) -> Run:
         """Look at `model` once, so that `predictor` can answer; it can before the run is done, with a wider band."""
-        model = located(model)
-        if self.description(model) is None:
-            self.submit_prepare(model)
-        return self.store.submit(
-            "probe", {"model": model}, self._probe_key(model), say("probe {model}", model=title(model))
-        )
+        subject = self._prepared(model)
+        return self.submit(PROBE, ProbeSpec(model=subject.model), subject)
 
     def submit_measure(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
         """Measure `recipe` on `model`, or the run that does so or did."""
-        model, protocol = located(model), settled(model, protocol)
-        found = self.find(model, recipe, protocol)
-        if found is not None and not found.retryable:
-            return found
-        if found is not None:
-            return self.store.retry(found.id)
-        if self.description(model) is None:
-            self.submit_prepare(model)
-        spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump()}
-        predictor = self.predictor(model, protocol)
-        if predictor is not None:
-            spec["predicted"] = predictor.predict(recipe).to_dict()
-        key = self._measure_keys(model, recipe, protocol)[0]
-        return self.store.submit("measure", spec, key, Joined(": ", [title(model), recipe.describe()]))
+        subject = self._prepared(model, protocol)
+        spec = MeasureSpec(model=subject.model, recipe=recipe, protocol=subject.protocol)
+        if self.look_up(MEASURE, spec, subject) is None and (predictor := self._predictor_of(subject)) is not None:
+            claimed = Predicted.from_dict(predictor.predict(recipe).to_dict())
+            spec = spec.model_copy(update={"predicted": claimed})
+        return self.submit(MEASURE, spec, subject)
+
+    def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
+        """The run that measures exactly this, whatever its status; None when nobody asked for it yet."""
+        return self._find_made(MEASURE, model, recipe, protocol)
 
     def submit_generate(
         self, model: str, recipe: Recipe | None, prompt: str, max_tokens: int = 64, temperature: float = 0.0,
@@ -79,66 +100,41 @@ class Client:
     ) -> Run:  # fmt: skip
         """Continue `prompt` with the original and, when `recipe` has steps, the compressed model.
 
-        chat: answer it instead, through the model's chat template.
-
-        protocol: that of the measurement beside it, so that the same artefact serves both; default settings if None.
+        chat: answer it instead, through the model's chat template. protocol: that of the measurement beside it, so that
+        the same artefact serves both; default settings if None.
         """
-        model = located(model)
-        recipe, protocol = recipe or Recipe(), settled(model, protocol or Protocol())
-        spec = {
-            "model": model, "recipe": recipe.to_dict() if recipe.steps else None, "prompt": prompt,
-            "max_tokens": max_tokens, "temperature": temperature, "seed": seed, "dtype": protocol.dtype,
-            "protocol": protocol.model_dump(), "chat": chat,
-        }  # fmt: skip
-        weights = self._identities(model)[0]
-        made = artefacts.key(weights, recipe, protocol)  # not the rest of the protocol: it does not change the text
-        runs_as = (protocol.dtype, protocol.device)
-        key = digest("generate", FORMAT, made, runs_as, prompt, max_tokens, temperature, seed, chat)
-        return self.store.submit(
-            "generate", spec, key, say("{model}: text, {recipe}", model=title(model), recipe=recipe.describe())
-        )
+        subject = self.subject(model, protocol)
+        spec = GenerateSpec(
+            model=subject.model, recipe=recipe or Recipe(), protocol=subject.protocol, prompt=prompt,
+            max_tokens=max_tokens, temperature=temperature, seed=seed, chat=chat,
+        )  # fmt: skip
+        return self.submit(GENERATE, spec, subject)
 
     def submit_layer_inspection(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> Run:
         """Look inside one layer of the compressed model (`optlab.jobs.layer_inspection`); nothing is computed twice."""
-        model = located(model)
-        protocol = settled(model, protocol)
-        spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump(), "layer": layer}
-        key = self._made_key("layer_inspection", model, recipe, protocol, protocol.device, layer)
-        return self.store.submit(
-            "layer_inspection",
-            spec,
-            key,
-            say("{model}: inside {layer}, {recipe}", model=title(model), layer=layer, recipe=recipe.describe()),
-        )
+        return self._submit_made(LAYER_INSPECTION, model, recipe, protocol, layer=layer)
 
     def find_layer_inspection(self, model: str, recipe: Recipe, protocol: Protocol, layer: str) -> Run | None:
         """The run that looked inside this layer, whatever its status; None when nobody asked for it yet."""
-        model = located(model)
-        protocol = settled(model, protocol)
-        return self.store.by_key(self._made_key("layer_inspection", model, recipe, protocol, protocol.device, layer))
+        return self._find_made(LAYER_INSPECTION, model, recipe, protocol, layer=layer)
 
     def submit_importance(self, model: str, protocol: Protocol) -> Run:
         """Judge every attention head of `model` on the calibration text (`optlab.jobs.importance`)."""
-        model = located(model)
-        protocol = settled(model, protocol)
-        known = self.find_importance(model, protocol)
-        key = known.key if known is not None else self._importance_keys(model, protocol)[0]
-        spec = {"model": model, "protocol": protocol.model_dump()}
-        return self.store.submit("importance", spec, key, say("{model}: heads", model=title(model)))
+        subject = self.subject(model, protocol)
+        return self.submit(IMPORTANCE, ImportanceSpec(model=subject.model, protocol=subject.protocol), subject)
 
     def find_importance(self, model: str, protocol: Protocol) -> Run | None:
         """The run that judged the heads, whatever its status; None when nobody asked for it yet."""
-        model = located(model)
-        keys = self._importance_keys(model, settled(model, protocol))
-        return next((run for run in map(self.store.by_key, keys) if run is not None), None)
+        subject = self.subject(model, protocol)
+        return self.look_up(IMPORTANCE, ImportanceSpec(model=subject.model, protocol=subject.protocol), subject)
 
     def submit_tasks(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
         """Ask original and compressed model for the topics of articles (`optlab.jobs.tasks`)."""
-        return self._submit_made("tasks", say("topics"), model, recipe, protocol)
+        return self._submit_made(TASKS, model, recipe, protocol)
 
     def find_tasks(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that asked for topics with this recipe, whatever its status; None when nobody asked for it yet."""
-        return self._find_made("tasks", model, recipe, protocol)
+        return self._find_made(TASKS, model, recipe, protocol)
 
     def submit_latency_grid(
         self, model: str, recipe: Recipe, protocol: Protocol, prompts: Sequence[int] | None = None,
@@ -149,24 +145,29 @@ class Client:
         prompts (tokens), batches (texts at once): None for those that the pages show.
         """
         asked = {"prompts": prompts, "batches": batches}
-        chosen = {name: sorted(set(values)) for name, values in asked.items() if values}
-        decides = (machine_id(), *([digest(chosen)] if chosen else []))
-        return self._submit_made("latency_grid", "speeds", model, recipe, protocol, *decides, **chosen)
+        chosen = {name: tuple(sorted(set(values))) for name, values in asked.items() if values}
+        return self._submit_made(LATENCY_GRID, model, recipe, protocol, **chosen)
 
     def find_latency_grid(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that timed this recipe so, whatever its status; None when nobody asked for it yet."""
-        return self._find_made("latency_grid", model, recipe, protocol, machine_id())
+        return self._find_made(LATENCY_GRID, model, recipe, protocol)
 
-    def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
-        """The run that measures exactly this, whatever its status; None when nobody asked for it yet."""
-        model = located(model)
-        keys = self._measure_keys(model, recipe, settled(model, protocol))
-        return next((run for run in map(self.store.by_key, keys) if run is not None), None)
+    def submit_temperature_lab(self, model: str, recipe: Recipe | None, protocol: Protocol, passage: int) -> Run:
+        """Read a passage of the evaluation text with teacher and, unless None, the student of `recipe`."""
+        return self._submit_made(TEMPERATURE_LAB, model, recipe or Recipe(), protocol, passage=passage)
+
+    def submit_sweep(
+        self, model: str, recipe: Recipe, protocol: Protocol, temperatures: Sequence[float], alphas: Sequence[float]
+    ) -> Run:
+        """Train the student of `recipe` (one distillation step) at every temperature and alpha; one that was stopped
+        goes on with the students it lacks."""
+        grid = {"temperatures": tuple(sorted(temperatures)), "alphas": tuple(sorted(alphas))}
+        return self._submit_made(SWEEP, model, recipe, protocol, **grid)
 
     def description(self, model: str) -> dict[str, Any] | None:
         """`Description.to_dict()` of a prepared model, at once; None when it is not prepared yet."""
-        run = self.store.by_key(self._prepare_key(located(model)))
-        return run.result if run is not None and run.done else None
+        described = self._described(model)
+        return described.to_dict() if described else None
 
     def records(self) -> list[dict[str, Any]]:
         """One flat row per finished measurement, newest first; see `optlab.client.records`."""
@@ -175,12 +176,21 @@ class Client:
     def predictor(self, model: str, protocol: Protocol | None = None) -> Predictor | None:
         """What predicts recipes of `model` on the text of `protocol`, having learnt from every finished measurement
         there; None until the model was prepared and its probe has found something."""
-        description = self.description(model)
-        if description is None:
+        return self._predictor_of(self.subject(model, protocol))
+
+    def _described(self, model: str) -> Description | None:
+        run = self.store.by_key(PREPARE.key(PrepareSpec(model=located(model)), ""))
+        try:
+            return PREPARE.result_of(run) if run is not None and run.done else None
+        except UnreadableError:
             return None
-        text = settled(located(model), protocol or Protocol()).text
+
+    def _predictor_of(self, subject: Subject) -> Predictor | None:
+        if subject.fingerprint is None:
+            return None
+        text = subject.protocol.text
         done = (self.store.url, self.store.counts()[Status.DONE], text)
-        return predictions.predictor(description["fingerprint"], done, lambda: self._measured(model, text), text)
+        return predictions.predictor(subject.fingerprint, done, lambda: self._measured(subject), text)
 
     def ledger(self, model: str | None = None) -> Ledger:
         """Every finished measurement (of `model`) beside the prediction made when it was asked for, newest first."""
@@ -193,18 +203,18 @@ class Client:
         last = [(run.id, run.finished) for run in self.store.list(kind="measure", status=Status.DONE, limit=1)]
         return predictions.record((self.store.url, self.store.counts()[Status.DONE], str(last), model), finished)
 
-    def _measured(self, model: str, text: str | None) -> list[Run]:
-        """Finished measurements of the weights that `model` has now, on `text`."""
-        model = located(model)
+    def _measured(self, subject: Subject) -> list[Run]:
+        """Finished measurements of the weights that the subject's model has now, on its text."""
         found = []
-        for run in self.store.list(kind="measure", status=Status.DONE):
-            if run.spec["model"] == model and run.spec["protocol"].get("text") == text:
-                try:
-                    recipe, protocol = Recipe.from_dict(run.spec["recipe"]), Protocol(**run.spec["protocol"])
-                except ValueError:  # written by a version with other methods or settings
+        for run in self.store.list(kind=MEASURE.name, status=Status.DONE):
+            try:
+                spec = MEASURE.spec_of(run)
+                if (spec.model, spec.protocol.text) != (subject.model, subject.protocol.text):
                     continue
-                if run.key in self._measure_keys(model, recipe, protocol):
+                if run.key in [MEASURE.key(spec, weights) for weights in subject.weights]:
                     found.append(run)
+            except OptLabError:  # written by a version with other methods or settings
+                continue
         return found
 
     def run(self, id: int) -> Run | None:
@@ -267,49 +277,24 @@ class Client:
         """The worker processes and their last signs of life."""
         return self.store.workers()
 
-    def _prepare_key(self, model: str) -> str:
-        return digest("prepare", FORMAT, unread_identity(model))
+    def _prepared(self, model: str, protocol: Protocol | None = None) -> Subject:
+        """The subject of a run before which the model is made ready, unless it is."""
+        subject = self.subject(model, protocol)
+        if subject.fingerprint is None:
+            self.submit_prepare(model)
+        return subject
 
-    def _probe_key(self, model: str) -> str:
-        return digest("probe", VERSION, unread_identity(model), machine_id())
+    def _submit_made(self, kind: JobKind[S, P, R], model: str, recipe: Recipe, protocol: Protocol, **more: Any) -> Run:
+        """Of a kind that is told a recipe and a protocol, and `more`."""
+        subject = self.subject(model, protocol)
+        return self.submit(kind, self._spec(kind, subject, recipe, more), subject)
 
-    def _made_key(self, kind: str, model: str, recipe: Recipe, protocol: Protocol, *decides: str) -> str:
-        """Of a run on the artefact of a recipe."""
-        return digest(kind, FORMAT, artefacts.key(self._identities(model)[0], recipe, protocol), *decides)
+    def _find_made(
+        self, kind: JobKind[S, P, R], model: str, recipe: Recipe, protocol: Protocol, **more: Any
+    ) -> Run | None:
+        subject = self.subject(model, protocol)
+        return self.look_up(kind, self._spec(kind, subject, recipe, more), subject)
 
-    def _submit_made(
-        self, kind: str, what: str, model: str, recipe: Recipe, protocol: Protocol, *decides: str, **more: Any
-    ) -> Run:
-        model = located(model)
-        protocol = settled(model, protocol)
-        spec = {"model": model, "recipe": recipe.to_dict(), "protocol": protocol.model_dump(), **more}
-        key = self._made_key(kind, model, recipe, protocol, protocol.dtype, protocol.device, *decides)
-        return self.store.submit(
-            kind, spec, key, say("{model}: {what}, {recipe}", model=title(model), what=what, recipe=recipe.describe())
-        )
-
-    def _find_made(self, kind: str, model: str, recipe: Recipe, protocol: Protocol, *decides: str) -> Run | None:
-        model = located(model)
-        protocol = settled(model, protocol)
-        made = (model, recipe, protocol, protocol.dtype, protocol.device)
-        return self.store.by_key(self._made_key(kind, *made, *decides))
-
-    def _importance_keys(self, model: str, protocol: Protocol) -> list[str]:
-        decides = text_identity(protocol.calibration), protocol.context, protocol.seed
-        return [digest("importance", FORMAT, identity, decides) for identity in self._identities(model)]
-
-    def _identities(self, model: str) -> list[str]:
-        description = self.description(model)
-        known = [description["fingerprint"]] if description else []
-        return [*known, unread_identity(model)]
-
-    def _measure_keys(self, model: str, recipe: Recipe, protocol: Protocol) -> list[str]:
-        settings = protocol.model_dump()
-        texts = [text_identity(settings.pop(name)) for name in ("text", "calibration")]
-        if settings["bos"] == "auto":
-            del settings["bos"]  # as before it could be asked; a model that it changes has another fingerprint
-        place = machine_id() if protocol.latency else None
-        return [
-            digest("measure", FORMAT, artefacts.FORMAT, identity, recipe.content_hash, texts, settings, place)
-            for identity in self._identities(model)
-        ]
+    def _spec(self, kind: JobKind[S, P, R], subject: Subject, recipe: Recipe, more: Mapping[str, Any]) -> S:
+        told = {"model": subject.model, "recipe": recipe, "protocol": subject.protocol}
+        return kind.spec.model_validate({**told, **more})

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from optlab.results.training import CurvePoint, Training
+
 MOST_POINTS = 120
 """Even, so that points can be joined two by two."""
 
@@ -43,6 +45,7 @@ class Curve:
         found = [nll for _, nll, _ in self.memory["held_out"]]
         return len(found) > patience and min(found[-patience:]) >= min(found[:-patience])
 
-    def to_dict(self) -> dict[str, Any]:
-        """{"loss": [[step, nats, seconds]], "held_out": the same}."""
-        return {"loss": list(self.memory["loss"]), "held_out": list(self.memory["held_out"])}
+    def training(self, alpha: float | None = None) -> Training:
+        """The curves so far. alpha: weight of the text itself."""
+        loss, held_out = ([CurvePoint(*one) for one in self.memory[name]] for name in ("loss", "held_out"))
+        return Training(loss=tuple(loss), held_out=tuple(held_out), alpha=alpha)

@@ -8,10 +8,11 @@ without the thousands of logits of the whole vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from optlab.results.temperature_lab import Position, Softened
 
 Floats = NDArray[np.float64]
 
@@ -46,41 +47,38 @@ def gradient(student: Floats, teacher: Floats, temperature: float) -> Floats:
     return temperature * (probabilities(student, temperature) - probabilities(teacher, temperature))
 
 
-def position(teacher: Floats, student: Floats | None, true: int | None) -> dict[str, Any]:
-    """Everything that is shown of one position, as plain JSON; logits [V] of both, float64.
-
-    {"ids": words that are shown, "true": the word that follows in the text or None, "teacher", "student": {"logits": of
-    those words, "log_z", "entropy": per temperature of `TEMPERATURES`} or None, "gradient": its norm per temperature,
-    "pull": T (p - q), what the loss adds to the logits of the shown words, per temperature; "hard_gradient": norm for
-    training on the true word}.
-    """
+def position(teacher: Floats, student: Floats | None, true: int | None) -> Position:
+    """Everything that is shown of one position; logits [V] of both, float64. true: the word that follows, if any."""
     ids = [int(one) for one in np.argsort(-teacher)[:SHOWN]]
     if true is not None and true not in ids:
         ids.append(true)
-    found: dict[str, Any] = {"ids": ids, "true": true, "teacher": _side(teacher, ids), "student": None}
     if student is None:
-        return found
+        return Position(ids=tuple(ids), true=true, teacher=_side(teacher, ids))
     slopes = [gradient(student, teacher, t) for t in TEMPERATURES]
-    found |= {
-        "student": _side(student, ids),
-        "gradient": [float(np.linalg.norm(slope)) for slope in slopes],
-        "pull": [[-float(slope[one]) for one in ids] for slope in slopes],
-    }
+    hard = None
     if true is not None:
-        hard = probabilities(student, 1.0)
-        hard[true] -= 1.0
-        found["hard_gradient"] = float(np.linalg.norm(hard))
-    return found
+        slope = probabilities(student, 1.0)
+        slope[true] -= 1.0
+        hard = float(np.linalg.norm(slope))
+    return Position(
+        ids=tuple(ids),
+        true=true,
+        teacher=_side(teacher, ids),
+        student=_side(student, ids),
+        gradient=tuple(float(np.linalg.norm(slope)) for slope in slopes),
+        pull=tuple(tuple(-float(slope[one]) for one in ids) for slope in slopes),
+        hard_gradient=hard,
+    )
 
 
-def _side(logits: Floats, ids: Sequence[int]) -> dict[str, Any]:
-    return {
-        "logits": [float(logits[one]) for one in ids],
-        "log_z": [float(log_normalizer(logits, t)) for t in TEMPERATURES],
-        "entropy": [float(entropy(logits, t)) for t in TEMPERATURES],
-    }
+def _side(logits: Floats, ids: Sequence[int]) -> Softened:
+    return Softened(
+        logits=tuple(float(logits[one]) for one in ids),
+        log_z=tuple(float(log_normalizer(logits, t)) for t in TEMPERATURES),
+        entropy=tuple(float(entropy(logits, t)) for t in TEMPERATURES),
+    )
 
 
-def shown(side: dict[str, Any], number: int) -> list[float]:
+def shown(side: Softened, number: int) -> list[float]:
     """Probabilities of the shown words at `TEMPERATURES[number]`."""
-    return [float(np.exp(z / TEMPERATURES[number] - side["log_z"][number])) for z in side["logits"]]
+    return [float(np.exp(z / TEMPERATURES[number] - side.log_z[number])) for z in side.logits]

@@ -24,6 +24,7 @@ from optlab.distill.losses import mixed
 from optlab.distill.teacher_cache import AskedTeacher, Teacher, TeacherCache
 from optlab.models.optimizer import AdamW
 from optlab.models.train import Enough, Point, Schedule, shuffled_rows, train
+from optlab.results.training import TrainingSoFar
 
 if TYPE_CHECKING:
     from optlab.context import Context
@@ -90,7 +91,7 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
             loss = loss + (1 - lesson.alpha) * lesson.inner(listening[0].states(), listening[1].states())
         return loss
 
-    def watch(point: Point) -> dict[str, Any]:
+    def watch(point: Point) -> TrainingSoFar:
         curve.add(point.step, point.loss, point.seconds)
         done = schedule.done(point.step, point.seconds)
         if aside and done * LOOKS >= len(memory["held_out"]):
@@ -100,7 +101,7 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
         left = point.seconds * (1 - done) / max(done, 1e-9)
         if lesson.patience is not None and curve.stuck(lesson.patience):
             raise Enough
-        return {"training": curve.to_dict(), "tokens_per_s": speed, "left_s": left}
+        return TrainingSoFar(training=curve.training(lesson.alpha), tokens_per_s=speed, left_s=left)
 
     try:
         batches = shuffled_rows(len(seen), schedule.batch, context.seed)
@@ -118,7 +119,7 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
     finally:
         for outputs in listening:
             outputs.close()
-    context.trainings.append(curve.to_dict() | {"alpha": lesson.alpha})
+    context.trainings.append(curve.training(lesson.alpha))
 
 
 @torch.no_grad()

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
 
 from optlab.evaluation.divergence import details
-from optlab.evaluation.paired import Interval, as_list, exponential, interval, narrow_enough, ratio_interval
+from optlab.evaluation.paired import Interval, exponential, interval, narrow_enough, ratio_interval
 from optlab.evaluation.perplexity import Perplexity, as_passage, summary
 from optlab.evaluation.scoring import (
     Floats,
@@ -33,6 +33,8 @@ from optlab.evaluation.states import BASE_STATES, StateCache, identity, key_of
 from optlab.framing import Framing
 from optlab.messages import say
 from optlab.progress import Progress, silent
+from optlab.results.divergence import Details
+from optlab.results.measurement import Delta, QualitySoFar
 from optlab.texts.passage import Passage
 
 if TYPE_CHECKING:
@@ -61,22 +63,22 @@ class Quality:
     top1_agreement: float
     windows: int
     stopped_early: bool
-    details: dict[str, Any]
+    details: Details
 
     @property
-    def delta(self) -> dict[str, Any]:
-        """The `delta` of the command line's JSON."""
-        return {
-            "nll": self.nll_delta,
-            "nll_ci95": as_list(self.nll_ci95),
-            "ppl_ratio": self.ppl_ratio,
-            "ppl_ratio_ci95": as_list(self.ppl_ratio_ci95),
-            "kl_mean": self.kl_mean,
-            "kl_median": self.kl_median,
-            "kl_p99": self.kl_p99,
-            "kl_max": self.kl_max,
-            "top1_agreement": self.top1_agreement,
-        }
+    def delta(self) -> Delta:
+        """The differences, as a measurement holds them; nothing is timed here."""
+        return Delta(
+            nll=self.nll_delta,
+            nll_ci95=self.nll_ci95,
+            ppl_ratio=self.ppl_ratio,
+            ppl_ratio_ci95=self.ppl_ratio_ci95,
+            kl_mean=self.kl_mean,
+            kl_median=self.kl_median,
+            kl_p99=self.kl_p99,
+            kl_max=self.kl_max,
+            top1_agreement=self.top1_agreement,
+        )
 
 
 def compare(
@@ -146,21 +148,21 @@ def _remembered(
     return complete
 
 
-def _so_far(rows: list[PairScores], gap: Interval | None, total: int) -> dict[str, Any]:
+def _so_far(rows: list[PairScores], gap: Interval | None, total: int) -> QualitySoFar:
     nll_base = float(np.mean([row.base.mean() for row in rows]))
     nll_candidate = float(np.mean([row.candidate.mean() for row in rows]))
-    return {
-        "windows_done": len(rows),
-        "windows": total,
-        "ppl_base": exponential(nll_base),
-        "ppl_candidate": exponential(nll_candidate),
-        "nll_delta": nll_candidate - nll_base,
-        "nll_ci95": as_list(gap),
-        "ppl_ratio": exponential(nll_candidate - nll_base),
-        "ppl_ratio_ci95": as_list(ratio_interval(gap)),
-        "kl_mean": float(np.mean([row.divergence.mean() for row in rows])),
-        "top1_agreement": float(np.mean([row.same_top.mean() for row in rows])),
-    }
+    return QualitySoFar(
+        windows_done=len(rows),
+        windows=total,
+        ppl_base=exponential(nll_base),
+        ppl_candidate=exponential(nll_candidate),
+        nll_delta=nll_candidate - nll_base,
+        nll_ci95=gap,
+        ppl_ratio=exponential(nll_candidate - nll_base),
+        ppl_ratio_ci95=ratio_interval(gap),
+        kl_mean=float(np.mean([row.divergence.mean() for row in rows])),
+        top1_agreement=float(np.mean([row.same_top.mean() for row in rows])),
+    )
 
 
 def _quality(

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import psutil
 
 from optlab.machine.processor import cores, cpu_flags, processor
+from optlab.results.environment import Environment
 
 PACKAGES = ("optlab", "torch", "transformers", "tokenizers", "safetensors", "numpy")
 INSTRUCTIONS = (
@@ -23,27 +22,24 @@ INSTRUCTIONS = (
 """Processor flags that decide how fast weights of a few bits, or of bfloat16, multiply."""
 
 
-def record() -> dict[str, Any]:
-    """For results: processor, cores, instructions, memory (bytes), load of the last minute, versions, threads.
-
-    threads: of torch, None where torch is not loaded.
-    """
+def record() -> Environment:
+    """This machine as it is now, for results."""
     torch = sys.modules.get("torch")
-    return {
-        "processor": processor(),
-        "cores": cores(),
-        "instructions": [flag for flag in INSTRUCTIONS if flag in cpu_flags()],
-        "memory_bytes": psutil.virtual_memory().total,
-        "system": platform.platform(),
-        "threads": torch.get_num_threads() if torch is not None else None,
-        "load": load(),
-        "versions": versions(),
-    }
+    return Environment(
+        processor=processor(),
+        cores=cores(),
+        instructions=tuple(flag for flag in INSTRUCTIONS if flag in cpu_flags()),
+        memory_bytes=psutil.virtual_memory().total,
+        system=platform.platform(),
+        threads=torch.get_num_threads() if torch is not None else None,
+        load=load(),
+        versions=versions(),
+    )
 
 
-def of_this_machine(recorded: Mapping[str, Any]) -> bool:
+def of_this_machine(recorded: Environment) -> bool:
     """Whether a `record` may be of this machine, so that its times hold here: the same processor, as many cores."""
-    return recorded.get("processor") == processor() and recorded.get("cores") == cores()
+    return recorded.processor == processor() and recorded.cores == cores()
 
 
 def versions() -> dict[str, str]:

@@ -13,17 +13,20 @@ import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optlab.errors import MeasurementError
 from optlab.evaluation.energy import Meter
 from optlab.evaluation.environment import record
-from optlab.evaluation.paired import interval, ratio_interval
+from optlab.evaluation.paired import Interval, interval, ratio_interval
 from optlab.messages import say
 from optlab.progress import Progress, silent
+from optlab.results.environment import Environment
+from optlab.results.latency import Latency, TimedPair
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +39,7 @@ BUDGET_S = 8.0
 WARM_UP_TOKENS = 4
 READS = ("bytes_per_token", "weights_per_token", "bytes_per_position")
 
+Floats = NDArray[np.float64]
 Clock = Callable[[], float]
 
 
@@ -50,43 +54,6 @@ class Timed(Protocol):
     def decode(self, token: int) -> Tensor: ...
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Timings of one model, batch 1. Medians over all rounds, each with its 5th and 95th percentile.
-
-    prompt_tokens may be fewer than were asked for, where the model's context is shorter. samples: decoded tokens that
-    were timed. decode_ms_by_round: median of each round, in the order of timing. path: which code ran; notes: what had
-    no kernel. bytes_per_token, weights_per_token: of weights that a token reads, and how many it multiplies;
-    bytes_per_position: of keys and values that it reads for each token before it; None where the runtime does not say.
-    decode_joules: of the whole processor per token, None where it does not count. machine: `environment.record()` just
-    before the timing, so that its load is that of the others.
-    """
-
-    decode_ms: float
-    decode_ms_p5: float
-    decode_ms_p95: float
-    prefill_tokens_per_s: float
-    prefill_tokens_per_s_p5: float
-    prefill_tokens_per_s_p95: float
-    time_to_first_token_ms: float
-    prompt_tokens: int
-    new_tokens: int
-    rounds: int
-    samples: int
-    decode_ms_by_round: list[float]
-    path: str
-    notes: list[str]
-    bytes_per_token: int | None
-    weights_per_token: int | None
-    bytes_per_position: int | None
-    decode_joules: float | None
-    machine: dict[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return asdict(self)
-
-
 @dataclass
 class Samples:
     """Seconds of prompts and tokens, and joules of the tokens of a round, as they come in."""
@@ -94,6 +61,12 @@ class Samples:
     prefill: list[float] = field(default_factory=list)
     decode: list[float] = field(default_factory=list)
     joules: list[float] = field(default_factory=list)
+
+
+def fitting(context_length: int, prompt_tokens: int, new_tokens: int) -> tuple[int, int]:
+    """(prompt, new tokens), shortened where a model that reads `context_length` tokens has no room for both."""
+    new_tokens = min(new_tokens, max(context_length // 4, 1))
+    return min(prompt_tokens, context_length - new_tokens), new_tokens
 
 
 def latency(
@@ -119,15 +92,13 @@ def latency(
     if not runtimes or not ids or prompt_tokens < 1 or new_tokens < 1 or (rounds is not None and rounds < 1):
         raise MeasurementError("a latency needs a model, a prompt, and at least one token and one round to time")
     if context_length is not None:
-        new_tokens = min(new_tokens, max(context_length // 4, 1))
-        prompt_tokens = min(prompt_tokens, context_length - new_tokens)
+        prompt_tokens, new_tokens = fitting(context_length, prompt_tokens, new_tokens)
     if prompt_tokens < 1:
         raise MeasurementError(
             "a context of {context_length} tokens is too short to time a prompt and a new token",
             context_length=context_length,
         )
     prompt = [ids[i % len(ids)] for i in range(prompt_tokens)]
-    machine: dict[str, Any] = {}
     samples = {name: Samples() for name in runtimes}
     with lock or nullcontext():
         progress(0.0, say("warming up"))
@@ -152,15 +123,26 @@ def latency(
     }
 
 
-def speedup(base: Latency, candidate: Latency) -> dict[str, Any]:
-    """How many times faster the candidate decodes: "decode_speedup", and "decode_speedup_ci95" [low, high].
+class Speedup(NamedTuple):
+    """How many times faster the candidate decodes, with its 95 % interval; None with one round."""
+
+    decode_speedup: float
+    decode_speedup_ci95: Interval | None
+
+
+def speedup(timed: TimedPair) -> Speedup:
+    """The geometric mean of the ratios of rounds.
 
     The rounds were timed in turn, so the interval is that of the mean log ratio of rounds that lie beside each other
     (Student's t); None with one round. What slows down the whole machine for a while slows both and cancels out.
     """
-    ratios = np.log(np.array(base.decode_ms_by_round) / np.array(candidate.decode_ms_by_round))
-    found = ratio_interval(interval(ratios))
-    return {"decode_speedup": float(np.exp(ratios.mean())), "decode_speedup_ci95": list(found) if found else None}
+    return of_rounds(np.array(timed.base.decode_ms_by_round), np.array(timed.candidate.decode_ms_by_round))
+
+
+def of_rounds(base: Floats, candidate: Floats) -> Speedup:
+    """From the times of rounds [rounds] that were timed in turns."""
+    ratios = np.log(base / candidate)
+    return Speedup(float(np.exp(ratios.mean())), ratio_interval(interval(ratios)))
 
 
 def what_it_reads(runtime: Timed) -> dict[str, int | None]:
@@ -196,7 +178,7 @@ def _fraction(done: int, rounds: int | None, elapsed: float, budget_s: float) ->
 
 
 def _summary(
-    samples: Samples, prompt_tokens: int, new_tokens: int, rounds: int, runtime: Timed, machine: dict[str, Any]
+    samples: Samples, prompt_tokens: int, new_tokens: int, rounds: int, runtime: Timed, machine: Environment
 ) -> Latency:
     decode = 1000 * np.array(samples.decode)
     by_round = np.median(decode.reshape(rounds, new_tokens), axis=1)
@@ -213,9 +195,9 @@ def _summary(
         new_tokens=new_tokens,
         rounds=rounds,
         samples=len(samples.decode),
-        decode_ms_by_round=by_round.tolist(),
+        decode_ms_by_round=tuple(by_round.tolist()),
         path=runtime.path,
-        notes=list(runtime.notes),
+        notes=tuple(runtime.notes),
         **what_it_reads(runtime),
         decode_joules=float(np.median(samples.joules)) / new_tokens if samples.joules else None,
         machine=machine,

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 
 from optlab.errors import MeasurementError
-from optlab.evaluation.latency import Clock, no_collection
+from optlab.evaluation.latency import Clock, Speedup, no_collection, of_rounds
 from optlab.messages import say
 from optlab.progress import Progress, silent
+from optlab.results.latency_grid import Cell, Cells
 
 PROMPTS = (64, 256, 1024)
 BATCHES = (1, 2, 4, 8)
 NEW_TOKENS = 16
 ROUNDS = 3
+BASE = "base"
 PERCENTILES = (0.05, 0.5, 0.95)
 
 
@@ -31,28 +32,6 @@ class Growing(Protocol):
 
     def start(self, prompts: list[list[int]]) -> Tensor: ...
     def step(self, tokens: list[int]) -> Tensor: ...
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Timings of one model at one prompt length and batch.
-
-    step_ms: one new token for each of `batch` texts, the median with its 5th and 95th percentile; tokens_per_s: of all
-    texts together. prefill_tokens_per_s: of all prompts together; time_to_first_token_ms: until each text has one.
-    """
-
-    prompt_tokens: int
-    batch: int
-    step_ms: float
-    step_ms_p5: float
-    step_ms_p95: float
-    tokens_per_s: float
-    prefill_tokens_per_s: float
-    time_to_first_token_ms: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return asdict(self)
 
 
 def sizes(
@@ -87,11 +66,11 @@ def latency_grid(
     rounds: int = ROUNDS,
     progress: Progress = silent,
     clock: Clock = time.perf_counter,
-) -> dict[str, list[Cell]]:
-    """Every name of `models` -> a cell for each prompt length and batch, shortest prompt and smallest batch first.
+) -> Cells:
+    """A cell of every side in `models` for each prompt length and batch, shortest prompt and smallest batch first.
 
-    models: name -> what makes room for so many texts. ids: tokens of the prompts, repeated when too few; each text
-    starts at another of them. progress: gets the finished cells. Raises what `models` raises.
+    models: "base" and, or not, "candidate" -> what makes room for so many texts. ids: tokens of the prompts, repeated
+    when too few; each text starts at another of them. progress: gets the finished cells. Raises what `models` raises.
     """
     if not models or not ids or rounds < 1:
         raise MeasurementError("a grid needs a model, a prompt, and at least one round")
@@ -99,7 +78,7 @@ def latency_grid(
     total, spent = sum(length * count for length, count in work), 0
     found: dict[str, list[Cell]] = {name: [] for name in models}
     for length, count in work:
-        progress(spent / total, say("timing {count} x {length} tokens", count=count, length=length), _plain(found))
+        progress(spent / total, say("timing {count} x {length} tokens", count=count, length=length), _cells(found))
         texts = [[ids[(i * length + j) % len(ids)] for j in range(length)] for i in range(count)]
         seconds: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in models}
         with no_collection():
@@ -114,10 +93,11 @@ def latency_grid(
                     )
                     _round(one, texts, NEW_TOKENS, seconds[name], clock)
         for name, (starts, steps) in seconds.items():
-            found[name].append(_cell(length, count, starts, steps))
+            gain = None if name == BASE or BASE not in seconds else paired_ratio(seconds[BASE][1], steps, rounds)
+            found[name].append(_cell(length, count, starts, steps, gain))
         spent += length * count
-    progress(1.0, say("timed {work_count} sizes", work_count=len(work)), _plain(found))
-    return found
+    progress(1.0, say("timed {work_count} sizes", work_count=len(work)), _cells(found))
+    return _cells(found)
 
 
 def _round(
@@ -132,11 +112,22 @@ def _round(
         seconds[1].append(clock() - before)
 
 
-def _cell(length: int, count: int, starts: list[float], steps: list[float]) -> Cell:
+def _cell(length: int, count: int, starts: list[float], steps: list[float], gain: Speedup | None) -> Cell:
     low, middle, high = (1000 * float(np.quantile(steps, q)) for q in PERCENTILES)
     start = float(np.median(starts))
-    return Cell(length, count, middle, low, high, 1000 * count / middle, count * length / start, 1000 * start)
+    return Cell(
+        prompt_tokens=length, batch=count, step_ms=middle, step_ms_p5=low, step_ms_p95=high,
+        tokens_per_s=1000 * count / middle, prefill_tokens_per_s=count * length / start,
+        time_to_first_token_ms=1000 * start, speedup=gain and gain.decode_speedup,
+        speedup_ci95=gain and gain.decode_speedup_ci95,
+    )  # fmt: skip
 
 
-def _plain(found: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
-    return {name: [cell.to_dict() for cell in cells] for name, cells in found.items()}
+def paired_ratio(base: Sequence[float], candidate: Sequence[float], rounds: int) -> Speedup:
+    """How many times shorter a step is, from the medians of rounds that lie beside each other."""
+    before, after = (np.median(np.reshape(steps, (rounds, -1)), axis=1) for steps in (base, candidate))
+    return of_rounds(before, after)
+
+
+def _cells(found: Mapping[str, Sequence[Cell]]) -> Cells:
+    return Cells(**{side: tuple(cells) for side, cells in found.items()})

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab.errors import MeasurementError, OptLabError
-from optlab.evaluation.latency import NEW_TOKENS, PROMPT_TOKENS
+from optlab.evaluation.latency import NEW_TOKENS, PROMPT_TOKENS, fitting
 from optlab.messages import say
 from optlab.progress import Progress, silent
 
@@ -103,9 +103,7 @@ def run(folder: Path, dtype: str, device: str, prompt_tokens: int, new_tokens: i
 
     source = _source(folder, dtype, device)
     model = getattr(source, "model", source)
-    room = model.description.context_length
-    new_tokens = min(new_tokens, max(room // 4, 1))
-    prompt_tokens = min(prompt_tokens, room - new_tokens)
+    prompt_tokens, new_tokens = fitting(model.description.context_length, prompt_tokens, new_tokens)
     answering = runtime(source, dtype)
     answering.reset()
     # Which tokens they are makes no difference to memory.

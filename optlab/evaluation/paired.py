@@ -70,11 +70,6 @@ def ratio_interval(difference: Interval | None) -> Interval | None:
     return None if difference is None else (exponential(difference[0]), exponential(difference[1]))
 
 
-def as_list(interval: Interval | None) -> list[float] | None:
-    """An interval as JSON has it."""
-    return None if interval is None else list(interval)
-
-
 def narrow_enough(difference: Interval | None, windows: int, percent: float | None) -> bool:
     """Whether a measurement may stop: the whole interval of the ratio is narrower than `percent` % of the ratio.
 

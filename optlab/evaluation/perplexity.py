@@ -72,7 +72,7 @@ def perplexity(
     model: LanguageModel, ids: Sequence[int] | Passage, context: int, progress: Progress = silent
 ) -> Perplexity:
     """The perplexity of `model` on a passage, or on bare token ids, which are then framed as the model's tokenizer
-    says. After every batch of windows `progress` gets the perplexity so far.
+    says. After every batch of windows `progress` is told the perplexity so far.
 
     Raises TextError (not one full window), ModelError (window longer than the model reads), MeasurementError (logits
     not finite).
@@ -90,11 +90,14 @@ def perplexity(
 
         for window, states in zip(batch, predicting_states(model, batch, tick, passage.framing), strict=True):
             rows.append(losses(model, states, targets_of(model, window, passage.framing)))
-        so_far = {"windows_done": len(rows), "windows": len(windows), "ppl": exponential(float(np.mean(rows)))}
         progress(
             len(rows) / len(windows),
-            say("window {row_count} of {window_count}", row_count=len(rows), window_count=len(windows)),
-            so_far,
+            say(
+                "window {row_count} of {window_count}, perplexity {ppl:.3f}",
+                row_count=len(rows),
+                window_count=len(windows),
+                ppl=exponential(float(np.mean(rows))),
+            ),
         )
     return summary(model, passage, windows, np.stack(rows))
 

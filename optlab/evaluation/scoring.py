@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from optlab.errors import MeasurementError, ModelError, TextError
 from optlab.framing import NOTHING, Framing
@@ -56,7 +56,7 @@ def windows_of(model: LanguageModel, ids: Sequence[int], context: int, framing: 
     Raises TextError when not even one window is full, ModelError when a window is longer than the model reads.
     """
     masked = model.objective == "masked"
-    longest = _positions(model) - (len(framing) if masked else 0)
+    longest = model.description.context_length - (len(framing) if masked else 0)
     if context > longest:
         raise ModelError(
             "{name} reads windows of at most {longest} tokens, not {context}; use a context of {longest} or less",
@@ -79,16 +79,6 @@ def windows_of(model: LanguageModel, ids: Sequence[int], context: int, framing: 
 def unpredicted(framing: Framing) -> int:
     """Tokens at the beginning of a causal model's window that are context alone: BOS, or the first of the words."""
     return max(1, len(framing.before))
-
-
-def _positions(model: LanguageModel) -> int:
-    """Tokens that the model can tell the places of. RoBERTa counts places from behind the padding id, so that of its
-    514 positions only 512 can be used."""
-    longest = model.description.context_length
-    for name, module in model.module.named_modules():
-        if isinstance(module, nn.Embedding) and "position" in name and module.padding_idx is not None:
-            longest = min(longest, module.num_embeddings - module.padding_idx - 1)
-    return longest
 
 
 def batches(model: LanguageModel, windows: list[Window]) -> Iterator[list[Window]]:

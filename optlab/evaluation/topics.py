@@ -18,9 +18,11 @@ import numpy as np
 import torch
 
 from optlab.errors import ModelError
-from optlab.evaluation.paired import Interval, as_list, interval
+from optlab.evaluation.paired import Interval, interval
 from optlab.messages import say
 from optlab.progress import Progress, silent
+from optlab.results import tasks
+from optlab.results.tasks import Topics
 from optlab.texts.topics import Article, most_common_share
 
 if TYPE_CHECKING:
@@ -43,8 +45,8 @@ class Accuracy:
 
 def compare(
     base: LanguageModel, candidate: LanguageModel, articles: Sequence[Article], progress: Progress = silent
-) -> dict[str, Any]:
-    """Accuracy of both on the same articles, and the paired difference, as JSON.
+) -> Topics:
+    """Accuracy of both on the same articles, and the paired difference.
 
     Raises ModelError for a model that does not continue a text.
     """
@@ -53,18 +55,14 @@ def compare(
         sides[name] = accuracy(model, articles, lambda done, said, partial=None, half=half: progress(
             (half + done) / 2, said, partial))  # fmt: skip
     before, after = (np.array(sides[name].right, dtype=float) for name in ("base", "candidate"))
-    return {
-        "articles": len(articles),
-        "always_the_same": most_common_share(list(articles)),
-        "base": {"accuracy": sides["base"].share, "ci95": list(sides["base"].ci95)},
-        "candidate": {"accuracy": sides["candidate"].share, "ci95": list(sides["candidate"].ci95)},
-        "delta": {
-            "accuracy": float(after.mean() - before.mean()),
-            "ci95": as_list(interval(after - before)),
-            "lost": int(((before == 1) & (after == 0)).sum()),
-            "won": int(((before == 0) & (after == 1)).sum()),
-        },
-    }
+    shares = {name: tasks.Accuracy(accuracy=one.share, ci95=one.ci95) for name, one in sides.items()}
+    delta = tasks.AccuracyDelta(
+        accuracy=float(after.mean() - before.mean()),
+        ci95=interval(after - before),
+        lost=int(((before == 1) & (after == 0)).sum()),
+        won=int(((before == 0) & (after == 1)).sum()),
+    )
+    return Topics(articles=len(articles), always_the_same=most_common_share(list(articles)), **shares, delta=delta)
 
 
 def accuracy(model: LanguageModel, articles: Sequence[Article], progress: Progress = silent) -> Accuracy:

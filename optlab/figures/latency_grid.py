@@ -7,12 +7,14 @@ where bytes decide; a prompt and many texts lie to the right, where they do not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from optlab.figures import format, style
 from optlab.figures.limit import step_bytes
 from optlab.i18n import _
+from optlab.results.latency_grid import LatencyGrid
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -31,48 +33,53 @@ def side_name(side: str) -> str:
     return {"base": _("original"), "candidate": _("compressed")}[side]
 
 
-def table(result: Mapping[str, Any]) -> DataFrame:
+def table(result: LatencyGrid) -> DataFrame:
     """For people: a row for each prompt length and batch, both sides beside each other."""
     from pandas import DataFrame
 
     rows = []
-    sides = result["cells"]
-    for number, base in enumerate(sides["base"]):
-        row: dict[str, Any] = {_("prompt, tokens"): base["prompt_tokens"], _("texts at once"): base["batch"]}
-        for side, cells in sides.items():
+    for number, base in enumerate(result.cells.base):
+        row: dict[str, Any] = {_("prompt, tokens"): base.prompt_tokens, _("texts at once"): base.batch}
+        for side, cells in result.cells.sides():
             if number < len(cells):
                 name = side_name(side)
-                row[_("{side}: tokens/s").format(side=name)] = round(cells[number]["tokens_per_s"], 1)
-                row[_("{side}: first token, ms").format(side=name)] = round(cells[number]["time_to_first_token_ms"], 1)
-        if number < len(sides.get("candidate", ())):
-            row[_("times faster")] = round(base["step_ms"] / sides["candidate"][number]["step_ms"], 2)
+                row[_("{side}: tokens/s").format(side=name)] = round(cells[number].tokens_per_s, 1)
+                row[_("{side}: first token, ms").format(side=name)] = round(cells[number].time_to_first_token_ms, 1)
+        if (gain := _speedup(result, number)) is not None:
+            row[_("times faster")] = round(gain, 2)
         rows.append(row)
     return DataFrame(rows)
 
 
-def by_batch(result: Mapping[str, Any], prompt_tokens: int) -> Figure:
+def _speedup(result: LatencyGrid, number: int) -> float | None:
+    """The paired speed-up at a size; None where it was not measured as one."""
+    cells = result.cells.candidate or ()
+    return cells[number].speedup if number < len(cells) else None
+
+
+def by_batch(result: LatencyGrid, prompt_tokens: int) -> Figure:
     """Tokens per second of all texts together against their number, at one prompt length; bars: 5th to 95th percentile
     of the timings."""
     traces = []
-    for side, cells in result["cells"].items():
-        some = [cell for cell in cells if cell["prompt_tokens"] == prompt_tokens]
-        speed = [cell["tokens_per_s"] for cell in some]
-        high, low = ([1000 * cell["batch"] / cell[f"step_ms_{end}"] for cell in some] for end in ("p5", "p95"))
+    for side, cells in result.cells.sides():
+        some = [cell for cell in cells if cell.prompt_tokens == prompt_tokens]
+        speed = [cell.tokens_per_s for cell in some]
+        high, low = ([1000 * cell.batch / getattr(cell, f"step_ms_{end}") for cell in some] for end in ("p5", "p95"))
         traces.append({
-            "type": "scatter", "mode": "lines+markers", "name": side_name(side), "x": [c["batch"] for c in some],
+            "type": "scatter", "mode": "lines+markers", "name": side_name(side), "x": [c.batch for c in some],
             "y": speed, "line": {"color": SIDES[side]}, "marker": {"size": 9},
             "error_y": {
                 "type": "data", "symmetric": False, "thickness": 1.5, "width": 4,
                 "array": [b - a for a, b in zip(speed, high, strict=True)],
                 "arrayminus": [a - b for a, b in zip(speed, low, strict=True)],
             },
-            "customdata": [[format.milliseconds(c["step_ms"]), format.milliseconds(c["time_to_first_token_ms"])]
+            "customdata": [[format.milliseconds(c.step_ms), format.milliseconds(c.time_to_first_token_ms)]
                            for c in some],
             "hovertemplate": _("%{x} texts: %{y:.4s} tokens/s together, one each in %{customdata[0]}<br>"
                                "first token after %{customdata[1]}")
             + f"<extra>{side_name(side)}</extra>",
         })  # fmt: skip
-    batches = sorted({cell["batch"] for cells in result["cells"].values() for cell in cells})
+    batches = sorted({cell.batch for _side, cells in result.cells.sides() for cell in cells})
     return style.figure(
         height=320, data=traces,
         x={"title": {"text": _("texts at once")}, "type": "log", "tickmode": "array", "tickvals": batches,
@@ -81,7 +88,7 @@ def by_batch(result: Mapping[str, Any], prompt_tokens: int) -> Figure:
     )  # fmt: skip
 
 
-def points(result: Mapping[str, Any]) -> DataFrame:
+def points(result: LatencyGrid) -> DataFrame:
     """side, work ('decode' or 'prompt'), prompt_tokens, batch, intensity (operations per byte read) and speed
     (operations per second) of every timing whose bytes are known.
 
@@ -90,34 +97,35 @@ def points(result: Mapping[str, Any]) -> DataFrame:
     from pandas import DataFrame
 
     rows = []
-    for side, cells in result["cells"].items():
-        told = result["sides"][side]
-        if not told.get("bytes_per_token"):
+    ways = dict(result.sides.sides())
+    for side, cells in result.cells.sides():
+        told = ways[side]
+        weights, bytes_read = told.weights_per_token, told.bytes_per_token
+        if not weights or not bytes_read:
             continue
-        weights, bytes_read = told["weights_per_token"], told["bytes_per_token"]
         for cell in cells:
-            batch, length = cell["batch"], cell["prompt_tokens"]
+            batch, length = cell.batch, cell.prompt_tokens
             operations = OPERATIONS * weights * batch
             step = step_bytes(told, length + NEW_TOKENS_SEEN, batch)
             assert step is not None
             at = {"side": side, "prompt_tokens": length, "batch": batch}
             rows.append(at | {"work": "decode", "intensity": operations / step,
-                              "speed": operations / (cell["step_ms"] / 1000)})  # fmt: skip
+                              "speed": operations / (cell.step_ms / 1000)})  # fmt: skip
             if batch == 1:  # prompts are read one after the other, so more of them say the same
                 rows.append(at | {"work": "prompt", "intensity": OPERATIONS * weights * length / bytes_read,
-                                  "speed": OPERATIONS * weights * cell["prefill_tokens_per_s"]})  # fmt: skip
+                                  "speed": OPERATIONS * weights * cell.prefill_tokens_per_s})  # fmt: skip
     columns = ["side", "work", "prompt_tokens", "batch", "intensity", "speed"]
     return DataFrame(rows, columns=columns)
 
 
-def roofline(result: Mapping[str, Any]) -> Figure | None:
+def roofline(result: LatencyGrid) -> Figure | None:
     """The limits of this machine and every timing under them; None where bytes or bandwidth are not known."""
-    found, limits = points(result), result["limits"]
-    if found.empty or not limits.get("read_bytes_per_s"):
+    found, limits = points(result), result.limits
+    if found.empty or not limits.read_bytes_per_s:
         return None
     ends = (found["intensity"].min() / 2, found["intensity"].max() * 2)
     steps = [ends[0] * (ends[1] / ends[0]) ** (i / (ROOF_POINTS - 1)) for i in range(ROOF_POINTS)]
-    roof = [min(limits["read_bytes_per_s"] * x, limits["operations_per_s"]) for x in steps]
+    roof = [min(limits.read_bytes_per_s * x, limits.operations_per_s or math.inf) for x in steps]
     traces: list[dict[str, Any]] = [{
         "type": "scatter", "mode": "lines", "x": steps, "y": roof, "name": _("this machine's limit"),
         "line": {"color": style.category(0), "width": 2, "dash": "dash"}, "hoverinfo": "skip",
@@ -140,13 +148,10 @@ def roofline(result: Mapping[str, Any]) -> Figure | None:
     )  # fmt: skip
 
 
-def sentence(result: Mapping[str, Any]) -> str:
+def sentence(result: LatencyGrid) -> str:
     """What the grid teaches: how the advantage changes from one text to many."""
-    sides = result["cells"]
-    gains = [
-        (base["batch"], base["prompt_tokens"], base["step_ms"] / one["step_ms"])
-        for base, one in zip(sides["base"], sides.get("candidate", ()), strict=False)
-    ]
+    cells = result.cells.candidate or ()
+    gains = [(cell.batch, cell.prompt_tokens, cell.speedup) for cell in cells if cell.speedup is not None]
     if not gains:
         return ""
     one, many = _gain(gains, min), _gain(gains, max)

@@ -12,16 +12,18 @@ from typing import Any
 
 from optlab.figures import format
 from optlab.i18n import _
+from optlab.results.latency import Latency
+from optlab.results.latency_grid import GridSide
 
 
-def bytes_read(timed: Mapping[str, Any]) -> float | None:
+def bytes_read(timed: Latency) -> float | None:
     """By one token, on average over those that were timed; None where the runtime does not say."""
-    return step_bytes(timed, (timed.get("prompt_tokens") or 0) + (timed.get("new_tokens") or 0) / 2)
+    return step_bytes(timed, (timed.prompt_tokens or 0) + (timed.new_tokens or 0) / 2)
 
 
-def step_bytes(runtime: Mapping[str, Any], positions: float, texts: int = 1) -> float | None:
+def step_bytes(runtime: Latency | GridSide, positions: float, texts: int = 1) -> float | None:
     """Read for one new token of each of `texts` after so many positions: the weights once, keys and values for each."""
-    weights, position = runtime.get("bytes_per_token"), runtime.get("bytes_per_position") or 0
+    weights, position = runtime.bytes_per_token, runtime.bytes_per_position or 0
     return float(weights + texts * positions * position) if weights else None
 
 
@@ -30,7 +32,7 @@ def shares(result: Mapping[str, Any]) -> dict[str, float]:
     bandwidth = (result.get("environment") or {}).get("read_bytes_per_s")
     found = {}
     for side, timed in (result.get("latency") or {}).items():
-        read = bytes_read(timed) if timed else None
+        read = bytes_read(Latency.model_construct(**timed)) if timed else None
         if bandwidth and timed and read:
             found[side] = read / (timed["decode_ms"] / 1000) / bandwidth
     return found
@@ -42,7 +44,7 @@ def sentence(result: Mapping[str, Any]) -> str:
     if share is None:
         return ""
     timed, bandwidth = result["latency"]["candidate"], result["environment"]["read_bytes_per_s"]
-    read = bytes_read(timed) or 0.0
+    read = bytes_read(Latency.model_construct(**timed)) or 0.0
     size = format.megabytes(read)
     if share > 1:
         return _(

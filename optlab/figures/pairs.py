@@ -103,10 +103,11 @@ def latency(result: Mapping[str, Any]) -> Pair:
 
 def so_far(partial: Mapping[str, Any]) -> dict[str, Any]:
     """What a measurement on its way reports (`optlab.jobs.measure`), in the form of a result."""
+    known = partial.get("quality") or {}
     return {
-        "baseline": {"ppl": partial.get("ppl_base"), "size_bytes": partial.get("size_base")},
-        "compressed": {"ppl": partial.get("ppl_candidate"), "size_bytes": partial.get("size_candidate")},
-        "delta": {name: partial.get(name) for name in ("ppl_ratio", "ppl_ratio_ci95")},
+        "baseline": {"ppl": known.get("ppl_base"), "size_bytes": partial.get("size_base")},
+        "compressed": {"ppl": known.get("ppl_candidate"), "size_bytes": partial.get("size_candidate")},
+        "delta": {name: known.get(name) for name in ("ppl_ratio", "ppl_ratio_ci95")},
     }
 
 

@@ -6,15 +6,15 @@ disk leaves nothing that looks finished.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optlab import files
 from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.measurement import MeasureSpec
 from optlab.store import artefacts
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def packed(
     return compressed, folder
 
 
-def write(spec: Mapping[str, Any], folder: Path, progress: Progress = silent) -> None:
+def write(spec: MeasureSpec, folder: Path, progress: Progress = silent) -> None:
     """Write the compressed model of a measurement's spec into `folder`, from its artefact while that is there.
 
     Raises MeasurementError when it cannot be written, and what `packed` raises.
@@ -47,9 +47,8 @@ def write(spec: Mapping[str, Any], folder: Path, progress: Progress = silent) ->
     from optlab.jobs import model_cache
     from optlab.kernels.artefact import save
 
-    protocol = Protocol.model_validate(spec["protocol"])
-    model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, 0.2))
-    compressed, _ = packed(model, Recipe.from_dict(spec["recipe"]), protocol, span(progress, 0.2, 0.6))
+    model = model_cache.model(spec.model, "float32", spec.protocol.device, span(progress, 0.0, 0.2))
+    compressed, _ = packed(model, spec.known_recipe, spec.protocol, span(progress, 0.2, 0.6))
     save(compressed, folder, span(progress, 0.6, 1.0))
 
 

@@ -16,12 +16,13 @@ from optlab.errors import ModelError, OptLabError
 from optlab.framing import Framing
 from optlab.jobs import model_cache
 from optlab.jobs.compressed_cache import packed
-from optlab.jobs.registry import Log
+from optlab.jobs.kind import GENERATING, JobKind, Log
+from optlab.jobs.resolution import title
 from optlab.machine.identity import resolve_dtype
 from optlab.messages import say
 from optlab.progress import Progress, span
-from optlab.protocol import Protocol
-from optlab.recipes import Recipe
+from optlab.results.generation import GenerateSpec, Generation, Parting, Written
+from optlab.store import artefacts
 
 if TYPE_CHECKING:
     from optlab.models.language_model import LanguageModel
@@ -53,57 +54,58 @@ class Writer:
             self.seconds += time.perf_counter() - began
         self.ids.append(int(token))
 
-    def state(self) -> dict[str, Any]:
-        """What a page shows: the text, how many tokens, tokens per second (None before the second token)."""
+    def state(self) -> Written:
+        """The text so far."""
         speed = (len(self.ids) - 1) / self.seconds if self.seconds else None
-        return {"text": self.tokenizer.decode(self.ids), "tokens": len(self.ids), "tokens_per_second": speed}
+        return Written(text=self.tokenizer.decode(self.ids), tokens=len(self.ids), tokens_per_second=speed)
 
 
-def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """spec: {"model", "recipe" or None, "prompt", "max_tokens", "temperature", "seed", "dtype", "protocol", "chat"}.
+def execute(spec: GenerateSpec, progress: Progress, log: Log) -> Generation:
+    """Both texts; the candidate's only when the recipe has steps. Partial results look the same.
 
-    Returns {"base": {"text", "tokens", "tokens_per_second"}, "candidate": the same} (the candidate only when the
-    recipe has steps), and "parted" (`optlab.kernels.parting`) as soon as the texts differ; partial results look the
-    same. chat: the prompt is a question for the model's chat template. Raises ModelError, RecipeError, OptLabError.
+    Raises ModelError, RecipeError, OptLabError (a prompt that is empty or too long).
     """
     from optlab.kernels.generate import choices
     from optlab.kernels.parting import parting
     from optlab.kernels.runtime import runtime
 
-    recipe = Recipe.from_dict(spec.get("recipe"))
-    protocol = Protocol.model_validate({**(spec.get("protocol") or {}), "dtype": resolve_dtype(spec["dtype"])})
+    recipe = spec.known_recipe
+    protocol = spec.protocol.model_copy(update={"dtype": resolve_dtype(spec.protocol.dtype, spec.protocol.device)})
     # in float32, because a recipe is applied to the weights as they are; the runtimes cast
-    model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, LOADED))
+    model = model_cache.model(spec.model, "float32", protocol.device, span(progress, 0.0, LOADED))
     if model.objective != "causal":
-        raise ModelError("{model} fills gaps and cannot continue a text; pick a causal model", model=spec["model"])
-    room = model.description.context_length - spec["max_tokens"]
-    ids = _prompt(model, spec["prompt"], bool(spec.get("chat")), model.framing(protocol.bos), room)
+        raise ModelError("{model} fills gaps and cannot continue a text; pick a causal model", model=spec.model)
+    room = model.description.context_length - spec.max_tokens
+    ids = _prompt(model, spec.prompt, spec.chat, model.framing(protocol.bos), room)
 
-    room = len(ids) + spec["max_tokens"]
+    room = len(ids) + spec.max_tokens
     runtimes = {"base": runtime(model, protocol.dtype, room)}
     if recipe.steps:
         compressed, folder = packed(model, recipe, protocol, span(progress, LOADED, COMPRESSED))
         log(f"the packed model is in {folder}")
         runtimes["candidate"] = runtime(compressed, protocol.dtype, room)
 
-    settings = (spec["max_tokens"], spec["temperature"], spec["seed"], _ends(model))
+    settings = (spec.max_tokens, spec.temperature, spec.seed, _ends(model))
     writers = {side: Writer(choices(one, ids, *settings), model.tokenizer) for side, one in runtimes.items()}
-    parted: dict[str, Any] = {}
-    for count in range(spec["max_tokens"]):
+    parted: Parting | None = None
+
+    def written() -> Generation:
+        return Generation(**{side: writer.state() for side, writer in writers.items()}, parted=parted)
+
+    for count in range(spec.max_tokens):
         for writer in writers.values():
             if not writer.ended:
                 writer.step()
         base, candidate = writers["base"], writers.get("candidate")
         if candidate and not parted and not (base.ended or candidate.ended) and base.ids[-1] != candidate.ids[-1]:
             chosen = (base.ids[-1], candidate.ids[-1])
-            parted = {"parted": parting(count, base.logits, candidate.logits, chosen, model.tokenizer)}
-            parted["parted"]["shared"] = model.tokenizer.decode(base.ids[:count])
-        states = {side: writer.state() for side, writer in writers.items()} | parted
+            found = parting(count, base.logits, candidate.logits, chosen, model.tokenizer)
+            parted = found.model_copy(update={"shared": model.tokenizer.decode(base.ids[:count])})
         if all(writer.ended for writer in writers.values()):
             break
-        done = COMPRESSED + (1 - COMPRESSED) * (count + 1) / spec["max_tokens"]
-        progress(done, say("token {count} of {max_tokens}", count=count + 1, max_tokens=spec["max_tokens"]), states)
-    return {side: writer.state() for side, writer in writers.items()} | parted
+        done = COMPRESSED + (1 - COMPRESSED) * (count + 1) / spec.max_tokens
+        progress(done, say("token {count} of {max_tokens}", count=count + 1, max_tokens=spec.max_tokens), written())
+    return written()
 
 
 def _ends(model: LanguageModel) -> frozenset[int]:
@@ -116,9 +118,10 @@ def _ends(model: LanguageModel) -> frozenset[int]:
 def _prompt(model: LanguageModel, text: str, chat: bool, framing: Framing, room: int) -> list[int]:
     """The prompt's ids, BOS in front where the model begins so. What a person writes is text; a chat template writes
     control tokens, BOS often among them, which is then not written twice."""
-    from optlab.models.chat import ask_in_tokens
-
-    ids = ask_in_tokens(text, model.tokenizer, model.folder) if chat else model.tokenizer.encode(text)
+    if chat:
+        ids, _ = model.tokenizer.conversation([{"role": "user", "content": text}], answer=True)
+    else:
+        ids = model.tokenizer.encode(text)
     if not ids:
         raise OptLabError("the prompt is empty; write at least one word")
     if tuple(ids[: len(framing.before)]) != framing.before:
@@ -130,3 +133,15 @@ def _prompt(model: LanguageModel, text: str, chat: bool, framing: Framing, room:
             room=max(room, 0),
         )
     return list(ids)
+
+
+GENERATE = JobKind(
+    name="generate", label="text", spec=GenerateSpec, partial=Generation, result=Generation, execute=execute,
+    decides=lambda spec, weights: [  # not the rest of the protocol: it does not change the text
+        artefacts.key(weights, spec.known_recipe, spec.protocol), [spec.protocol.dtype, spec.protocol.device],
+        spec.prompt, spec.max_tokens, spec.temperature, spec.seed, spec.chat,
+    ],
+    title=lambda spec: say("{model}: text, {recipe}", model=title(spec.model), recipe=spec.known_recipe.describe()),
+    priority=GENERATING,
+    portable=True,
+)  # fmt: skip

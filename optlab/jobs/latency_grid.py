@@ -4,30 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optlab.errors import MeasurementError
 from optlab.jobs import model_cache
-from optlab.jobs.registry import Log
-from optlab.jobs.resolution import settled
+from optlab.jobs.kind import JobKind, Log
+from optlab.jobs.resolution import digest, settled, title
+from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
 from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.latency_grid import (
+    Cells,
+    GridSide,
+    GridSides,
+    LatencyGrid,
+    LatencyGridSoFar,
+    LatencyGridSpec,
+    Limits,
+)
+from optlab.store import artefacts
 
 if TYPE_CHECKING:
     from optlab.kernels.batch import Batch
     from optlab.kernels.runtime import Runtime
 
 
-def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """spec: {"model", "recipe", "protocol"} and, where they were chosen, "prompts" and "batches".
-
-    Raises whatever `time_grid` raises.
-    """
-    recipe, protocol = Recipe.from_dict(spec["recipe"]), Protocol.model_validate(spec["protocol"])
-    return time_grid(spec["model"], recipe, protocol, spec.get("prompts"), spec.get("batches"), progress, log)
+def execute(spec: LatencyGridSpec, progress: Progress, log: Log) -> LatencyGrid:
+    """Raises whatever `time_grid` raises."""
+    return time_grid(spec.model, spec.known_recipe, spec.protocol, spec.prompts, spec.batches, progress, log)
 
 
 def time_grid(
@@ -37,15 +44,12 @@ def time_grid(
     prompts: Sequence[int] | None = None,
     batches: Sequence[int] | None = None,
     progress: Progress = silent,
-    log: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
+    log: Log = lambda line: None,
+) -> LatencyGrid:
     """Time `name` and `recipe` on it (only `name` when the recipe has no steps) in turns, alone on the machine.
 
-    prompts, batches: as for `optlab.evaluation.latency_grid.sizes`. Returns {"cells": {side: [`Cell`]}, "sides":
-    {side: {"path", "notes", "bytes_per_token", "weights_per_token", "bytes_per_position"}}, "limits":
-    {"read_bytes_per_s", "operations_per_s"}, "model", "recipe", "dtype", "device", "environment"}; the side "candidate"
-    is the compressed model. Partial results hold "cells". Raises ModelError, RecipeError, MeasurementError (a model
-    that does not decode, keys and values that are rounded, no prompt that fits), Cancelled.
+    prompts, batches: as for `optlab.evaluation.latency_grid.sizes`. Raises ModelError, RecipeError,
+    MeasurementError (a model that does not decode, keys and values that are rounded, no prompt that fits), Cancelled.
     """
     from optlab import texts
     from optlab.evaluation import environment
@@ -74,27 +78,47 @@ def time_grid(
     def waiting() -> None:
         progress(0.2, say("waiting until nothing else computes, to time alone"))
 
-    def cells(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
-        progress(fraction, message, None if partial is None else {"cells": partial})
+    def cells(fraction: float, message: str, partial: object = None) -> None:
+        progress(fraction, message, LatencyGridSoFar(cells=partial) if isinstance(partial, Cells) else None)
 
     waiting()
     with compute_lock(exclusive=True, waiting=waiting):
-        limits = {"read_bytes_per_s": read_bandwidth(), "operations_per_s": multiplication_speed(protocol.dtype)}
+        limits = Limits(read_bytes_per_s=read_bandwidth(), operations_per_s=multiplication_speed(protocol.dtype))
         makers: dict[str, Callable[[int], Batch]] = {side: partial(batch, one) for side, one in runtimes.items()}
         found = latency_grid(makers, ids, lengths, counts, progress=span(cells, 0.2, 1.0))
-    return {
-        "model": name,
-        "recipe": recipe.to_dict(),
-        "dtype": protocol.dtype,
-        "device": str(model.device),
-        "cells": {side: [cell.to_dict() for cell in some] for side, some in found.items()},
-        "sides": {side: _side(one) for side, one in runtimes.items()},
-        "limits": limits,
-        "environment": environment.record(),
-    }
+    return LatencyGrid(
+        model=name,
+        recipe=recipe,
+        dtype=protocol.dtype,
+        device=str(model.device),
+        cells=found,
+        sides=GridSides(**{side: _side(one) for side, one in runtimes.items()}),
+        limits=limits,
+        environment=environment.record(),
+    )
 
 
-def _side(runtime: Runtime) -> dict[str, Any]:
+def _side(runtime: Runtime) -> GridSide:
     from optlab.evaluation.latency import what_it_reads
 
-    return {"path": runtime.path, "notes": runtime.notes, **what_it_reads(runtime)}
+    return GridSide(path=runtime.path, notes=tuple(runtime.notes), **what_it_reads(runtime))
+
+
+def _chosen(spec: LatencyGridSpec) -> dict[str, tuple[int, ...]]:
+    asked = {"prompts": spec.prompts, "batches": spec.batches}
+    return {name: values for name, values in asked.items() if values}
+
+
+LATENCY_GRID = JobKind(
+    name="latency_grid", label="latency grid", spec=LatencyGridSpec, partial=LatencyGridSoFar, result=LatencyGrid,
+    execute=execute,
+    decides=lambda spec, weights: [
+        artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.dtype, spec.protocol.device,
+        machine_id(), *([digest(chosen)] if (chosen := _chosen(spec)) else []),
+    ],
+    title=lambda spec: say(
+        "{model}: {what}, {recipe}", model=title(spec.model), what=say("speeds"), recipe=spec.known_recipe.describe()
+    ),
+    formerly=("speeds",),
+    portable=True,
+)  # fmt: skip

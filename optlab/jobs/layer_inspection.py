@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from optlab.errors import ModelError
 from optlab.jobs import model_cache
-from optlab.jobs.registry import Log
+from optlab.jobs.kind import GENERATING, JobKind, Log
+from optlab.jobs.resolution import title
 from optlab.messages import say
 from optlab.progress import Progress, span
-from optlab.protocol import Protocol
-from optlab.recipes import Recipe
+from optlab.results.document import Nothing
+from optlab.results.layer_inspection import LayerInspection, LayerInspectionSpec
+from optlab.store import artefacts
 
 
-def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """spec: {"model", "recipe", "protocol", "layer"}. Returns that of
-    `optlab.evaluation.layer_inspection.inspect_layer` as JSON.
+def execute(spec: LayerInspectionSpec, progress: Progress, log: Log) -> LayerInspection:
+    """What `optlab.evaluation.layer_inspection.inspect_layer` sees.
 
     Raises ModelError when the layer is none of the model's or changed its shape, and whatever compression raises.
     """
     from optlab.evaluation.layer_inspection import inspect_layer
     from optlab.jobs.compressed_cache import packed
 
-    protocol = Protocol.model_validate(spec["protocol"])
-    model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, 0.2))
-    compressed, _ = packed(model, Recipe.from_dict(spec["recipe"]), protocol, span(progress, 0.2, 0.9))
-    name = spec["layer"]
+    model = model_cache.model(spec.model, "float32", spec.protocol.device, span(progress, 0.0, 0.2))
+    compressed, _ = packed(model, spec.known_recipe, spec.protocol, span(progress, 0.2, 0.9))
+    name = spec.layer
     before, after = model.weight(name), compressed.model.weight(name)
     if before.shape != after.shape:
         raise ModelError(
@@ -34,3 +32,19 @@ def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any
         )
     progress(0.9, say("counting the weights of {name}", name=name))
     return inspect_layer(before.float(), after.float(), compressed.stored.get(name))
+
+
+LAYER_INSPECTION = JobKind(
+    name="layer_inspection", label="look inside a layer", spec=LayerInspectionSpec, partial=Nothing,
+    result=LayerInspection, execute=execute,
+    decides=lambda spec, weights: [
+        artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.device, spec.layer,
+    ],
+    title=lambda spec: say(
+        "{model}: inside {layer}, {recipe}", model=title(spec.model), layer=spec.layer,
+        recipe=spec.known_recipe.describe(),
+    ),
+    priority=GENERATING,
+    formerly=("anatomy",),
+    portable=True,
+)  # fmt: skip

@@ -8,37 +8,34 @@ of its own for either side.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optlab.errors import ModelError
 from optlab.jobs import model_cache
 from optlab.jobs.baseline import peak_memory_of_original
-from optlab.jobs.registry import Log
-from optlab.jobs.resolution import settled
+from optlab.jobs.kind import JobKind, Log
+from optlab.jobs.resolution import settled, text_identity, title
+from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
-from optlab.messages import say
+from optlab.messages import Joined, say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.latency import Latency, TimedPair
+from optlab.results.measurement import Measurement, MeasurementSoFar, MeasureSpec, QualitySoFar, Seconds, Side
+from optlab.results.training import TrainingSoFar
+from optlab.store import artefacts
 
 if TYPE_CHECKING:
     from optlab.compression import Compressed
-    from optlab.evaluation.latency import Latency
     from optlab.evaluation.perplexity import Perplexity
     from optlab.models.language_model import LanguageModel
 
 
-def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """The worker's entry: spec {"model", "recipe", "protocol"}. Raises whatever `measure` raises."""
-    return measure(
-        spec["model"],
-        Recipe.from_dict(spec["recipe"]),
-        Protocol.model_validate(spec["protocol"]),
-        progress,
-        log=log,
-    )
+def execute(spec: MeasureSpec, progress: Progress, log: Log) -> Measurement:
+    """Raises whatever `measure` raises."""
+    return measure(spec.model, spec.known_recipe, spec.protocol, progress, log=log)
 
 
 def measure(
@@ -47,9 +44,9 @@ def measure(
     protocol: Protocol,
     progress: Progress = silent,
     save: Path | None = None,
-    log: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
-    """Compress `name` by `recipe` and measure both; the contract's JSON as a dict.
+    log: Log = lambda line: None,
+) -> Measurement:
+    """Compress `name` by `recipe` and measure both.
 
     save: a folder for the compressed model; None keeps it in the cache. Raises ModelError, RecipeError, TextError,
     MeasurementError (a model that yields no numbers, a full disk), Cancelled.
@@ -57,6 +54,7 @@ def measure(
     from optlab import texts
     from optlab.evaluation import environment
     from optlab.evaluation.compare import compare
+    from optlab.evaluation.latency import speedup
     from optlab.evaluation.size import weight_bytes
 
     protocol = settled(name, protocol)
@@ -77,14 +75,18 @@ def measure(
         passage = texts.evaluation_passage(text, base.tokenizer, protocol.tokens, protocol.context, framing)
 
         began = time.perf_counter()
-        compressed, folder = _compress(base, recipe, protocol, save, span(progress, 0.1, 0.5))
+        compressed, folder = _compress(base, recipe, protocol, save, span(_of_training(progress), 0.1, 0.5))
         seconds = {"compress": time.perf_counter() - began}
         log(f"compressed in {seconds['compress']:.1f} s; the file is in {folder}")
-        sizes = {"size_base": weight_bytes(base.folder), "size_candidate": weight_bytes(folder)}
-        so_far = sizes | ({"training": compressed.trainings[-1]} if compressed.trainings else {})
+        sizes = {"base": weight_bytes(base.folder), "candidate": weight_bytes(folder)}
+        so_far = MeasurementSoFar(
+            size_base=sizes["base"], size_candidate=sizes["candidate"],
+            training=TrainingSoFar(training=compressed.trainings[-1]) if compressed.trainings else None,
+        )  # fmt: skip
 
-        def known(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
-            progress(fraction, message, None if partial is None else so_far | partial)
+        def known(fraction: float, message: str, partial: object = None) -> None:
+            quality = {"quality": partial} if isinstance(partial, QualitySoFar) else {}
+            progress(fraction, message, so_far.model_copy(update=quality) if quality else None)
 
         progress(0.5, say("measuring quality"), so_far)
 
@@ -107,35 +109,45 @@ def measure(
     with compute_lock():
         memory = _memory(base, folder, protocol, span(progress, 0.95, 1.0)) if protocol.latency else {}
     progress(1.0, say("done"))
-    return {
-        "model": name,
-        "recipe": recipe.to_dict(),
-        "text": text,
-        "tokens": quality.windows * protocol.context,
-        "context": protocol.context,
-        "calibration": calibration,
-        "device": str(base.device),
-        "dtype": protocol.dtype,
-        "seed": protocol.seed,
-        "versions": environment.versions(),
-        "baseline": _side(quality.base, sizes["size_base"], timed.get("base"), memory.get("base")),
-        "compressed": _side(
-            quality.candidate, sizes["size_candidate"], timed.get("candidate"), memory.get("candidate")
+    return Measurement(
+        model=name,
+        recipe=recipe,
+        text=text,
+        tokens=quality.windows * protocol.context,
+        context=protocol.context,
+        calibration=calibration,
+        device=str(base.device),
+        dtype=protocol.dtype,
+        seed=protocol.seed,
+        versions=environment.versions(),
+        baseline=_side(quality.base, sizes["base"], timed.base if timed else None, memory.get("base")),
+        compressed=_side(
+            quality.candidate, sizes["candidate"], timed.candidate if timed else None, memory.get("candidate")
         ),
-        "delta": quality.delta | _speedup(timed),
-        "layers": compressed.layers,
-        "trainings": compressed.trainings,
-        "seconds": seconds,
-        "details": quality.details,
-        "begins_with": [base.tokenizer.token(token) for token in framing.before],
-        "lookalikes": passage.lookalikes,
-        "latency": {side: one.to_dict() for side, one in timed.items()} or None,
-        "environment": environment.record() | {"read_bytes_per_s": bandwidth},
-        "windows": quality.windows,
-        "stopped_early": quality.stopped_early,
-        "checkpoint_note": base.description.checkpoint_note,
-        "artefact": str(folder),
-    }
+        delta=quality.delta if timed is None else quality.delta.model_copy(update=speedup(timed)._asdict()),
+        layers=tuple(compressed.layers),
+        trainings=tuple(compressed.trainings),
+        seconds=Seconds(**seconds),
+        details=quality.details,
+        begins_with=tuple(base.tokenizer.token(token) for token in framing.before),
+        lookalikes=passage.lookalikes,
+        latency=timed,
+        environment=environment.record().model_copy(update={"read_bytes_per_s": bandwidth}),
+        windows=quality.windows,
+        stopped_early=quality.stopped_early,
+        checkpoint_note=base.description.checkpoint_note,
+        artefact=str(folder),
+    )
+
+
+def _of_training(progress: Progress) -> Progress:
+    """A progress that takes the state of a training for what is known of the measurement."""
+
+    def told(fraction: float, message: str, partial: object = None) -> None:
+        known = MeasurementSoFar(training=partial) if isinstance(partial, TrainingSoFar) else None
+        progress(fraction, message, known)
+
+    return told
 
 
 def _compress(
@@ -154,13 +166,13 @@ def _compress(
 
 def _latency(
     base: LanguageModel, compressed: Compressed, ids: list[int], protocol: Protocol, progress: Progress
-) -> tuple[dict[str, Latency], float | None]:
+) -> tuple[TimedPair | None, float | None]:
     """Both sides timed in turns, alone on the machine, and how many bytes per second its memory gives.
 
-    Empty when not asked for or when the model does not decode.
+    None when not asked for or when the model does not decode.
     """
     if not protocol.latency or base.objective != "causal":
-        return {}, None
+        return None, None
     from optlab.evaluation.energy import meter
     from optlab.evaluation.latency import latency
     from optlab.kernels.limits import read_bandwidth
@@ -176,13 +188,7 @@ def _latency(
         before = read_bandwidth()
         timed = latency(sides, ids, context_length=longest, progress=progress, meter=meter())
         after = read_bandwidth()
-        return timed, max(before, after) if before and after else None
-
-
-def _speedup(timed: dict[str, Latency]) -> dict[str, Any]:
-    from optlab.evaluation.latency import speedup
-
-    return speedup(timed["base"], timed["candidate"]) if timed else {}
+        return TimedPair(**timed), max(before, after) if before and after else None
 
 
 def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Progress) -> dict[str, int]:
@@ -199,13 +205,31 @@ def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Pro
     }
 
 
-def _side(quality: Perplexity, size: int, timed: Latency | None, memory: int | None) -> dict[str, Any]:
-    return {
-        "ppl": quality.ppl,
-        "bits_per_byte": quality.bits_per_byte,
-        "ppl_second_half": quality.ppl_second_half,
-        "size_bytes": size,
-        "decode_ms_per_token": timed.decode_ms if timed else None,
-        "prefill_tokens_per_s": timed.prefill_tokens_per_s if timed else None,
-        "peak_rss_bytes": memory,
-    }
+def _side(quality: Perplexity, size: int, timed: Latency | None, memory: int | None) -> Side:
+    return Side(
+        ppl=quality.ppl,
+        bits_per_byte=quality.bits_per_byte,
+        ppl_second_half=quality.ppl_second_half,
+        size_bytes=size,
+        decode_ms_per_token=timed.decode_ms if timed else None,
+        prefill_tokens_per_s=timed.prefill_tokens_per_s if timed else None,
+        peak_rss_bytes=memory,
+    )
+
+
+def _decides(spec: MeasureSpec, weights: str) -> list[object]:
+    """A perplexity belongs to no machine, a latency does."""
+    settings = spec.protocol.model_dump()
+    texts = [text_identity(settings.pop(name)) for name in ("text", "calibration")]
+    if settings["bos"] == "auto":
+        del settings["bos"]  # as before it could be asked; a model that it changes has another fingerprint
+    place = machine_id() if spec.protocol.latency else None
+    return [artefacts.FORMAT, weights, spec.known_recipe.content_hash, texts, settings, place]
+
+
+MEASURE = JobKind(
+    name="measure", label="measurement", spec=MeasureSpec, partial=MeasurementSoFar, result=Measurement,
+    execute=execute, decides=_decides,
+    title=lambda spec: Joined(": ", [title(spec.model), spec.known_recipe.describe()]),
+    portable=True,
+)  # fmt: skip

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from optlab.jobs.registry import Log
+from optlab.jobs.kind import PREPARING, JobKind, Log
+from optlab.jobs.resolution import title, unread_identity
+from optlab.messages import say
 from optlab.models.catalog import resolve
-from optlab.models.describe import describe
+from optlab.models.describe import Description, describe
 from optlab.progress import Progress, span
+from optlab.results.document import Nothing
+from optlab.results.model import PrepareSpec
 
 
-def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """spec: {"model": name}. Returns the description of the model as JSON. Raises ModelError."""
-    folder = resolve(spec["model"], span(progress, 0.0, 0.8))
-    log(f"{spec['model']} is in {folder}")
-    return describe(spec["model"], span(progress, 0.8, 1.0)).to_dict()
+def execute(spec: PrepareSpec, progress: Progress, log: Log) -> Description:
+    """The description of the model. Raises ModelError."""
+    folder = resolve(spec.model, span(progress, 0.0, 0.8))
+    log(f"{spec.model} is in {folder}")
+    return describe(spec.model, span(progress, 0.8, 1.0))
+
+
+PREPARE = JobKind(
+    name="prepare", label="preparation", spec=PrepareSpec, partial=Nothing, result=Description, execute=execute,
+    decides=lambda spec, weights: [unread_identity(spec.model)],  # its fingerprint is what the run is to find out
+    title=lambda spec: say("prepare {model}", model=title(spec.model)),
+    priority=PREPARING,
+)  # fmt: skip

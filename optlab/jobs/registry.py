@@ -1,34 +1,37 @@
-"""Which function does the work of which kind of run.
-
-An executor is `execute(spec, progress, log) -> result`: the plain JSON that was submitted in, plain JSON out. It calls
-`progress` between small pieces of work and lets the `Cancelled` that this may raise through.
-"""
+"""Every kind of run that this OptLab can do. A new kind is one file and one line here."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from optlab.errors import OptLabError
-from optlab.progress import Progress
+from optlab.jobs.generate import GENERATE
+from optlab.jobs.importance import IMPORTANCE
+from optlab.jobs.kind import JobKind
+from optlab.jobs.latency_grid import LATENCY_GRID
+from optlab.jobs.layer_inspection import LAYER_INSPECTION
+from optlab.jobs.measure import MEASURE
+from optlab.jobs.prepare import PREPARE
+from optlab.jobs.probe import PROBE
+from optlab.jobs.sweep import SWEEP
+from optlab.jobs.tasks import TASKS
+from optlab.jobs.temperature_lab import TEMPERATURE_LAB
 
-Log = Callable[[str], None]
-Executor = Callable[[dict[str, Any], Progress, Log], dict[str, Any]]
+Kinds = Mapping[str, JobKind[Any, Any, Any]]
 
-TABLE: dict[str, str] = {
-    "measure": "optlab.jobs.measure:execute",
-    "generate": "optlab.jobs.generate:execute",
-    "layer_inspection": "optlab.jobs.layer_inspection:execute",
-    "importance": "optlab.jobs.importance:execute",
-    "tasks": "optlab.jobs.tasks:execute",
-    "prepare": "optlab.jobs.prepare:execute",
-    "probe": "optlab.jobs.probe:execute",
-    "latency_grid": "optlab.jobs.latency_grid:execute",
-    "temperature_lab": "optlab.jobs.temperature_lab:execute",
-    "sweep": "optlab.jobs.sweep:execute",
-}
-"""kind -> "module:function"; imported by the worker only, because these need torch."""
+
+def table(kinds: Iterable[JobKind[Any, Any, Any]]) -> Kinds:
+    """Kinds by their name in the store."""
+    return {kind.name: kind for kind in kinds}
+
+
+KINDS: Kinds = table(
+    [
+        MEASURE, GENERATE, LAYER_INSPECTION, IMPORTANCE, TASKS, LATENCY_GRID, TEMPERATURE_LAB, SWEEP, PREPARE, PROBE,
+    ]
+)  # fmt: skip
 
 
 def find(reference: str) -> Any:
@@ -37,12 +40,10 @@ def find(reference: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def executor(kind: str, table: Mapping[str, str] = TABLE) -> Executor:
-    """The executor of a kind. Raises OptLabError when the table has none."""
-    if kind not in table:
+def kind_of(name: str, kinds: Kinds = KINDS) -> JobKind[Any, Any, Any]:
+    """The kind of that name. Raises OptLabError when there is none."""
+    if name not in kinds:
         raise OptLabError(
-            "this worker cannot do runs of kind {kind!r}; it does {table}",
-            kind=kind,
-            table=", ".join(table),
+            "this OptLab cannot do runs of kind {name!r}; it does {kinds}", name=name, kinds=", ".join(kinds)
         )
-    return find(table[kind])
+    return kinds[name]

@@ -39,8 +39,16 @@ def located(name: str) -> str:
     from optlab.texts.names import names
 
     known = {card.name for card in catalog()} | {card.name for card in names()}
-    path = Path(name).expanduser()
-    return str(path.resolve()) if name not in known and _exists(path) else name
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:  # the home of an unknown user
+        return name
+    if name in known:
+        return name
+    if _exists(path):
+        return str(path.resolve())
+    plain, mark, column = name.rpartition("#")  # a column of a table
+    return f"{located(plain)}#{column}" if mark and plain and located(plain) != plain else name
 
 
 def title(model: str) -> str:
@@ -70,9 +78,16 @@ def text_identity(text: str | None) -> str | None:
 
     if text is not None and is_strewn(text):
         return f"{text}, {WINDOWS}"
-    if text is None or not _exists(path := Path(text)) or not path.is_file():
+    if text is None:
+        return None
+    plain, mark, column = text.rpartition("#")
+    if mark and not _exists(Path(text)) and _exists(Path(plain)):
+        return f"{text_identity(plain)}#{column}"
+    path = Path(text)
+    if not _exists(path):
         return text
-    return _contents(text, version_of(path))
+    version = version_of(path)
+    return _contents(text, version) if path.is_file() else digest(text, version)
 
 
 def digest(*parts: Any) -> str:
@@ -88,6 +103,6 @@ def _exists(path: Path) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _contents(path: str, version: tuple[int, ...]) -> str:
+def _contents(path: str, version: object) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,19 +11,22 @@ import json
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from optlab import files, paths
-from optlab.evaluation.paired import as_list, interval
+from optlab.evaluation.paired import interval
 from optlab.jobs import model_cache
-from optlab.jobs.registry import Log
-from optlab.jobs.resolution import digest
+from optlab.jobs.kind import JobKind, Log
+from optlab.jobs.resolution import digest, text_identity, title
 from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
+from optlab.results import sweep as results
+from optlab.results.sweep import Student, SweepSpec
+from optlab.results.training import TrainingSoFar
 from optlab.store import artefacts
 
 if TYPE_CHECKING:
@@ -31,55 +34,46 @@ if TYPE_CHECKING:
     from optlab.models.language_model import LanguageModel
 
 
-def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """spec: {"model", "recipe" (one distillation step), "temperatures", "alphas", "protocol"}.
-
-    Returns {"cells": [{"temperature", "alpha", "nll", "delta", "ci95", "as_good"}], "control": nats, "windows",
-    "tokens", "text", "best"}: delta is a cell minus the control in nats per token with its paired 95 % interval;
-    as_good: its interval to the best cell includes zero. Raises whatever distillation and evaluation raise.
-    """
+def execute(spec: SweepSpec, progress: Progress, log: Log) -> results.Sweep:
+    """A student for each temperature and alpha below 1, and the control. Raises whatever distillation and evaluation
+    raise."""
     from optlab import texts
     from optlab.evaluation.scoring import windows_of
 
-    protocol = Protocol.model_validate(spec["protocol"])
-    model = model_cache.model(spec["model"], "float32", protocol.device, span(progress, 0.0, 0.02))
+    protocol = spec.protocol
+    model = model_cache.model(spec.model, "float32", protocol.device, span(progress, 0.0, 0.02))
     texts.check_apart(str(protocol.text), str(protocol.calibration))
     framing = model.framing(protocol.bos)
     passage = texts.evaluation_passage(str(protocol.text), model.tokenizer, protocol.tokens, protocol.context, framing)
     windows = windows_of(model, passage.ids, protocol.context, framing)
-    step = Recipe.from_dict(spec["recipe"]).steps[0]
-    asked = [(t, a) for a in sorted(spec["alphas"]) for t in sorted(spec["temperatures"]) if a < 1.0]
+    step = spec.known_recipe.steps[0]
+    asked = [(t, a) for a in sorted(spec.alphas) for t in sorted(spec.temperatures) if a < 1.0]
     scores: dict[tuple[float, float] | None, list[float]] = {}
     for number, cell in enumerate([None, *asked]):
         begin, end = (0.02 + 0.98 * n / (len(asked) + 1) for n in (number, number + 1))
         temperature, alpha = (2.0, 1.0) if cell is None else cell
         recipe = Recipe.of(Step("distill", step.method, {**step.values, "temperature": temperature, "alpha": alpha}))
         began = time.perf_counter()
-        so_far = result(scores) if scores else {}
+        so_far = result(scores) if scores else results.Sweep()
 
         def known(
-            fraction: float, message: str, partial: dict[str, Any] | None = None, *, before: dict[str, Any] = so_far,
+            fraction: float, message: str, partial: object = None, *, before: results.Sweep = so_far,
             which: tuple[float, float] = (temperature, alpha),
         ) -> None:  # fmt: skip
-            progress(
-                fraction,
-                say(
-                    "T {temperature:g}, alpha {alpha:g}: {message}",
-                    temperature=which[0],
-                    alpha=which[1],
-                    message=message,
-                ),
-                before | (partial or {}),
+            training = partial if isinstance(partial, TrainingSoFar) else None
+            told = say(
+                "T {temperature:g}, alpha {alpha:g}: {message}", temperature=which[0], alpha=which[1], message=message
             )
+            progress(fraction, told, before.model_copy(update={"training": training}))
 
         scores[cell] = _score(model, recipe, protocol, windows, span(known, begin, end))
         log(f"{recipe.describe()}: {np.mean(scores[cell]):.4f} nats, {time.perf_counter() - began:.1f} s")
     progress(1.0, say("done"))
-    return result(scores) | {"tokens": len(windows) * protocol.context, "text": protocol.text}
+    return result(scores).model_copy(update={"tokens": len(windows) * protocol.context, "text": protocol.text})
 
 
-def result(scores: dict[tuple[float, float] | None, list[float]]) -> dict[str, Any]:
-    """The JSON of `execute` from the mean loss of every window, by (temperature, alpha); None is the control."""
+def result(scores: dict[tuple[float, float] | None, list[float]]) -> results.Sweep:
+    """From the mean loss of every window, by (temperature, alpha); None is the control."""
     control = np.asarray(scores[None])
     means = {cell: float(np.mean(found)) for cell, found in scores.items() if cell is not None}
     best = min(means, key=means.__getitem__) if means else None
@@ -88,14 +82,25 @@ def result(scores: dict[tuple[float, float] | None, list[float]]) -> dict[str, A
         found = np.asarray(scores[cell])
         to_best = interval(found - np.asarray(scores[best]))
         cells.append(
-            {
-                "temperature": cell[0], "alpha": cell[1], "nll": mean, "delta": float((found - control).mean()),
-                "ci95": as_list(interval(found - control)),
-                "as_good": cell == best or (to_best is not None and to_best[0] <= 0.0),
-            }
+            Student(
+                temperature=cell[0], alpha=cell[1], nll=mean, delta=float((found - control).mean()),
+                ci95=interval(found - control), as_good=cell == best or (to_best is not None and to_best[0] <= 0.0),
+            )
         )  # fmt: skip
-    return {"cells": cells, "control": float(control.mean()), "windows": len(control),
-            "best": None if best is None else list(best)}  # fmt: skip
+    return results.Sweep(cells=tuple(cells), control=float(control.mean()), windows=len(control), best=best)
+
+
+SWEEP = JobKind(
+    name="sweep", label="sweep", spec=SweepSpec, partial=results.Sweep, result=results.Sweep, execute=execute,
+    decides=lambda spec, weights: [
+        [artefacts.key(weights, spec.known_recipe, spec.protocol), text_identity(spec.protocol.text),
+         spec.protocol.dtype, spec.protocol.device],
+        spec.temperatures, spec.alphas, spec.protocol.tokens,
+    ],
+    title=lambda spec: say(
+        "{model}: {count} students", model=title(spec.model), count=len(spec.temperatures) * len(spec.alphas)
+    ),
+)  # fmt: skip
 
 
 def _score(

@@ -45,6 +45,8 @@ from optlab.models.tokenizer import Tokenizer
 from optlab.models.transformer import Transformer
 from optlab.progress import Progress, silent
 from optlab.recipes import Recipe
+from optlab.results.measurement import LayerReport
+from optlab.results.training import Training
 
 FORMAT = 1
 NOTICE, CONFIG = "optlab.json", "config.json"
@@ -189,10 +191,10 @@ def _notice(compressed: Compressed) -> dict[str, Any]:
         "stored": {name: stored.meta() for name, stored in compressed.stored.items()},
         "inputs": {name: chosen.meta() for name, chosen in input_formats(model.module).items()},
         "key_values": {name: chosen.meta() for name, chosen in key_value_formats(model).items()},
-        "layers": compressed.layers,
+        "layers": [layer.to_dict() for layer in compressed.layers],
         "notes": compressed.notes,
         "seconds": compressed.seconds,
-        "trainings": compressed.trainings,
+        "trainings": [training.to_dict() for training in compressed.trainings],
         "only_optlab_reads_it": reason_against(compressed),
         "description": model.description.to_dict(),
     }
@@ -260,9 +262,9 @@ def load_artefact(
         for name, meta in notice.get("key_values", {}).items():
             round_key_values(model, name, KeyValueFormat(**meta))
         recipe = Recipe.from_dict(notice["recipe"])
-        return Compressed(
-            model, stored, notice["layers"], recipe, notice["seconds"], notice["notes"], notice.get("trainings", [])
-        )
+        layers = [LayerReport.model_validate(one) for one in notice["layers"]]
+        trainings = [Training.model_validate(one) for one in notice.get("trainings", [])]
+        return Compressed(model, stored, layers, recipe, notice["seconds"], notice["notes"], trainings)
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
         if isinstance(error, OptLabError):
             raise

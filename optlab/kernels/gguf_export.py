@@ -6,6 +6,7 @@ file cannot say (another family, activations rounded at run time) is refused wit
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -20,19 +21,24 @@ from optlab.errors import ModelError
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.gguf_blocks import blocks, kind_of
 from optlab.messages import say
-from optlab.models.gguf import pre_tokenizers
+from optlab.models.gguf import pre_tokenizers, rotary
 from optlab.models.gguf.architectures import OUTER as HUB_OUTER
+from optlab.models.gguf.blocks import float16_holds
 from optlab.models.gguf.families.llama import BLOCK as HUB_BLOCK
 from optlab.models.inputs import input_formats
+from optlab.models.key_values import key_value_formats
 from optlab.models.language_model import LanguageModel
-from optlab.models.transformer import Config, Transformer
+from optlab.models.transformer import Config, Rotary, Transformer
 from optlab.progress import Progress, silent
 
 INNER = {hub: own for own, hub in HUB_BLOCK.items()}
 OUTER = {hub: own for own, hub in HUB_OUTER.items()}
-FAMILIES = ("llama", "qwen2")
+FAMILIES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2"}
+"""The hub's word for a family -> llama.cpp's, which computes it alike."""
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 """llama.cpp's types of tokens."""
+OTHER_BPE = ("byte_fallback", "continuing_subword_prefix", "end_of_word_suffix")
+"""What makes a BPE model of tokenizer.json another one than GPT-2's."""
 
 
 def export(source: LanguageModel | Compressed, file: str | Path, progress: Progress = silent) -> dict[str, int]:
@@ -46,12 +52,14 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
     stored = source.stored if isinstance(source, Compressed) else {}
     if not isinstance(model.module, Transformer) or model.family not in FAMILIES:
         raise ModelError(
-            "only Llama and Qwen2 models are written as GGUF; {name} is a {family}",
+            "only Llama, Mistral and Qwen2 models are written as GGUF; {name} is a {family}",
             name=model.name,
             family=model.family,
         )
     if input_formats(model.module):
         raise ModelError("a GGUF file cannot say that activations are rounded; export weights without that step")
+    if key_value_formats(model):
+        raise ModelError("a GGUF file cannot say that keys and values are rounded; export weights without that step")
     config, target = model.module.config, Path(file)
     if (foreign := config.beyond_llama()) or config.activation != "silu":
         what = ", ".join(sorted(foreign)) or config.activation
@@ -64,7 +72,7 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
     counts: dict[str, int] = {}
     try:
         with files.writing(target) as made:
-            writer = gguf.GGUFWriter(made, model.family)
+            writer = gguf.GGUFWriter(made, FAMILIES[model.family])
             _settings(writer, config, model)
             _tokens(writer, model, config.vocabulary)
             parameters = dict(model.module.named_parameters())
@@ -103,13 +111,13 @@ def _add(writer: Any, name: str, W: Tensor, stored: object, config: Config, mode
 
     own = gguf_name(name)
     order = None
-    if model.family == "llama" and own.split(".")[-2] in ("attn_q", "attn_k"):
+    if FAMILIES[model.family] == "llama" and own.split(".")[-2] in ("attn_q", "attn_k"):
         order = row_order(len(W), config.heads if ".attn_q." in own else config.kv_heads)
     if isinstance(stored, QuantizedTensor) and (kind := kind_of(stored)) is not None:
         writer.add_tensor(own, blocks(stored, order), raw_dtype=gguf.GGMLQuantizationType[kind])
         return kind
     values = (W if order is None else W[order]).float().cpu().numpy()
-    exact = values.ndim == 1 or bool(np.abs(values).max(initial=0) > np.finfo(np.float16).max)
+    exact = values.ndim == 1 or not float16_holds(values)
     writer.add_tensor(own, np.ascontiguousarray(values if exact else values.astype(np.float16)))
     return "F32" if exact else "F16"
 
@@ -134,6 +142,10 @@ def _settings(writer: Any, config: Config, model: LanguageModel) -> None:
     if scaling.get("rope_type") == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(float(scaling["factor"]))
+    elif scaling.get("rope_type") == "llama3":
+        plain = dataclasses.replace(config, rope_scaling=())
+        divisors = Rotary(plain).frequencies / Rotary(config).frequencies
+        writer.add_tensor(rotary.FACTORS, divisors.numpy())
     elif scaling:
         raise ModelError(
             "rotary positions of type {rope_type!r} are not written as GGUF",
@@ -144,7 +156,7 @@ def _settings(writer: Any, config: Config, model: LanguageModel) -> None:
 def _tokens(writer: Any, model: LanguageModel, rows: int) -> None:
     tokenizer = json.loads(model.tokenizer.backend.to_str())
     kind = tokenizer["model"]
-    if kind.get("type") != "BPE" or not kind.get("vocab"):
+    if kind.get("type") != "BPE" or not kind.get("vocab") or any(kind.get(key) for key in OTHER_BPE):
         raise ModelError(
             "{name} has a tokenizer of type {type}; only byte-level BPE is written",
             name=model.name,
@@ -164,10 +176,17 @@ def _tokens(writer: Any, model: LanguageModel, rows: int) -> None:
     for role, add in (
         ("bos", writer.add_bos_token_id),
         ("eos", writer.add_eos_token_id),
+        ("unk", writer.add_unk_token_id),
         ("pad", writer.add_pad_token_id),
     ):
         if (number := model.tokenizer.special_id(role)) is not None:
             add(number)
-    writer.add_add_bos_token(False)  # perplexity is defined on the text alone
+    before = model.tokenizer.framing("causal").before
+    if before not in ((), (model.tokenizer.special_id("bos"),)):
+        raise ModelError(
+            "a GGUF file cannot say that texts begin with {tokens}, only that they begin with BOS",
+            tokens=", ".join(repr(model.tokenizer.token(number)) for number in before),
+        )
+    writer.add_add_bos_token(bool(before))
     if isinstance(template := model.tokenizer.settings.get("chat_template"), str):
         writer.add_chat_template(template)

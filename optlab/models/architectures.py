@@ -131,6 +131,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             use_sliding_window=False, sliding_window=None, layer_types=None, no_rope_layers=None,
             no_rope_layer_interval=4,
         ),
+        theta=2_000_000.0,
     ),
     "granite": Architecture(
         _fields(

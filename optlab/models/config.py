@@ -22,6 +22,12 @@ SCALINGS = {
     "llama3": ("factor", "high_freq_factor", "low_freq_factor", "original_max_position_embeddings"),
 }
 """The kinds of rotary positions, and the numbers that each needs."""
+
+
+class ImpossibleConfigError(ModelError):
+    """What config.json says contradicts itself, so that no program can compute it."""
+
+
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
@@ -140,8 +146,8 @@ class Config:
 
     @property
     def turned(self) -> int:
-        """Features of a head that are rotated; always even."""
-        return self.head_dim if self.rotary_dim is None else -(-self.rotary_dim // 2) * 2
+        """Features of a head that are rotated."""
+        return self.head_dim if self.rotary_dim is None else self.rotary_dim
 
     def window(self, block: int) -> int | None:
         """Tokens that a query of a block sees, its own included; None: all."""
@@ -300,7 +306,7 @@ def _windows(
             raise ModelError("attention of type {unknown!r} is not part of this Transformer", unknown=unknown[0])
         slides = [one == SLIDING for one in types]
         if any(slides) and window is None:
-            raise ModelError("config.json asks for sliding windows and does not say how long they are")
+            raise ImpossibleConfigError("config.json asks for sliding windows and does not say how long they are")
     if window is not None and window < 1:
         raise ValueError(f"a window of {window} tokens")
     return tuple(window if slide else None for slide in slides) if window is not None and any(slides) else ()
@@ -324,6 +330,8 @@ def _rope(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Archite
         width, heads = (int(hub[architecture.sizes[own]]) for own in ("width", "heads"))
         head_dim = int(said.get("head_dim") or 0) if architecture.reads_head_dim else 0
         found["rotary_dim"] = int((head_dim or width // heads) * share)
+        if found["rotary_dim"] % 2 or not found["rotary_dim"]:
+            raise ModelError("rotary positions of an odd number of features are not part of this Transformer")
     return found
 
 

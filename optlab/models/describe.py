@@ -24,6 +24,7 @@ from optlab.models.checkpoint import BYTES, Checkpoint, open_checkpoint
 from optlab.models.notes import note_for
 from optlab.progress import Progress, silent, span
 from optlab.protocol import FALLBACK_TEXT
+from optlab.results.document import UnreadableError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -100,6 +101,20 @@ class Description:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def to_json(self) -> str:
+        """As a run's result is kept."""
+        return json.dumps({"version": VERSION, **self.to_dict()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Description:
+        """What `to_json` wrote, or `to_dict` before results had versions. Raises UnreadableError."""
+        try:
+            data = json.loads(text)
+            data.pop("version", None)
+            return cls.from_dict(data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnreadableError(f"this is no description of a model: {error}") from None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Description:

@@ -26,13 +26,18 @@ UNREAD = ("model_type", "auto_map", "quantization_config")
 
 
 def own_config(hub: dict[str, Any]) -> Any:
-    """Our Transformer's Config for a hub config, or None when it says something that ours does not compute."""
-    from optlab.models.config import Config
+    """Our Transformer's Config for a hub config, or None when it says something that ours does not compute.
+
+    Raises ModelError when it says what nobody could compute.
+    """
+    from optlab.models.config import Config, ImpossibleConfigError
 
     if objective_of(hub) != "causal":
         return None
     try:
         return Config.from_hub(hub)
+    except ImpossibleConfigError:
+        raise
     except ModelError:
         return None
 
@@ -70,6 +75,7 @@ def _has_class(hub: dict[str, Any], objective: str) -> bool:
 
 def library_config(hub: dict[str, Any]) -> Any:
     """transformers' config object for a hub config. Raises ModelError when the library has no such model."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     kind = hub.get("model_type")
@@ -78,7 +84,7 @@ def library_config(hub: dict[str, Any]) -> Any:
     values = {key: _decoded(value) for key, value in hub.items() if key not in UNREAD}
     try:
         return AutoConfig.for_model(kind, **values)
-    except LIBRARY_ERRORS as error:
+    except (*LIBRARY_ERRORS, StrictDataclassError) as error:
         raise ModelError(
             "model_type {kind!r} is not one that transformers can build: {first_line}",
             kind=kind,

@@ -9,14 +9,16 @@ vocabulary files.
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optlab.errors import ModelError, TextError
 from optlab.framing import BosRule, Framing
+from optlab.models import chat
 from optlab.models.checkpoint import read_json
 from optlab.models.plain_text import PlainText
 from optlab.models.token_bytes import has_part, sizes
@@ -27,17 +29,24 @@ if TYPE_CHECKING:
 LONG, KEPT = 100_000, 4
 """Texts of so many characters take most of a second each time; the tokens of the last few are kept, because every
 recipe of a sweep reads the same ones."""
+MARK = "\uffff"
+"""A noncharacter: it stands in no text that people exchange."""
+ENDS = ("bos", "eos")
 OLDER_FILES = ("vocab.json", "vocab.txt", "tokenizer.model", "spiece.model")
 
 
 class Tokenizer:
-    """A model's tokenizer. backend: the `tokenizers.Tokenizer` inside; settings: tokenizer_config.json."""
+    """A model's tokenizer. backend: the `tokenizers.Tokenizer` inside; settings: tokenizer_config.json.
 
-    def __init__(self, backend: tokenizers.Tokenizer, settings: dict[str, Any]) -> None:
+    template: that of chats, None for a model that only continues text.
+    """
+
+    def __init__(self, backend: tokenizers.Tokenizer, settings: dict[str, Any], template: str | None = None) -> None:
         backend.no_truncation()
         backend.no_padding()
         self.backend = backend
         self.settings = settings
+        self.template = template
         self.rows: int | None = None
         self._plain = PlainText(backend)
         self._known: OrderedDict[str, tuple[list[int], list[int]]] = OrderedDict()
@@ -55,12 +64,12 @@ class Tokenizer:
             import tokenizers
 
             try:
-                return cls(tokenizers.Tokenizer.from_file(str(file)), settings)
+                return cls(tokenizers.Tokenizer.from_file(str(file)), settings, chat.template(folder, settings))
             except Exception:  # the package raises bare Exception
                 raise ModelError("{file} is not a tokenizer; copy it again", file=file) from None
         if not any((folder / name).is_file() for name in OLDER_FILES):
             raise ModelError("{folder} has no tokenizer; tokenizer.json is needed beside config.json", folder=folder)
-        return cls(_from_older_files(folder), settings)
+        return cls(_from_older_files(folder), settings, chat.template(folder, settings))
 
     def __len__(self) -> int:
         """Number of tokens, added ones included."""
@@ -91,10 +100,37 @@ class Tokenizer:
             return self.sized(text)[0]
         return list(self._checked(self._plain.encode, text).ids)
 
-    def encode_template(self, text: str) -> list[int]:
-        """Token ids of what a chat template wrote: here, and nowhere else, control tokens are matched. Raises as
-        `encode`."""
-        return list(self._checked(self._plain.encode_with_control, text).ids)
+    def conversation(self, messages: Sequence[Mapping[str, str]], answer: bool = False) -> tuple[list[int], list[int]]:
+        """(token ids of `messages` as the model's chat template writes them, UTF-8 bytes that each stands for).
+
+        Here, and nowhere else, control tokens are matched: those of the template. What looks like one in a message is
+        text. answer: end where the model begins to answer. Raises ModelError without a usable template, and as
+        `encode`.
+        """
+        kept: list[str] = []
+
+        def marked(content: str) -> str:
+            pieces = self._plain.split(content)
+            for number in range(1, len(pieces), 2):
+                kept.append(pieces[number])
+                pieces[number] = f"{MARK}{len(kept) - 1}{MARK}"
+            return "".join(pieces)
+
+        guarded = [{**one, "content": marked(one["content"])} for one in messages]
+        written = chat.render(self.template, guarded, {f"{role}_token": self._spelled(role) for role in ENDS}, answer)
+        ids: list[int] = []
+        of_each: list[int] = []
+        for number, part in enumerate(re.split(f"{MARK}(\\d+){MARK}", written)):
+            text = kept[int(part)] if number % 2 else part
+            encode = self._plain.encode if number % 2 else self._plain.encode_with_control
+            encoding = self._checked(encode, text)
+            ids += encoding.ids
+            of_each += sizes(text, encoding, self.by_bytes)
+        return ids, of_each
+
+    def _spelled(self, role: str) -> str:
+        number = self.special_id(role)
+        return "" if number is None else self.token(number)
 
     def sized(self, text: str) -> tuple[list[int], list[int]]:
         """(token ids as `encode` gives them, UTF-8 bytes of `text` that each stands for).
@@ -117,10 +153,6 @@ class Tokenizer:
     def lookalikes(self, text: str) -> int:
         """How often `text` holds what looks like a special token, such as "<unk>", and is encoded as characters."""
         return self._plain.lookalikes(text)
-
-    def lookalikes_apart(self, text: str) -> list[str]:
-        """`text` in pieces, every second one of which looks like a special token."""
-        return self._plain.split(text)
 
     @cached_property
     def by_bytes(self) -> bool:

@@ -93,14 +93,14 @@ def train(
     schedule: Schedule,
     progress: Progress = silent,
     optimizer: AdamW | None = None,
-    watch: Callable[[Point], dict[str, Any]] | None = None,
+    watch: Callable[[Point], object] | None = None,
     training_checkpoint: TrainingCheckpoint | None = None,
     memory: dict[str, Any] | None = None,
 ) -> list[Point]:
     """Train `module` in place; returns the loss of every step of this call.
 
-    loss_of: one of `batches` -> scalar loss. watch: called after each step; what it returns (for instance a held-out
-        loss) is merged into the partial result that `progress` gets; it may raise `Enough`.
+    loss_of: one of `batches` -> scalar loss. watch: called after each step; what it returns is the partial result
+        that `progress` gets; it may raise `Enough`.
     training_checkpoint: keeps the state; training goes on from what it holds, the batches before that are passed
         over, and once the
         training is over the state is forgotten. memory: plain JSON that is kept with the state and filled from it.
@@ -129,14 +129,11 @@ def train(
             optimizer.step(schedule.rate(point.step, time.perf_counter() - start))
             point = Point(point.step + 1, loss.item(), time.perf_counter() - start)
             curve.append(point)
-            seen = watch(point) if watch else {}
+            seen = watch(point) if watch else None
             if training_checkpoint is not None and training_checkpoint.due():
                 training_checkpoint.save(module, optimizer, State(point.step, point.seconds, memory))
-            progress(
-                schedule.done(point.step, point.seconds),
-                say("step {step}, loss {loss:.3f}", step=point.step, loss=point.loss),
-                {"step": point.step, "loss": point.loss, **seen},
-            )
+            told = say("step {step}, loss {loss:.3f}", step=point.step, loss=point.loss)
+            progress(schedule.done(point.step, point.seconds), told, seen)
     except Enough:
         pass
     except Cancelled:

@@ -75,8 +75,7 @@ class Rotary:
     """
 
     def __init__(self, config: Config, local: bool = False) -> None:
-        size = config.head_dim if config.rotary_dim is None else config.rotary_dim
-        exponent = torch.arange(0, size, 2, dtype=torch.float32) / max(size, 1)
+        exponent = torch.arange(0, config.turned, 2, dtype=torch.float32) / max(config.turned, 1)
         theta, scaling = (config.local_rope_theta, ()) if local else (config.rope_theta, config.rope_scaling)
         assert theta is not None
         self.frequencies = self._scaled(1.0 / theta**exponent, dict(scaling))

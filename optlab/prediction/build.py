@@ -41,6 +41,7 @@ from optlab.prediction.treatment import damage, treatment
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.model import ProbingSoFar
 
 DEFAULT = Protocol()
 PROBE_TOKENS = 2048
@@ -156,8 +157,8 @@ class Probe:
         singles.measure(self.state, self.model, self.working, ids, levels, lambda: self.grams, ahead)
         self.state.save(self.folder)
 
-    def partial(self) -> dict[str, int]:
-        return {"anchors": len(self.state.anchors), "anchors_wanted": len(self.recipes)}
+    def partial(self) -> ProbingSoFar:
+        return ProbingSoFar(anchors=len(self.state.anchors), anchors_wanted=len(self.recipes))
 
 
 def build(model: LanguageModel, progress: Progress = silent) -> State:

@@ -23,6 +23,7 @@ from typing import Any
 from optlab import __version__
 from optlab.client.client import Client
 from optlab.errors import OptLabError, RecipeError
+from optlab.jobs.registry import KINDS
 from optlab.recipes import Recipe
 from optlab.report import incoming
 from optlab.store import safe_json
@@ -31,9 +32,6 @@ from optlab.store.run import Run
 FORMAT, VERSION = "optlab-project", 1
 MANIFEST, RUNS, RECIPES = "manifest.json", "runs.jsonl", "recipes.jsonl"
 MEMBERS = (MANIFEST, RUNS, RECIPES)
-PORTABLE = ("measure", "generate", "layer_inspection", "tasks", "latency_grid")
-"""Kinds of runs that mean the same elsewhere; a prepared or probed model is made of files that stay here."""
-
 UNREADABLE = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError,
     ValueError,
@@ -56,9 +54,15 @@ class Imported:
     recipes: int
 
 
+def portable(run: Run) -> bool:
+    """Whether an archive holds it: finished, and its result means the same elsewhere. A prepared or probed model is
+    made of files that stay here."""
+    return run.done and run.kind in KINDS and KINDS[run.kind].portable
+
+
 def write(runs: Sequence[Run]) -> bytes:
     """The archive of the finished ones of `runs`. Raises OptLabError when there is none."""
-    kept = [run for run in runs if run.done and run.kind in PORTABLE and run.result]
+    kept = [run for run in runs if portable(run)]
     if not kept:
         raise OptLabError("there is no finished run to put into an archive; measure something first")
     contents = {RUNS: _lines([_portable(run) for run in kept]), RECIPES: _lines(_recipes(kept))}
@@ -102,7 +106,7 @@ def read(data: bytes) -> tuple[list[Run], list[Recipe]]:
     except UNREADABLE as error:
         raise OptLabError("this is no readable project archive: {error}", error=str(error) or "it is cut off") from None
     _check_manifest(found)
-    runs = [incoming.run(one, f"line {number} of {RUNS}", PORTABLE) for number, one in _parsed(found[RUNS], RUNS)]
+    runs = [incoming.run(one, f"line {number} of {RUNS}") for number, one in _parsed(found[RUNS], RUNS)]
     if len({run.key for run in runs}) != len(runs):
         raise OptLabError("the archive holds one run twice")
     return runs, [recipe for _, one in _parsed(found[RECIPES], RECIPES) if (recipe := _known(one)) is not None]
@@ -182,10 +186,14 @@ def _lines(values: Sequence[Any]) -> bytes:
 
 def _portable(run: Run) -> dict[str, Any]:
     """A run without what belongs to this machine: its number here, its worker, and the folder of its weights."""
-    result = {**(run.result or {}), "artefact": None} if "artefact" in (run.result or {}) else run.result
+    kind = KINDS[run.kind]
+    result: Any = kind.result_of(run)
+    if getattr(result, "artefact", None) is not None:
+        result = result.model_copy(update={"artefact": None})
     return {
-        "key": run.key, "kind": run.kind, "title": run.title, "spec": run.spec, "result": result,
-        "created": run.created, "started": run.started, "finished": run.finished, "attempts": run.attempts,
+        "key": run.key, "kind": run.kind, "title": run.title, "spec": json.loads(kind.spec_of(run).to_json()),
+        "result": json.loads(result.to_json()), "created": run.created, "started": run.started,
+        "finished": run.finished, "attempts": run.attempts,
     }  # fmt: skip
 
 

@@ -82,3 +82,7 @@ class Document(Part):
     def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
         """The fields of an older document under the names that they have now."""
         return fields
+
+
+class Nothing(Document):
+    """What is known so far of a run that tells nothing before it is done."""

@@ -50,6 +50,6 @@ class Parting(Part):
 class Generation(Document):
     """candidate: None without a recipe. parted: None while the texts are the same."""
 
-    base: Written
+    base: Written = Written()
     candidate: Written | None = None
     parted: Parting | None = None

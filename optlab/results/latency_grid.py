@@ -6,13 +6,19 @@ from collections.abc import Iterator
 
 from optlab.results.document import Document, Part
 from optlab.results.environment import Environment
-from optlab.results.fields import Count, Name, Number, Word
+from optlab.results.fields import Count, Interval, Name, Number, Word
 from optlab.results.recipe import RecipeField
 from optlab.results.specs import RecipeSpec
 
 
 class LatencyGridSpec(RecipeSpec):
-    """Which model to time, and which recipe on it beside the original."""
+    """Which model to time, and which recipe on it beside the original.
+
+    prompts (tokens), batches (texts at once): rising; None for those that the pages show.
+    """
+
+    prompts: tuple[Count, ...] | None = None
+    batches: tuple[Count, ...] | None = None
 
 
 class Cell(Part):
@@ -20,6 +26,7 @@ class Cell(Part):
 
     step_ms: one new token for each of `batch` texts, the median with its 5th and 95th percentile; tokens_per_s: of all
     texts together. prefill_tokens_per_s: of all prompts together; time_to_first_token_ms: until each text has one.
+    speedup: of a step against the original's, the paired ratio of rounds timed in turns; None for the original itself.
     """
 
     prompt_tokens: Count
@@ -30,6 +37,8 @@ class Cell(Part):
     tokens_per_s: Number
     prefill_tokens_per_s: Number
     time_to_first_token_ms: Number
+    speedup: Number | None = None
+    speedup_ci95: Interval | None = None
 
 
 class Cells(Part):

@@ -29,6 +29,13 @@ class HeadImportance(Document):
     windows: Count
 
 
+class ProbingSoFar(Document):
+    """anchors: recipes that were measured, of `anchors_wanted`."""
+
+    anchors: Count = 0
+    anchors_wanted: Count = 0
+
+
 class Probed(Document):
     """How much is known: recipes measured, families of methods with a table, recipes timed."""
 

@@ -26,8 +26,8 @@ class Training(Part):
 
 
 class TrainingSoFar(Part):
-    """A training that goes on. left_s: seconds that it will take at this speed."""
+    """A training as it goes on, or as it went. left_s: seconds that it will take at this speed."""
 
     training: Training
-    tokens_per_s: Number
-    left_s: Number
+    tokens_per_s: Number | None = None
+    left_s: Number | None = None

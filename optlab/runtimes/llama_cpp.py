@@ -10,15 +10,13 @@ import torch
 from torch import Tensor
 
 from optlab.errors import MeasurementError
-
-ROOM = 2048
-"""Tokens for which llama.cpp keeps room, as `optlab.kernels.runtime` does."""
+from optlab.kernels.runtime import CONTEXT
 
 
 class LlamaCpp:
     """One text at a time."""
 
-    def __init__(self, file: Path, threads: int | None = None, room: int = ROOM) -> None:
+    def __init__(self, file: Path, threads: int | None = None, room: int = CONTEXT) -> None:
         """Raises MeasurementError when llama.cpp cannot read the file."""
         threads = threads or torch.get_num_threads()
         try:

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from optlab.messages import decoded, encoded, say
-from optlab.store import safe_json
-from optlab.store.run import PRIORITY, RETRYABLE, Run, Status, UnknownRunError
+from optlab.store.run import RETRYABLE, Run, Status, UnknownRunError
 from optlab.store.schema import runs_table
 
 R = runs_table.c
@@ -48,9 +47,9 @@ def adopt(connection: Connection, run: Run) -> bool:
         return False
     connection.execute(
         runs_table.insert().values(
-            key=run.key, kind=run.kind, status=Status.DONE, priority=PRIORITY[run.kind], spec=safe_json.dumps(run.spec),
-            title=encoded(run.title), progress=1.0, message=DONE, partial="{}", result=safe_json.dumps(run.result),
-            result_version=result_version(run.result or {}),
+            key=run.key, kind=run.kind, status=Status.DONE, priority=0, spec=run.spec_json,
+            title=encoded(run.title), progress=1.0, message=DONE, partial="{}", result=run.result_json,
+            result_version=result_version(run.result_json),
             created=run.created, started=run.started, finished=run.finished, worker=run.worker, attempts=run.attempts,
         )
     )  # fmt: skip
@@ -68,9 +67,12 @@ def requeue(connection: Connection, id: int) -> None:
     )  # fmt: skip
 
 
-def result_version(result: Mapping[str, Any]) -> int:
-    """The version that a result says it has; 0 for those of the time before results had one."""
-    return int(result.get("version", 0))
+def result_version(result: str | None) -> int | None:
+    """The version that the JSON of a result says it has; 0 for those of the time before results had one."""
+    if result is None:
+        return None
+    data = json.loads(result)
+    return int(data.get("version", 0)) if isinstance(data, dict) else 0
 
 
 def existing(connection: Connection, id: int) -> Run:
@@ -87,7 +89,7 @@ def to_run(row: Row[Any]) -> Run:
     for hidden in ("priority", "artefact", "cancel_asked", "result_version"):
         del values[hidden]
     for name in ("spec", "partial", "result"):
-        values[name] = None if values[name] is None else safe_json.loads(values[name])
+        values[f"{name}_json"] = values.pop(name)
     for name in ("title", "message", "error"):
         values[name] = None if values[name] is None else decoded(values[name])
     return Run(**values | {"status": Status(values["status"])})

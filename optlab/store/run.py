@@ -12,24 +12,12 @@ A run moves along these arrows and no others; the store refuses every other move
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 
 from optlab.errors import OptLabError
-
-Kind = Literal[
-    "measure",
-    "generate",
-    "layer_inspection",
-    "importance",
-    "tasks",
-    "prepare",
-    "probe",
-    "temperature_lab",
-    "latency_grid",
-    "sweep",
-]
+from optlab.store import safe_json
 
 
 class Status(StrEnum):
@@ -46,12 +34,6 @@ class Status(StrEnum):
 LIVE = (Status.QUEUED, Status.RUNNING)
 RETRYABLE = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
 
-PRIORITY: dict[str, int] = {
-    "generate": 2, "layer_inspection": 2, "importance": 2, "temperature_lab": 2, "measure": 1, "latency_grid": 1,
-    "sweep": 1, "tasks": 1, "prepare": 0, "probe": 0,
-}  # fmt: skip
-"""Higher goes first: a person waits for a text that is being written, nobody watches a conversion."""
-
 
 class UnknownRunError(OptLabError):
     """The run that was asked for is not in the store."""
@@ -61,22 +43,25 @@ class UnknownRunError(OptLabError):
 class Run:
     """A row of the store at one moment.
 
-    id: counts up from 1. key: hash of everything that decides the result. spec: what to do, plain JSON. progress: 0
-    to 1. partial: results so far, replaced by every report. created, started, finished: seconds since 1970.
+    id: counts up from 1. key: hash of everything that decides the result. progress: 0 to 1. created, started,
+    finished: seconds since 1970.
     attempts: 1 for a run that was never retried. worker: id of the process that has or had it.
+
+    spec_json: what to do. partial_json: results so far, replaced by every report. result_json: None before it is done.
+    The store does not look into these; a run's kind reads them as types (`optlab.jobs.kind.JobKind.result_of`).
     """
 
     id: int
     key: str
     kind: str
     status: Status
-    spec: dict[str, Any]
+    spec_json: str
     title: str
     created: float
     progress: float = 0.0
     message: str = ""
-    partial: dict[str, Any] = field(default_factory=dict)
-    result: dict[str, Any] | None = None
+    partial_json: str = "{}"
+    result_json: str | None = None
     error: str | None = None
     started: float | None = None
     finished: float | None = None
@@ -87,6 +72,21 @@ class Run:
     def done(self) -> bool:
         """Whether its result is there."""
         return self.status == Status.DONE
+
+    @property
+    def spec(self) -> Any:
+        """Parsed; for readers that do not use the types yet."""
+        return safe_json.loads(self.spec_json)
+
+    @property
+    def partial(self) -> Any:
+        """Parsed; for readers that do not use the types yet."""
+        return safe_json.loads(self.partial_json)
+
+    @property
+    def result(self) -> Any:
+        """Parsed; for readers that do not use the types yet."""
+        return None if self.result_json is None else safe_json.loads(self.result_json)
 
     @property
     def live(self) -> bool:

@@ -13,7 +13,7 @@ import json
 import math
 import re
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from optlab.errors import MeasurementError
 from optlab.messages import Message, encoded
@@ -21,12 +21,20 @@ from optlab.messages import Message, encoded
 LARGEST = 32 << 20
 """Bytes of JSON that one run may store."""
 
+
+@runtime_checkable
+class Written(Protocol):
+    """What writes itself as JSON: a spec or a result."""
+
+    def to_json(self) -> str: ...
+
+
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def dumps(value: Any) -> str:
     """`value` as ASCII JSON. Raises MeasurementError when it is larger than `LARGEST`, TypeError when it is no data."""
-    text = json.dumps(value, default=_plain, separators=(",", ":"))
+    text = value.to_json() if isinstance(value, Written) else json.dumps(value, default=_plain, separators=(",", ":"))
     if len(text) > LARGEST:
         raise MeasurementError(
             "the result takes {text_count} MB, more than the {largest} MB that a run may store",

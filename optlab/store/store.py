@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -19,7 +19,7 @@ from optlab import paths
 from optlab.errors import OptLabError
 from optlab.messages import encoded, say
 from optlab.store import artefacts, rows, safe_json
-from optlab.store.run import LIVE, PRIORITY, RETRYABLE, Run, Status, UnknownRunError, Worker
+from optlab.store.run import LIVE, RETRYABLE, Run, Status, UnknownRunError, Worker
 from optlab.store.schema import in_memory, logs_table, open_engine, runs_table, workers_table
 
 KILLED = say("the worker was killed; press retry")
@@ -51,22 +51,23 @@ class Store:
 
     # -- asking for work ----------------------------------------------------------------------------------------------
 
-    def submit(self, kind: str, spec: dict[str, Any], key: str, title: str) -> Run:
-        """The run of `key`: the existing one when it is queued, running or done, else queued (again)."""
-        try:
-            return self._submit(kind, spec, key, title)
-        except sa.exc.IntegrityError:  # another process inserted the same key between our look and our insert
-            return self._submit(kind, spec, key, title)
+    def submit(self, kind: str, spec: Any, key: str, title: str, priority: int = 0) -> Run:
+        """The run of `key`: the existing one when it is queued, running or done, else queued (again).
 
-    def _submit(self, kind: str, spec: dict[str, Any], key: str, title: str) -> Run:
-        if kind not in PRIORITY:
-            raise OptLabError("unknown kind of run {kind!r}; use {priority}", kind=kind, priority=", ".join(PRIORITY))
+        spec: a document, or plain JSON. priority: higher goes first.
+        """
+        try:
+            return self._submit(kind, spec, key, title, priority)
+        except sa.exc.IntegrityError:  # another process inserted the same key between our look and our insert
+            return self._submit(kind, spec, key, title, priority)
+
+    def _submit(self, kind: str, spec: Any, key: str, title: str, priority: int) -> Run:
         with self._write() as connection:
             row = connection.execute(sa.select(runs_table).where(R.key == key)).one_or_none()
             if row is None:
                 connection.execute(
                     runs_table.insert().values(
-                        key=key, kind=kind, status=Status.QUEUED, priority=PRIORITY[kind], spec=safe_json.dumps(spec),
+                        key=key, kind=kind, status=Status.QUEUED, priority=priority, spec=safe_json.dumps(spec),
                         title=safe_json.sentence(title, LONGEST_LINE), progress=0.0, message="", partial="{}",
                         created=time.time(), attempts=1,
                     )
@@ -172,9 +173,7 @@ class Store:
                 ):
                     return rows.existing(connection, id)
 
-    def report(
-        self, id: int, fraction: float, message: str, partial: dict[str, Any] | None = None, worker: str | None = None
-    ) -> bool:
+    def report(self, id: int, fraction: float, message: str, partial: Any = None, worker: str | None = None) -> bool:
         """Note progress; False when the run is no longer running (of `worker`, when given): stop working on it."""
         values: dict[str, Any] = {
             "progress": min(max(fraction, 0.0), 1.0) if fraction == fraction else 0.0,
@@ -185,11 +184,13 @@ class Store:
         with self._statement() as connection:
             return rows.move(connection, id, Status.RUNNING, worker, **values)
 
-    def finish(self, id: int, result: dict[str, Any], worker: str | None = None) -> bool:
-        """running -> done. False when it was no longer running."""
-        artefact = result.get("artefact")
+    def finish(self, id: int, result: Any, worker: str | None = None) -> bool:
+        """running -> done. False when it was no longer running. result: a document, or plain JSON; the folder that it
+        names as its `artefact` goes when the run is deleted."""
+        artefact = result.get("artefact") if isinstance(result, Mapping) else getattr(result, "artefact", None)
+        text = safe_json.dumps(result)
         values = {
-            "result": safe_json.dumps(result), "result_version": rows.result_version(result),
+            "result": text, "result_version": rows.result_version(text),
             "artefact": str(artefact) if artefact else None, "error": None,
         }  # fmt: skip
         with self._write() as connection:

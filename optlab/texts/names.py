@@ -72,10 +72,10 @@ def names() -> list[TextCard]:
     return list(CARDS)
 
 
-PASTED = re.compile(r"paste:[0-9a-f]{16}")
+PASTED = re.compile(r"paste:[0-9a-f]{16}(\.[a-z0-9]{1,8}){0,2}")
 """The name of a text that a person pasted or uploaded."""
 
 
 def is_strewn(name: str) -> bool:
     """Whether a text is measured on windows from all over it: a named or pasted one. A PATH is read from its start."""
-    return any(card.name == name for card in CARDS) or PASTED.fullmatch(name) is not None
+    return any(card.name == name for card in CARDS) or PASTED.match(name) is not None

@@ -17,7 +17,7 @@ from optlab.texts.names import is_strewn
 from optlab.texts.passage import Passage
 from optlab.texts.sources import READERS
 from optlab.texts.text import load
-from optlab.texts.tokens import Encoder, Tokens, first_tokens, joined
+from optlab.texts.tokens import Encoder, Tokens, first_of_conversations, first_tokens, joined
 
 SHORTEST_COPY = 200
 """Characters of a document that is looked for inside another text: a shorter one may be there by chance."""
@@ -44,10 +44,10 @@ def evaluation_passage(
     begin where `llama-perplexity` has them begin. Raises TextError when the text is shorter, with both counts.
     """
     documents = evaluation_documents(name)
-    if not is_strewn(name) or count < context:
+    if not is_strewn(name) or count < context or load(name).conversation:
         begin = framing.before
         some = _enough(
-            name, first_tokens(documents, tokenizer, count - len(begin)), count - len(begin), say("evaluation tokens")
+            name, _first(name, documents, tokenizer, count - len(begin)), count - len(begin), say("evaluation tokens")
         )
         met = tokenizer.lookalikes(some.text)
         return Passage([*begin, *some.ids], [*(0 for _ in begin), *some.bytes], framing, met, True)
@@ -78,7 +78,7 @@ def evaluation_tokens(name: str, tokenizer: Encoder, count: int, framing: Framin
     return (
         begin
         + _enough(
-            name, first_tokens(evaluation_documents(name), tokenizer, needed), needed, say("evaluation tokens")
+            name, _first(name, evaluation_documents(name), tokenizer, needed), needed, say("evaluation tokens")
         ).ids
     )
 
@@ -89,7 +89,7 @@ def calibration_windows(
     """`tokens // context` windows of `context` tokens from the calibration side, its documents in a seeded order, each
     framed. Raises TextError when the text is shorter, with both counts."""
     needed = max(1, tokens // context) * context
-    some = first_tokens(_calibration_order(name, seed), tokenizer, needed)
+    some = _first(name, _calibration_order(name, seed), tokenizer, needed)
     return framing.windows(_enough(name, some, needed, say("calibration tokens")).ids, context)
 
 
@@ -100,7 +100,7 @@ def training_windows(
 
     Raises TextError when it does not fill one.
     """
-    some = first_tokens(_calibration_order(name, seed), tokenizer, max(tokens, context))
+    some = _first(name, _calibration_order(name, seed), tokenizer, max(tokens, context))
     return framing.windows(_enough(name, some, context, say("calibration tokens")).ids, context)
 
 
@@ -140,6 +140,11 @@ def _calibration_order(name: str, seed: int) -> list[str]:
     documents = training_documents(name)
     random.Random(f"{name} {seed}").shuffle(documents)
     return documents
+
+
+def _first(name: str, documents: list[str], tokenizer: Encoder, count: int) -> Tokens:
+    take = first_of_conversations if load(name).conversation else first_tokens
+    return take(documents, tokenizer, count)
 
 
 def _enough(name: str, some: Tokens, needed: int, what: Message) -> Tokens:

@@ -10,20 +10,28 @@ from pathlib import Path
 from optlab import files, paths
 from optlab.errors import TextError
 from optlab.texts.names import PASTED, names
+from optlab.texts.near import groups
+from optlab.texts.records import TABLES, Taken, from_folder, from_table
 from optlab.texts.sources import READERS, Documents
-
-LARGEST_FILE = 100 << 20
+from optlab.texts.unpacking import decoded, regular, unpacked
 
 
 @dataclass(frozen=True)
 class Text:
-    """Documents of a text; a named one has two sides, a person's own has only what is measured or calibrated."""
+    """Documents of a text with two sides; one that is a single document has the same on both. taken: how a person's own
+    file was read, None for a named text."""
 
     name: str
     title: str
     licence: str
     calibration: Documents
     evaluation: Documents
+    taken: Taken | None = None
+
+    @property
+    def conversation(self) -> bool:
+        """Whether documents are JSON lists of messages, which only a model's chat template makes a text of."""
+        return self.taken is not None and self.taken.conversation
 
     @property
     def documents(self) -> Documents:
@@ -50,22 +58,15 @@ def load(name_or_path: str) -> Text:
         raise TextError("a text's name cannot contain a NUL character")
     if name_or_path in READERS:
         return _named(name_or_path)
-    path = _path(name_or_path)
-    status = path.stat()
-    if status.st_size > LARGEST_FILE:
-        raise TextError(
-            "{name_or_path} has {st_size} MB; the largest text that is read has 100 MB",
-            name_or_path=name_or_path,
-            st_size=status.st_size >> 20,
-        )
-    return _from_file(name_or_path, str(path.resolve()), version_of(path))
+    path, column = _path(name_or_path)
+    return _from_file(name_or_path, str(path), column, version_of(path))
 
 
-def version_of(path: Path) -> tuple[int, ...]:
-    """What changes when a file's contents do. The time of its last change of status is among it, because tools that
-    put back the time of modification cannot put back that one."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+def version_of(path: Path) -> tuple[tuple[int, ...], ...]:
+    """What changes when the contents of a file, or of a folder's files, do. The time of the last change of status is
+    among it, because tools that put back the time of modification cannot put back that one."""
+    places = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return tuple((one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino) for one in (p.stat() for p in places))
 
 
 def fingerprint(name_or_path: str) -> str:
@@ -74,28 +75,24 @@ def fingerprint(name_or_path: str) -> str:
 
 
 def store_pasted(text: str) -> str:
-    """Keep a pasted or uploaded text in the cache; returns the name that `load` takes. Raises TextError."""
-    data = text.encode("utf-8", errors="surrogatepass")
-    decode(data, "the pasted text")
-    name = "paste:" + hashlib.sha256(data).hexdigest()[:16]
-    files.write_bytes(paths.folder("texts") / f"{name[6:]}.txt", data)
-    return name
+    """Keep a pasted text in the cache; returns the name that `load` takes. Raises TextError."""
+    return store_uploaded(text.encode("utf-8", errors="surrogatepass"), "")
 
 
-def decode(data: bytes, name: str) -> str:
-    """UTF-8 (with or without a byte order mark) as text, with line feeds alone. Raises TextError for anything else."""
-    if b"\0" in data:
-        raise TextError("{name} contains NUL bytes, so it is not plain text; save it as UTF-8", name=name)
+def store_uploaded(data: bytes, file_name: str) -> str:
+    """Keep an uploaded file in the cache; returns the name that `load` takes, with the file's ending, which says how it
+    is read. Raises TextError when it cannot be read."""
+    endings = "".join(Path(file_name).suffixes[-2:]).lower()
+    ending = endings if PASTED.fullmatch(f"paste:{'0' * 16}{endings}") else ""
+    name = f"paste:{hashlib.sha256(data).hexdigest()[:16]}{ending}"
+    place = paths.folder("texts") / _file_of(name)
+    files.write_bytes(place, data)
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TextError(
-            "{name} is not UTF-8 text (byte {start}); save it as UTF-8", name=name, start=error.start
-        ) from None
-    if not text.strip():
-        raise TextError("{name} is empty", name=name)
-    # As Python's own open() reads a text: with "\r\n" kept, SmolLM2's perplexity of WikiText-2 is 32.50, not 32.33.
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+        read(place, file_name or "the pasted text")
+    except TextError:
+        place.unlink(missing_ok=True)
+        raise
+    return name
 
 
 @lru_cache(maxsize=8)
@@ -106,33 +103,63 @@ def _named(name: str) -> Text:
 
 
 @lru_cache(maxsize=4)
-def _from_file(name: str, path: str, version: tuple[int, ...]) -> Text:
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise TextError(
-            "{name} cannot be read ({strerror}); give the path of a readable text file",
-            name=name,
-            strerror=error.strerror,
-        ) from None
-    text = decode(data, name)
-    return Text(name, "pasted text" if PASTED.fullmatch(name) else Path(path).name, "your own", (text,), (text,))
+def _from_file(name: str, path: str, column: str | None, version: object) -> Text:
+    taken = read(Path(path), name, column)
+    calibration, evaluation = sides(taken.documents)
+    title = "pasted text" if PASTED.fullmatch(name) else Path(path).name
+    return Text(name, title, "your own", calibration, evaluation, taken)
 
 
-def _path(name: str) -> Path:
-    if PASTED.fullmatch(name):
-        path = paths.folder("texts") / f"{name[6:]}.txt"
-        if not path.is_file():
-            raise TextError("that pasted text is no longer in the cache; paste it again")
-        return path
-    try:
-        path = Path(name).expanduser()
-        if path.is_dir():
-            raise TextError("{name} is a folder; give the path of a text file", name=name)
-        if path.is_file():
-            return path
-    except (OSError, RuntimeError):  # a name longer than file systems allow, the home of an unknown user
-        pass
+def read(path: Path, name: str, column: str | None = None) -> Taken:
+    """The documents of a file or of a data set's folder. Raises TextError."""
+    if path.is_dir():
+        return from_folder(path, name, column)
+    regular(path, name)
+    data, ending = unpacked(path, name)
+    if ending in TABLES and ending:
+        return from_table(data, ending, name, column)
+    if column is not None:
+        raise TextError("{name} is plain text and has no columns", name=name)
+    return Taken((decoded(data, name),), "plain text")
+
+
+def sides(documents: Documents) -> tuple[Documents, Documents]:
+    """(calibration, evaluation) of a person's documents, in the order of the file; near copies are on one side.
+
+    A single document, or nothing but copies of one, is both.
+    """
+    together = groups(documents)
+    if len(together) < 2:
+        return documents, documents
+    together.sort(key=lambda group: hashlib.sha256(documents[group[0]].encode()).digest())
+    chosen = {number for group in together[0::2] for number in group}
+    return (
+        tuple(one for number, one in enumerate(documents) if number in chosen),
+        tuple(one for number, one in enumerate(documents) if number not in chosen),
+    )
+
+
+def _file_of(pasted: str) -> str:
+    digits, _, ending = pasted.removeprefix("paste:").partition(".")
+    return f"{digits}.{ending or 'txt'}"
+
+
+def _path(name: str) -> tuple[Path, str | None]:
+    """(file or data set's folder, column that was chosen) of PATH or PATH#COLUMN. Raises TextError."""
+    plain, _, column = name.rpartition("#")
+    tries = [(name, None), (plain, column)] if plain and column else [(name, None)]
+    for one, chosen in tries:
+        if PASTED.fullmatch(one):
+            path = paths.folder("texts") / _file_of(one)
+            if not path.is_file():
+                raise TextError("that pasted text is no longer in the cache; paste it again")
+            return path, chosen
+        try:
+            path = Path(one).expanduser()
+            if path.exists():
+                return path.resolve(), chosen
+        except (OSError, RuntimeError):  # a name longer than file systems allow, the home of an unknown user
+            pass
     known = ", ".join(card.name for card in names())
     raise TextError(
         "there is no text {name!r}: no such file, and the named texts are {known}",

@@ -7,8 +7,9 @@ where there is some nearby, a margin of tokens before the cut is not used, and a
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +28,7 @@ class Encoder(Protocol):
     def encode(self, text: str) -> list[int]: ...
     def sized(self, text: str) -> tuple[list[int], list[int]]: ...
     def lookalikes(self, text: str) -> int: ...
+    def conversation(self, messages: Sequence[Mapping[str, str]]) -> tuple[list[int], list[int]]: ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,23 @@ def first_tokens(documents: Sequence[str], tokenizer: Encoder, count: int) -> To
             used = sizes[:count]
             return Tokens(ids[:count], used, text.encode()[: sum(used)].decode(errors="ignore"))
         characters = max(2 * characters, int(1.2 * characters * (count + MARGIN) / max(len(ids), 1)))
+
+
+def first_of_conversations(documents: Sequence[str], tokenizer: Encoder, count: int) -> Tokens:
+    """The first `count` tokens of conversations (JSON lists of messages), each as the model's chat template writes
+    it. Raises ModelError when the model has no template."""
+    ids: list[int] = []
+    sizes: list[int] = []
+    said: list[str] = []
+    for document in documents:
+        messages = json.loads(document)
+        some, of_each = tokenizer.conversation(messages)
+        ids += some
+        sizes += of_each
+        said += [message["content"] for message in messages]
+        if len(ids) >= count:
+            break
+    return Tokens(ids[:count], sizes[:count], "\n".join(said))
 
 
 def head(documents: Sequence[str], characters: int) -> tuple[str, bool]:

@@ -6,14 +6,13 @@ import contextlib
 import logging
 import os
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from optlab.errors import Cancelled, OptLabError
 from optlab.jobs import registry
+from optlab.jobs.kind import Readable
 from optlab.machine.locks import compute_lock
 from optlab.progress import Progress, silent
 from optlab.store.run import Run
@@ -31,16 +30,14 @@ class Outcome:
     error: Exception | None = None
 
 
-def execute(
-    store: Store, run: Run, heartbeat: Heartbeat, table: Mapping[str, str], shown: Progress = silent
-) -> Outcome:
+def execute(store: Store, run: Run, heartbeat: Heartbeat, kinds: registry.Kinds, shown: Progress = silent) -> Outcome:
     """Do `run`, which `heartbeat`'s worker has claimed, and store how it ended. shown: told of every progress too.
 
     Whatever this raises could not be stored, or is none of an executor's business (Ctrl-C, a signal).
     """
     progress = heartbeat.start_run(run, shown)
     try:
-        result = _result(store, run, heartbeat.worker, table, progress)
+        result = _result(store, run, heartbeat.worker, kinds, progress)
     except Cancelled as error:
         heartbeat.end_run()
         store.mark_cancelled(run.id, heartbeat.worker)
@@ -58,11 +55,11 @@ def execute(
     return Outcome()
 
 
-def _result(store: Store, run: Run, worker: str, table: Mapping[str, str], progress: RunProgress) -> dict[str, Any]:
-    function = registry.executor(run.kind, table)
+def _result(store: Store, run: Run, worker: str, kinds: registry.Kinds, progress: RunProgress) -> Readable:
+    kind = registry.kind_of(run.kind, kinds)
     store.log(run.id, f"attempt {run.attempts} by {worker} (process {os.getpid()})")
     with compute_lock(exclusive=False, waiting=progress.wait):
-        return function(run.spec, progress, lambda line: store.log(run.id, line))
+        return kind.execute(kind.spec_of(run), progress, lambda line: store.log(run.id, line))
 
 
 def _fail(store: Store, run: Run, worker: str, error: Exception) -> None:

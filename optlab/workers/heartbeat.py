@@ -13,7 +13,6 @@ import logging
 import os
 import threading
 import time
-from typing import Any
 
 import psutil
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,7 +35,7 @@ WAITING = say("waiting for a latency measurement to finish")
 
 log = logging.getLogger(__name__)
 
-Report = tuple[float, str, dict[str, Any] | None]
+Report = tuple[float, str, object]
 
 
 class RunProgress:
@@ -48,10 +47,10 @@ class RunProgress:
         self.run, self.shown = run, shown
         self.fraction = 0.0
         self.latest: Report | None = None
-        self.partial: dict[str, Any] | None = None
+        self.partial: object = None
         self.stop = threading.Event()
 
-    def __call__(self, fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
+    def __call__(self, fraction: float, message: str, partial: object = None) -> None:
         """Progress: note where we are, step aside for a latency measurement. Raises Cancelled to stop."""
         if partial is not None:
             self.partial = partial  # kept: a later report without one must not lose what is not yet written

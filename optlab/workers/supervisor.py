@@ -72,14 +72,14 @@ class Supervisor:
     """Keeps `workers` worker processes at work on `store` from `start()` to `stop()`.
 
     When another process supervises the same store already, this one waits and takes over when that one ends.
-    executors: "module:table", for tests. Raises OptLabError for a store that other processes cannot open.
+    kinds: "module:table" of kinds of runs, for tests. Raises OptLabError for a store that other processes cannot open.
     """
 
-    def __init__(self, store: Store, workers: int | None = None, executors: str | None = None) -> None:
+    def __init__(self, store: Store, workers: int | None = None, kinds: str | None = None) -> None:
         if in_memory(store.url):
             raise OptLabError("a store in memory cannot be shared with workers; use a file or a database server")
         self.store = store
-        self.executors = executors
+        self.kinds = kinds
         self.places = [Place(number + 1) for number in range(workers or default_workers())]
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -177,8 +177,8 @@ class Supervisor:
             "--parent",
             str(os.getpid()),
         ]
-        if self.executors is not None:
-            command += ["--executors", self.executors]
+        if self.kinds is not None:
+            command += ["--kinds", self.kinds]
         root = str(Path(optlab.__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         # the URL may hold a password, so it travels in the environment, which other users cannot read

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,15 +36,14 @@ class Terminated(BaseException):
 class WorkerLoop:
     """Claims runs from `store` and does them, one after the other."""
 
-    def __init__(self, store: Store, name: str, table: Mapping[str, str], parent: int | None = None) -> None:
-        self.store, self.name, self.table = store, name, table
+    def __init__(self, store: Store, name: str, kinds: registry.Kinds, parent: int | None = None) -> None:
+        self.store, self.name, self.kinds = store, name, kinds
         self.heartbeat = Heartbeat(store, name, parent)
 
     def forever(self) -> None:
         """Work until SIGTERM."""
         self.heartbeat.beat()
         self.heartbeat.start()
-        self.preload()
         try:
             while True:
                 if not self.step():
@@ -52,14 +51,6 @@ class WorkerLoop:
         finally:
             self.heartbeat.stop()
             self.store.dismiss(self.name, STOPPED)
-
-    def preload(self) -> None:
-        """Import what the executors need (torch: seconds) before the first run waits for it."""
-        for kind in self.table:
-            try:
-                registry.executor(kind, self.table)
-            except Exception:  # whatever is wrong with it, the run that needs it will say so on its page
-                log.exception("cannot load the executor of %s", kind)
 
     def step(self) -> bool:
         """Do the next run, if one waits; whether one did."""
@@ -70,7 +61,7 @@ class WorkerLoop:
             return False
         if run is None:
             return False
-        execute(self.store, run, self.heartbeat, self.table)
+        execute(self.store, run, self.heartbeat, self.kinds)
         return True
 
 
@@ -84,13 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m optlab.workers.worker", description=__doc__.split("\n\n")[0])
     parser.add_argument("--id", required=True, help="name in the list of workers; the process id is appended")
     parser.add_argument("--parent", type=int, help="end when this process is gone")
-    parser.add_argument("--executors", default="optlab.jobs.registry:TABLE", help="module:table of executors")
+    parser.add_argument("--kinds", default="optlab.jobs.registry:KINDS", help="module:table of kinds of runs")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     signal.signal(signal.SIGTERM, terminate)
     try:
-        table = registry.find(options.executors)
-        WorkerLoop(Store(), f"{options.id}-{os.getpid()}", table, options.parent).forever()
+        kinds = registry.find(options.kinds)
+        WorkerLoop(Store(), f"{options.id}-{os.getpid()}", kinds, options.parent).forever()
     except (Terminated, KeyboardInterrupt):
         return 0
     except OptLabError as error:

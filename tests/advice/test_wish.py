@@ -88,7 +88,7 @@ def run_of(bits: int, ratio: float, size: int, here: bool, steps: bool = True) -
     recipe = samples.quantized(bits)
     result = samples.result(ratio, size, 1.0, recipe)
     if here:
-        result["environment"] = environment.record()
+        result["environment"] = environment.record().to_dict()
     spec = {"model": "nano", "recipe": recipe.to_dict() if steps else {"steps": []}}
     return Run(id=bits, key="k", kind="measure", status="done", spec=spec, title="t", progress=1.0, message="",
                partial={}, result=result, error=None, created=0.0, started=0.0, finished=1.0, worker=None,

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from optlab import paths
-from optlab.client import client as client_module
 from optlab.client.client import Client
 from optlab.errors import ModelError
-from optlab.jobs import resolution
+from optlab.jobs import measure, resolution
+from optlab.jobs.generate import GENERATE
 from optlab.models import catalog as catalog_module
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.store.store import Store
+from tests.pages import samples
 
 FOUR = Recipe.from_dict({"steps": [{"quantize": {"bits": 4}}]})
 THREE = Recipe.from_dict({"steps": [{"quantize": {"bits": 3}}]})
@@ -44,10 +46,10 @@ def changed(**settings: Any) -> Protocol:
 def prepare(client: Client, model: str, fingerprint: str) -> None:
     run = client.submit_prepare(model)
     assert client.store.claim("w").id == run.id  # type: ignore[union-attr]
-    client.store.finish(run.id, {"fingerprint": fingerprint})
+    client.store.finish(run.id, replace(samples.description(), fingerprint=fingerprint))
 
 
-def finish(client: Client, result: dict[str, Any]) -> None:
+def finish(client: Client, result: Any) -> None:
     run = client.store.claim("w")
     assert run is not None
     client.store.finish(run.id, result)
@@ -92,7 +94,7 @@ def test_the_default_text_is_the_same_as_naming_it(client: Client) -> None:
 def test_only_a_latency_belongs_to_the_machine(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     timed = client.submit_measure("nano", FOUR, PROTOCOL)
     untimed = client.submit_measure("nano", FOUR, changed(latency=False))
-    monkeypatch.setattr(client_module, "machine_id", lambda: "elsewhere")
+    monkeypatch.setattr(measure, "machine_id", lambda: "elsewhere")
     assert client.find("nano", FOUR, PROTOCOL) is None
     assert client.find("nano", FOUR, changed(latency=False)).id == untimed.id != timed.id  # type: ignore[union-attr]
 
@@ -109,8 +111,8 @@ def test_a_measurement_before_the_preparation_asks_for_it_and_is_found_after_it(
     assert [run.kind for run in client.store.list(kind="prepare")] == ["prepare"]
     assert client.description("nano") is None
     finish(client, {})
-    finish(client, {"fingerprint": "f1"})
-    assert client.description("nano") == {"fingerprint": "f1"}
+    finish(client, replace(samples.description(), fingerprint="f1"))
+    assert client.description("nano")["fingerprint"] == "f1"  # type: ignore[index]
     assert client.submit_measure("nano", FOUR, PROTOCOL).id == early.id
 
 
@@ -165,7 +167,7 @@ def test_texts_are_the_same_run_only_with_the_same_prompt_and_settings(client: C
     others = [ask("Not to be"), ask(max_tokens=8), ask(temperature=1.0), ask(seed=1)]
     others.append(client.submit_generate("nano", FOUR, "To be", protocol=changed(dtype="bfloat16")).id)
     assert len({ask(), *others}) == 6
-    assert client.submit_generate("nano", None, "To be").spec["recipe"] is None
+    assert not GENERATE.spec_of(client.submit_generate("nano", None, "To be")).known_recipe.steps
 
 
 def test_a_finished_measurement_becomes_a_flat_row(client: Client) -> None:

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from optlab.client.client import Client
+from optlab.jobs.measure import MEASURE
 from optlab.prediction.state import State, folder_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.store.run import Run
 from optlab.store.store import Store
+from tests.pages import samples
 from tests.prediction.states import state, truth, uniform, with_anchors
 
 PROTOCOL = Protocol.model_validate({"text": "shakespeare", "dtype": "float32", "latency": False})
@@ -26,7 +28,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     found = Client(Store("sqlite://"))
     run = found.submit_prepare("nano")
     assert found.store.claim("w") is not None
-    found.store.finish(run.id, {"fingerprint": "f" * 64})
+    found.store.finish(run.id, samples.description())
     return found
 
 
@@ -41,7 +43,11 @@ def finish(client: Client, run: Run, nll: float) -> None:
     """End a run as if `nll` nats had been measured."""
     claimed = client.store.claim("w")
     assert claimed is not None and claimed.id == run.id
-    client.store.finish(run.id, {"delta": {"nll": nll, "kl_mean": abs(nll)}, "tokens": 8192})
+    measured = samples.measurement(math.exp(nll), 1_000, None, MEASURE.spec_of(run).known_recipe)
+    client.store.finish(
+        run.id,
+        measured.model_copy(update={"delta": measured.delta.model_copy(update={"nll": nll, "kl_mean": abs(nll)})}),
+    )
 
 
 def measure_all(client: Client, found: State, recipes: list[Recipe], law: Callable[[float], float]) -> None:
@@ -60,7 +66,7 @@ def predicted(client: Client, recipe: Recipe) -> dict[str, Any]:
 def test_without_a_probe_nothing_is_predicted_and_measuring_goes_on(client: Client) -> None:
     assert client.predictor("nano", PROTOCOL) is None
     run = client.submit_measure("nano", TRIED[0], PROTOCOL)
-    assert "predicted" not in run.spec
+    assert MEASURE.spec_of(run).predicted is None
     finish(client, run, 0.1)
     assert client.ledger().measured == 0
 
@@ -72,7 +78,9 @@ def test_the_prediction_is_written_down_when_the_measurement_is_asked_for(client
     after = predicted(client, TRIED[0])
     kept = client.store.get(run.id)
     assert kept is not None
-    assert kept.spec["predicted"]["delta"] == before["delta"] != after["delta"]
+    claimed = MEASURE.spec_of(kept).predicted
+    assert claimed is not None and claimed.delta is not None
+    assert claimed.delta.to_dict() == before["delta"] != after["delta"]
     entry = client.ledger("nano").entries[0]
     assert entry.predicted == before["delta"]["nll"]
     assert entry.measured == pytest.approx(100 * truth(probed, TRIED[0]))
@@ -123,7 +131,7 @@ def test_a_recipe_that_is_not_predicted_claims_nothing_and_can_still_be_learnt_b
 ) -> None:
     distilled = Recipe.of(Step("distill", "forward_kl", {}))
     run = client.submit_measure("nano", distilled, PROTOCOL)
-    assert run.spec["predicted"]["inside_probed_range"] is False
+    assert MEASURE.spec_of(run).predicted.inside_probed_range is False
     finish(client, run, 0.3)
     assert client.ledger().measured == 0
     assert predicted(client, TRIED[0])["inside_probed_range"] is True

@@ -31,7 +31,7 @@ def test_the_most_influential_block_is_kept(teacher: LanguageModel, distil) -> N
 def test_a_student_from_scratch_knows_nothing_and_follows_its_seed(teacher: LanguageModel, distil) -> None:
     one, again = (distil(teacher, start="scratch", student_layers=None, **STILL) for _ in range(2))
     assert len(one.model.blocks()) == len(teacher.blocks())
-    held_out = one.trainings[0]["held_out"][0][1]
+    held_out = one.trainings[0].held_out[0][1]
     assert held_out == pytest.approx(math.log(teacher.description.vocabulary), abs=0.1)
     pairs = zip(one.model.module.parameters(), again.model.module.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)

@@ -47,22 +47,22 @@ def test_at_high_temperature_the_gradient_is_the_distance_of_the_logits() -> Non
 def test_what_is_shown_follows_from_the_few_numbers_that_are_kept() -> None:
     rare = int(Z_T.argmin())
     found = temperature_lab.position(Z_T, Z_S, rare)
-    assert found["ids"][:-1] == np.argsort(-Z_T)[: temperature_lab.SHOWN].tolist()
-    assert found["ids"][-1] == rare
+    assert list(found.ids[:-1]) == np.argsort(-Z_T)[: temperature_lab.SHOWN].tolist()
+    assert found.ids[-1] == rare
     for number, t in enumerate(temperature_lab.TEMPERATURES):
         for side, z in (("teacher", Z_T), ("student", Z_S)):
-            np.testing.assert_allclose(
-                temperature_lab.shown(found[side], number), temperature_lab.probabilities(z, t)[found["ids"]], rtol=1e-9
-            )
-            assert found[side]["entropy"][number] == pytest.approx(float(temperature_lab.entropy(z, t)))
+            one = getattr(found, side)
+            expected = temperature_lab.probabilities(z, t)[list(found.ids)]
+            np.testing.assert_allclose(temperature_lab.shown(one, number), expected, rtol=1e-9)
+            assert one.entropy[number] == pytest.approx(float(temperature_lab.entropy(z, t)))
         slope = temperature_lab.gradient(Z_S, Z_T, t)
-        assert found["gradient"][number] == pytest.approx(np.linalg.norm(slope))
-        np.testing.assert_allclose(found["pull"][number], -slope[found["ids"]])
+        assert found.gradient[number] == pytest.approx(np.linalg.norm(slope))
+        np.testing.assert_allclose(found.pull[number], -slope[list(found.ids)])
     student = torch.tensor(Z_S)[None].requires_grad_()
     torch.nn.functional.cross_entropy(student, torch.tensor([rare])).backward()
-    assert found["hard_gradient"] == pytest.approx(float(student.grad.norm()))
+    assert found.hard_gradient == pytest.approx(float(student.grad.norm()))
 
 
 def test_a_teacher_alone_has_no_gradient() -> None:
     found = temperature_lab.position(Z_T, None, None)
-    assert found["student"] is None and "gradient" not in found and len(found["ids"]) == temperature_lab.SHOWN
+    assert found.student is None and found.gradient is None and len(found.ids) == temperature_lab.SHOWN

@@ -18,6 +18,7 @@ from optlab.evaluation.compare import compare
 from optlab.evaluation.paired import interval
 from optlab.evaluation.perplexity import perplexity
 from optlab.evaluation.states import StateCache, identity, key_of
+from optlab.results.divergence import Estimate
 from optlab.texts.passage import Passage
 from tests.evaluation.fakes import TableModel, random_ids, random_model
 from tests.tiny import tiny_model_folder
@@ -57,8 +58,8 @@ def test_divergence_is_never_negative(seed: int, size: float) -> None:
     near = TableModel(
         base.module.weight + 1e-6 * size * torch.randn(29, 29, generator=torch.Generator().manual_seed(seed))
     )
-    assert compare(base, near, random_ids(40), 8, cache=None).details["kl"]["min"] >= 0
-    assert compare(base, random_model(seed + 1, size), random_ids(40), 8, cache=None).details["kl"]["min"] >= 0
+    assert compare(base, near, random_ids(40), 8, cache=None).details.kl.min >= 0
+    assert compare(base, random_model(seed + 1, size), random_ids(40), 8, cache=None).details.kl.min >= 0
 
 
 def test_a_word_that_both_rule_out_adds_nothing() -> None:
@@ -104,18 +105,18 @@ def _gaps(base: TableModel, candidate: TableModel, ids: list[int], context: int)
 def test_one_window_has_no_interval() -> None:
     found = compare(random_model(1), random_model(2), random_ids(10), 10, cache=None)
     assert found.nll_ci95 is None
-    assert found.delta["ppl_ratio_ci95"] is None
+    assert found.delta.ppl_ratio_ci95 is None
 
 
 @pytest.mark.filterwarnings("error")
 def test_a_single_token_has_figures_but_no_errors() -> None:
     found = compare(random_model(1), random_model(2), random_ids(2), 2, cache=None)
-    assert found.details["tokens"] == 1
-    assert found.details["kl"]["mean"] == {"value": found.kl_mean, "error": None}
-    assert found.details["same_top"] == {"value": 100 * found.top1_agreement, "error": None}
-    assert found.details["ppl_difference"]["value"] == pytest.approx(found.candidate.ppl - found.base.ppl)
-    assert found.details["ppl_difference"]["error"] is None
-    assert found.details["correlation"] is None
+    assert found.details.tokens == 1
+    assert found.details.kl.mean == Estimate(value=found.kl_mean)
+    assert found.details.same_top == Estimate(value=100 * found.top1_agreement)
+    assert found.details.ppl_difference.value == pytest.approx(found.candidate.ppl - found.base.ppl)
+    assert found.details.ppl_difference.error is None
+    assert found.details.correlation is None
 
 
 @pytest.mark.usefixtures("one_window_at_a_time")
@@ -130,16 +131,12 @@ def test_figures_appear_while_it_runs() -> None:
         cache=None,
     )
     partials = [partial for _, partial in seen if partial]
-    assert [partial["windows_done"] for partial in partials] == [1, 2, 3, 4, 5]
-    assert set(partials[0]) == {
-        "windows_done", "windows", "ppl_base", "ppl_candidate", "nll_delta", "nll_ci95", "ppl_ratio", "ppl_ratio_ci95",
-        "kl_mean", "top1_agreement",
-    }  # fmt: skip
-    assert partials[0]["nll_ci95"] is None
+    assert [partial.windows_done for partial in partials] == [1, 2, 3, 4, 5]
+    assert partials[0].nll_ci95 is None
     last = partials[-1]
-    assert last["ppl_ratio"] == pytest.approx(found.ppl_ratio)
-    assert last["ppl_ratio_ci95"] == pytest.approx(list(found.ppl_ratio_ci95))
-    assert last["kl_mean"] == pytest.approx(found.kl_mean)
+    assert last.ppl_ratio == pytest.approx(found.ppl_ratio)
+    assert last.ppl_ratio_ci95 == pytest.approx(list(found.ppl_ratio_ci95))
+    assert last.kl_mean == pytest.approx(found.kl_mean)
     assert [fraction for fraction, _ in seen] == sorted(fraction for fraction, _ in seen)
 
 
@@ -179,19 +176,19 @@ def test_what_llama_perplexity_prints_follows_from_the_tokens() -> None:
     a = np.array([-log_q[i, j] for i, j in pairs])
     b = np.array([-log_p[i, j] for i, j in pairs])
     n, details = len(pairs), found.details
-    assert details["tokens"] == n
-    assert details["correlation"] == pytest.approx(100 * np.corrcoef(a, b)[0, 1], rel=1e-4)
-    assert details["ln_ppl_ratio"]["value"] == pytest.approx((a - b).mean(), rel=1e-4)
-    assert details["ln_ppl_ratio"]["error"] == pytest.approx(stats.sem(a - b), rel=1e-4)
-    assert details["ppl_base"]["error"] == pytest.approx(math.exp(b.mean()) * stats.sem(b), rel=1e-4)
+    assert details.tokens == n
+    assert details.correlation == pytest.approx(100 * np.corrcoef(a, b)[0, 1], rel=1e-4)
+    assert details.ln_ppl_ratio.value == pytest.approx((a - b).mean(), rel=1e-4)
+    assert details.ln_ppl_ratio.error == pytest.approx(stats.sem(a - b), rel=1e-4)
+    assert details.ppl_base.error == pytest.approx(math.exp(b.mean()) * stats.sem(b), rel=1e-4)
     change = 100 * (np.exp(-a) - np.exp(-b))
-    assert details["delta_p"]["mean"]["value"] == pytest.approx(change.mean(), abs=1e-4)
-    assert details["delta_p"]["rms"]["value"] == pytest.approx(math.sqrt((change**2).mean()), rel=1e-4)
-    assert details["delta_p"]["p5"] == pytest.approx(np.quantile(change, 0.05), rel=1e-4)
+    assert details.delta_p.mean.value == pytest.approx(change.mean(), abs=1e-4)
+    assert details.delta_p.rms.value == pytest.approx(math.sqrt((change**2).mean()), rel=1e-4)
+    assert details.delta_p.p5 == pytest.approx(np.quantile(change, 0.05), rel=1e-4)
     p = found.top1_agreement
     assert 0 < p < 1
-    assert details["same_top"]["value"] == pytest.approx(100 * p)
-    assert details["same_top"]["error"] == pytest.approx(100 * math.sqrt(p * (1 - p) / (n - 1)))
+    assert details.same_top.value == pytest.approx(100 * p)
+    assert details.same_top.error == pytest.approx(100 * math.sqrt(p * (1 - p) / (n - 1)))
 
 
 def test_the_error_of_a_perplexity_difference_is_what_resampling_gives() -> None:
@@ -205,7 +202,7 @@ def test_the_error_of_a_perplexity_difference_is_what_resampling_gives() -> None
     generator = np.random.default_rng(0)
     draws = generator.integers(0, len(a), (1000, len(a)))
     differences = np.exp(a[draws].mean(axis=1)) - np.exp(b[draws].mean(axis=1))
-    assert details["ppl_difference"]["error"] == pytest.approx(differences.std(), rel=0.1)
+    assert details.ppl_difference.error == pytest.approx(differences.std(), rel=0.1)
 
 
 def test_a_broken_candidate_is_named() -> None:
@@ -286,4 +283,5 @@ def test_remembering_changes_no_digit_on_real_architectures(family: str, dtype: 
 
 def test_the_contracts_delta() -> None:
     delta = compare(random_model(1), random_model(2), random_ids(40), 10, cache=None).delta
-    assert {"nll", "nll_ci95", "ppl_ratio", "ppl_ratio_ci95", "kl_mean", "kl_p99", "top1_agreement"} <= set(delta)
+    printed = delta.to_dict()
+    assert {"nll", "nll_ci95", "ppl_ratio", "ppl_ratio_ci95", "kl_mean", "kl_p99", "top1_agreement"} <= set(printed)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from optlab.errors import MeasurementError
-from optlab.evaluation.latency_grid import NEW_TOKENS, latency_grid, sizes
+from optlab.evaluation.latency_grid import NEW_TOKENS, latency_grid, paired_ratio, sizes
 
 
 class Texts:
@@ -33,9 +33,8 @@ class Texts:
 
 def grid(prompts: list[int], batches: list[int], rounds: int = 2, progress: Any = lambda f, m, p=None: None) -> Any:
     world: dict[str, Any] = {"now": 0.0, "diary": [], "prompts": []}
-    models = {
-        name: lambda count, name=name, ms=ms: Texts(name, world, count, ms) for name, ms in (("base", 10), ("other", 4))
-    }
+    speeds = {"base": 10, "candidate": 4}
+    models = {name: lambda count, name=name, ms=ms: Texts(name, world, count, ms) for name, ms in speeds.items()}
     found = latency_grid(
         models, [5, 6, 7], prompts, batches, rounds=rounds, progress=progress, clock=lambda: world["now"]
     )
@@ -44,20 +43,30 @@ def grid(prompts: list[int], batches: list[int], rounds: int = 2, progress: Any 
 
 def test_every_size_is_timed_with_the_models_in_turn() -> None:
     world, found = grid([8, 20], [1, 3])
-    for cells in found.values():
+    for _, cells in found.sides():
         assert [(cell.prompt_tokens, cell.batch) for cell in cells] == [(8, 1), (8, 3), (20, 1), (20, 3)]
-    turns = [(name, 3, 20) for name in ("base", "other")] * 2
-    assert world["diary"][-6:] == [("base", 3, 1), ("other", 3, 1), *turns]  # a warm-up of one token first
+    turns = [(name, 3, 20) for name in ("base", "candidate")] * 2
+    assert world["diary"][-6:] == [("base", 3, 1), ("candidate", 3, 1), *turns]  # a warm-up of one token first
 
 
 def test_figures_are_those_of_the_clock() -> None:
     _, found = grid([20], [4])
-    base, other = found["base"][0], found["other"][0]
+    base, other = found.base[0], found.candidate[0]
     assert (base.step_ms, other.step_ms) == pytest.approx((14, 8))
     assert base.tokens_per_s == pytest.approx(4 / 0.014)
     assert base.time_to_first_token_ms == pytest.approx(8)
     assert base.prefill_tokens_per_s == pytest.approx(10_000)
     assert (base.step_ms_p5, base.step_ms_p95) == pytest.approx((14, 14))
+
+
+def test_the_speedup_is_that_of_rounds_beside_each_other() -> None:
+    base = [10.0] * 4 + [20.0] * 4  # the second round found the machine half as fast, for both
+    gain = paired_ratio(base, [5.0] * 4 + [10.0] * 4, rounds=2)
+    assert gain.decode_speedup == pytest.approx(2.0)
+    assert gain.decode_speedup_ci95 == pytest.approx((2.0, 2.0))
+    _, found = grid([20], [4])
+    assert found.base[0].speedup is None
+    assert found.candidate[0].speedup == pytest.approx(14 / 8)
 
 
 def test_texts_differ() -> None:
@@ -68,8 +77,8 @@ def test_texts_differ() -> None:
 def test_progress_rises_and_brings_finished_cells() -> None:
     seen: list[tuple[float, int]] = []
 
-    def progress(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
-        seen.append((fraction, -1 if partial is None else len(partial["base"])))
+    def progress(fraction: float, message: str, partial: Any = None) -> None:
+        seen.append((fraction, -1 if partial is None else len(partial.base)))
 
     grid([8, 20], [1, 2], progress=progress)
     fractions = [fraction for fraction, _ in seen]

@@ -106,9 +106,9 @@ def test_a_cancel_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_record_of_the_machine_needs_no_torch() -> None:
     code = (
         "import sys, json; from optlab.evaluation import environment as e; found = e.record(); "
-        "assert 'torch' not in sys.modules; assert found['threads'] is None; json.dumps(found); "
-        "assert found['versions']['torch'] and found['processor']; "
-        "assert found['cores'] >= 1 and found['memory_bytes'] > 1e8"
+        "assert 'torch' not in sys.modules; assert found.threads is None; json.dumps(found.to_dict()); "
+        "assert found.versions['torch'] and found.processor; "
+        "assert found.cores >= 1 and found.memory_bytes > 1e8"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -10,6 +10,7 @@ import torch
 
 from optlab.errors import ModelError
 from optlab.evaluation import topics
+from optlab.results.tasks import AccuracyDelta
 from optlab.texts.topics import LABELS, Article, articles, most_common_share
 from tests.evaluation.fakes import TableModel, random_model
 
@@ -76,14 +77,14 @@ ASKED = [Article("apples grow", "a"), Article("berries grow", "b"), Article("che
 def test_the_difference_is_paired_and_flips_are_counted_both_ways() -> None:
     blind = speller(torch.zeros(29, 29))  # says "a" always
     found = topics.compare(blind, reader(), ASKED)  # type: ignore[arg-type]
-    assert (found["base"]["accuracy"], found["candidate"]["accuracy"]) == (0.25, 0.75)
-    assert found["delta"]["accuracy"] == 0.5
-    assert (found["delta"]["lost"], found["delta"]["won"]) == (0, 2)
-    assert found["always_the_same"] == 0.5
-    low, high = found["delta"]["ci95"]
+    assert (found.base.accuracy, found.candidate.accuracy) == (0.25, 0.75)
+    assert found.delta.accuracy == 0.5
+    assert (found.delta.lost, found.delta.won) == (0, 2)
+    assert found.always_the_same == 0.5
+    low, high = found.delta.ci95
     assert low < 0.5 < high
     same = topics.compare(reader(), reader(), ASKED)  # type: ignore[arg-type]
-    assert same["delta"] == {"accuracy": 0.0, "ci95": [0.0, 0.0], "lost": 0, "won": 0}
+    assert same.delta == AccuracyDelta(accuracy=0.0, ci95=(0.0, 0.0), lost=0, won=0)
 
 
 def test_progress_goes_from_nothing_to_all() -> None:

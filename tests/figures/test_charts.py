@@ -60,8 +60,8 @@ def test_an_interval_that_contains_one_is_no_measurable_change(result: dict[str,
 
 
 def test_running_figures_have_the_form_of_a_result() -> None:
-    partial = {"ppl_base": 20.0, "ppl_candidate": 21.0, "ppl_ratio": 1.05, "ppl_ratio_ci95": None}
-    pair = pairs.quality(pairs.so_far(partial))
+    known = {"ppl_base": 20.0, "ppl_candidate": 21.0, "ppl_ratio": 1.05, "ppl_ratio_ci95": None}
+    pair = pairs.quality(pairs.so_far({"quality": known}))
     assert (pair.base, pair.candidate, pair.headline, pair.interval) == (20.0, 21.0, "5.0 % worse", "")
 
 

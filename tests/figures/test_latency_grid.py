@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from optlab.figures import latency_grid
+from optlab.recipes import Recipe
+from optlab.results.latency_grid import Cell, Cells, GridSide, GridSides, LatencyGrid, Limits
 
 
-def cell(prompt: int, batch: int, step_ms: float) -> dict[str, Any]:
-    return {
-        "prompt_tokens": prompt, "batch": batch, "step_ms": step_ms, "step_ms_p5": step_ms * 0.9,
-        "step_ms_p95": step_ms * 1.1, "tokens_per_s": 1000 * batch / step_ms, "prefill_tokens_per_s": 1000.0,
-        "time_to_first_token_ms": float(prompt * batch),
-    }  # fmt: skip
+def cell(prompt: int, batch: int, step_ms: float, speedup: float | None = None) -> Cell:
+    return Cell(
+        prompt_tokens=prompt, batch=batch, step_ms=step_ms, step_ms_p5=step_ms * 0.9, step_ms_p95=step_ms * 1.1,
+        tokens_per_s=1000 * batch / step_ms, prefill_tokens_per_s=1000.0, time_to_first_token_ms=float(prompt * batch),
+        speedup=speedup,
+    )  # fmt: skip
 
 
-def result(known: bool = True) -> dict[str, Any]:
-    told = {"path": "loop", "notes": [], "bytes_per_token": 2_000_000, "weights_per_token": 1_000_000,
-            "bytes_per_position": 100}  # fmt: skip
-    packed = told | {"bytes_per_token": 500_000}
-    unknown = told | {"bytes_per_token": None}
-    return {
-        "cells": {
-            "base": [cell(92, 1, 4.0), cell(92, 8, 8.0), cell(992, 1, 4.0), cell(992, 8, 9.0)],
-            "candidate": [cell(92, 1, 1.0), cell(92, 8, 8.0), cell(992, 1, 1.0), cell(992, 8, 9.0)],
-        },
-        "sides": {"base": told if known else unknown, "candidate": packed if known else unknown},
-        "limits": {"read_bytes_per_s": 1e9, "operations_per_s": 1e11},
-    }
+def result(known: bool = True, alone: bool = False, bandwidth: float | None = 1e9) -> LatencyGrid:
+    base = GridSide(path="loop", bytes_per_token=2_000_000 if known else None, weights_per_token=1_000_000,
+                    bytes_per_position=100)  # fmt: skip
+    packed = base.model_copy(update={"bytes_per_token": 500_000 if known else None})
+    candidate = (cell(92, 1, 1.0, 4.0), cell(92, 8, 8.0, 1.0), cell(992, 1, 1.0, 4.0), cell(992, 8, 9.0, 1.0))
+    return LatencyGrid(
+        model="nano", recipe=Recipe(), dtype="float32", device="cpu",
+        cells=Cells(base=(cell(92, 1, 4.0), cell(92, 8, 8.0), cell(992, 1, 4.0), cell(992, 8, 9.0)),
+                    candidate=None if alone else candidate),
+        sides=GridSides(base=base, candidate=None if alone else packed),
+        limits=Limits(read_bytes_per_s=bandwidth, operations_per_s=1e11),
+    )  # fmt: skip
 
 
 def test_points_are_operations_over_bytes_and_over_seconds() -> None:
@@ -58,8 +57,7 @@ def test_the_roof_is_the_lower_of_both_limits() -> None:
 
 def test_without_bytes_there_is_no_roofline() -> None:
     assert latency_grid.roofline(result(known=False)) is None
-    unmeasured = result() | {"limits": {"read_bytes_per_s": None, "operations_per_s": 1e11}}
-    assert latency_grid.roofline(unmeasured) is None
+    assert latency_grid.roofline(result(bandwidth=None)) is None
 
 
 def test_lines_are_those_of_one_prompt_length() -> None:
@@ -75,9 +73,7 @@ def test_the_sentence_says_how_the_gain_shrinks() -> None:
     said = latency_grid.sentence(result())
     assert "4.0 x faster" in said
     assert "with 8 at once same speed" in said
-    alone = result()
-    del alone["cells"]["candidate"]
-    assert latency_grid.sentence(alone) == ""
+    assert latency_grid.sentence(result(alone=True)) == ""
 
 
 def test_the_table_has_a_row_for_each_size() -> None:

@@ -23,18 +23,13 @@ from optlab.jobs import compressed_cache, generate, model_cache
 from optlab.progress import silent
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.generation import GenerateSpec
 from optlab.store import artefacts
 
 FOUR = {"steps": [{"quantize": {"bits": 4}}]}
-SPEC = {
-    "model": "m",
-    "recipe": FOUR,
-    "prompt": "ab",
-    "max_tokens": 3,
-    "temperature": 0.0,
-    "seed": 0,
-    "dtype": "float32",
-}
+SPEC = GenerateSpec(
+    model="m", recipe=Recipe.from_dict(FOUR), protocol=Protocol(dtype="float32"), prompt="ab", max_tokens=3
+)
 LETTERS = SimpleNamespace(
     encode=lambda text: [ord(letter) for letter in text],
     decode=lambda ids: "".join(map(chr, ids)),
@@ -109,26 +104,21 @@ def kernels(monkeypatch: pytest.MonkeyPatch, model: SimpleNamespace) -> Kernels:
 
 
 def test_both_texts_grow_in_turns_until_both_have_ended(kernels: Kernels) -> None:
-    partial: list[dict[str, Any]] = []
-    result = generate.execute(SPEC, lambda fraction, message, seen=None: partial.append(seen or {}), lambda line: None)
-    parted = result.pop("parted")
-    assert (parted["position"], parted["shared"]) == (0, "")
-    assert [(row["text"], row["chosen_by"]) for row in parted["tokens"][:2]] in (
-        [("c", ["base"]), ("x", ["candidate"])], [("x", ["candidate"]), ("c", ["base"])],
-    )  # fmt: skip
-    assert {side: (text["text"], text["tokens"]) for side, text in result.items()} == {
-        "base": ("cde", 3),
-        "candidate": ("xy", 2),
-    }
+    partial: list[Any] = []
+    result = generate.execute(SPEC, lambda fraction, message, seen=None: partial.append(seen), lambda line: None)
+    parted = result.parted
+    assert parted is not None and (parted.position, parted.shared) == (0, "")
+    assert {(row.text, row.chosen_by) for row in parted.tokens[:2]} == {("c", ("base",)), ("x", ("candidate",))}
+    assert [(one.text, one.tokens) for one in (result.base, result.candidate)] == [("cde", 3), ("xy", 2)]
     assert kernels.steps == ["base", "candidate", "base", "candidate", "base"]
-    grown = [seen["base"]["text"] for seen in partial if seen]
+    grown = [seen.base.text for seen in partial if seen]
     assert grown == ["c", "cd", "cde"]
-    assert result["base"]["tokens_per_second"] > 0
+    assert result.base.tokens_per_second > 0
 
 
 def test_without_a_recipe_only_the_original_writes(kernels: Kernels) -> None:
-    result = generate.execute({**SPEC, "recipe": None}, silent, lambda line: None)
-    assert list(result) == ["base"]
+    result = generate.execute(SPEC.model_copy(update={"recipe": Recipe()}), silent, lambda line: None)
+    assert result.candidate is None and result.base.text == "cde"
     assert kernels.compressions == 0
 
 
@@ -143,7 +133,7 @@ def test_a_cancel_gets_through(kernels: Kernels) -> None:
 @pytest.mark.parametrize(("prompt", "sentence"), [("", "at least one word"), ("a" * 14, "14 tokens.*room for 13")])
 def test_a_prompt_that_does_not_fit_is_refused(kernels: Kernels, prompt: str, sentence: str) -> None:
     with pytest.raises(OptLabError, match=sentence):
-        generate.execute({**SPEC, "prompt": prompt}, silent, lambda line: None)
+        generate.execute(SPEC.model_copy(update={"prompt": prompt}), silent, lambda line: None)
 
 
 def test_a_masked_model_is_refused(kernels: Kernels, model: SimpleNamespace) -> None:
@@ -154,9 +144,9 @@ def test_a_masked_model_is_refused(kernels: Kernels, model: SimpleNamespace) -> 
 
 def test_the_second_run_reads_the_artefact_of_the_first(kernels: Kernels) -> None:
     first = generate.execute(SPEC, silent, lambda line: None)
-    again = generate.execute({**SPEC, "seed": 7}, silent, lambda line: None)
+    again = generate.execute(SPEC.model_copy(update={"seed": 7}), silent, lambda line: None)
     assert (kernels.compressions, kernels.loads) == (1, 1)
-    assert again["candidate"]["text"] == first["candidate"]["text"]
+    assert again.candidate.text == first.candidate.text
 
 
 def test_a_full_disk_leaves_no_artefact_behind(kernels: Kernels, model: SimpleNamespace) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import gguf
 import numpy as np
 import pytest
 import torch
+import transformers
 from gguf.quants import dequantize
 
 from optlab.compression import Compressed, compress
@@ -18,6 +20,7 @@ from optlab.kernels.gguf_blocks import blocks, kind_of
 from optlab.kernels.gguf_export import export, row_order
 from optlab.models import load
 from optlab.models.gguf.architectures import unpermute
+from optlab.models.key_values import KeyValueFormat, round_key_values
 from optlab.paths import ASSETS
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -88,16 +91,116 @@ def test_nano_in_4_bits_takes_the_bytes_of_its_blocks(tmp_path: Path) -> None:
 
 def test_what_cannot_be_expressed_is_one_sentence(tmp_path: Path) -> None:
     other = load(str(tiny_model_folder("gpt2", tmp_path / "m")), "float32", "cpu")
-    with pytest.raises(ModelError, match="only Llama and Qwen2"):
+    with pytest.raises(ModelError, match="only Llama, Mistral and Qwen2"):
         export(other, tmp_path / "x.gguf")
     windows = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}
     windowed = load(str(tiny_model_folder("qwen2", tmp_path / "w", **windows)), "float32", "cpu")
-    with pytest.raises(ModelError, match="cannot say what w does otherwise: windows"):
+    with pytest.raises(ModelError, match="does otherwise: windows"):
         export(windowed, tmp_path / "x.gguf")
     nano = load(str(ASSETS / "nano"), "float32", "cpu")
     with pytest.raises(ModelError, match="cannot be written"):
         export(nano, tmp_path / "nowhere" / "x.gguf")
     assert not list(tmp_path.glob("*.gguf"))
+
+
+@pytest.mark.parametrize("family", ["llama", "mistral", "qwen2"])
+def test_transformers_own_reader_gets_the_same_logits(family: str, tmp_path: Path) -> None:
+    made = compressed(str(tiny_model_folder(family, tmp_path / "m")), [{"quantize": {"bits": 4, "group_size": 32}}])
+    export(made, tmp_path / "out.gguf")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(
+        tmp_path, gguf_file="out.gguf", dtype=torch.float32,
+        quantization_config=transformers.GgufConfig(dequantize=True),
+    )  # fmt: skip
+    ids = torch.arange(4, 40).unsqueeze(0)
+    with torch.inference_mode():
+        expected = made.model.logits(ids)
+        assert float((theirs(ids).logits - expected).norm() / expected.norm()) < 2e-3
+    own = transformers.AutoTokenizer.from_pretrained(tmp_path, gguf_file="out.gguf")
+    assert own("The dog, 345 pears.", add_special_tokens=False).input_ids == made.model.tokenizer.encode(
+        "The dog, 345 pears."
+    )
+
+
+@pytest.mark.parametrize(
+    "rope",
+    [
+        {"rope_type": "linear", "factor": 4.0},
+        {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+         "original_max_position_embeddings": 8192},
+        {"rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 2.0,
+         "original_max_position_embeddings": 32},
+    ],
+)  # fmt: skip
+def test_scaled_positions_are_written(rope: dict, tmp_path: Path) -> None:
+    source = tiny_model_folder("llama", tmp_path / "m", rope_parameters={**rope, "rope_theta": 500_000.0})
+    made = load(str(source), "float32", "cpu")
+    export(made, tmp_path / "out.gguf")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+    if rope["rope_type"] == "llama3":
+        (stored,) = (t for t in gguf.GGUFReader(tmp_path / "out.gguf").tensors if t.name == "rope_freqs.weight")
+        plain = 500_000.0 ** -(np.arange(4) / 4)
+        np.testing.assert_allclose(plain / stored.data, theirs.model.rotary_emb.inv_freq.numpy(), rtol=1e-5)
+    ids = torch.arange(4, 64).unsqueeze(0)
+    with torch.inference_mode():
+        expected = theirs(ids).logits
+        back = load(str(tmp_path / "out.gguf"), "float32", "cpu").logits(ids)
+    assert float((back - expected).norm() / expected.norm()) < 2e-3
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_bos_is_written_as_the_tokenizer_says_it(begins: bool, tmp_path: Path) -> None:
+    folder = tiny_model_folder("llama", tmp_path / "m")
+    change_json(folder / "tokenizer_config.json", bos_token="<|end|>", add_bos_token=begins)
+    export(load(str(folder), "float32", "cpu"), tmp_path / "out.gguf")
+    field = gguf.GGUFReader(tmp_path / "out.gguf").get_field("tokenizer.ggml.add_bos_token")
+    assert field is not None
+    assert field.contents() is begins
+    back = load(str(tmp_path / "out.gguf"), "float32", "cpu").tokenizer
+    assert back.framing("causal").before == ((1,) if begins else ())
+
+
+def test_weights_that_float16_would_lose_are_written_in_full(tmp_path: Path) -> None:
+    made = load(str(tiny_model_folder("llama", tmp_path / "m")), "float32", "cpu")
+    made.set_weight("model.embed_tokens", 1e-6 * made.weight("model.embed_tokens"))
+    export(made, tmp_path / "out.gguf")
+    back = load(str(tmp_path / "out.gguf"), "float32", "cpu")
+    assert torch.equal(back.weight("model.embed_tokens"), made.weight("model.embed_tokens"))
+
+
+def change_json(file: Path, **changes: object) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "sentence"),
+    [
+        ("normalizer", {"type": "Lowercase"}, "splits or normalizes text has no name in GGUF"),
+        ("normalizer", {"type": "Prepend", "prepend": "x"}, "splits or normalizes text has no name in GGUF"),
+        ("pre_tokenizer", {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+         "splits or normalizes text has no name in GGUF"),
+        ("pre_tokenizer", {"type": "Whitespace"}, "splits or normalizes text has no name in GGUF"),
+        ("post_processor",
+         {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "[UNK]", "type_id": 0}},
+          {"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}}],
+          "special_tokens": {"[UNK]": {"id": "[UNK]", "ids": [3], "tokens": ["[UNK]"]}}},
+         r"cannot say that texts begin with '\[UNK\]'"),
+    ],
+)  # fmt: skip
+def test_a_tokenizer_that_llama_cpp_has_no_name_for_is_refused(
+    part: str, value: dict, sentence: str, tmp_path: Path
+) -> None:
+    folder = tiny_model_folder("llama", tmp_path / "m")
+    change_json(folder / "tokenizer.json", **{part: value})
+    with pytest.raises(ModelError, match=sentence):
+        export(load(str(folder), "float32", "cpu"), tmp_path / "out.gguf")
+    assert not (tmp_path / "out.gguf").exists()
+
+
+def test_rounded_keys_and_values_are_refused(tmp_path: Path) -> None:
+    made = load(str(tiny_model_folder("llama", tmp_path / "m")), "float32", "cpu")
+    round_key_values(made, made.blocks()[0][0], KeyValueFormat(bits=8))
+    with pytest.raises(ModelError, match="cannot say that keys and values are rounded"):
+        export(made, tmp_path / "out.gguf")
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from optlab.errors import ModelError
-from optlab.models.chat import ask, known
+from optlab.models.chat import known, render
+from optlab.models.chat import template as template_of
 from optlab.models.tokenizer import Tokenizer
 from tests.tiny import tiny_model_folder
 
@@ -17,6 +18,12 @@ TEMPLATE = (
     "<{{ message['role'] }}>{{ message['content'] | trim }}{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
+
+
+def ask(question: str, tokenizer: Tokenizer, folder: Path) -> str:
+    special = {f"{role}_token": tokenizer.token(tokenizer.special_id(role) or 10**6) for role in ("bos", "eos")}
+    source = template_of(folder, tokenizer.settings)
+    return render(source, [{"role": "user", "content": question}], special, answer=True)
 
 
 @pytest.fixture

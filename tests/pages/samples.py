@@ -15,7 +15,7 @@ from optlab.recipes import Recipe, Step
 from optlab.results.divergence import Details, Divergence, Estimate, ProbabilityChange, Quantiles
 from optlab.results.environment import Environment
 from optlab.results.latency import Latency, TimedPair
-from optlab.results.measurement import Delta, LayerReport, Measurement, Seconds, Side
+from optlab.results.measurement import Delta, LayerReport, Measurement, MeasurementSoFar, QualitySoFar, Seconds, Side
 from optlab.store.run import Run
 
 WIDTH, HIDDEN, BLOCKS, VOCABULARY = 192, 576, 2, 4096
@@ -48,11 +48,11 @@ def quantized(bits: int, group_size: int | None = 64) -> Recipe:
     return Recipe.of(Step("quantize", "rtn", {"bits": bits, "group_size": group_size}))
 
 
-def result(
+def measurement(
     ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano",
     speedup: tuple[float, float, float] | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """A result of `measure`: base perplexity 20, 2 ms per token; the interval is 1 % of the ratio to either side.
+) -> Measurement:  # fmt: skip
+    """Base perplexity 20, 2 ms per token; the interval is 1 % of the ratio to either side.
 
     speedup: with its interval; of constant rounds unless given. None of both is timed without `decode_ms`.
     """
@@ -62,7 +62,7 @@ def result(
         LayerReport(name=name, bits_per_weight=4.5, sparsity=0.02, output_error=0.01 * (index + 1))
         for index, (name, _) in enumerate(description(model).linears)
     )
-    measured = Measurement(
+    return Measurement(
         model=model, recipe=recipe, text="shakespeare", tokens=8192, context=512, device="cpu", dtype="bfloat16",
         versions={"torch": "2.13.0"}, baseline=_side(20.0, BASE_BYTES, 2.0),
         compressed=_side(20.0 * ratio, size, decode_ms),
@@ -75,7 +75,15 @@ def result(
         latency=None if decode_ms is None else TimedPair(base=_timed(2.0), candidate=_timed(decode_ms)),
         environment=Environment(processor="a processor", cores=2), windows=16,
     )  # fmt: skip
-    return json.loads(measured.to_json())
+
+
+def result(
+    ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano",
+    speedup: tuple[float, float, float] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """`measurement` as plain JSON, for readers that do not use the types yet."""
+    found: dict[str, Any] = json.loads(measurement(ratio, size, decode_ms, recipe, model, speedup).to_json())
+    return found
 
 
 def _side(ppl: float, size: int, decode_ms: float | None) -> Side:
@@ -101,7 +109,7 @@ def _details(ratio: float) -> Details:
     )  # fmt: skip
 
 
-def finish(client: Client, run: Run, outcome: dict[str, Any]) -> None:
+def finish(client: Client, run: Run, outcome: Any) -> None:
     """Let a worker of the sample do `run`."""
     taken = client.store.claim("worker-1-1")
     assert taken is not None
@@ -111,7 +119,7 @@ def finish(client: Client, run: Run, outcome: dict[str, Any]) -> None:
 
 
 def prepare(client: Client, model: str = "nano") -> None:
-    finish(client, client.submit_prepare(model), description(model).to_dict())
+    finish(client, client.submit_prepare(model), description(model))
 
 
 MEASURED = {4: (1.10, 5_000_000, 1.0), 8: (1.002, 8_000_000, 1.6), 2: (45.0, 4_000_000, None)}
@@ -143,9 +151,11 @@ def running(client: Client, bits: int = 6) -> Run:
     """A measurement halfway: a perplexity so far, no latency yet."""
     run = client.submit_measure("nano", quantized(bits), Protocol())
     client.store.claim("worker-1-1")
-    partial = {"windows_done": 8, "windows": 16, "ppl_base": 20.0, "ppl_candidate": 21.0,
-               "ppl_ratio": 1.05, "ppl_ratio_ci95": [1.02, 1.08]}  # fmt: skip
-    client.store.report(run.id, 0.5, "window 8 of 16", partial)
+    quality = QualitySoFar(
+        windows_done=8, windows=16, ppl_base=20.0, ppl_candidate=21.0, nll_delta=0.05, nll_ci95=(0.02, 0.08),
+        ppl_ratio=1.05, ppl_ratio_ci95=(1.02, 1.08), kl_mean=0.03, top1_agreement=0.93,
+    )  # fmt: skip
+    client.store.report(run.id, 0.5, "window 8 of 16", MeasurementSoFar(quality=quality))
     return run
 
 

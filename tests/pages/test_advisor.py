@@ -20,7 +20,7 @@ from tests.prediction import states
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidate, "of_this_machine", lambda recorded: recorded["processor"] == "a processor")
+    monkeypatch.setattr(candidate, "of_this_machine", lambda recorded: recorded.processor == "a processor")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from optlab.figures import distillation
 from optlab.jobs.sweep import result as sweep_result
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.results.sweep import Sweep
+from optlab.results.temperature_lab import TemperatureLab
 from optlab.store.run import Run
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
@@ -32,7 +32,8 @@ def learning(client: Client, recipe: Recipe = RECIPE, looks: int = 9) -> Run:
     """A training on its way."""
     run = client.submit_measure("nano", recipe, Protocol())
     client.store.claim("worker-1-1")
-    partial = {"training": curve(looks), "tokens_per_s": 12_345.0, "left_s": 75.0}
+    training = {"training": curve(looks), "tokens_per_s": 12_345.0, "left_s": 75.0}
+    partial = {"training": training}
     client.store.report(run.id, 0.3, "step 400, loss 3.1", partial)
     return run
 
@@ -131,11 +132,11 @@ def test_the_lab_shows_the_words_of_a_position_at_a_temperature(prepared: Client
     assert "The teacher reads a passage" in words(app)
     well(app.button(key="lab/read").click().run())
     (run,) = prepared.store.list(kind="temperature_lab")
-    assert run.spec["passage"] == 0 and run.spec["recipe"] is None
+    assert run.spec["passage"] == 0 and run.spec["recipe"] == {"steps": []}
     places = [temperature_lab.position(side(n), side(n + 50), n) for n in range(11)]
-    names = {str(one): f"word{one}" for place in places for one in place["ids"]}
-    result = {"tokens": [f" t{n}" for n in range(12)], "names": names, "positions": places,
-              "temperatures": list(temperature_lab.TEMPERATURES)}  # fmt: skip
+    names = {one: f"word{one}" for place in places for one in place.ids}
+    result = TemperatureLab(tokens=tuple(f" t{n}" for n in range(12)), names=names, positions=tuple(places),
+                            temperatures=temperature_lab.TEMPERATURES)  # fmt: skip
     samples.finish(prepared, run, result)
     app = page(None)
     assert len(app.get("plotly_chart")) == 3
@@ -162,7 +163,7 @@ def test_a_sweep_is_asked_for_and_ends_in_a_map_with_its_best(prepared: Client) 
     scores = {None: windows} | {
         (t, a): [w - 0.1 * (t == 4.0) - 0.01 * a for w in windows] for t in (1.0, 4.0) for a in (0.0, 0.5)
     }
-    samples.finish(prepared, run, sweep_result(scores) | {"tokens": 384, "text": "shakespeare"})
+    samples.finish(prepared, run, sweep_result(scores).model_copy(update={"tokens": 384, "text": "shakespeare"}))
     text = words(page())
     assert "Best: T 4, alpha 0.5, -0.105 nats per token against the text alone (-0.105 to -0.105" in text
     assert "cannot be told" not in text
@@ -172,6 +173,6 @@ def test_a_sweep_that_found_nothing_says_so(prepared: Client) -> None:
     noise = np.random.default_rng(0)
     windows = noise.normal(3.0, 0.3, 12)
     scores = {None: list(windows), (1.0, 0.0): list(windows + noise.normal(0, 0.1, 12))}
-    assert distillation.best_in_words(Sweep.from_dict(sweep_result(scores))).startswith(
+    assert distillation.best_in_words(sweep_result(scores)).startswith(
         "No temperature beats the text alone for certain"
     )

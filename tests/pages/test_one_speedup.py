@@ -29,7 +29,7 @@ UNSURE = (1.09, 0.97, 1.22)
 def measured(client: Client, recipe: Recipe, decode_ms: float, speedup: tuple[float, float, float]) -> Run:
     """A run of this machine, so that the Advisor takes its times."""
     result = samples.result(1.1, 5_000_000, decode_ms, recipe, speedup=speedup)
-    result["environment"] = json.loads(json.dumps(record()))
+    result["environment"] = record().to_dict()
     run = client.submit_measure("nano", recipe, Protocol())
     samples.finish(client, run, result)
     done = client.run(run.id)

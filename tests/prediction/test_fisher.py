@@ -73,6 +73,7 @@ def test_a_large_model_is_done_in_groups_of_layers(model: LanguageModel, monkeyp
     monkeypatch.setattr("optlab.prediction.fisher.LARGEST_BYTES", 1)
     assert in_groups(model) == [[name] for name in model.linear_names()]
     parts = list(sensitivities(model, [words(model, 2)]))
+    assert [list(part) for part in parts] == in_groups(model)
     for part in parts:
         for name, one in part.items():
             torch.testing.assert_close(one.A, whole[name].A)

@@ -62,7 +62,7 @@ def test_in_every_family_outputs_move_less(family, method, pattern, tmp_path):
     model = tiny(family, tmp_path)
     values = {"method": method, "sparsity": 0.5, "pattern": pattern}
     plain, better = (compressed(model, tmp_path, prune(**values, refit=refit)) for refit in (False, True))
-    errors = [[layer["output_error"] for layer in result.layers] for result in (plain, better)]
+    errors = [[layer.output_error for layer in result.layers] for result in (plain, better)]
     assert sum(errors[1]) < sum(errors[0])
     for name in model.linear_names():
         assert float((better.model.weight(name) == 0).float().mean()) >= 0.5

@@ -94,7 +94,7 @@ def test_zeros_of_an_earlier_step_stay_and_count(tmp_path):
 def test_the_model_moves_less_than_with_wanda(sequential, tmp_path):
     model = tiny("llama", tmp_path)
     errors = {
-        name: [layer["output_error"] for layer in compressed(model, tmp_path, prune(method=name, **values)).layers]
+        name: [layer.output_error for layer in compressed(model, tmp_path, prune(method=name, **values)).layers]
         for name, values in (("wanda", {"refit": False}), ("sparsegpt", {"sequential": sequential, "refit": False}))
     }
     assert sum(errors["sparsegpt"]) < 0.9 * sum(errors["wanda"])

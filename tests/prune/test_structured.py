@@ -191,7 +191,7 @@ def test_what_cannot_be_cut_is_one_sentence(tmp_path):
 @pytest.mark.parametrize("pattern", ["neurons", "heads", "layers"])
 def test_the_damage_of_a_smaller_layer_is_that_of_zeros_in_its_place(pattern, tmp_path):
     model = tiny("llama", tmp_path, num_hidden_layers=4)
-    layers = {layer["name"]: layer["output_error"] for layer in removed(model, tmp_path, pattern, 0.5).layers}
+    layers = {layer.name: layer.output_error for layer in removed(model, tmp_path, pattern, 0.5).layers}
     errors = [error for error in layers.values() if error]
     if pattern == "layers":
         assert set(layers.values()) == {0.0}  # those that stay are as they were

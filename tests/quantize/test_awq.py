@@ -51,7 +51,7 @@ def test_readers_of_a_fold_never_lose_to_rounding_in_any_family(family, bits, tm
     model = tiny(family, tmp_path, dtype="float32")
     scaled, plain = (
         {
-            layer["name"]: layer["output_error"]
+            layer.name: layer.output_error
             for layer in compressed(model, tmp_path, quantize(method=name, bits=bits, clip="minmax")).layers
         }
         for name in ("awq", "rtn")
@@ -74,7 +74,7 @@ def test_every_family_is_quantized_better_than_by_rounding_and_comes_back_from_d
     plain = compressed(model, tmp_path, quantize(method="rtn", bits=3))
     assert set(found.stored) == set(model.linear_names())
     assert all(torch.equal(found.model.weight(name), kept.dequantize()) for name, kept in found.stored.items())
-    error, theirs = (sum(layer["output_error"] for layer in part.layers) for part in (found, plain))
+    error, theirs = (sum(layer.output_error for layer in part.layers) for part in (found, plain))
     assert error < theirs
     save(found, tmp_path / "artefact")
     assert torch.equal(load_artefact(tmp_path / "artefact").model.logits(IDS), found.model.logits(IDS))
@@ -96,7 +96,7 @@ def test_columns_of_loud_inputs_are_scaled_up_and_their_error_shrinks(tmp_path):
     scaled = compressed(model, tmp_path, quantize(method="awq", bits=3, clip="minmax"))
     plain = compressed(model, tmp_path, quantize(method="rtn", bits=3, clip="minmax"))
     readers = [name for fold in folds(model) if "norm" in fold.source for name in fold.readers]
-    errors = ({layer["name"]: layer["output_error"] for layer in part.layers} for part in (scaled, plain))
+    errors = ({layer.name: layer.output_error for layer in part.layers} for part in (scaled, plain))
     ours, theirs = (sum(error[name] for name in readers) for error in errors)
     assert ours < theirs / 2
     for fold in (fold for fold in folds(model) if "norm" in fold.source):
@@ -151,7 +151,7 @@ def test_only_whole_folds_are_scaled_and_pruned_weights_stay_zero(tmp_path):
         assert not torch.equal(block.post_attention_layernorm.weight, before.post_attention_layernorm.weight)
     treated = {name for name, kept in found.stored.items() if isinstance(kept, QuantizedTensor)}
     assert treated == {name for name in model.linear_names() if name.rsplit(".", 1)[1] in layers}
-    assert all(layer["sparsity"] >= 0.49 for layer in found.layers)
+    assert all(layer.sparsity >= 0.49 for layer in found.layers)
 
 
 def test_awq_after_awq_scales_from_the_original(tmp_path):

@@ -37,9 +37,9 @@ def test_every_family_is_written_and_read_back(name, family, tmp_path):
     model = tiny(family, tmp_path)
     result = compressed(model, tmp_path, step(name, **values))
     assert list(result.stored) == model.linear_names()
-    narrow = [layer for layer in result.layers if model.weight(layer["name"]).shape[1] == 32]
-    assert {layer["bits_per_weight"] for layer in narrow} == {bits}
-    assert all(0 < layer["output_error"] < 0.3 for layer in result.layers)
+    narrow = [layer for layer in result.layers if model.weight(layer.name).shape[1] == 32]
+    assert {layer.bits_per_weight for layer in narrow} == {bits}
+    assert all(0 < layer.output_error < 0.3 for layer in result.layers)
     size = save(result, tmp_path / "artefact")
     assert size * 8 >= sum(stored.stored_bits() for stored in result.stored.values())
     again = load_artefact(tmp_path / "artefact")
@@ -55,10 +55,10 @@ def test_pruned_weights_stay_zero_and_are_not_stored(name, tmp_path):
     values, bits = FORMATS[name]
     result = compressed(model, tmp_path, prune(sparsity=0.9), step(name, **values))
     for layer in result.layers:
-        assert layer["sparsity"] > 0.89
-        assert layer["bits_per_weight"] < bits / 2
+        assert layer.sparsity > 0.89
+        assert layer.bits_per_weight < bits / 2
     after = compressed(model, tmp_path, step(name, **values), prune(sparsity=0.9))
-    assert all(layer["sparsity"] > 0.89 for layer in after.layers)
+    assert all(layer.sparsity > 0.89 for layer in after.layers)
     assert {type(stored) for stored in after.stored.values()} == {type(stored) for stored in result.stored.values()}
 
 
@@ -73,7 +73,7 @@ def test_a_format_without_a_kernel_says_how_it_is_timed(tmp_path):
 def test_a_cast_to_the_format_of_the_checkpoint_changes_nothing(tmp_path):
     model = tiny("llama", tmp_path, dtype="float16")
     result = compressed(model, tmp_path, step("cast", format="float16"))
-    assert {layer["output_error"] for layer in result.layers} == {0.0}
+    assert {layer.output_error for layer in result.layers} == {0.0}
 
 
 def test_weights_beyond_float16_are_refused(tmp_path):

@@ -136,7 +136,7 @@ def test_every_family_is_quantized_better_than_by_rounding(model, sequential):
     plain = compress(model, recipe(method="rtn", bits=3), PROTOCOL)
     assert set(found.stored) == set(model.linear_names())
     assert all(torch.equal(found.model.weight(name), kept.dequantize()) for name, kept in found.stored.items())
-    error, theirs = (sum(layer["output_error"] for layer in part.layers) for part in (found, plain))
+    error, theirs = (sum(layer.output_error for layer in part.layers) for part in (found, plain))
     # The sequential variant is fitted to other inputs than those of the original, on which this error is taken.
     assert error < theirs * (1.0 if sequential else 0.9)
 
@@ -153,7 +153,7 @@ def test_embedding_and_head_are_quantized_when_named(model):
 def test_pruned_weights_stay_zero(model):
     steps = [{"prune": {"method": "magnitude", "sparsity": 0.5}}, *recipe(bits=4).to_dict()["steps"]]
     found = compress(model, Recipe.from_dict({"steps": steps}), PROTOCOL)
-    assert all(layer["sparsity"] >= 0.49 for layer in found.layers)
+    assert all(layer.sparsity >= 0.49 for layer in found.layers)
 
 
 @pytest.mark.parametrize("model", ["llama", "bert"], indirect=True)

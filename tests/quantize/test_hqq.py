@@ -57,5 +57,5 @@ def test_every_family_is_quantized_without_a_text(family, tmp_path: Path, monkey
     found = compressed(model, tmp_path, quantize(method="hqq", bits=8))
     assert set(found.stored) == set(model.linear_names())
     assert all(kept.zero == "float" for kept in found.stored.values() if isinstance(kept, QuantizedTensor))
-    assert all(layer["output_error"] < 0.02 for layer in found.layers)
+    assert all(layer.output_error < 0.02 for layer in found.layers)
     assert not method("quantize", "hqq").needs_calibration

@@ -42,7 +42,7 @@ def test_more_bits_smaller_groups_and_better_ranges_lose_less(tmp_path):
 
     def error(**values: object) -> float:
         result = compressed(model, tmp_path, quantize(**values))
-        return sum(layer["output_error"] for layer in result.layers)
+        return sum(layer.output_error for layer in result.layers)
 
     by_bits = [error(bits=bits) for bits in range(2, 9)]
     assert by_bits == sorted(by_bits, reverse=True)

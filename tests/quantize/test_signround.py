@@ -132,7 +132,7 @@ def test_only_named_layers_change_and_pruned_weights_stay_zero(model):
     found = compress(model, Recipe.from_dict({"steps": steps}), PROTOCOL)
     quantized = {name for name, kept in found.stored.items() if isinstance(kept, QuantizedTensor)}
     assert quantized == {name for name in model.linear_names() if "mlp" in name}
-    assert all(layer["sparsity"] >= 0.49 for layer in found.layers)
+    assert all(layer.sparsity >= 0.49 for layer in found.layers)
 
 
 @pytest.mark.parametrize("model", ["llama"], indirect=True)

@@ -77,6 +77,7 @@ def test_alpha_0_hands_all_differences_of_columns_to_the_activations(tmp_path):
     """s_j = 1 / max|W_j|."""
     model = tiny("llama", tmp_path, dtype="float32")
     smooth = compressed(model, tmp_path, step(alpha=0.0)).model
+    assert len(folds(model)) >= 4, "both norms of both blocks"
     for fold in folds(model):
         largest = torch.stack([smooth.weight(name).abs().amax(0) for name in fold.readers]).amax(0)
         torch.testing.assert_close(largest, torch.ones_like(largest), rtol=0.01, atol=0.01)
@@ -100,6 +101,8 @@ def test_one_scale_for_all_tokens_covers_the_calibration_text(tmp_path):
     result = compressed(model, tmp_path, step(activations="tensor"))
     found = statistics(model, calibration_file(tmp_path), 512, 32)
     readers = {name for fold in folds(model) for name in fold.readers}
+    assert set(input_formats(result.model.module)) == set(model.linear_names())
+    assert set(model.linear_names()) - readers, "none is read as it was"
     for name, chosen in input_formats(result.model.module).items():
         assert chosen.scale is not None
         if name not in readers:  # read as it was

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
 from optlab.client.client import Client
 from optlab.errors import OptLabError
 from optlab.figures import format
+from optlab.jobs.measure import MEASURE
 from optlab.recipes import Recipe, Step
 from optlab.report.comparison import Comparison, chosen
 from optlab.report.document import html
 from optlab.report.links import ADDRESS
+from optlab.results.measurement import MeasureSpec
 from optlab.store.run import Run
 from tests.pages import samples
 
@@ -62,6 +65,13 @@ def runs(client: Client) -> list[Run]:
     return client.store.list("measure", "done")
 
 
+def saying(run: Run, **changes: Any) -> Run:
+    """The run with other fields in its result."""
+    result = MEASURE.result_of(run)
+    assert result is not None
+    return replace(run, result_json=result.model_copy(update=changes).to_json())
+
+
 def test_it_shows_the_figures_of_the_store(runs: list[Run]) -> None:
     reader = read(runs)
     text = " ".join(reader.shown)
@@ -96,17 +106,18 @@ def test_plotly_is_inside_once(runs: list[Run]) -> None:
 def test_a_name_never_becomes_markup(client: Client, runs: list[Run]) -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
     recipe = Recipe.of(Step("quantize", "rtn", {"bits": 4}, layers="model|<script>alert[(]1[)]</script>"))
-    result = runs[0].result or {}
-    environment = {**result["environment"], "processor": evil}
-    forged_result = {**result, "checkpoint_note": evil, "environment": environment}
-    honest = read([replace(runs[0], result={**result, "checkpoint_note": "a note"})])
-    forged = read([replace(runs[0], spec={**runs[0].spec, "recipe": recipe.to_dict()}, result=forged_result)])
+    result = MEASURE.result_of(runs[0])
+    assert result is not None
+    environment = result.environment.model_copy(update={"processor": evil})
+    spec = MEASURE.spec_of(runs[0]).model_copy(update={"recipe": recipe})
+    honest = read([saying(runs[0], checkpoint_note="a note")])
+    forged = read([replace(saying(runs[0], checkpoint_note=evil, environment=environment), spec_json=spec.to_json())])
     assert forged.elements == honest.elements
     assert evil in forged.shown
 
 
 def test_only_what_compares_is_compared(client: Client, runs: list[Run]) -> None:
-    other = replace(runs[0], id=99, result={**(runs[0].result or {}), "text": "bbc-news"})
+    other = replace(saying(runs[0], text="bbc-news"), id=99)
     with pytest.raises(OptLabError, match="different texts do not compare"):
         Comparison((runs[0], other))
     assert chosen([other, *runs]) == [other]
@@ -116,7 +127,7 @@ def test_only_what_compares_is_compared(client: Client, runs: list[Run]) -> None
 
 
 def test_a_recipe_of_another_version_is_reported_without_its_line(runs: list[Run]) -> None:
-    spec = {**runs[0].spec, "recipe": {"steps": [{"quantize": {"method": "forgotten"}}]}}
-    found = Comparison((replace(runs[0], spec=spec),))
+    spec = MEASURE.spec_of(runs[0]).to_dict() | {"recipe": {"steps": [{"quantize": {"method": "forgotten"}}]}}
+    found = Comparison((replace(runs[0], spec_json=MeasureSpec.from_dict(spec).to_json()),))
     assert found.to_dict()["runs"][0]["command"] is None
     assert "forgotten" not in html(found).split('id="optlab-report"')[0]

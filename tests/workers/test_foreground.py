@@ -177,5 +177,4 @@ def test_a_process_that_was_killed_leaves_a_run_that_the_next_look_interrupts(fi
     command.kill()
     command.communicate()
     assert file_store.get(run.id).status == Status.RUNNING  # type: ignore[union-attr]
-    time.sleep(0.1)
-    assert [lost.id for lost in file_store.reap(0.05)] == [run.id]
+    assert [lost.id for lost in file_store.reap(0.0)] == [run.id]

@@ -1,4 +1,4 @@
-"""Executors for the tests of workers, loaded by real worker processes with `--executors tests.workers.work:TABLE`."""
+"""Kinds of runs for the tests of workers, loaded by real worker processes with `--kinds tests.workers.work:KINDS`."""
 
 from __future__ import annotations
 
@@ -11,67 +11,91 @@ from typing import Any
 
 from optlab import paths
 from optlab.errors import ModelError
-from optlab.jobs.registry import Log
+from optlab.jobs.kind import JobKind, Log
+from optlab.jobs.registry import table
 from optlab.machine.locks import compute_lock
 from optlab.progress import Progress
+from optlab.results.document import Document
+from optlab.results.specs import Spec
 
-TABLE = {"measure": "tests.workers.work:execute", "generate": "tests.workers.work:execute"}
+
+class Task(Spec):
+    """do: name of a function below; the rest is for it."""
+
+    model: str = "none"
+    do: str
+    name: str
+    a: int = 0
+    b: int = 0
+    times: int = 0
+    seconds: float = 0.0
+    exclusive: bool = False
 
 
-def execute(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    """Do what `spec["do"]` says."""
+class Step(Document):
+    step: int | None = None
+    half: bool = False
+
+
+class Done(Document):
+    sum: int | None = None
+    pid: int | None = None
+
+
+def execute(spec: Task, progress: Progress, log: Log) -> Done:
+    """Do what `spec.do` says."""
     with (paths.home() / "executed").open("a") as file:
-        file.write(f"{spec.get('name')}\n")
-    return globals()[spec["do"]](spec, progress, log)
+        file.write(f"{spec.name}\n")
+    return globals()[spec.do](spec, progress, log)
 
 
-def add(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+def add(spec: Task, progress: Progress, log: Log) -> Done:
     log("adding")
     for step in range(1, 101):
-        progress(step / 100, f"step {step}", {"step": step})
-    return {"sum": spec["a"] + spec["b"], "pid": os.getpid()}
+        progress(step / 100, f"step {step}", Step(step=step))
+    return Done(sum=spec.a + spec.b, pid=os.getpid())
 
 
-def report_until_stopped(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+def report_until_stopped(spec: Task, progress: Progress, log: Log) -> Done:
     while True:
-        progress(0.5, "still here", {"half": True})
+        progress(0.5, "still here", Step(half=True))
         time.sleep(0.01)
 
 
-def never_report(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+def never_report(spec: Task, progress: Progress, log: Log) -> Done:
     while True:
         pass
 
 
-def hold_the_interpreter(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+def hold_the_interpreter(spec: Task, progress: Progress, log: Log) -> Done:
     import ctypes
 
     ctypes.PyDLL(None).sleep(30)  # a C call that keeps the interpreter lock, as a native library may
-    return {}
+    return Done()
 
 
-def kill_itself(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+def kill_itself(spec: Task, progress: Progress, log: Log) -> Done:
     os.kill(os.getpid(), signal.SIGKILL)
-    return {}
+    return Done()
 
 
-def refuse(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+def refuse(spec: Task, progress: Progress, log: Log) -> Done:
     raise ModelError("there is no model 'x'; use nano")
 
 
-def crash(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    return {"x": {}["missing"]}
+def crash(spec: Task, progress: Progress, log: Log) -> Done:
+    return {}["missing"]
 
 
-def fill_memory(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+def fill_memory(spec: Task, progress: Progress, log: Log) -> Done:
     raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
 
-def return_no_data(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
-    return {"x": object()}
+def return_no_data(spec: Task, progress: Progress, log: Log) -> Done:
+    return object()  # type: ignore[return-value]
 
 
-def fill_disk(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+def fill_disk(spec: Task, progress: Progress, log: Log) -> Done:
     """Write an artefact to a disk that is full, through the code that writes real ones."""
     import sys
     from types import ModuleType
@@ -90,16 +114,25 @@ def fill_disk(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, A
         compressed_cache.keep(None, artefacts.folder("never"), progress)  # type: ignore[arg-type]
     finally:
         del sys.modules["optlab.kernels.artefact"]
-    return {}
+    return Done()
 
 
-def trace(spec: dict[str, Any], progress: Progress, log: Log) -> dict[str, Any]:
+def trace(spec: Task, progress: Progress, log: Log) -> Done:
     """Note when work begins and ends, `times` times, alone when `exclusive`."""
     path = paths.home() / "trace"
-    for number in range(spec["times"]):
-        progress(number / spec["times"], "tracing")
-        with compute_lock(exclusive=spec["exclusive"]), path.open("a", buffering=1) as file:
-            file.write(f"{spec['name']} +\n")
-            time.sleep(spec["seconds"])
-            file.write(f"{spec['name']} -\n")
-    return {}
+    for number in range(spec.times):
+        progress(number / spec.times, "tracing")
+        with compute_lock(exclusive=spec.exclusive), path.open("a", buffering=1) as file:
+            file.write(f"{spec.name} +\n")
+            time.sleep(spec.seconds)
+            file.write(f"{spec.name} -\n")
+    return Done()
+
+
+KINDS = table(
+    JobKind(
+        name=name, label=name, spec=Task, partial=Step, result=Done, execute=execute,
+        decides=lambda spec, weights: [spec.name], title=lambda spec: spec.name,
+    )
+    for name in ("measure", "generate")
+)  # fmt: skip

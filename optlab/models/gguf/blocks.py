@@ -59,7 +59,7 @@ def weights(tensor: TensorInfo) -> Any:
     def as_float16(piece: slice) -> bool:
         with np.errstate(all="ignore"):
             values = read(raw[piece])
-            fits = _fits(values, exact=kind in PLAIN)
+            fits = bool((values.astype(np.float16) == values).all()) if kind in PLAIN else float16_holds(values)
             if fits:
                 narrow[piece] = values
         return fits
@@ -90,11 +90,9 @@ def _run(work: Callable[[slice], bool], pieces: list[slice]) -> Any:
         return list(pool.map(work, pieces))
 
 
-def _fits(values: Any, exact: bool) -> bool:
-    """Whether float16 is as good: every value is one (exact), or none is beyond it and the largest of each row, by
-    which its errors are judged, has all 11 bits. False for what is not a number."""
-    if exact:
-        return bool((values.astype(np.float16) == values).all())
+def float16_holds(values: Any) -> bool:
+    """Whether float16 is as good for a matrix [rows, columns]: nothing is beyond it, and the largest of each row, by
+    which errors of the row are judged, has all 11 bits. False for what is not a number."""
     largest = np.maximum(values.max(axis=1), -values.min(axis=1))
     return bool(((largest == 0) | ((largest >= SMALLEST) & (largest <= LARGEST))).all())
 

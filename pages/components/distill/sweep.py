@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from optlab.client import distilling
 from optlab.figures import distillation
 from optlab.i18n import _
+from optlab.jobs.sweep import SWEEP
 from optlab.recipes import Recipe
-from optlab.results.sweep import Sweep
 from optlab.store.run import Run
 from pages.components.shared import services, view, watching
 
@@ -27,7 +26,7 @@ def show(shown: view.View, recipe: Recipe | None) -> None:
                                     format_func=lambda one: f"{one:g}", width=240)  # fmt: skip
             ready = bool(temperatures and alphas)
             if st.button(_("Sweep"), key="sweep/start", icon=":material/grid_on:", disabled=not ready):
-                distilling.submit_sweep(client, shown.model, recipe, shown.protocol, temperatures, alphas)
+                client.submit_sweep(shown.model, recipe, shown.protocol, temperatures, alphas)
         count = len(temperatures) * len(alphas) + 1
         st.caption(_("Trains {count} students like the one above, one of them on the text alone.").format(count=count))
     run = client.latest("sweep", shown.model)
@@ -39,7 +38,7 @@ def show(shown: view.View, recipe: Recipe | None) -> None:
 
 
 def _heat(run: Run) -> None:
-    found = Sweep.from_dict(run.result or run.partial or {})
+    found = SWEEP.result_of(run) or SWEEP.partial_of(run)
     if found.cells:
         st.plotly_chart(
             distillation.heat(found.cells), key="sweep/heat", config={"displayModeBar": False},

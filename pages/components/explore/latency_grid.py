@@ -7,6 +7,7 @@ import streamlit as st
 from optlab.client.client import Client
 from optlab.figures import latency_grid
 from optlab.i18n import _, said
+from optlab.jobs.latency_grid import LATENCY_GRID
 from pages.components.shared import downloads, services, watching
 from pages.components.shared.view import View
 
@@ -26,11 +27,11 @@ def show(client: Client, shown: View) -> None:
             client.submit_latency_grid, shown.model, shown.recipe, shown.protocol,
         )  # fmt: skip
         return
-    if run.status != "done" or not run.result:
+    result = LATENCY_GRID.result_of(run)
+    if result is None:
         watching.watch(run, "latency_grid")
         return
-    result = run.result
-    lengths = sorted({cell["prompt_tokens"] for cell in result["cells"]["base"]})
+    lengths = sorted({cell.prompt_tokens for cell in result.cells.base})
     st.markdown(latency_grid.sentence(result))
     chosen = st.segmented_control(
         _("Prompt"), lengths, default=lengths[len(lengths) // 2], key="latency_grid/prompt",
@@ -54,5 +55,5 @@ def show(client: Client, shown: View) -> None:
     table = latency_grid.table(result)
     st.dataframe(table, hide_index=True)
     downloads.table(table, "latency-grid", _("Speeds"))
-    notes = {said(note): None for side in result["sides"].values() for note in [side["path"], *side["notes"]]}
+    notes = {said(note): None for _side, way in result.sides.sides() for note in [way.path, *way.notes]}
     st.caption(" · ".join(services.escaped(note) for note in notes))

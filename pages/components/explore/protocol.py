@@ -37,6 +37,8 @@ def settings(protocol: Protocol, description: Description) -> Protocol:
         )  # fmt: skip
         if text in texts:
             st.caption(_(texts[text].summary))
+        elif text:
+            own_text.show(text)
         own_text.bring(f"{PREFIX}text")
         left, right = st.columns(2)
         with left:

@@ -21,7 +21,7 @@ def show() -> None:
             _("Save project"), downloads.later(lambda: archive.write(client.runs(status="done"))),
             file_name="optlab-project.zip", mime="application/zip", key="project/save", icon=":material/archive:",
             on_click="ignore",
-            disabled=not any(run.kind in archive.PORTABLE for run in client.runs(status="done")),
+            disabled=not any(archive.portable(run) for run in client.runs(status="done")),
         )  # fmt: skip
         file = st.file_uploader(
             _("Take in a project"), type=["zip"], key="project/file", max_upload_size=archive.LARGEST_FILE >> 20,

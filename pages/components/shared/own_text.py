@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from optlab.errors import TextError
-from optlab.i18n import _
+from optlab.i18n import _, said
 from pages.components.shared.services import sentence
 
 PASTED = "paste:"
@@ -32,16 +32,32 @@ def bring(chooser: str) -> None:
         st.form("own text", border=False),
     ):
         st.text_area(_("Paste a text"), key=AREA, height=140)
-        st.file_uploader(_("or bring a text file (UTF-8)"), type=["txt", "md"], key=FILE, max_upload_size=LARGEST_MB)
+        st.file_uploader(_("or bring a file: text, JSON, CSV or Parquet"), key=FILE, max_upload_size=LARGEST_MB)
         st.form_submit_button(_("Use this text"), on_click=_choose, args=(chooser,))
 
 
+def show(name: str) -> None:
+    """Say what was taken of a person's own text, with its first lines; or why it cannot be read."""
+    from optlab.texts.excerpt import excerpt
+
+    try:
+        found = excerpt(name)
+    except TextError as error:
+        st.caption(sentence(error.message))
+        return
+    st.caption(said(found.words))
+    st.code("\n".join(found.lines), language=None, height="content")
+
+
 def _choose(chooser: str) -> None:
-    from optlab.texts.text import decode, store_pasted
+    from optlab.texts.text import store_pasted, store_uploaded
 
     file = st.session_state.get(FILE)
     try:
-        words = decode(file.getvalue(), file.name) if file is not None else st.session_state.get(AREA) or ""
-        st.session_state[chooser] = st.session_state[LATEST] = store_pasted(words)
+        if file is not None:
+            name = store_uploaded(file.getvalue(), file.name)
+        else:
+            name = store_pasted(st.session_state.get(AREA) or "")
+        st.session_state[chooser] = st.session_state[LATEST] = name
     except TextError as error:
         st.toast(sentence(error.message), icon=":material/error:")

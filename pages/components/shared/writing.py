@@ -10,7 +10,8 @@ import streamlit as st
 from optlab.client.client import Client
 from optlab.figures import format
 from optlab.i18n import _, plural
-from optlab.results.generation import GenerateSpec, Generation, Parting, Written
+from optlab.jobs.generate import GENERATE
+from optlab.results.generation import Parting, Written
 from optlab.store.run import Run
 from pages.components.shared import watching
 from pages.components.shared.view import View
@@ -55,10 +56,8 @@ def show(client: Client, view: View, default_text: str, chat: bool = False, heig
 
 
 def _texts(height: int, run: Run) -> None:
-    asked = GenerateSpec.from_dict(run.spec)
-    written = (
-        Generation.from_dict(run.result or run.partial) if run.result or run.partial else Generation(base=Written())
-    )
+    asked = GENERATE.spec_of(run)
+    written = GENERATE.result_of(run) or GENERATE.partial_of(run)
     shared = None if written.parted is None else written.parted.shared
     start = "" if asked.chat else asked.prompt
     sides = [(_("Original"), "gray", written.base)]

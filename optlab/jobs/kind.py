@@ -1,0 +1,94 @@
+"""A kind of run: everything that store, worker, client, archive and pages need to know of it, said once.
+
+A new kind is one file with its spec, its result, its `execute` and a `JobKind`, and one line in `optlab.jobs.registry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from optlab.jobs.resolution import digest
+from optlab.messages import Message
+from optlab.progress import Progress
+from optlab.results.document import Document
+from optlab.results.specs import Spec
+from optlab.store.run import Run
+
+Log = Callable[[str], None]
+
+GENERATING, MEASURING, PREPARING = 2, 1, 0
+"""Priorities, higher first: a person waits for a text that is being written, nobody watches a conversion."""
+
+REMEMBERED = 512
+"""Documents that were read and are kept: a page that lists runs reads the same ones at every movement of a knob."""
+
+
+class Readable(Protocol):
+    """What a run can ask or answer: something with a version that is written as JSON and read again."""
+
+    @classmethod
+    def from_json(cls, text: str) -> Self: ...
+    def to_json(self) -> str: ...
+
+
+S = TypeVar("S", bound=Spec)
+P = TypeVar("P", bound=Document)
+R = TypeVar("R", bound=Readable)
+D = TypeVar("D", bound=Readable)
+
+
+@dataclass(frozen=True)
+class JobKind(Generic[S, P, R]):
+    """One kind of run.
+
+    name: as the store keeps it. label: what people call it, English. spec, partial, result: the types of what is asked,
+    of what is known while it goes on, and of the answer. execute: does the work, in a worker; torch only inside. It
+    calls `progress` between small pieces of work and lets the `Cancelled` that this may raise through. decides: what
+    decides the result besides `version`, from the spec and what identifies the model's weights; whoever asks for the
+    same gets the same run. title: of one run. version: raised whenever the same spec would have another
+    result than before. portable: the result means the same on another machine, so archives hold it. formerly: names
+    that older archives have for it.
+    """
+
+    name: str
+    label: str
+    spec: type[S]
+    partial: type[P]
+    result: type[R]
+    execute: Callable[[S, Progress, Log], R]
+    decides: Callable[[S, str], Sequence[Any]]
+    title: Callable[[S], Message]
+    version: int = 1
+    priority: int = MEASURING
+    portable: bool = False
+    formerly: tuple[str, ...] = ()
+
+    def key(self, spec: S, weights: str) -> str:
+        """Names the run that answers `spec` about a model with these weights (a fingerprint, or what stands for one
+        until they were read)."""
+        return digest(self.name, self.version, *self.decides(spec, weights))
+
+    def spec_of(self, run: Run) -> S:
+        """What was asked. Raises UnreadableError."""
+        return _read(self.spec, run.spec_json)
+
+    def result_of(self, run: Run) -> R | None:
+        """What was answered; None before the run is done. Raises UnreadableError."""
+        return None if run.result_json is None else _read(self.result, run.result_json)
+
+    def partial_of(self, run: Run) -> P:
+        """What is known so far; all defaults before the first report. Raises UnreadableError."""
+        return _read(self.partial, run.partial_json)
+
+
+def _read(document: type[D], text: str) -> D:
+    found: D = _remembered(document, text)
+    return found
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _remembered(document: type[Any], text: str) -> Any:
+    return document.from_json(text)

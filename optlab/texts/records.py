@@ -1,0 +1,184 @@
+"""Texts in tables: which column of JSON lines, JSON, CSV, Parquet or a saved data set is the text.
+
+A record is a document. Nothing is guessed from numbers: a column called text or content is taken, else the only column
+of strings, and where that is not clear a person says it as PATH#COLUMN.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optlab.errors import TextError
+from optlab.texts.unpacking import LARGEST, decoded
+
+USUAL = ("text", "content", "document", "body")
+"""Columns that are the text wherever they occur, the first one found."""
+CONVERSATIONS = ("messages", "conversations", "conversation")
+TABLES = {
+    ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".json": "JSON", ".csv": "CSV", ".tsv": "tab-separated values",
+    ".parquet": "Parquet", "": "a saved data set",
+}  # fmt: skip
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was read of a file. documents: in the order of the file. kind: its format in words. column: None where the
+    file is text as it stands. conversation: documents are JSON lists of messages, for a chat template."""
+
+    documents: tuple[str, ...]
+    kind: str
+    column: str | None = None
+    conversation: bool = False
+
+
+def from_table(data: bytes, ending: str, name: str, column: str | None) -> Taken:
+    """The documents of a file with records. Raises TextError that names the line, or the columns there are."""
+    if ending == ".parquet":
+        rows: Sequence[Record] = list(_parquet(data, name))
+    elif ending in (".csv", ".tsv"):
+        rows = list(_separated(decoded(data, name), "\t" if ending == ".tsv" else ",", name))
+    elif ending == ".json":
+        rows = _whole_json(decoded(data, name), name)
+    else:
+        rows = list(_json_lines(decoded(data, name), name))
+    return chosen(rows, TABLES[ending], name, column)
+
+
+def from_folder(folder: Path, name: str, column: str | None) -> Taken:
+    """The documents of a folder that `datasets` saved (`save_to_disk`): Arrow streams beside state.json. Of a folder
+    with splits the one called test, else validation, else the first. Raises TextError."""
+    import pyarrow
+
+    splits = sorted(place.parent for place in folder.glob("*/state.json"))
+    if splits and not (folder / "state.json").is_file():
+        preferred = {"test": 0, "validation": 1}
+        folder = min(splits, key=lambda place: (preferred.get(place.name, 2), place.name))
+    if not (folder / "state.json").is_file():
+        raise TextError("{name} is a folder and no saved data set; give the path of a text file", name=name)
+    rows: list[Record] = []
+    size = 0
+    try:
+        listed = json.loads((folder / "state.json").read_text(encoding="utf-8"))["_data_files"]
+        for one in listed:
+            with pyarrow.memory_map(str(folder / Path(one["filename"]).name)) as source:
+                for batch in pyarrow.ipc.open_stream(source):
+                    size = _bounded(size + batch.nbytes, name)
+                    rows += batch.to_pylist()
+    except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
+        raise TextError("{name} is a damaged data set: {reason}", name=name, reason=str(error)[:100]) from None
+    return chosen(rows, TABLES[""], name, column)
+
+
+def chosen(rows: Sequence[Record], kind: str, name: str, column: str | None) -> Taken:
+    """The text of every record that has one. Raises TextError where no column is clearly the text."""
+    columns = list(dict.fromkeys(key for row in rows[:1000] for key in row))
+    strings = [key for key in columns if any(isinstance(row.get(key), str) for row in rows[:1000])]
+    if column is not None and column not in columns:
+        raise TextError("{name} has no column {column!r}; it has {columns}", name=name, column=column,
+                        columns=", ".join(columns) or "none")  # fmt: skip
+    if column is None:
+        lower = {key.lower(): key for key in reversed(columns)}
+        usual = [lower[key] for key in (*USUAL, *CONVERSATIONS) if key in lower]
+        worthy = usual or (strings if len(strings) == 1 else [])
+        if not worthy:
+            raise TextError(
+                "which column of {name} is the text? Write {name}#COLUMN with one of {columns}",
+                name=name, columns=", ".join(strings) or "none, because no column holds text",
+            )  # fmt: skip
+        column = worthy[0]
+    values = [row.get(column) for row in rows]
+    talk = any(isinstance(value, list) for value in values)
+    found = [_conversation(value, name) if talk else value for value in values if value is not None]
+    if not talk and not all(isinstance(value, str) for value in found):
+        raise TextError("the column {column!r} of {name} holds no text", name=name, column=column)
+    documents = tuple(one for one in found if isinstance(one, str) and one.strip())
+    if not documents:
+        raise TextError("{name} is empty", name=name)
+    return Taken(documents, kind, column, talk)
+
+
+def _conversation(value: Any, name: str) -> str:
+    """Messages as JSON, under the names that chat templates use."""
+    roles = {"human": "user", "gpt": "assistant"}
+    messages = []
+    for one in value if isinstance(value, list) else []:
+        role = one.get("role", one.get("from")) if isinstance(one, dict) else None
+        content = one.get("content", one.get("value")) if isinstance(one, dict) else None
+        if not isinstance(role, str) or not isinstance(content, str):
+            raise TextError("{name} has messages without a role and a content of text", name=name)
+        messages.append({"role": roles.get(role, role), "content": content})
+    return json.dumps(messages, ensure_ascii=False) if messages else ""
+
+
+def _json_lines(text: str, name: str) -> Iterator[Record]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield _record(_parsed(line, name, number), name)
+
+
+def _whole_json(text: str, name: str) -> list[Record]:
+    """A list of records or of strings, columns of equal length, or a mapping with one such list in it."""
+    data = _parsed(text, name, 1)
+    if isinstance(data, dict):
+        lists = {key: value for key, value in data.items() if isinstance(value, list)}
+        if len(lists) > 1 and len({len(value) for value in lists.values()}) == 1:
+            return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+        if len(lists) == 1 and not lists.keys() & set(CONVERSATIONS):
+            (data,) = lists.values()
+        else:
+            data = [data]
+    if not isinstance(data, list):
+        raise TextError("{name} holds no list of records", name=name)
+    return [_record({"text": one} if isinstance(one, str) else one, name) for one in data]
+
+
+def _parsed(text: str, name: str, line: int) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line += getattr(error, "lineno", 1) - 1
+        raise TextError("line {line} of {name} is not JSON", name=name, line=line) from None
+
+
+def _record(value: Any, name: str) -> Record:
+    if isinstance(value, str):
+        return {"text": value}
+    if not isinstance(value, dict):
+        raise TextError("{name} holds something else than records with named columns", name=name)
+    return value
+
+
+def _separated(text: str, delimiter: str, name: str) -> Iterator[Record]:
+    csv.field_size_limit(LARGEST)
+    try:
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        for row in rows:
+            yield {key: value for key, value in row.items() if isinstance(key, str) and isinstance(value, str)}
+    except csv.Error as error:
+        raise TextError("{name} is not a table: {reason}", name=name, reason=str(error)) from None
+
+
+def _parquet(data: bytes, name: str) -> Iterator[Record]:
+    import pyarrow
+    from pyarrow import parquet
+
+    size = 0
+    try:
+        for batch in parquet.ParquetFile(io.BytesIO(data)).iter_batches(batch_size=1024):
+            size = _bounded(size + batch.nbytes, name)
+            yield from batch.to_pylist()
+    except (OSError, ValueError, pyarrow.ArrowException):
+        raise TextError("{name} is a damaged Parquet file", name=name) from None
+
+
+def _bounded(size: int, name: str) -> int:
+    if size > LARGEST:
+        raise TextError("{name} unpacks to more than {largest} MB", name=name, largest=LARGEST >> 20)
+    return size
