@@ -95,6 +95,7 @@ def _make(source: Path, target: Path, progress: Progress) -> None:
         ValueError,
         TypeError,
         LookupError,
+        AttributeError,
         ArithmeticError,
     ) as error:  # metadata that is missing, or not what it says
         raise ModelError("{name} is damaged or incomplete; download or copy it again", name=source.name) from error
