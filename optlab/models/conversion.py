@@ -77,6 +77,6 @@ def _make(target: Path, source: Path, write: Write, progress: Progress) -> None:
             parent=target.parent,
             strerror=error.strerror or error,
         ) from None
-    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
         # metadata that is missing, or not what it says
         raise ModelError("{name} is damaged or incomplete; download or copy it again", name=source.name) from error

@@ -90,9 +90,9 @@ def _write(source: Path, folder: Path, progress: Progress) -> None:
                 done += 1
     if len(shards) > 1:
         _write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map})
-    for file in sorted(source.iterdir()):
-        if file.suffix in COPIED and file.name not in ("config.json", "model.safetensors.index.json", "optlab.json"):
-            shutil.copyfile(file, folder / file.name)
+    for one in sorted(source.iterdir()):
+        if one.suffix in COPIED and one.name not in ("config.json", "model.safetensors.index.json", "optlab.json"):
+            shutil.copyfile(one, folder / one.name)
     config = {key: value for key, value in checkpoint.config.items() if key != "quantization_config"}
     _write_json(folder / "config.json", config)
     storage = _storage(checkpoint, format, layers, widths, elements)

@@ -53,7 +53,9 @@ def packed_format(checkpoint: Checkpoint) -> PackedFormat | None:
     Raises ModelError when the format is read, but not in this variant.
     """
     settings = checkpoint.config.get("quantization_config")
-    found = format_of(settings.get("quant_method")) if isinstance(settings, Mapping) else None
+    if not isinstance(settings, Mapping):
+        return None
+    found = format_of(settings.get("quant_method"))
     if found is None or not any(_is_packed(found, checkpoint, name) for name in _names(found, checkpoint)):
         return None
     why = found.refuses(settings)
