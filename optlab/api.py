@@ -81,11 +81,13 @@ def measure(
     True
     """
     from optlab import foreground
-    from optlab.results.measurement import Measurement
+    from optlab.jobs.measure import MEASURE
 
     with _client() as client:
         run = foreground.measure(client, model, recipe_of(recipe), protocol_of(settings), progress, again)
-    return Measurement.from_dict(run.result)
+    found = MEASURE.result_of(run)
+    assert found is not None  # the run is done
+    return found
 
 
 def evaluate(model: str | LanguageModel | Compressed, progress: Progress = silent, **settings: Any) -> Perplexity:
