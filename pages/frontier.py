@@ -44,9 +44,10 @@ def explore(shown: view.View, frontier: Frontier) -> None:
     points = frontier.points()
     answer = ask(frontier, points)
     rows = frames.tradeoffs(client.records())
-    drawn = [point.to_dict() for point in points]
+    drawn = [point.document().to_dict() for point in points]
+    best = answer.document().to_dict() if answer else None
     event = st.plotly_chart(
-        figure.chart(figure.frame(drawn), rows[rows["model"] == shown.model], answer.to_dict() if answer else None),
+        figure.chart(figure.frame(drawn), rows[rows["model"] == shown.model], best),
         key="frontier/chart", config={"displayModeBar": False}, on_select="rerun", selection_mode=("points", "box"),
         alt=_("Predicted perplexity against size, with measured points"),
     )  # fmt: skip

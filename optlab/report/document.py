@@ -13,6 +13,7 @@ from urllib.parse import quote
 from optlab.client import records
 from optlab.figures import bars, format, frames, layers, pairs, tradeoff
 from optlab.i18n import _, plural
+from optlab.jobs.measured import readable
 from optlab.jobs.resolution import title
 from optlab.models.catalog import card
 from optlab.report import words
@@ -63,7 +64,7 @@ def html(comparison: Comparison) -> str:
 
 def _sections(comparison: Comparison, heading: str) -> list[Markup]:
     runs = comparison.runs
-    frame = frames.tradeoffs([records.row(run) for run in runs])
+    frame = frames.tradeoffs([records.row(one) for one in readable(runs)])
     parts = [
         element("h1", heading),
         element("p", words.introduction(comparison), class_="muted"),

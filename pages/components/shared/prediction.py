@@ -30,8 +30,8 @@ def of(client: Client, shown: View) -> list[Pair] | None:
     predictor = client.predictor(shown.model, shown.protocol)
     if predictor is None:
         return None
-    found, original = predictor.predict(shown.recipe).to_dict(), predictor.predict(Recipe()).to_dict()
-    return predicted.of(found, original)
+    found, original = (predictor.predict(recipe).document() for recipe in (shown.recipe, Recipe()))
+    return predicted.of(found.to_dict(), original.to_dict())
 
 
 def record(client: Client, model: str) -> str:
