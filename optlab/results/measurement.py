@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import Field
 
+from optlab.results import table
 from optlab.results.divergence import Details
 from optlab.results.document import Document, Part
 from optlab.results.environment import Environment
-from optlab.results.fields import Count, Interval, Name, Number, Truth, Word
+from optlab.results.fields import Count, Interval, Name, Number, Sentence, Truth, Word
 from optlab.results.fields import Seconds as Duration
 from optlab.results.latency import TimedPair
 from optlab.results.prediction import Predicted
@@ -110,7 +111,7 @@ class Measurement(Document):
     stopped_early: Truth = False
     begins_with: tuple[Word, ...] | None = None
     lookalikes: Count = 0
-    checkpoint_note: Word | None = None
+    checkpoint_note: Sentence | None = None
     artefact: Word | None = None
 
     @classmethod
@@ -122,6 +123,14 @@ class Measurement(Document):
     def worst_layer(self) -> LayerReport | None:
         """The first layer with the largest output error; None where no layer changed."""
         return max(self.layers, key=lambda layer: layer.output_error or 0.0, default=None)
+
+    def __repr__(self) -> str:
+        return table.text(self)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return table.html(self)
 
     @property
     def size_ratio(self) -> float | None:
