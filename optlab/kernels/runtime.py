@@ -106,8 +106,8 @@ def runtime(source: LanguageModel | Compressed, dtype: str | torch.dtype = "bflo
     """
     stored = source.stored if isinstance(source, Compressed) else {}
     model = source.model if isinstance(source, Compressed) else source
-    if (why_not := refusal(model)) is not None:
-        raise MeasurementError(why_not)
+    if (silence := refusal(model)) is not None:
+        raise MeasurementError(silence)
     model = model.to(dtype=dtype)
     quantized = {name: one for name, one in stored.items() if isinstance(one, QuantizedTensor)}
     sparse = any(isinstance(one, SparseTensor) for one in stored.values())
