@@ -146,4 +146,5 @@ GENERATE = JobKind(
     title=lambda spec: say("{model}: text, {recipe}", model=title(spec.model), recipe=spec.known_recipe.describe()),
     priority=GENERATING,
     portable=True,
+    modules=("optlab.kernels.generate", "optlab.kernels.parting", "optlab.kernels.runtime"),
 )  # fmt: skip

@@ -235,4 +235,8 @@ MEASURE = JobKind(
     execute=execute, decides=_decides,
     title=lambda spec: Joined(": ", [title(spec.model), spec.known_recipe.describe()]),
     portable=True,
+    modules=(
+        "optlab.models", "optlab.compression", "optlab.evaluation.compare", "optlab.evaluation.latency",
+        "optlab.evaluation.environment", "optlab.kernels.artefact", "optlab.kernels.runtime",
+    ),
 )  # fmt: skip
