@@ -164,11 +164,13 @@ def _compress(
 
 
 def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Progress) -> dict[str, int]:
-    if base.objective != "causal":
-        return {}
     import torch
 
     from optlab.evaluation.memory import peak_memory
+    from optlab.kernels.runtime import refusal
+
+    if refusal(base):
+        return {}
 
     threads = torch.get_num_threads()  # as many as this run was given
     return {
@@ -192,4 +194,8 @@ MEASURE = JobKind(
     execute=execute, decides=_decides,
     title=lambda spec: Joined(": ", [title(spec.model), spec.known_recipe.describe()]),
     portable=True,
+    modules=(
+        "optlab.models", "optlab.compression", "optlab.evaluation.compare", "optlab.evaluation.latency",
+        "optlab.evaluation.environment", "optlab.kernels.artefact", "optlab.kernels.runtime",
+    ),
 )  # fmt: skip

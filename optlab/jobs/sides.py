@@ -24,12 +24,13 @@ def timed_in_turns(
 
     None when not asked for or when the model does not decode.
     """
-    if not protocol.latency or base.objective != "causal":
-        return None, None
     from optlab.evaluation.energy import meter
     from optlab.evaluation.latency import latency
     from optlab.kernels.limits import read_bandwidth
-    from optlab.kernels.runtime import runtime
+    from optlab.kernels.runtime import refusal, runtime
+
+    if not protocol.latency or refusal(base) or refusal(candidate.model):
+        return None, None
 
     def waiting() -> None:
         progress(0.0, say("waiting until nothing else computes, to time alone"))
