@@ -149,6 +149,7 @@ def pair_scores(
     MeasurementError when logits are not finite or the vocabularies differ.
     """
     parts: list[list[Tensor]] = [[], [], [], []]
+    further: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics()}
     pairs = zip(_chunks(base, base_states, targets), candidate_states.split(_rows(base)), strict=True)
     for (some, true), other in pairs:
         log_p = _log_softmax(base, some)
@@ -167,6 +168,8 @@ def pair_scores(
         # A word with p = 0 adds nothing, also where both logarithms are infinite and their difference is not a number.
         terms = torch.where(p > 0, p * (log_p - log_q), 0.0)
         parts[2].append(terms.sum(1).clamp_min(0.0))
+        for metric in metrics():
+            further[metric.name].append(metric.of(log_p, log_q, true))
     nll_base, nll_candidate, divergence = (_array(torch.cat(part)) for part in parts[:3])
     return PairScores(
         nll_base,
@@ -174,6 +177,7 @@ def pair_scores(
         divergence,
         np.exp(-nll_candidate) - np.exp(-nll_base),
         torch.cat(parts[3]).cpu().numpy(),
+        {name: _array(torch.cat(values)) for name, values in further.items()},
     )
 
 
