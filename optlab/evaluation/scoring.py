@@ -13,7 +13,7 @@ head and log-softmax run over a few positions at a time. Log-softmax is always f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from optlab.errors import MeasurementError, ModelError, TextError
+from optlab.evaluation.metrics import metrics
 from optlab.framing import NOTHING, Framing
 
 if TYPE_CHECKING:
@@ -38,13 +39,14 @@ Tick = Callable[[], None]
 @dataclass(frozen=True)
 class PairScores:
     """Per predicted token: loss of both models (nats), KL(base || candidate) (nats), p_candidate - p_base of the true
-    token, and whether both models put the same token first. Arrays [N]."""
+    token, whether both models put the same token first, and what `optlab.evaluation.metrics` say, by name. Arrays [N]."""
 
     base: Floats
     candidate: Floats
     divergence: Floats
     probability_change: Floats
     same_top: NDArray[np.bool_]
+    metrics: dict[str, Floats] = field(default_factory=dict)
 
 
 def windows_of(model: LanguageModel, ids: Sequence[int], context: int, framing: Framing) -> list[Window]:
