@@ -39,7 +39,7 @@ Tick = Callable[[], None]
 @dataclass(frozen=True)
 class PairScores:
     """Per predicted token: loss of both models (nats), KL(base || candidate) (nats), p_candidate - p_base of the true
-    token, whether both models put the same token first, and what `optlab.evaluation.metrics` say, by name. Arrays [N]."""
+    token, whether both put the same token first, and what `optlab.evaluation.metrics` say, by name. Arrays [N]."""
 
     base: Floats
     candidate: Floats

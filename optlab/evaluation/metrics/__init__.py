@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Metric:
-    """name: as results keep it. title: for people. unit: of its numbers, "" for a share. source: where it is defined."""
+    """name: as results keep it. title: for people. unit: of its numbers, "" for a share. source: who defined it."""
 
     name: ClassVar[str]
     title: ClassVar[str]
