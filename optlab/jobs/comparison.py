@@ -89,6 +89,7 @@ def execute(spec: ComparisonSpec, progress: Progress, log: Log) -> Comparison:
         baseline=side(quality.base, sizes["base"], timed.base if timed else None),
         compressed=side(quality.candidate, sizes["candidate"], timed.candidate if timed else None),
         delta=quality.delta if timed is None else quality.delta.model_copy(update=speedup(timed)._asdict()),
+        metrics=quality.metrics,
         layers=layers,
         unmatched=unmatched,
         seconds=Seconds(**seconds),

@@ -10,7 +10,7 @@ from optlab.results.document import Document, Part
 from optlab.results.environment import Environment
 from optlab.results.fields import Count, Name, Number, Sentence, Truth, Word
 from optlab.results.latency import TimedPair
-from optlab.results.measurement import Delta, Side
+from optlab.results.measurement import Delta, MetricResult, Side
 from optlab.results.measurement import Seconds as Durations
 from optlab.results.specs import ProtocolSpec
 
@@ -50,6 +50,7 @@ class Comparison(Document):
     baseline: Side
     compressed: Side
     delta: Delta
+    metrics: tuple[MetricResult, ...] = ()
     layers: tuple[ComparedLayer, ...] = ()
     unmatched: Count = 0
     seconds: Durations = Durations()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from optlab.results.comparison import Comparison
     from optlab.results.measurement import Measurement
 
-    Paired = Measurement | Comparison
-
+Paired: TypeAlias = "Measurement | Comparison"
+"""A result of two models side by side."""
 Row = tuple[str, str, str]
 """What a figure is called, the original's and the compressed model's."""
 
