@@ -69,9 +69,8 @@ def execute(spec: SweepSpec, progress: Progress, log: Log) -> results.Sweep:
         scores[cell] = _score(model, recipe, protocol, windows, span(known, begin, end))
         log(f"{recipe.describe()}: {np.mean(scores[cell]):.4f} nats, {time.perf_counter() - began:.1f} s")
     progress(1.0, say("done"))
-    return result(scores, passage.consecutive).model_copy(
-        update={"tokens": len(windows) * protocol.context, "text": protocol.text}
-    )
+    read = {"tokens": len(windows) * protocol.context, "text": protocol.text}
+    return result(scores, passage.consecutive).model_copy(update=read)
 
 
 def result(scores: dict[tuple[float, float] | None, list[float]], consecutive: bool = False) -> results.Sweep:
@@ -86,7 +85,8 @@ def result(scores: dict[tuple[float, float] | None, list[float]], consecutive: b
         cells.append(
             Student(
                 temperature=cell[0], alpha=cell[1], nll=mean, delta=float((found - control).mean()),
-                ci95=interval(found - control, consecutive=consecutive), as_good=cell == best or (to_best is not None and to_best[0] <= 0.0),
+                ci95=interval(found - control, consecutive=consecutive),
+                as_good=cell == best or (to_best is not None and to_best[0] <= 0.0),
             )
         )  # fmt: skip
     return results.Sweep(cells=tuple(cells), control=float(control.mean()), windows=len(control), best=best)
