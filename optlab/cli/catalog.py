@@ -65,7 +65,8 @@ def inspect(model: Model, as_json: Json = False) -> None:
 def _layers(found: Description) -> str:
     """A description as a table, one layer a row."""
     rows = [
-        f"{layer.name:52} {layer.kind:16} {'x'.join(map(str, layer.shape)):>14} {layer.parameters:>12,} {layer.bytes:>13,}"
+        f"{layer.name:52} {layer.kind:16} {'x'.join(map(str, layer.shape)):>14} "
+        f"{layer.parameters:>12,} {layer.bytes:>13,}"
         for layer in found.layers
     ]
     head = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from optlab.results import table
+from optlab.results.comparison import Comparison
 from optlab.results.latency_grid import LatencyGrid
 from optlab.results.measurement import Measurement
 from optlab.results.prediction import FrontierPoints, PredictedWithRecord
@@ -13,6 +14,11 @@ from optlab.results.recipe import known as known_recipe
 
 def in_words(result: Measurement) -> str:
     """A measurement as a small table; what was not measured says so."""
+    return table.text(result)
+
+
+def comparison_in_words(result: Comparison) -> str:
+    """A comparison as a small table, as a measurement."""
     return table.text(result)
 
 

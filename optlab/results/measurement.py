@@ -62,6 +62,15 @@ class Delta(Part):
     decode_speedup_ci95: Interval | None = None
 
 
+class MetricResult(Part):
+    """A further figure of every prediction (`optlab.evaluation.metrics`): its mean, and the 95 % interval over windows,
+    None with one window."""
+
+    name: Name
+    mean: Number
+    ci95: Interval | None = None
+
+
 class LayerReport(Part):
     """One weight matrix as stored. bits_per_weight: codes, scales, zero points and indices over the number of weights.
     sparsity: share of zeros. output_error: root mean square change of the layer's output relative to it, on the
@@ -105,6 +114,7 @@ class Measurement(Document):
     trainings: tuple[Training, ...] = ()
     seconds: Seconds = Seconds()
     details: Details | None = None
+    metrics: tuple[MetricResult, ...] = ()
     latency: TimedPair | None = None
     environment: Environment = Environment()
     windows: Count
@@ -118,6 +128,17 @@ class Measurement(Document):
     def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
         """Untyped results said None, or an empty mapping, for a part that was not measured."""
         return {name: value for name, value in fields.items() if value is not None and value != {}}
+
+    @property
+    def about(self) -> str:
+        """What was measured, in a few words."""
+        return self.model
+
+    @property
+    def remarks(self) -> list[str]:
+        """What must be known besides the figures, English."""
+        note = [f"note: {self.checkpoint_note}"] if self.checkpoint_note else []
+        return note + ([f"saved in {self.artefact}"] if self.artefact else [])
 
     @property
     def worst_layer(self) -> LayerReport | None:
