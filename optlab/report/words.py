@@ -40,6 +40,7 @@ def made(run: Run) -> str:
 def notes(result: Mapping[str, Any]) -> list[str]:
     """What a reader must know besides the figures."""
     found = [said(str(result["checkpoint_note"]))] if result.get("checkpoint_note") else []
+    found += [said(str(note)) for note in result.get("notes") or []]
     if limited := limit(result):
         found.append(limited)
     for side in (result.get("latency") or {}).values():

@@ -55,6 +55,7 @@ def findings(result: Measurement) -> list[str]:
             lines.append(f"timed ({side}): {'; '.join([timed.path, *timed.notes])}")
     if result.checkpoint_note:
         lines.append(f"note: {result.checkpoint_note}")
+    lines += [f"note: {note}" for note in result.notes]
     if result.artefact:
         lines.append(f"saved in {result.artefact}")
     return lines

@@ -125,3 +125,11 @@ def test_pruning_takes_experts_but_cuts_no_neurons_out_of_them(tmp_path: Path) -
     assert all(layer["sparsity"] == pytest.approx(0.5, abs=0.02) for layer in found.layers)
     with pytest.raises(RecipeError, match="several MLPs"):
         compressed(model, tmp_path, prune(method="magnitude", sparsity=0.5, pattern="neurons"))
+
+
+def test_routers_say_that_they_stay_and_experts_that_they_read_little(tmp_path: Path) -> None:
+    model = tiny("qwen3_moe", tmp_path, num_experts=16, num_experts_per_tok=1)
+    plain = compressed(model, tmp_path, quantize(method="rtn"))
+    assert [str(note) for note in plain.notes] == ["routers, which choose the experts of a token, stay as they are"]
+    learned = compressed(model, tmp_path, quantize(method="gptq"))
+    assert re.match(r"\d+ of 32 experts read fewer calibration tokens than they have inputs", str(learned.notes[-1]))
