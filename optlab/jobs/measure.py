@@ -129,6 +129,7 @@ def measure(
         trainings=tuple(compressed.trainings),
         seconds=Seconds(**seconds),
         details=quality.details,
+        metrics=quality.metrics,
         begins_with=tuple(base.tokenizer.token(token) for token in framing.before),
         lookalikes=passage.lookalikes,
         latency=timed,
