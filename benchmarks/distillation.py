@@ -26,6 +26,7 @@ from optlab.compression import Compressed, compress
 from optlab.evaluation.compare import Quality, compare
 from optlab.evaluation.environment import record
 from optlab.jobs.resolution import settled
+from optlab.messages import Message
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.progress import silent
@@ -119,7 +120,7 @@ def recovery(seconds: float, blocks: int) -> dict[str, Any]:
     return {
         "gap_before": before, "gap_after": after, "gap_down": 1 - after / before, "steps": steps(done),
         "killed_at_step": killed_at["step"], "went_on_at_step": first[0]["step"],
-        "curve": done.trainings,
+        "curve": [training.to_dict() for training in done.trainings],
     }  # fmt: skip
 
 
@@ -127,10 +128,10 @@ def train(settings: dict[str, Any]) -> None:
     """The child of `recovery`: says each step, and the seconds since the first, until it is killed."""
     first: list[float] = []
 
-    def say(fraction: float, message: str, partial: dict[str, Any] | None = None) -> None:
-        if partial and "step" in partial:
+    def say(fraction: float, message: str, partial: object = None) -> None:
+        if isinstance(message, Message) and "step" in message.values:
             first.append(time.perf_counter())
-            print(json.dumps({"step": partial["step"], "seconds": first[-1] - first[0]}), flush=True)
+            print(json.dumps({"step": message.values["step"], "seconds": first[-1] - first[0]}), flush=True)
 
     distilled(load("smollm2-135m", "float32"), say, **settings)
 

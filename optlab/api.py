@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from optlab.errors import ModelError, OptLabError, RecipeError
+from optlab.errors import OptLabError, RecipeError
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from optlab.evaluation.perplexity import Perplexity
     from optlab.models.language_model import LanguageModel
     from optlab.prediction.frontier import Frontier
-    from optlab.prediction.predictor import Prediction
+    from optlab.prediction.predictor import Prediction, Predictor
     from optlab.results.measurement import Measurement
 
 RecipeLike = Recipe | Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | Path | None
@@ -188,14 +188,10 @@ def protocol_of(settings: Mapping[str, Any]) -> Protocol:
         ) from None
 
 
-def _predictor(client: Client, model: str, text: str | None, progress: Progress) -> Any:
+def _predictor(client: Client, model: str, text: str | None, progress: Progress) -> Predictor:
     from optlab import foreground
 
-    foreground.predictor(client, model, progress)
-    found = client.predictor(model, Protocol(text=text))
-    if found is None:
-        raise ModelError("{model} has no prediction on this text yet", model=model)
-    return found
+    return foreground.predictor(client, model, progress, text)
 
 
 @contextmanager

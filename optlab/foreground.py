@@ -22,6 +22,7 @@ from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.store.run import Run, Status, UnknownRunError
 from optlab.store.store import Store
+from optlab.texts.text import load as load_text
 from optlab.workers.execution import execute
 from optlab.workers.heartbeat import SILENT_S, STOPPED, Heartbeat
 
@@ -51,14 +52,19 @@ def prepare(client: Client, model: str, shown: Progress = silent) -> Run:
     return complete(client, client.submit_prepare(model), shown)
 
 
-def predictor(client: Client, model: str, shown: Progress = silent) -> Predictor:
-    """The predictor of `model`, which is probed first if nobody has yet. Raises what `complete` raises, ModelError."""
+def predictor(client: Client, model: str, shown: Progress = silent, text: str | None = None) -> Predictor:
+    """The predictor of `model` on `text` (None: its own), which is probed first, on its own text, if nobody has yet.
+
+    Raises what `complete` raises, ModelError, TextError when there is no such text.
+    """
+    if text is not None:
+        load_text(text)
     description = PREPARE.result_of(prepare(client, model, span(shown, 0.0, PREPARED)))
     assert description is not None  # the preparation is done
     fingerprint = description.fingerprint
     if not predictions.probed(fingerprint, timed=description.objective == "causal"):
         complete(client, client.submit_probe(model), span(shown, PREPARED, 1.0))
-    found = client.predictor(model)
+    found = client.predictor(model, Protocol(text=text))
     if found is None:
         folder = predictions.folder_of(fingerprint)
         raise ModelError(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from optlab.errors import OptLabError
+
 PACKAGE = Path(__file__).resolve().parent
 BESIDE, INSIDE = PACKAGE.parent / "assets", PACKAGE / "assets"
 ASSETS = INSIDE if INSIDE.is_dir() else BESIDE
@@ -16,16 +18,30 @@ ASSETS = INSIDE if INSIDE.is_dir() else BESIDE
 
 
 def home() -> Path:
-    """The cache folder, created when missing."""
-    path = Path(os.environ.get("OPTLAB_HOME") or Path.home() / ".cache" / "optlab").expanduser()
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    """The cache folder, created when missing. Raises OptLabError when it cannot be."""
+    return _made(Path(os.environ.get("OPTLAB_HOME") or Path.home() / ".cache" / "optlab").expanduser())
 
 
 def folder(name: str) -> Path:
-    """A sub-folder of the cache, created when missing."""
-    path = home() / name
-    path.mkdir(parents=True, exist_ok=True)
+    """A sub-folder of the cache, created when missing. Raises OptLabError when it cannot be."""
+    return _made(home() / name)
+
+
+def _made(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptLabError(
+            "OptLab cannot keep its files in {path}: {reason}; set OPTLAB_HOME to a folder that you may write to",
+            path=path,
+            reason=error.strerror or error,
+        ) from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise OptLabError(
+            "OptLab cannot keep its files in {path}: it may not be written to; set OPTLAB_HOME to a folder that you "
+            "may write to",
+            path=path,
+        )
     return path
 
 

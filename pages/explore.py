@@ -7,6 +7,7 @@ import streamlit as st
 from optlab.errors import OptLabError, RecipeError
 from optlab.figures.storage import pruning
 from optlab.i18n import _, said
+from optlab.jobs.measure import MEASURE
 from optlab.models.describe import Description
 from optlab.prediction.layer_values import ZEROS
 from optlab.protocol import Protocol
@@ -111,20 +112,21 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
         st.rerun()
     if shown.recipe.steps:
         positions.show(client, shown, done)
-        result = (done.result if done else None) or {}
+        result = MEASURE.result_of(done) if done else None
+        layers = result.layers if result else ()
         with folded(_("Which layer hurts most"), "hurts", ":material/monitor_heart:") as opened:
             if opened:
                 sensitivity.show(client, shown, description)
         with folded(_("Bits layer by layer"), "bits", ":material/view_list:") as opened:
             if opened:
-                edited = layer_editor.show(shown.recipe, description, result)
+                edited = layer_editor.show(shown.recipe, description, layers)
         if pruning(shown.recipe) is not None:
             with folded(_("Zeros layer by layer"), "zeros", ":material/view_list:") as opened:
                 if opened:
-                    edited = layer_editor.show(shown.recipe, description, result, ZEROS) or edited
+                    edited = layer_editor.show(shown.recipe, description, layers, ZEROS) or edited
             with folded(_("What zeros save"), "saves", ":material/save:") as opened:
                 if opened:
-                    storage.show(shown.recipe, description, result)
+                    storage.show(shown.recipe, description, layers)
         if edited is not None:
             view.change(recipe=edited)
             st.rerun()

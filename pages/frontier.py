@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from optlab.errors import OptLabError
@@ -98,12 +96,12 @@ def ask(frontier: Frontier, points: list[Point]) -> Point | None:
 
 def prove(shown: view.View, answer: Point) -> None:
     """The answer in words, and what can be done with it."""
-    found: dict[str, Any] = answer.to_dict()
-    words = [format.megabytes(found["size_bytes"])]
-    if found["ppl_ratio"] is not None:
-        words.append(format.worse(found["ppl_ratio"]))
-    if found["decode_ms_per_token"]:
-        words.append(_("{time} per token").format(time=format.milliseconds(found["decode_ms_per_token"])))
+    told = answer.prediction
+    words = [format.megabytes(answer.size_bytes)]
+    if told.ppl_ratio is not None:
+        words.append(format.worse(told.ppl_ratio))
+    if told.decode_ms:
+        words.append(_("{time} per token").format(time=format.milliseconds(told.decode_ms)))
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{', '.join(words)}**", width="stretch")

@@ -10,10 +10,18 @@ import typer
 from optlab.cli.console import Json, Model, opened, reporter, show
 from optlab.errors import OptLabError
 
+PredictedText = Annotated[
+    str | None,
+    typer.Option(
+        "--text", help="Named text or path it is predicted for; default: the model's own, which is installed."
+    ),
+]
+
 
 def predict(
     model: Model,
     recipe: Annotated[Path, typer.Option(help="Recipe file (YAML).")],
+    text: PredictedText = None,
     as_json: Json = False,
 ) -> None:
     """What a recipe would cost and save, with 90 % bands; the model is probed first, which takes minutes once."""
@@ -23,7 +31,8 @@ def predict(
 
     chosen = Recipe.from_file(recipe)
     with opened() as client:
-        found = foreground.predictor(client, model, reporter(as_json)).predict(chosen).to_dict() | {"model": model}
+        predictor = foreground.predictor(client, model, reporter(as_json), text)
+        found = predictor.predict(chosen).to_dict() | {"model": model}
         found["ledger"] = client.ledger(model).to_dict()
     show(found, as_json, prediction_in_words)
 
@@ -41,6 +50,7 @@ def frontier(
         list[str] | None, typer.Option(help="Quantization method to choose from; repeat it. Default: all probed.")
     ] = None,
     prune: Annotated[list[str] | None, typer.Option(help="Pruning method to combine them with; repeat it.")] = None,
+    text: PredictedText = None,
     count: Annotated[int, typer.Option(min=2, max=1000, help="Points to list.")] = 40,
     as_json: Json = False,
 ) -> None:
@@ -54,7 +64,7 @@ def frontier(
     if len(given) > 1:
         raise OptLabError(f"{' and '.join(given)} ask two questions; give one of them")
     with opened() as client:
-        predictor = foreground.predictor(client, model, reporter(as_json))
+        predictor = foreground.predictor(client, model, reporter(as_json), text)
     found = Frontier(predictor, tuple(method) if method else None, tuple(prune or ()))
     if max_bytes is not None:
         points = [found.at_most_bytes(max_bytes)]

@@ -28,6 +28,7 @@ from optlab.jobs.subject import Subject
 from optlab.jobs.sweep import SWEEP
 from optlab.jobs.tasks import TASKS
 from optlab.jobs.temperature_lab import TEMPERATURE_LAB
+from optlab.models.catalog import locate
 from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -179,6 +180,7 @@ class Client:
         return self._predictor_of(self.subject(model, protocol))
 
     def _described(self, model: str) -> Description | None:
+        locate(model)  # a name that no model can have is told as that, before it is put into a spec
         run = self.store.by_key(PREPARE.key(PrepareSpec(model=located(model)), ""))
         try:
             return PREPARE.result_of(run) if run is not None and run.done else None

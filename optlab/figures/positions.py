@@ -7,7 +7,7 @@ older they are, joined in the order in which they were visited.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from optlab.figures import format, style
 from optlab.i18n import _
 from optlab.prediction.predictor import Prediction
 from optlab.recipes import Recipe
+from optlab.results.measurement import Measurement
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -39,14 +40,13 @@ class Position:
     side: str
 
 
-def measured(recipe: Recipe, result: Mapping[str, Any]) -> Position | None:
+def measured(recipe: Recipe, result: Measurement) -> Position | None:
     """The position of a measurement; None where its quality is beyond measure."""
-    size, delta = (result.get("compressed") or {}).get("size_bytes"), result.get("delta") or {}
-    ratio = delta.get("ppl_ratio")
-    if size is None or ratio is None or not math.isfinite(ratio):
+    ratio = result.delta.ppl_ratio
+    if not math.isfinite(ratio):
         return None
-    low, high = delta.get("ppl_ratio_ci95") or (ratio, ratio)
-    return Position(recipe.content_hash, recipe.describe(), size, ratio, low, high, "measured")
+    low, high = result.delta.ppl_ratio_ci95 or (ratio, ratio)
+    return Position(recipe.content_hash, recipe.describe(), result.compressed.size_bytes, ratio, low, high, "measured")
 
 
 def predicted(recipe: Recipe, told: Prediction) -> Position | None:

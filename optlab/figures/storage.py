@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optlab.figures import style
 from optlab.formats.sparse.sizes import FINE, FORMS
@@ -11,6 +11,7 @@ from optlab.formats.sparse.totals import crossings, totals
 from optlab.i18n import _
 from optlab.models.describe import Description
 from optlab.recipes import Recipe, Step
+from optlab.results.measurement import LayerReport
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -94,11 +95,15 @@ def meetings(shapes: Sequence[tuple[int, int]], bits: int) -> list[str]:
     return [meeting(one.form, one.than, one.sparsity) for one in found]
 
 
-def written(result: Mapping[str, Any], shapes: Mapping[str, tuple[int, int]]) -> tuple[float, float] | None:
+def written(layers: Sequence[LayerReport], shapes: Mapping[str, tuple[int, int]]) -> tuple[float, float] | None:
     """(share of zeros, bytes) of the layers in `shapes` as a measured recipe wrote them; None when it left them out."""
-    layers = [layer for layer in result.get("layers") or [] if layer["name"] in shapes]
-    sizes = [shapes[layer["name"]][0] * shapes[layer["name"]][1] for layer in layers]
-    if not layers:
+    known = [
+        (rows * columns, layer.sparsity, layer.bits_per_weight)
+        for layer in layers
+        if layer.name in shapes and layer.sparsity is not None and layer.bits_per_weight is not None
+        for rows, columns in [shapes[layer.name]]
+    ]
+    if not known:
         return None
-    zeros = sum(layer["sparsity"] * size for layer, size in zip(layers, sizes, strict=True)) / sum(sizes)
-    return zeros, sum(layer["bits_per_weight"] * size for layer, size in zip(layers, sizes, strict=True)) / 8
+    zeros = sum(size * share for size, share, _bits in known) / sum(size for size, _share, _bits in known)
+    return zeros, sum(size * bits for size, _share, bits in known) / 8

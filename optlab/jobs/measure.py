@@ -78,7 +78,7 @@ def measure(
         compressed, folder = _compress(base, recipe, protocol, save, span(_of_training(progress), 0.1, 0.5))
         seconds = {"compress": time.perf_counter() - began}
         log(f"compressed in {seconds['compress']:.1f} s; the file is in {folder}")
-        sizes = {"base": weight_bytes(base.folder), "candidate": weight_bytes(folder)}
+        sizes = {"base": base.description.size_bytes, "candidate": weight_bytes(folder)}
         so_far = MeasurementSoFar(
             size_base=sizes["base"], size_candidate=sizes["candidate"],
             training=TrainingSoFar(training=compressed.trainings[-1]) if compressed.trainings else None,

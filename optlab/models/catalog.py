@@ -114,7 +114,7 @@ def locate(name: str) -> Path | None:
             return path.resolve()
         if path.is_file():
             if path.suffix.lower() == ".gguf":
-                return path.resolve()
+                return path.absolute()  # not where a link leads: the hub's cache keeps files without their names
             raise ModelError("{name} is not a model; use a folder in hub layout or a .gguf file", name=path.name)
     except (OSError, ValueError, RuntimeError):  # a name no file system takes: too long, a NUL byte, an unknown ~user
         raise ModelError("{name!r} is not the name of a model; {offered}", name=name[:80], offered=_offered()) from None

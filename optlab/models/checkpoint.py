@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab.errors import ModelError
+from optlab.messages import say
 
 BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
@@ -27,6 +28,7 @@ BYTES = {
 FLOATS = ("F16", "BF16", "F32", "F64")
 LARGEST_HEADER = 100 << 20
 LARGEST_JSON = 64 << 20
+ADAPTER = "adapter_model.safetensors"
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -111,7 +113,7 @@ def read_json(file: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > LARGEST_JSON:
             raise ModelError("{file} is larger than 64 MB, which no file of its kind is", file=file)
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ModelError("cannot read {file}: {strerror}", file=file, strerror=error.strerror) from None
     except (ValueError, RecursionError):
@@ -145,9 +147,9 @@ class Checkpoint:
 
     @property
     def dtype(self) -> str:
-        """The dtype that most bytes are stored in, in safetensors' words: F32, F16, BF16."""
+        """The float that most bytes are stored in, in safetensors' words: F32, F16, BF16."""
         totals: dict[str, int] = {}
-        for entry in self.tensors.values():
+        for entry in (entry for entry in self.tensors.values() if entry.dtype in FLOATS):
             totals[entry.dtype] = totals.get(entry.dtype, 0) + entry.bytes
         return max(totals, key=lambda dtype: totals[dtype], default="F32")
 
@@ -160,6 +162,7 @@ class Checkpoint:
 
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Check that `folder` holds a model that can be loaded as float weights. Raises ModelError."""
+    _refuse_adapter(folder)
     if not (folder / "config.json").is_file():
         ggufs = sorted(folder.glob("*.gguf"))
         hint = f"; it holds {ggufs[0].name}: give that file instead" if ggufs else ""
@@ -173,7 +176,8 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         raise ModelError("{folder} holds no weights: its safetensors files are without tensors", folder=folder)
     packed = next(_packed_tensors(checkpoint), None)
     if packed is not None:
-        how = (checkpoint.config.get("quantization_config") or {}).get("quant_method", packed.dtype)
+        told = checkpoint.config.get("quantization_config")
+        how = (told.get("quant_method") if isinstance(told, dict) else None) or packed.dtype
         raise ModelError(
             "{name} stores its weights as {how} ({name_2} is {dtype}), not as floats; use the float original or "
             "a GGUF file of the model",
@@ -185,9 +189,25 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     return checkpoint
 
 
+def _refuse_adapter(folder: Path) -> None:
+    """Raises ModelError when all that `folder` holds is what was trained beside a model."""
+    names = {file.name for file in folder.glob("*.safetensors")}
+    if (names and not names <= {ADAPTER}) or not (folder / "adapter_config.json").is_file():
+        return
+    about = read_json(folder / "adapter_config.json")
+    base = about.get("base_model_name_or_path")
+    raise ModelError(
+        "{name} is a {kind} adapter of {base}, not a model; merge it into its base (merge_and_unload of the package "
+        "peft), save that, and give its folder",
+        name=folder.name,
+        kind={"LORA": "LoRA"}.get(str(about.get("peft_type")), str(about.get("peft_type") or "PEFT")),
+        base=base if isinstance(base, str) and base else say("a model that it does not name"),
+    )
+
+
 def _weight_files(folder: Path) -> Iterator[Path]:
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    others = sorted(folder.glob("*.safetensors"))
+    others = sorted(file for file in folder.glob("*.safetensors") if file.name != ADAPTER)
     if single.is_file():
         yield single
     elif index.is_file():
@@ -234,6 +254,6 @@ def _packed_tensors(checkpoint: Checkpoint) -> Iterator[TensorEntry]:
     """Weights that are codes, not numbers. Integer buffers such as position ids or masks are not weights."""
     for entry in checkpoint.tensors.values():
         leaf = entry.name.rpartition(".")[2]
-        codes = leaf in ("qweight", "weight_packed", "qzeros", "weight_q")
+        codes = leaf in ("qweight", "weight_packed", "qzeros", "weight_q", "W_q")
         if codes or entry.dtype.startswith("F8") or (leaf == "weight" and entry.dtype not in FLOATS):
             yield entry

@@ -32,12 +32,14 @@ TORCH = {"F16": "float16", "F32": "float32", "BF16": "bfloat16"}
 
 
 def converted_folder(source: Path, name: str) -> Path:
-    """Where the conversion of `source` lies, or will lie: OPTLAB_HOME/models/<name>-<hash of path, size and time>.
+    """Where the conversion of `source` lies, or will lie: OPTLAB_HOME/models/<name>-<hash of its state on the disk>.
 
-    Sizes and times are those of all its parts, when it is one of several.
+    That is path, size, inode and both times, of all its parts when it is one of several: a file that was replaced by
+    another of the same size keeps its modification time where a program sets it, never its ctime.
     """
-    states = [file.stat() for file in split_parts(source.resolve()) if file.exists()]
-    identity = f"{VERSION}:{source.resolve()}:" + ":".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in states)
+    states = [file.stat() for file in split_parts(source) if file.exists()]
+    said = [(state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino) for state in states]
+    identity = json.dumps([VERSION, str(source.resolve()), said])
     return paths.folder("models") / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
@@ -93,6 +95,7 @@ def _make(source: Path, target: Path, progress: Progress) -> None:
         ValueError,
         TypeError,
         LookupError,
+        AttributeError,
         ArithmeticError,
     ) as error:  # metadata that is missing, or not what it says
         raise ModelError("{name} is damaged or incomplete; download or copy it again", name=source.name) from error

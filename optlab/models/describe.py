@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from optlab.models import fingerprint as fingerprints
 from optlab.models.catalog import card, ready_folder, resolve
 from optlab.models.checkpoint import BYTES, Checkpoint, open_checkpoint
 from optlab.models.notes import note_for
+from optlab.models.placement import weight_bytes
 from optlab.progress import Progress, silent, span
 from optlab.protocol import FALLBACK_TEXT
 from optlab.results.document import UnreadableError
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from optlab.models.structure import Structure
 
-VERSION = 4
+VERSION = 5
 """Raised when the content of a description changes, so that older ones are not read."""
 
 UNTOUCHED = ("router", "state")
@@ -60,7 +62,8 @@ class LayerInfo:
 
 @dataclass(frozen=True)
 class Description:
-    """A model as data. parameters counts a tied tensor once; size_bytes is that of the weight files.
+    """A model as data. parameters counts a tied tensor once; size_bytes is that of the weight files without idle_bytes,
+    which are no weights of this model (`optlab.models.placement`).
 
     family: config.json's model_type.
     dtype: what most of the checkpoint is stored in, in safetensors' words. layers: every tensor, in module order; a
@@ -83,6 +86,7 @@ class Description:
     default_text: str
     layers: list[LayerInfo]
     chat: bool = False
+    idle_bytes: int = 0
 
     @property
     def linears(self) -> list[tuple[str, tuple[int, int]]]:
@@ -114,7 +118,7 @@ class Description:
             data.pop("version", None)
             return cls.from_dict(data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnreadableError(f"this is no description of a model: {error}") from None
+            raise UnreadableError("this is no description of a model: {error}", error=error) from None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Description:
@@ -135,20 +139,25 @@ def describe(name: str, progress: Progress = silent) -> Description:
     if "torch" not in sys.modules:
         return _describe_elsewhere(name, progress)
     checkpoint = open_checkpoint(resolve(name, span(progress, 0.0, 0.6)))
-    from optlab.models.families import skeleton
+    from optlab.models.families import placed, skeleton
+    from optlab.models.soundness import check_file, fitting_tokenizer
     from optlab.models.structure import analyse
 
     module = skeleton(checkpoint.config)
-    return describe_folder(name, checkpoint, analyse(module), module, span(progress, 0.6, 1.0))
+    structure = analyse(module)
+    fitting_tokenizer(checkpoint, module, structure)
+    check_file(checkpoint, {entry.name for entry in placed(checkpoint).idle}, span(progress, 0.6, 0.8))
+    return describe_folder(name, checkpoint, structure, module, span(progress, 0.8, 1.0))
 
 
 def describe_folder(
     name: str, checkpoint: Checkpoint, structure: Structure, module: nn.Module, progress: Progress = silent
 ) -> Description:
     """The description of a checkpoint whose module (with or without weights) is at hand; remembered on disk."""
-    from optlab.models.families import objective_of
+    from optlab.models.families import objective_of, placed
 
     config = checkpoint.config
+    idle_bytes = checkpoint.size_bytes - weight_bytes(checkpoint, placed(checkpoint).idle)
     layers = _layers(checkpoint, structure, module)
     embedding = next(layer for layer in layers if layer.name == structure.embedding)
     found = Description(
@@ -158,7 +167,7 @@ def describe_folder(
         objective=objective_of(config),
         fingerprint=fingerprints.fingerprint(checkpoint, progress),
         parameters=sum(layer.parameters for layer in layers),
-        size_bytes=checkpoint.size_bytes,
+        size_bytes=checkpoint.size_bytes - idle_bytes,
         dtype=checkpoint.dtype,
         vocabulary=embedding.shape[0],
         context_length=_context_length(config, module),
@@ -167,9 +176,11 @@ def describe_folder(
         checkpoint_note=None,
         default_text="",
         layers=layers,
+        idle_bytes=idle_bytes,
         chat=chat.known(checkpoint.folder),
     )
-    files.write_json(_memory_file(found.fingerprint), found.to_dict())
+    with suppress(OSError):  # a full disk: it is described again next time
+        files.write_json(_memory_file(found.fingerprint), found.to_dict())
     return _personal(found, name, checkpoint)
 
 
@@ -222,8 +233,8 @@ def _personal(found: Description, name: str, checkpoint: Checkpoint) -> Descript
         model=name,
         title=known.title if known else Path(name).name or name,
         default_text=known.default_text if known else FALLBACK_TEXT,
-        checkpoint_note=note_for(checkpoint.config, checkpoint.source),
-        size_bytes=checkpoint.size_bytes,
+        checkpoint_note=note_for(checkpoint.config, checkpoint.source, found.idle_bytes),
+        size_bytes=checkpoint.size_bytes - found.idle_bytes,
     )
 
 

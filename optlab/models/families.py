@@ -10,17 +10,23 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from huggingface_hub.errors import StrictDataclassError
+
 from optlab.errors import ModelError
 from optlab.models.checkpoint import Checkpoint, TensorEntry
+from optlab.models.placement import COMPUTED, Placement, library_names, place, wrapper
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-COMPUTED = re.compile(r"rotary_emb\.inv_freq$|\.(attn|attention)\.(masked_)?bias$")
-"""Tensors of older checkpoints that are no weights: rotary frequencies and causal masks."""
-LIBRARY_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, AssertionError)
+LIBRARY_ERRORS = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, AssertionError,
+    ZeroDivisionError, IndexError, StrictDataclassError,
+)  # fmt: skip
 """What transformers raises, from anywhere, when a config or a checkpoint does not fit its class."""
+HEADS = ("lm_head.weight", "embed_out.weight")
+EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight")
 UNREAD = ("model_type", "auto_map", "quantization_config")
 """Keys of config.json that its config object is made without."""
 
@@ -75,7 +81,6 @@ def _has_class(hub: dict[str, Any], objective: str) -> bool:
 
 def library_config(hub: dict[str, Any]) -> Any:
     """transformers' config object for a hub config. Raises ModelError when the library has no such model."""
-    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     kind = hub.get("model_type")
@@ -84,7 +89,13 @@ def library_config(hub: dict[str, Any]) -> Any:
     values = {key: _decoded(value) for key, value in hub.items() if key not in UNREAD}
     try:
         return AutoConfig.for_model(kind, **values)
-    except (*LIBRARY_ERRORS, StrictDataclassError) as error:
+    except LIBRARY_ERRORS as error:
+        if hub.get("auto_map"):
+            raise ModelError(
+                "model_type {kind!r} needs the code in its own folder (auto_map), which OptLab never runs; use a model "
+                "whose class is part of transformers",
+                kind=kind,
+            ) from None
         raise ModelError(
             "model_type {kind!r} is not one that transformers can build: {first_line}",
             kind=kind,
@@ -113,12 +124,14 @@ def library_class(config: Any, objective: str) -> Any:
 
 def skeleton(hub: dict[str, Any]) -> nn.Module:
     """The module of a config without weights (on torch's meta device): its structure costs no memory."""
-    import torch
+    from optlab.models.experts import separate
 
     config = own_config(hub)
-    if config is not None:
-        return _own_skeleton(config)
-    from optlab.models.experts import separate
+    return _own_skeleton(config) if config is not None else separate(_library_skeleton(hub))
+
+
+def _library_skeleton(hub: dict[str, Any]) -> nn.Module:
+    import torch
 
     library = library_config(hub)
     with torch.device("meta"):
@@ -129,7 +142,23 @@ def skeleton(hub: dict[str, Any]) -> nn.Module:
                 "config.json does not describe a model that can be built: {first_line}",
                 first_line=_first_line(error),
             ) from None
-    return separate(module)
+    return module
+
+
+def placed(checkpoint: Checkpoint) -> Placement:
+    """Which tensors are weights of the model that config.json describes. Raises ModelError as `placement.place`."""
+    config = own_config(checkpoint.config)
+    prefix = wrapper(checkpoint.tensors)
+    if config is None:
+        module: Any = _library_skeleton(checkpoint.config)
+        left_out = module._keys_to_ignore_on_load_unexpected or ()
+        return place(checkpoint, module, library_names(module, prefix), left_out)
+    names = hub_names(config, [name.removeprefix(prefix) for name in checkpoint.tensors])
+
+    def rename(name: str) -> str:
+        return names.get(name.removeprefix(prefix), name)
+
+    return place(checkpoint, _own_skeleton(config), rename)
 
 
 def build(checkpoint: Checkpoint, dtype: torch.dtype) -> nn.Module:
@@ -162,27 +191,31 @@ def _own_skeleton(config: Any) -> Any:
 
 
 def _build_own(checkpoint: Checkpoint, config: Any, dtype: torch.dtype) -> nn.Module:
-    import torch
-
     module = _own_skeleton(config)
-    wanted = dict(module.named_parameters())
-    names = hub_names(config, checkpoint.tensors)
-    stored = {names[name]: entry for name, entry in checkpoint.tensors.items() if name in names}
-    head = stored.pop("lm_head.weight", None) if config.tied else None
-    _check_names(checkpoint, wanted, stored)
-    read = read_tensors({name: entry for name, entry in checkpoint.tensors.items() if name in names}, dtype)
-    weights = {names[name]: values for name, values in read.items()}
-    if head is not None:
-        embedding = next(name for name, one in wanted.items() if one is module.model.embed_tokens.weight)
-        if not torch.equal(weights.pop("lm_head.weight"), weights[embedding]):
-            raise ModelError(
-                "{name} says that head and embedding are one tensor (tie_word_embeddings) but stores two different "
-                "ones; set tie_word_embeddings to false in its config.json",
-                name=checkpoint.folder.name,
-            )
+    found = placed(checkpoint)
+    read = read_tensors({name: checkpoint.tensors[name] for name in found.places}, dtype)
+    weights = {found.places[name]: values for name, values in read.items()}
+    if config.tied:
+        _check_tied(checkpoint, weights, found.idle, dtype)
     module.load_state_dict(weights, strict=False, assign=True)
     module.tie()
     return module
+
+
+def _check_tied(
+    checkpoint: Checkpoint, weights: dict[str, Tensor], idle: Iterable[TensorEntry], dtype: torch.dtype
+) -> None:
+    import torch
+
+    for entry in idle:
+        if entry.name.endswith(HEADS):
+            embedding = next(values for name, values in weights.items() if name.endswith(EMBEDDINGS))
+            if not torch.equal(read_tensors({entry.name: entry}, dtype)[entry.name], embedding):
+                raise ModelError(
+                    "{name} says that head and embedding are one tensor (tie_word_embeddings) but stores two different "
+                    "ones; set tie_word_embeddings to false in its config.json",
+                    name=checkpoint.folder.name,
+                )
 
 
 def hub_names(config: Any, stored: Iterable[str]) -> dict[str, str]:
@@ -199,33 +232,6 @@ def hub_names(config: Any, stored: Iterable[str]) -> dict[str, str]:
         ours = "lm_head.weight" if name == "embed_out.weight" else name
         found[name] = f"{body}.{ours}" if bare and ours != "lm_head.weight" else ours
     return found
-
-
-def _check_names(checkpoint: Checkpoint, wanted: dict[str, nn.Parameter], stored: dict[str, TensorEntry]) -> None:
-    where = checkpoint.folder.name
-    if missing := sorted(set(wanted) - set(stored)):
-        raise ModelError(
-            "{where} lacks {missing_count} tensors that its config.json asks for: {few}",
-            where=where,
-            missing_count=len(missing),
-            few=_few(missing),
-        )
-    if extra := sorted(set(stored) - set(wanted)):
-        raise ModelError(
-            "{where} holds {extra_count} tensors that its config.json has no place for: {few}",
-            where=where,
-            extra_count=len(extra),
-            few=_few(extra),
-        )
-    for name, parameter in wanted.items():
-        if tuple(parameter.shape) != stored[name].shape:
-            raise ModelError(
-                "{where} stores {name} with shape {shape}; its config.json asks for {expected}",
-                where=where,
-                name=name,
-                shape=list(stored[name].shape),
-                expected=list(parameter.shape),
-            )
 
 
 def read_tensors(entries: dict[str, TensorEntry], dtype: torch.dtype) -> dict[str, Tensor]:
@@ -248,15 +254,20 @@ def _build_library(checkpoint: Checkpoint, dtype: torch.dtype) -> nn.Module:
 
     from optlab.models.experts import separate
 
+    placed(checkpoint)  # raises where the file and its config.json do not fit
     disable_progress_bar()  # it would draw on stderr; `progress` is how work reports itself here
     config = library_config(checkpoint.config)
     kind = library_class(config, objective_of(checkpoint.config))
     config.use_cache = False
+    if (checkpoint.config.get("quantization_config") or {}).get("quant_method") == "mxfp4":
+        config.quantization_config = {"quant_method": "mxfp4", "dequantize": True}
+    prefix = wrapper(checkpoint.tensors)
     try:
         # transformers renames the tensors of older checkpoints; the list of what it missed tells whether all arrived.
         module, report = kind.from_pretrained(
             str(checkpoint.folder), config=config, dtype=dtype, use_safetensors=True, local_files_only=True,
             trust_remote_code=False, output_loading_info=True,
+            key_mapping={f"^{re.escape(prefix)}": ""} if prefix else None,
         )  # fmt: skip
     except LIBRARY_ERRORS as error:
         raise ModelError(
@@ -278,13 +289,6 @@ def _build_library(checkpoint: Checkpoint, dtype: torch.dtype) -> nn.Module:
             wrong_count=len(wrong),
             few=_few(wrong),
         )
-    if extra := sorted(report["unexpected_keys"]):
-        raise ModelError(
-            "{name} holds {extra_count} tensors without a place: {few}",
-            name=checkpoint.folder.name,
-            extra_count=len(extra),
-            few=_few(extra),
-        )
     return separate(module)
 
 
@@ -293,4 +297,5 @@ def _few(names: list[str]) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[:2] if lines[0].endswith(":") else lines[:1])[:200]

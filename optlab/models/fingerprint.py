@@ -1,14 +1,16 @@
 """What a model is, as 64 hex digits: results are stored under it, so it changes whenever an answer could.
 
 sha256 over every tensor (name, dtype, shape, bytes; in order of name, however they are split into files), over what
-config.json says about the structure, and over tokenizer.json. Hashing reads all weights, so it is remembered by the
-path, size and time of each file.
+config.json says about the structure, and over every file that says how text becomes tokens. Hashing reads all weights,
+so it is remembered by the path, size and times of each file; the time of a file's last change is among them, which
+unlike that of its contents no program can set back.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from optlab import files, paths
@@ -18,9 +20,15 @@ from optlab.models.checkpoint import Checkpoint
 from optlab.models.tokenizer import Tokenizer
 from optlab.progress import Progress, silent
 
-RULE = 2
+RULE = 3
 """Raised when the same files would get another fingerprint, so that remembered ones are not believed."""
 PIECE = 8 << 20
+TEXT_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "chat_template.jinja", "chat_template.json",
+    "generation_config.json",
+)  # fmt: skip
+"""Files that decide which tokens a model reads, and where its answers end."""
 IDLE_KEYS = ("_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache")
 """Keys of config.json that change nothing that is computed."""
 
@@ -33,7 +41,8 @@ def fingerprint(checkpoint: Checkpoint, progress: Progress = silent) -> str:
     except OSError:
         pass
     found = compute(checkpoint, progress)
-    files.write_text(remembered, found)
+    with suppress(OSError):  # a full disk: it is hashed again next time
+        files.write_text(remembered, found)
     return found
 
 
@@ -62,16 +71,15 @@ def compute(checkpoint: Checkpoint, progress: Progress = silent) -> str:
                 progress(done / total, say("hashing {name}", name=checkpoint.folder.name))
     config = {key: value for key, value in checkpoint.config.items() if key not in IDLE_KEYS}
     digest.update(json.dumps(config, sort_keys=True).encode())
-    tokenizer = checkpoint.folder / "tokenizer.json"
-    if tokenizer.is_file():
-        digest.update(tokenizer.read_bytes())
+    for file in _text_files(checkpoint):
+        digest.update(json.dumps([file.name, file.stat().st_size]).encode())
+        digest.update(file.read_bytes())
     digest.update(framing_of(checkpoint.folder).encode())
     return digest.hexdigest()
 
 
 def framing_of(folder: Path) -> str:
-    """What the tokenizer writes around a text, as text; empty where it writes nothing, so that what is known of such a
-    model is known on, and what was measured of any other without its BOS is not taken for it."""
+    """What the tokenizer writes around a text, as text: a later version of OptLab may read the same files otherwise."""
     try:
         tokenizer = Tokenizer.from_folder(folder)
         found = [tokenizer.framing(objective) for objective in ("causal", "masked")]
@@ -80,8 +88,14 @@ def framing_of(folder: Path) -> str:
     return repr(found) if any(found) else ""
 
 
+def _text_files(checkpoint: Checkpoint) -> list[Path]:
+    return [checkpoint.folder / name for name in TEXT_FILES if (checkpoint.folder / name).is_file()]
+
+
 def _memory_file(checkpoint: Checkpoint) -> Path:
-    beside = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-    decisive = [*checkpoint.files, *(checkpoint.folder / name for name in beside)]
-    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in decisive if file.is_file()]
+    stats = []
+    for file in [*checkpoint.files, checkpoint.folder / "config.json", *_text_files(checkpoint)]:
+        about = file.stat()
+        times = [about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
+        stats.append([str(file.resolve()), about.st_size, *times])
     return paths.folder("fingerprints") / hashlib.sha256(json.dumps([RULE, stats]).encode()).hexdigest()[:32]

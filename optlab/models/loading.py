@@ -9,8 +9,8 @@ from optlab.models.describe import describe_folder
 from optlab.models.device import choose_device, choose_dtype
 from optlab.models.families import build, objective_of
 from optlab.models.language_model import LanguageModel
-from optlab.models.structure import analyse, linear_weight
-from optlab.models.tokenizer import Tokenizer
+from optlab.models.soundness import check_finite, fitting_tokenizer
+from optlab.models.structure import analyse
 from optlab.progress import Progress, silent, span
 
 
@@ -20,11 +20,12 @@ def load(name: str, dtype: str = "float32", device: str = "auto", progress: Prog
     chosen = choose_dtype(dtype, target)
     folder = resolve(name, span(progress, 0.0, 0.6))
     checkpoint = open_checkpoint(folder)
-    tokenizer = Tokenizer.from_folder(folder)
     progress(0.6, say("reading the weights of {name}", name=name))
     module = build(checkpoint, chosen)
     structure = analyse(module)
-    tokenizer.fit(linear_weight(module.get_submodule(structure.embedding)).shape[0])
+    tokenizer = fitting_tokenizer(checkpoint, module, structure)
+    for parameter, values in module.named_parameters():
+        check_finite(parameter, values.detach())
     progress(0.9, say("describing {name}", name=name))
     description = describe_folder(name, checkpoint, structure, module)
     return LanguageModel(

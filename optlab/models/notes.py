@@ -45,10 +45,31 @@ def note_of(storage: Mapping[str, Any] | None) -> str | None:
     )
 
 
-def note_for(config: Mapping[str, Any], storage: Mapping[str, Any] | None) -> str | None:
-    """The note of a checkpoint, from what its conversion recorded or what its config.json says about itself."""
+def note_for(config: Mapping[str, Any], storage: Mapping[str, Any] | None, idle_bytes: int = 0) -> str | None:
+    """The note of a checkpoint, from what its conversion recorded, what its config.json says about itself, and how many
+    bytes of its files are no weights."""
+    notes = [note for note in (_storage_note(config, storage), _idle_note(idle_bytes)) if note is not None]
+    return Joined(" ", notes) if len(notes) > 1 else notes[0] if notes else None
+
+
+def _idle_note(idle_bytes: int) -> str | None:
+    if not idle_bytes:
+        return None
+    return say(
+        "{megabytes:.2f} MB of its files are no weights of this model (masks, positions, heads of other tasks, a "
+        "second copy of the embedding) and count in no size.",
+        megabytes=idle_bytes / 1e6,
+    )
+
+
+def _storage_note(config: Mapping[str, Any], storage: Mapping[str, Any] | None) -> str | None:
     noted = note_of(storage)
     how = config.get("quantization_config")
+    if isinstance(how, Mapping) and how.get("quant_method") == "mxfp4":
+        return say(
+            "Its experts are stored as MXFP4 (4 bits, and one exponent for 32 weights) and were unpacked without loss; "
+            "curves at 4 bits and above look better than they would on a float model."
+        )
     if noted is None and isinstance(how, Mapping):
         return say(
             "Its config.json says that it was quantized with {kind}, though its weights are stored as floats; its "

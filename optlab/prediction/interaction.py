@@ -6,9 +6,8 @@ two is their interaction; EvoPress (arXiv 2410.14649) shows that for strong comp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from optlab.prediction.mixed import pattern
 from optlab.recipes import Recipe, Step
@@ -39,10 +38,9 @@ def trio(recipe: Recipe, first: str, second: str) -> tuple[Recipe, Recipe, Recip
     return _on(recipe, [first]), _on(recipe, [second]), _on(recipe, [first, second])
 
 
-def interaction(results: tuple[Mapping[str, Any] | None, ...]) -> Interaction | None:
-    """Of the results of a `trio`; None while one is missing."""
-    measured = [((one or {}).get("delta") or {}).get("kl_mean") for one in results]
-    known = [float(one) for one in measured if one is not None]
+def interaction(kl: Sequence[float | None]) -> Interaction | None:
+    """Of the mean KL that the recipes of a `trio` measured; None while one is missing."""
+    known = [one for one in kl if one is not None]
     return Interaction(*known) if len(known) == 3 else None
 
 

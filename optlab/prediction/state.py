@@ -20,7 +20,7 @@ from optlab import files, paths
 from optlab.errors import ModelError
 from optlab.prediction.levels import Family, families
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a probe would find other numbers than before."""
 QUANTILES = 513
 """Points of the distribution of |w| that are kept of every layer: sparsity to 0.2 %."""

@@ -16,7 +16,7 @@ from tests.prediction.states import Trusting, state
 @pytest.fixture(autouse=True)
 def probed(monkeypatch: pytest.MonkeyPatch) -> Trusting:
     predictor = Trusting(state())
-    monkeypatch.setattr(foreground, "predictor", lambda client, model, shown: predictor)
+    monkeypatch.setattr(foreground, "predictor", lambda client, model, shown, text: predictor)
     return predictor
 
 

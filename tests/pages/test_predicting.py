@@ -125,15 +125,12 @@ def test_a_pair_is_measured_by_three_recipes_and_its_interaction_is_what_lies_be
     for one, treated in ((first, {names[0]}), (second, {names[3]}), (both, {names[0], names[3]})):
         assert {name for name in names if one.steps[-1].matches(name)} == treated
 
-    def measured(kl: float) -> dict[str, Any]:
-        return {"delta": {"kl_mean": kl}}
-
-    found = interaction((measured(0.1), measured(0.2), measured(0.37)))
+    found = interaction([0.1, 0.2, 0.37])
     assert found == Interaction(0.1, 0.2, 0.37)
     assert found.excess == pytest.approx(0.07)
     assert found.relative_excess == pytest.approx(0.07 / 0.3)
     assert Interaction(0.0, 0.0, 0.0).relative_excess == 0.0
-    assert interaction((measured(0.1), None, measured(0.37))) is None
+    assert interaction([0.1, None, 0.37]) is None
 
 
 def test_measuring_a_pair_asks_for_three_runs(probed: Client) -> None:

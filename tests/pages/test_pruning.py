@@ -17,6 +17,7 @@ from optlab.machine.identity import processor
 from optlab.protocol import Protocol
 from optlab.prune.chosen_heads import removed, toggled
 from optlab.recipes import Recipe, Step
+from optlab.results.measurement import LayerReport
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words
 
@@ -89,9 +90,9 @@ def test_totals_are_sums_and_break_evens_those_of_one_shape(bits: int) -> None:
 
 def test_the_chart_marks_every_break_even_and_the_file() -> None:
     shapes = {f"l{i}": shape for i, shape in enumerate(SHAPES)}
-    layers = [{"name": name, "sparsity": 0.5, "bits_per_weight": 9.0} for name in shapes]
+    layers = [LayerReport(name=name, sparsity=0.5, bits_per_weight=9.0) for name in shapes]
     weights = sum(rows * columns for rows, columns in SHAPES)
-    share, size = storage.written({"layers": layers}, shapes) or (0, 0)
+    share, size = storage.written(layers, shapes) or (0, 0)
     assert (share, size) == (0.5, 9 * weights / 8)
     chart = storage.chart(SHAPES, 16, (share, size))
     marks = [trace for trace in chart.data if trace.mode == "markers"]

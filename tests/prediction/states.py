@@ -87,8 +87,12 @@ class Told:
     size_bytes: int
     decode_ms: float | None
 
+    @property
+    def ppl_ratio(self) -> float:
+        return float(np.exp(self.nll))
+
     def to_dict(self) -> dict[str, Any]:
-        delta = {"nll": self.nll, "nll_band90": [self.nll / 2, 2 * self.nll], "ppl_ratio": float(np.exp(self.nll))}
+        delta = {"nll": self.nll, "nll_band90": [self.nll / 2, 2 * self.nll], "ppl_ratio": self.ppl_ratio}
         return {
             "inside_probed_range": True, "size_bytes": self.size_bytes, "delta": delta,
             "decode_ms_per_token": self.decode_ms,

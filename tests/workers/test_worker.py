@@ -87,7 +87,7 @@ def test_a_run_is_done_in_another_process_with_its_last_report_and_log_kept(file
     assert done.result is not None
     assert done.result["sum"] == 5
     assert done.result["pid"] != os.getpid()
-    assert done.partial == {"step": 100}
+    assert done.partial["step"] == 100
     assert "adding" in [line for _, line in file_store.logs(run.id)]
     (worker,) = file_store.workers()
     assert worker.pid == done.result["pid"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -78,7 +79,7 @@ class GGUFFile:
                     architecture=self.architecture,
                 )
             value = value[0]
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise ModelError(
                 "{file} lacks {architecture}.{key}, or it is not a number",
                 file=self.path.name,

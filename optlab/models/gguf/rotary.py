@@ -33,6 +33,15 @@ def parameters(file: GGUFFile, head_dim: int, partial: bool = False) -> dict[str
     Raises ModelError when the file rotates in a way that the hub's configs cannot say.
     """
     theta = file.decimal("rope.freq_base", 10_000.0)
+    for key, value in (("freq_base", theta), ("scaling.factor", file.decimal("rope.scaling.factor", 1.0))):
+        if value < 0 or (value == 0 and key == "freq_base"):
+            raise ModelError(
+                "{file} has {value} as {architecture}.rope.{key}, which cannot be",
+                file=file.path.name,
+                value=value,
+                architecture=file.architecture,
+                key=key,
+            )
     rotated = file.count("rope.dimension_count", head_dim)
     if rotated > head_dim or (rotated < head_dim and not partial):
         raise ModelError(

@@ -48,7 +48,8 @@ def _short(value: Any) -> str:
 
 def _check_blocks(file: GGUFFile) -> None:
     """Every block is there, and whole."""
-    parts: dict[int, set[str]] = {number: set() for number in range(file.count("block_count"))}
+    blocks = file.count("block_count")
+    parts: dict[int, set[str]] = {number: set() for number in range(min(blocks, len(file.tensors)))}
     for name in file.tensors:
         if match := re.match(r"blk\.(\d+)\.(.+)", name):
             if int(match[1]) not in parts:

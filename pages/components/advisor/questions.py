@@ -11,6 +11,7 @@ from optlab.advice.candidate import Candidate, best_and_smallest, originals, tri
 from optlab.figures import format
 from optlab.fitting import first_recipe
 from optlab.i18n import _, said
+from optlab.jobs.measure import MEASURE
 from optlab.jobs.resolution import settled, title
 from optlab.models.catalog import catalog
 from optlab.models.describe import Description
@@ -94,9 +95,9 @@ def what_it_takes(shown: view.View, description: Description, found: Sequence[Ca
         for column, cell in zip(table.values(), (label, shape(base), shape(candidate)), strict=True):
             column.append(cell)
     st.dataframe(table, hide_index=True)
-    seconds = (run.result or {}).get("seconds") or {}
+    result = MEASURE.result_of(run)
     st.caption(_("Compressing took {time} here, once. Memory is that of a whole process, Python and its libraries "
-                 "included.").format(time=format.duration(seconds.get("compress"))))  # fmt: skip
+                 "included.").format(time=format.duration(result.seconds.compress if result else None)))  # fmt: skip
     facts.measured_badge(run)
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from optlab.advice.candidate import Candidate, known, tried
 from optlab.figures import format
 from optlab.i18n import _
+from optlab.jobs.tasks import TASKS
 from optlab.models.describe import Description
 from optlab.results.tasks import Topics
 from pages.components.shared import progress, services, view
@@ -70,8 +71,9 @@ def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
         if recipe is None:
             continue
         run = services.client().find_tasks(shown.model, recipe, shown.protocol)
-        if run is not None and run.status == "done" and run.result:
-            _row(table, one, Topics.from_dict(run.result))
+        topics = TASKS.result_of(run) if run is not None else None
+        if topics is not None:
+            _row(table, one, topics)
             continue
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(escaped(one.title), width="stretch")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import streamlit as st
 
@@ -17,7 +16,7 @@ from optlab.results.temperature_lab import Position
 from optlab.store.run import Run
 from pages.components.shared import services, view, watching
 
-CHART: dict[str, Any] = {"displayModeBar": False}
+CHART = {"displayModeBar": False}
 PASSAGES = 200
 
 

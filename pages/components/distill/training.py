@@ -13,7 +13,9 @@ from optlab.distill import forecast
 from optlab.distill.control import control
 from optlab.figures import distillation, format, style
 from optlab.i18n import _
+from optlab.jobs.measure import MEASURE
 from optlab.recipes import Recipe
+from optlab.results.training import Training
 from optlab.store.run import Run
 from pages.components.shared import view, watching
 
@@ -43,42 +45,41 @@ def _draw(recipe: Recipe, runs: Sequence[Run]) -> None:
     _verdict(runs[0], foretold)
 
 
-def training_of(run: Run) -> Mapping[str, Any]:
+def training_of(run: Run) -> Training:
     """The curves of a run, as far as they are known."""
-    trainings = (run.result or {}).get("trainings") or []
-    return trainings[-1] if trainings else _so_far(run).get("training") or {"loss": [], "held_out": []}
-
-
-def _so_far(run: Run) -> Mapping[str, Any]:
-    return (run.partial or {}).get("training") or {}
+    done = MEASURE.result_of(run)
+    if done is not None and done.trainings:
+        return done.trainings[-1]
+    going = MEASURE.partial_of(run).training
+    return Training() if going is None else going.training
 
 
 def _figures(runs: Sequence[Run], recipe: Recipe) -> forecast.Forecast | None:
     """Perplexities, speed and time left; the forecast, when there is one."""
-    held_out = [training_of(run)["held_out"] for run in runs]
+    curves = [training_of(run).held_out for run in runs]
     columns = st.columns(4)
     titles = [_("Student, held-out perplexity"), _("Control, held-out perplexity")]
-    for column, title, curve in zip(columns, titles, held_out, strict=False):
-        column.metric(title, distillation.perplexity(curve[-1][1] if curve else None))
-    partial = _so_far(runs[0])
-    if runs[0].live and partial.get("tokens_per_s") is not None:
-        columns[2].metric(_("Tokens per second"), format.amount(partial["tokens_per_s"]))
-        columns[3].metric(_("Training ends in"), format.duration(partial["left_s"]))
+    for column, title, curve in zip(columns, titles, curves, strict=False):
+        column.metric(title, distillation.perplexity(curve[-1].nll if curve else None))
+    going = MEASURE.partial_of(runs[0]).training
+    if runs[0].live and going is not None and going.tokens_per_s is not None:
+        columns[2].metric(_("Tokens per second"), format.amount(going.tokens_per_s))
+        columns[3].metric(_("Training ends in"), format.duration(going.left_s))
     values: Mapping[str, Any] = recipe.steps[0].values
-    return forecast.of_training(held_out[0], values["steps"], values["seconds"])
+    return forecast.of_training(curves[0], values["steps"], values["seconds"])
 
 
 def _chart(runs: Sequence[Run], recipe: Recipe, foretold: forecast.Forecast | None) -> None:
     values: Mapping[str, Any] = recipe.steps[0].values
     looks = [(_("student"), style.MEASURED), (_("control: the text alone"), distillation.CONTROL)]
     lines = [
-        distillation.Line(name, training_of(run)["loss"], training_of(run)["held_out"], colour)
+        distillation.Line(name, training_of(run).loss, training_of(run).held_out, colour)
         for run, (name, colour) in zip(runs, looks, strict=False)
     ]
     by_time = values["seconds"] is not None
     end = values["seconds"] if by_time else values["steps"]
     if by_time and lines[0].held_out and runs[0].status == "done":
-        end = lines[0].held_out[-1][2]
+        end = training_of(runs[0]).held_out[-1].seconds
     st.plotly_chart(
         distillation.curves(lines, foretold, end, by_time), key="distill/chart", config={"displayModeBar": False},
         alt=_("Loss of student and control on held-out words while they learn"),
@@ -95,7 +96,7 @@ def _verdict(run: Run, foretold: forecast.Forecast | None) -> None:
              "high": distillation.perplexity(foretold.high), "share": format.percent(foretold.share)}  # fmt: skip
     words = _("Forecast from the first {share}: perplexity {ppl} at the end ({low} to {high}, 90 %).").format(**names)
     if run.status == "done":
-        final = training_of(run)["held_out"][-1][1]
+        final = training_of(run).held_out[-1].nll
         judged = _("It was right: {ppl}.") if foretold.holds(final) else _("It missed: {ppl}.")
         words += " " + judged.format(ppl=distillation.perplexity(final))
     st.caption(words)

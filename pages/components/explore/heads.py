@@ -7,9 +7,9 @@ import streamlit as st
 from optlab.client.client import Client
 from optlab.figures import heads as figure
 from optlab.i18n import _, plural
+from optlab.jobs.importance import IMPORTANCE
 from optlab.prune.chosen_heads import removed, toggled
 from optlab.recipes import Recipe
-from optlab.results.model import HeadImportance
 from pages.components.shared import services, watching
 from pages.components.shared.view import View
 
@@ -27,7 +27,8 @@ def show(client: Client, shown: View) -> Recipe | None:
     if run.status != "done":
         watching.watch(run, "heads")
         return None
-    gone, result = removed(shown.recipe), HeadImportance.from_dict(run.result)
+    gone, result = removed(shown.recipe), IMPORTANCE.result_of(run)
+    assert result is not None, "it is done"
     event = st.plotly_chart(
         figure.chart(result.heads, gone or set()), key=f"heads/map/{shown.recipe.content_hash}",
         config={"displayModeBar": False}, on_select="rerun", selection_mode="points",

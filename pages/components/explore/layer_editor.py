@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -12,13 +12,14 @@ from optlab.methods import method
 from optlab.models.describe import Description
 from optlab.prediction.layer_values import BITS, ZEROS, Quantity, average, offered, values_of, with_values
 from optlab.recipes import Recipe, Step
+from optlab.results.measurement import LayerReport
 
 HIGHEST = 0.95
 """The largest share of zeros that a layer may be given."""
 
 
 def show(
-    recipe: Recipe, description: Description, result: Mapping[str, Any], quantity: Quantity = BITS
+    recipe: Recipe, description: Description, measured: Sequence[LayerReport], quantity: Quantity = BITS
 ) -> Recipe | None:
     """Draw the table; the recipe that the person wants now, None when nothing was changed."""
     step = offered(recipe, quantity)
@@ -29,11 +30,11 @@ def show(
         )  # fmt: skip
         return None
     now = values_of(recipe, description, quantity)
-    measured = {layer["name"]: layer for layer in result.get("layers") or []}
+    errors = {layer.name: layer.output_error for layer in measured}
     rows = [
         {
             "layer": name, quantity.key: int(now[name]) if quantity is BITS else now[name], "weights": out * width,
-            "error": measured.get(name, {}).get("output_error"),
+            "error": errors.get(name),
         }
         for name, (out, width) in description.linears
     ]  # fmt: skip
@@ -51,7 +52,7 @@ def show(
             ),
         },
     )  # fmt: skip
-    wanted = {row["layer"]: float(row[quantity.key]) for row in table}
+    wanted = {str(row["layer"]): float(row[quantity.key] or 0.0) for row in table}
     mean = average(description, wanted)
     st.caption(
         _("{bits:.2f} bits per weight on average, without scales.").format(bits=mean) if quantity is BITS else

@@ -8,8 +8,8 @@ from optlab.advice.methods import at_bits, bits_of, worse_than_plain
 from optlab.client.client import Client
 from optlab.figures import format, layer_inspection, why
 from optlab.i18n import _
-from optlab.results.layer_inspection import LayerInspection
-from optlab.results.measurement import Measurement
+from optlab.jobs.layer_inspection import LAYER_INSPECTION
+from optlab.jobs.measure import MEASURE
 from optlab.store.run import Run
 from pages.components.shared import services, watching
 from pages.components.shared.view import View
@@ -19,9 +19,9 @@ CHART = {"displayModeBar": False}
 
 def show(client: Client, view: View, run: Run) -> None:
     """Draw the section below a finished measurement."""
-    if not run.result:
+    result = MEASURE.result_of(run)
+    if result is None:
         return
-    result = Measurement.from_dict(run.result)
     names, worst = [layer.name for layer in result.layers], result.worst_layer
     if worst is None:
         return
@@ -41,9 +41,9 @@ def show(client: Client, view: View, run: Run) -> None:
 
 
 def _charts(run: Run) -> None:
-    if not run.result:
+    found = LAYER_INSPECTION.result_of(run)
+    if found is None:
         return
-    found = LayerInspection.from_dict(run.result)
     st.caption(
         _("The weights moved by {error} of their size on average; {distinct} different values are left in the first "
           "rows, {zeros} of all weights are zero.").format(

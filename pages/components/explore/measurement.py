@@ -12,6 +12,8 @@ from optlab.client.client import Client
 from optlab.figures import format, frames, layers, limit
 from optlab.figures.pairs import Pair, in_one_line, so_far
 from optlab.i18n import _, said
+from optlab.jobs.measure import MEASURE
+from optlab.results.measurement import Measurement
 from optlab.store.run import Run
 from pages.components.shared import downloads, facts, pairs, prediction, services, view, watching
 from pages.components.shared.folded import folded
@@ -43,8 +45,11 @@ def _figures(meanwhile: list[Pair], run: Run) -> None:
 
 
 def _details(run: Run) -> None:
-    result = run.result or {}
-    _provenance(run, result)
+    measured = MEASURE.result_of(run)
+    if measured is None:
+        return
+    result = run.result
+    _provenance(run, measured)
     if limited := limit.sentence(result):
         st.caption(limited)
     st.subheader(_("What happened to each layer"))
@@ -61,21 +66,21 @@ def _details(run: Run) -> None:
             layers.per_layer(frame, quantity or offered[0]), key="layers/chart", config={"displayModeBar": False},
             alt=_("One bar for each layer, in the order of the model"),
         )  # fmt: skip
-    _table(result)
+    _table(measured, result)
 
 
-def _provenance(run: Run, result: Mapping[str, Any]) -> None:
+def _provenance(run: Run, result: Measurement) -> None:
     parts = [
         format.moment(run.finished), *facts.protocol_words(result),
-        _("stopped early, the interval was narrow enough") if result.get("stopped_early") else "",
+        _("stopped early, the interval was narrow enough") if result.stopped_early else "",
         _("took {time}").format(time=format.duration(run.elapsed())),
     ]  # fmt: skip
-    for side in (result.get("latency") or {}).values():
-        parts += [said(note) for note in (side or {}).get("notes") or [] if said(note) not in parts]
-    st.caption(" · ".join(services.escaped(part) for part in parts if part))
+    if result.latency is not None:
+        parts += [said(note) for side in (result.latency.base, result.latency.candidate) for note in side.notes]
+    st.caption(" · ".join(services.escaped(part) for part in dict.fromkeys(parts) if part))
 
 
-def _table(result: Mapping[str, Any]) -> None:
+def _table(measured: Measurement, result: Mapping[str, Any]) -> None:
     with folded(_("All figures"), "figures", ":material/table:") as opened:
         if not opened:
             return
@@ -84,5 +89,4 @@ def _table(result: Mapping[str, Any]) -> None:
         with st.container(horizontal=True):
             downloads.table(figures, "figures", _("Figures"))
             downloads.table(frames.layers_of(result), "layers", _("Layers"))
-        if result.get("versions"):
-            st.caption(", ".join(f"{name} {version}" for name, version in result["versions"].items()))
+        st.caption(", ".join(f"{name} {version}" for name, version in measured.versions.items()))

@@ -8,6 +8,7 @@ from optlab.client.client import Client
 from optlab.figures import positions as figure
 from optlab.figures.positions import Position
 from optlab.i18n import _
+from optlab.jobs.measure import MEASURE
 from optlab.store.run import Run
 from pages.components.shared.view import View
 
@@ -31,7 +32,9 @@ def show(client: Client, shown: View, done: Run | None) -> None:
 
 
 def _here(client: Client, shown: View, done: Run | None) -> Position | None:
-    if done is not None and done.result and (found := figure.measured(shown.recipe, done.result)) is not None:
+    result = None if done is None else MEASURE.result_of(done)
+    found = None if result is None else figure.measured(shown.recipe, result)
+    if found is not None:
         return found
     predictor = client.predictor(shown.model, shown.protocol) if shown.recipe.steps else None
     return None if predictor is None else figure.predicted(shown.recipe, predictor.predict(shown.recipe))

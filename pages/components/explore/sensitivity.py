@@ -10,6 +10,7 @@ from optlab.client.client import Client
 from optlab.figures import costs as figure
 from optlab.figures import format
 from optlab.i18n import _
+from optlab.jobs.measure import MEASURE
 from optlab.models.describe import Description
 from optlab.prediction.costs import Cost, costs
 from optlab.prediction.interaction import interaction, trio
@@ -63,8 +64,8 @@ def _pair(client: Client, shown: View, description: Description, worst: list[Cos
 
 
 def _measured(runs: Sequence[Run]) -> None:
-    first, second, both = runs
-    found = interaction((first.result, second.result, both.result))
+    results = [MEASURE.result_of(run) for run in runs]
+    found = interaction([None if result is None else result.delta.kl_mean for result in results])
     if found is None:
         return
     with st.container(horizontal=True):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -11,9 +10,10 @@ from optlab.figures import storage
 from optlab.i18n import _
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
+from optlab.results.measurement import LayerReport
 
 
-def show(recipe: Recipe, description: Description, result: Mapping[str, Any]) -> None:
+def show(recipe: Recipe, description: Description, layers: Sequence[LayerReport]) -> None:
     """Draw the chart for the layers that the pruning of `recipe` treats."""
     step = storage.pruning(recipe)
     if step is None:
@@ -29,7 +29,7 @@ def show(recipe: Recipe, description: Description, result: Mapping[str, Any]) ->
         _("Bits of a number that stays"), choices, default=choices[-1], key=f"storage/bits/{choices}",
         format_func=lambda count: _("{bits} bits").format(bits=count),
     ) or choices[-1]  # fmt: skip
-    measured = storage.written(result, shapes) if bits == choices[-1] else None
+    measured = storage.written(layers, shapes) if bits == choices[-1] else None
     st.plotly_chart(
         storage.chart(list(shapes.values()), bits, measured), key="storage/chart", config={"displayModeBar": False},
         alt=_("Bytes of every form of storage against the share of zeros"),

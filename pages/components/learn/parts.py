@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ from optlab.i18n import _
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-CHART: dict[str, Any] = {"displayModeBar": False}
+CHART = {"displayModeBar": False}
 
 
 @dataclass(frozen=True)

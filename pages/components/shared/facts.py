@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
 from optlab.client import records
 from optlab.figures import format
 from optlab.i18n import _, plural
+from optlab.jobs.measure import MEASURE
 from optlab.models.describe import Description
+from optlab.results.measurement import Measurement
 from optlab.store.run import Run
 from pages.components.shared import own_text
 from pages.components.shared.services import escaped, sentence
@@ -34,41 +35,40 @@ def checkpoint_note(description: Description) -> None:
 
 def measured_badge(run: Run) -> None:
     """That a figure was measured, and on hover when and on which machine."""
-    result = run.result or {}
-    environment = result.get("environment") or {}
-    where = environment.get("processor") or result.get("device") or ""
-    cores = plural("{count} core", "{count} cores", environment["cores"]) if environment.get("cores") else ""
+    result = MEASURE.result_of(run)
+    if result is None:
+        return
+    where = [result.environment.processor or result.device]
+    if result.environment.cores:
+        where.append(plural("{count} core", "{count} cores", result.environment.cores))
     st.badge(
         _("measured"), color="blue", icon=":material/check:",
         help=_("Measured {when} on {where}: {how}").format(
-            when=format.moment(run.finished), where=", ".join(part for part in (where, cores) if part),
-            how=escaped(", ".join(protocol_words(result))),
+            when=format.moment(run.finished), where=", ".join(where), how=escaped(", ".join(protocol_words(result))),
         ),
     )  # fmt: skip
 
 
-def protocol_words(result: Mapping[str, Any]) -> list[str]:
-    """How a result was measured: text, amount, precision; only what it tells."""
-    tokens = result.get("tokens")
+def protocol_words(result: Measurement) -> list[str]:
+    """How a result was measured: text, amount, precision, and what windows began with; only what it tells."""
     words = [
-        own_text.title(result.get("text") or ""),
-        _("{count} tokens").format(count=format.amount(tokens)) if tokens else "",
-        str(result.get("dtype") or ""),
+        own_text.title(result.text),
+        _("{count} tokens").format(count=format.amount(result.tokens)) if result.tokens else "",
+        result.dtype,
         *begin_words(result),
     ]
     return [word for word in words if word]
 
 
-def begin_words(result: Mapping[str, Any]) -> list[str]:
+def begin_words(result: Measurement) -> list[str]:
     """What windows began with, and how often the text holds what looks like a special token; only what it tells."""
-    begins, met = result.get("begins_with"), int(result.get("lookalikes") or 0)
     words = []
-    if begins is not None:
-        words.append(_("windows begin with {token}").format(token=" ".join(begins)) if begins else _("no BOS"))
-    if met:
-        words.append(
-            _("{count} times what looks like a special token was read as text").format(count=format.amount(met))
-        )
+    if result.begins_with is not None:
+        begins = " ".join(result.begins_with)
+        words.append(_("windows begin with {token}").format(token=begins) if begins else _("no BOS"))
+    if result.lookalikes:
+        words.append(_("{count} times what looks like a special token was read as text").format(
+            count=format.amount(result.lookalikes)))  # fmt: skip
     return words
 
 

@@ -13,7 +13,7 @@ from pages.components.shared import services, watching
 
 def description(model: str) -> Description | None:
     """The description of `model`; None after drawing how it is being prepared. Raises ModelError."""
-    found = services.description(model)
+    found = services.client().description(model)
     if found is not None:
         return Description.from_dict(found)
     known = card(model)

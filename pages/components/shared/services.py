@@ -43,11 +43,6 @@ def workers_are_starting() -> bool:
     return time.monotonic() - started < STARTING_S
 
 
-def description(model: str) -> dict[str, Any] | None:
-    """`Client.description`, which no page needs to ask for twice once it is there."""
-    return client().description(model)
-
-
 @contextmanager
 def shown_errors() -> Iterator[None]:
     """Show what a person can act on in place of what could not be drawn; a bug of ours keeps its traceback."""

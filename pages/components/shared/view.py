@@ -79,7 +79,7 @@ def read(query: Mapping[str, str]) -> View:
         recipe = parse_recipe(query.get("recipe", ""))
     except RecipeError as error:
         problems.append(_("The recipe in this link cannot be used: {why}.").format(why=said(error.message)))
-    asked: dict[str, Any] = {name: query[name] for name in SETTINGS if query.get(name)}
+    asked = {name: query[name] for name in SETTINGS if query.get(name)}
     if query.get(STOP):
         asked["stop_below_percent"] = query[STOP]
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,11 @@ def test_values_for_every_layer_are_read_when_they_are_equal(source: Path, tmp_p
         (setting("llama.some.thing", True), "sets llama.some.thing to True, which is not understood"),
         (setting("llama.block_count", 3), "lacks blk.2."),
         (setting("llama.block_count", 1), "holds blk.1."),
+        (setting("llama.block_count", 4_000_000_000), "lacks blk.2."),
+        (setting("llama.rope.freq_base", 0.0), "has 0.0 as llama.rope.freq_base, which cannot be"),
+        (setting(f"{ROPE}.factor", -2.0), "has -2.0 as llama.rope.scaling.factor, which cannot be"),
+        (setting("llama.attention.layer_norm_rms_epsilon", math.nan), "or it is not a number"),
+        (setting("tokenizer.ggml.merges", [1, 2]), "is damaged or incomplete"),
         (setting("llama.block_count", 0), "has 0 as llama.block_count, which must be 1 or more"),
         (setting("llama.embedding_length", "x"), "lacks llama.embedding_length, or it is not a number"),
         (setting("general.architecture", "gpt-oss"), "architecture 'gpt-oss', which is not read; these are: bloom"),
@@ -219,6 +225,29 @@ def test_a_part_that_changes_makes_another_conversion(source: Path, tmp_path: Pa
     second = tmp_path / "m-00002-of-00002.gguf"
     second.write_bytes(second.read_bytes() + bytes(32))
     assert resolve(str(tmp_path / "m-00001-of-00002.gguf")) != first
+
+
+def test_a_file_replaced_by_another_of_the_same_size_and_time_is_read_again(source: Path, tmp_path: Path) -> None:
+    file = written(source, tmp_path / "m.gguf")
+    before, stat = logits(file), file.stat()
+    make(LLAMA, tmp_path / "other", seed=1)
+    written(tmp_path / "other", file)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    torch.testing.assert_close(logits(file), truth(tmp_path / "other"), atol=1e-4, rtol=1e-3)
+    assert not torch.equal(logits(file), before)
+
+
+def test_links_to_parts_keep_their_names(source: Path, tmp_path: Path) -> None:
+    """The hub's cache keeps files by their hash and links to them by name."""
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "snapshot").mkdir()
+    split(source, tmp_path / "blobs")
+    for number, part in enumerate(sorted((tmp_path / "blobs").iterdir())):
+        blob = part.rename(part.with_name(f"hash{number}"))
+        (tmp_path / "snapshot" / part.name).symlink_to(blob)
+    file = tmp_path / "snapshot" / "m-00001-of-00002.gguf"
+    torch.testing.assert_close(logits(file), truth(source), atol=1e-4, rtol=1e-3)
 
 
 def perplexity(values: torch.Tensor) -> float:
