@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from optlab.client import predictions, records
 from optlab.errors import OptLabError
+from optlab.jobs.comparison import COMPARISON
 from optlab.jobs.generate import GENERATE
 from optlab.jobs.importance import IMPORTANCE
 from optlab.jobs.kind import JobKind, P, R, S
@@ -32,6 +33,7 @@ from optlab.models.catalog import locate
 from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.comparison import ComparisonSpec
 from optlab.results.document import UnreadableError
 from optlab.results.generation import GenerateSpec
 from optlab.results.measurement import MeasureSpec
@@ -56,7 +58,7 @@ class Client:
 
     def subject(self, model: str, protocol: Protocol | None = None) -> Subject:
         """What a run about `model` is about, with every default decided. Raises ModelError."""
-        described = self._described(model)
+        described = self.description(model)
         return Subject.of(model, protocol or Protocol(), described.fingerprint if described else None)
 
     def submit(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run:
@@ -94,6 +96,16 @@ class Client:
     def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that measures exactly this, whatever its status; None when nobody asked for it yet."""
         return self._find_made(MEASURE, model, recipe, protocol)
+
+    def submit_comparison(self, model: str, other: str, protocol: Protocol) -> Run:
+        """Compare the checkpoint `other` with `model`, or the run that does so or did."""
+        subject = self._prepared(model, protocol)
+        return self.submit(COMPARISON, self._comparison(subject, other), subject)
+
+    def find_comparison(self, model: str, other: str, protocol: Protocol) -> Run | None:
+        """The run that compares exactly these, whatever its status; None when nobody asked for it yet."""
+        subject = self.subject(model, protocol)
+        return self.look_up(COMPARISON, self._comparison(subject, other), subject)
 
     def submit_generate(
         self, model: str, recipe: Recipe | None, prompt: str, max_tokens: int = 64, temperature: float = 0.0,
@@ -165,10 +177,14 @@ class Client:
         grid = {"temperatures": tuple(sorted(temperatures)), "alphas": tuple(sorted(alphas))}
         return self._submit_made(SWEEP, model, recipe, protocol, **grid)
 
-    def description(self, model: str) -> dict[str, Any] | None:
-        """`Description.to_dict()` of a prepared model, at once; None when it is not prepared yet."""
-        described = self._described(model)
-        return described.to_dict() if described else None
+    def description(self, model: str) -> Description | None:
+        """What a prepared model consists of, at once; None when it is not prepared yet. Raises ModelError."""
+        locate(model)  # a name that no model can have is told as that, before it is put into a spec
+        run = self.store.by_key(PREPARE.key(PrepareSpec(model=located(model)), ""))
+        try:
+            return PREPARE.result_of(run) if run is not None and run.done else None
+        except UnreadableError:
+            return None
 
     def records(self) -> list[dict[str, Any]]:
         """One flat row per finished measurement, newest first; see `optlab.client.records`."""
@@ -178,14 +194,6 @@ class Client:
         """What predicts recipes of `model` on the text of `protocol`, having learnt from every finished measurement
         there; None until the model was prepared and its probe has found something."""
         return self._predictor_of(self.subject(model, protocol))
-
-    def _described(self, model: str) -> Description | None:
-        locate(model)  # a name that no model can have is told as that, before it is put into a spec
-        run = self.store.by_key(PREPARE.key(PrepareSpec(model=located(model)), ""))
-        try:
-            return PREPARE.result_of(run) if run is not None and run.done else None
-        except UnreadableError:
-            return None
 
     def _predictor_of(self, subject: Subject) -> Predictor | None:
         if subject.fingerprint is None:
@@ -278,6 +286,9 @@ class Client:
     def workers(self) -> list[Worker]:
         """The worker processes and their last signs of life."""
         return self.store.workers()
+
+    def _comparison(self, subject: Subject, other: str) -> ComparisonSpec:
+        return ComparisonSpec(model=subject.model, other=located(other), protocol=subject.protocol)
 
     def _prepared(self, model: str, protocol: Protocol | None = None) -> Subject:
         """The subject of a run before which the model is made ready, unless it is."""

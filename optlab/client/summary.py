@@ -5,50 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from optlab.results import table
+from optlab.results.comparison import Comparison
 from optlab.results.latency_grid import LatencyGrid
 from optlab.results.measurement import Measurement
 
 
 def in_words(result: Measurement) -> str:
     """A measurement as a small table; what was not measured says so."""
-    base, candidate, delta = result.baseline, result.compressed, result.delta
-    rows = [
-        ("perplexity", base.ppl, candidate.ppl, "{:.3f}"),
-        ("bits per byte", base.bits_per_byte, candidate.bits_per_byte, "{:.4f}"),
-        ("size, bytes", base.size_bytes, candidate.size_bytes, "{:,}"),
-        ("decode, ms per token", base.decode_ms_per_token, candidate.decode_ms_per_token, "{:.2f}"),
-        ("prefill, tokens/s", base.prefill_tokens_per_s, candidate.prefill_tokens_per_s, "{:.0f}"),
-        ("peak memory, bytes", base.peak_rss_bytes, candidate.peak_rss_bytes, "{:,}"),
-    ]
+    return table.text(result)
 
-    def cell(value: float | None, form: str) -> str:
-        return "not measured" if value is None else form.format(value)
 
-    lines = [f"{result.model} on {result.text}: {result.windows} windows of {result.context} tokens, "
-             f"{result.dtype}"]  # fmt: skip
-    if result.begins_with:
-        lines.append(f"every window begins with {' '.join(result.begins_with)}, which is not counted")
-    if result.lookalikes:
-        lines.append(
-            f"{result.lookalikes} times the text holds what looks like a special token; it was read as characters"
-        )
-    lines.append(f"{'':22}{'original':>18}{'compressed':>18}")
-    lines += [f"{name:22}{cell(a, form):>18}{cell(b, form):>18}" for name, a, b, form in rows]
-    interval = delta.ppl_ratio_ci95
-    band = f"95 % interval {interval[0]:.4f} to {interval[1]:.4f} (paired)" if interval else "one window: no interval"
-    lines.append(f"perplexity ratio {delta.ppl_ratio:.4f}, {band}")
-    lines.append(f"KL divergence {delta.kl_mean:.5f} nats, same first choice {delta.top1_agreement:.1%}")
-    if delta.decode_speedup is not None:
-        ends = delta.decode_speedup_ci95
-        band = f"95 % interval {ends[0]:.3f} to {ends[1]:.3f} (rounds in turns)" if ends else "one round: no interval"
-        lines.append(f"decodes {delta.decode_speedup:.3f} times as fast, {band}")
-    if result.latency is not None:
-        for side, timed in (("base", result.latency.base), ("candidate", result.latency.candidate)):
-            lines.append(f"timed ({side}): {'; '.join([timed.path, *timed.notes])}")
-    if result.checkpoint_note:
-        lines.append(f"note: {result.checkpoint_note}")
-    lines.append(f"saved in {result.artefact}")
-    return "\n".join(lines)
+def comparison_in_words(result: Comparison) -> str:
+    """A comparison as a small table, as a measurement."""
+    return table.text(result)
 
 
 def frontier_in_words(result: dict[str, Any]) -> str:

@@ -34,7 +34,7 @@ from optlab.framing import Framing
 from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.results.divergence import Details
-from optlab.results.measurement import Delta, QualitySoFar
+from optlab.results.measurement import Delta, MetricResult, QualitySoFar
 from optlab.texts.passage import Passage
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Quality:
     nll_delta: mean of candidate minus base; its interval and that of ppl_ratio = exp(nll_delta) are paired, clustered
     by window, None when only one window was read. kl_*: KL(base || candidate). top1_agreement: 0 to 1. stopped_early:
     fewer windows were read than there are, because the interval was narrow enough. details: see `divergence.details`.
+    metrics: see `optlab.evaluation.metrics`.
     """
 
     base: Perplexity
@@ -64,6 +65,7 @@ class Quality:
     windows: int
     stopped_early: bool
     details: Details
+    metrics: tuple[MetricResult, ...] = ()
 
     @property
     def delta(self) -> Delta:
@@ -89,14 +91,15 @@ def compare(
     progress: Progress = silent,
     stop_below_percent: float | None = None,
     cache: StateCache | None = BASE_STATES,
+    vocabulary: int | None = None,
 ) -> Quality:
     """Measure `candidate` against `base` on a passage, or bare token ids, in windows of `context` tokens (see
     `perplexity`).
 
     stop_below_percent: end once the 95 % interval of the perplexity ratio is narrower than this, in percent of the
     ratio; None reads everything. cache: where the hidden states of `base` are kept for the next candidate; None keeps
-    nothing. Raises TextError (not one full window), ModelError (window longer than a model reads), MeasurementError
-    (logits not finite).
+    nothing. vocabulary: see `pair_scores`. Raises TextError (not one full window), ModelError (window longer than a
+    model reads), MeasurementError (logits not finite).
     """
     passage = as_passage(base, ids)
     framing = passage.framing
@@ -116,7 +119,7 @@ def compare(
         of_base = _remembered(base, batch, tick, cache, owner, framing)
         of_candidate = predicting_states(candidate, batch, tick, framing)
         for window, first, second in zip(batch, of_base, of_candidate, strict=True):
-            row = pair_scores(base, candidate, first, second, targets_of(base, window, framing))
+            row = pair_scores(base, candidate, first, second, targets_of(base, window, framing), vocabulary)
             rows.append(row)
             gaps.append(float((row.candidate - row.base).mean()))
         gap = interval(gaps, consecutive=passage.consecutive)
@@ -200,4 +203,11 @@ def _quality(
             np.concatenate([row.probability_change for row in rows]),
             same_top,
         ),
+        metrics=tuple(_metric(name, rows, passage) for name in rows[0].metrics),
     )
+
+
+def _metric(name: str, rows: list[PairScores], passage: Passage) -> MetricResult:
+    by_window = [float(row.metrics[name].mean()) for row in rows]
+    ends = interval(by_window, consecutive=passage.consecutive)
+    return MetricResult(name=name, mean=float(np.mean(by_window)), ci95=ends)

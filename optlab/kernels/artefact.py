@@ -31,7 +31,7 @@ from optlab.formats.float_tensor import FloatTensor
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.formats.sparse_tensor import SparseTensor
 from optlab.kernels.hub_format import OUR_FILE, PLAIN_FILE, is_plain, quantization_config, reason_against, weights_file
-from optlab.messages import say
+from optlab.messages import decoded, encoded, say
 from optlab.models.checkpoint import Checkpoint, TensorEntry, open_checkpoint, read_header, read_json
 from optlab.models.describe import Description
 from optlab.models.device import choose_device, choose_dtype
@@ -192,7 +192,7 @@ def _notice(compressed: Compressed) -> dict[str, Any]:
         "inputs": {name: chosen.meta() for name, chosen in input_formats(model.module).items()},
         "key_values": {name: chosen.meta() for name, chosen in key_value_formats(model).items()},
         "layers": [layer.to_dict() for layer in compressed.layers],
-        "notes": compressed.notes,
+        "notes": [encoded(note) for note in compressed.notes],
         "seconds": compressed.seconds,
         "trainings": [training.to_dict() for training in compressed.trainings],
         "only_optlab_reads_it": reason_against(compressed),
@@ -264,7 +264,9 @@ def load_artefact(
         recipe = Recipe.from_dict(notice["recipe"])
         layers = [LayerReport.model_validate(one) for one in notice["layers"]]
         trainings = [Training.model_validate(one) for one in notice.get("trainings", [])]
-        return Compressed(model, stored, layers, recipe, notice["seconds"], notice["notes"], trainings)
+        return Compressed(
+            model, stored, layers, recipe, notice["seconds"], [decoded(note) for note in notice["notes"]], trainings
+        )
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
         if isinstance(error, OptLabError):
             raise

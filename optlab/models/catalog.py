@@ -15,6 +15,7 @@ from optlab import paths
 from optlab.errors import ModelError
 from optlab.models.checkpoint import open_checkpoint
 from optlab.models.notes import note_of
+from optlab.models.quantized import convert as quantized
 from optlab.progress import Progress, silent
 
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
@@ -80,7 +81,19 @@ def resolve(name: str, progress: Progress = silent) -> Path:
         source = download(name, progress)
     if source.is_file():
         return convert(source, _plain_word(name if card(name) else source.stem), progress)
+    if quantized.is_packed(source):
+        return quantized.convert(source, _plain_word(Path(name).name), progress)
     open_checkpoint(source)
+    return source
+
+
+def source_of(name: str) -> Path:
+    """The folder or GGUF file of a model as it came, before any conversion. Raises ModelError as `resolve` does."""
+    source = locate(name)
+    if source is None:
+        from optlab.models.hub import download
+
+        source = download(name, silent)
     return source
 
 
@@ -92,9 +105,14 @@ def ready_folder(name: str) -> Path | None:
     if source is None:
         from optlab.models.hub import cached
 
-        return cached(name)
+        source = cached(name)
+        if source is None:
+            return None
     if source.is_file():
         folder = converted_folder(source, _plain_word(name if card(name) else source.stem))
+        return folder if folder.is_dir() else None
+    if quantized.is_packed(source):
+        folder = quantized.converted_folder(source, _plain_word(Path(name).name))
         return folder if folder.is_dir() else None
     return source
 

@@ -106,9 +106,13 @@ class Description:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def _stored(self) -> dict[str, Any]:
+        note = None if self.checkpoint_note is None else encoded(self.checkpoint_note)
+        return {**self.to_dict(), "checkpoint_note": note}
+
     def to_json(self) -> str:
         """As a run's result is kept."""
-        return json.dumps({"version": VERSION, **self.to_dict()})
+        return json.dumps({"version": VERSION, **self._stored()})
 
     @classmethod
     def from_json(cls, text: str) -> Description:
@@ -123,7 +127,8 @@ class Description:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Description:
         layers = [LayerInfo(**{**layer, "shape": tuple(layer["shape"])}) for layer in data["layers"]]
-        return cls(**{**data, "layers": layers})
+        note = data.get("checkpoint_note")
+        return cls(**{**data, "layers": layers, "checkpoint_note": None if note is None else decoded(note)})
 
 
 def describe(name: str, progress: Progress = silent) -> Description:
@@ -275,7 +280,7 @@ def _describe_elsewhere(name: str, progress: Progress) -> Description:
             name=name,
             returncode=process.returncode,
         )
-    return Description.from_dict(answer["description"])
+    return Description.from_json(answer["description"])
 
 
 def main(name: str) -> None:
@@ -291,7 +296,7 @@ def main(name: str) -> None:
             emit({"fraction": fraction, "message": encoded(message)})
 
         found = describe(name, report)
-        emit({"description": found.to_dict()})
+        emit({"description": found.to_json()})
     except ModelError as error:
         emit({"error": encoded(error.message)})
 

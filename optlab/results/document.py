@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from optlab.errors import OptLabError
+from optlab.results.fields import STORED
 
 UNTYPED = 0
 """The version of documents that say none."""
@@ -39,7 +40,8 @@ class Document(Part):
 
     def to_json(self) -> str:
         """ASCII JSON with the version in it; infinities and NaN are written as Python's `json` reads them."""
-        return json.dumps({"version": self.version, **self.to_dict()}, separators=(",", ":"))
+        fields = self.model_dump(mode="json", context=STORED)
+        return json.dumps({"version": self.version, **fields}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Self:

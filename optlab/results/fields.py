@@ -10,7 +10,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Lt, MaxLen, MinLen
-from pydantic import BeforeValidator, Strict
+from pydantic import (
+    BeforeValidator,
+    PlainSerializer,
+    SerializationInfo,
+    Strict,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from optlab.messages import Message, decoded, encoded
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -42,3 +51,20 @@ Word = Annotated[str, BeforeValidator(_without_surrogates), MaxLen(4_096)]
 
 Passage = Annotated[str, BeforeValidator(_without_surrogates), MaxLen(1 << 20)]
 """A text that a person or a model wrote."""
+
+
+STORED = {"stored": True}
+"""Context of a serialization whose sentences keep their template and values; without it they are plain English."""
+
+
+def _said(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    text = validate(value)
+    return value if isinstance(value, Message) else decoded(text)
+
+
+def _written(value: str, info: SerializationInfo) -> str:
+    return encoded(value) if info.context == STORED else str(value)
+
+
+Sentence = Annotated[Word, WrapValidator(_said), PlainSerializer(_written)]
+"""What the library says of a result, such as a note: a `Message` that every reader gets in their own language."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optlab.results.document import Part
 from optlab.results.environment import Environment
-from optlab.results.fields import Count, Number, Word
+from optlab.results.fields import Count, Number, Sentence
 
 
 class Latency(Part):
@@ -30,8 +30,8 @@ class Latency(Part):
     rounds: Count | None = None
     samples: Count | None = None
     decode_ms_by_round: tuple[Number, ...] = ()
-    path: Word
-    notes: tuple[Word, ...] = ()
+    path: Sentence
+    notes: tuple[Sentence, ...] = ()
     bytes_per_token: Count | None = None
     weights_per_token: Count | None = None
     bytes_per_position: Count | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from optlab.results.document import Document, Part
 from optlab.results.environment import Environment
-from optlab.results.fields import Count, Interval, Name, Number, Word
+from optlab.results.fields import Count, Interval, Name, Number, Sentence, Word
 from optlab.results.recipe import RecipeField
 from optlab.results.specs import RecipeSpec
 
@@ -57,8 +57,8 @@ class Cells(Part):
 class GridSide(Part):
     """path: which code ran; notes: what had no kernel. What a step reads as in `optlab.results.latency.Latency`."""
 
-    path: Word
-    notes: tuple[Word, ...] = ()
+    path: Sentence
+    notes: tuple[Sentence, ...] = ()
     bytes_per_token: Count | None = None
     weights_per_token: Count | None = None
     bytes_per_position: Count | None = None

@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import Field
 
+from optlab.results import table
 from optlab.results.divergence import Details
 from optlab.results.document import Document, Part
 from optlab.results.environment import Environment
-from optlab.results.fields import Count, Interval, Name, Number, Truth, Word
+from optlab.results.fields import Count, Interval, Name, Number, Sentence, Truth, Word
 from optlab.results.fields import Seconds as Duration
 from optlab.results.latency import TimedPair
 from optlab.results.prediction import Predicted
@@ -61,6 +62,15 @@ class Delta(Part):
     decode_speedup_ci95: Interval | None = None
 
 
+class MetricResult(Part):
+    """A further figure of every prediction (`optlab.evaluation.metrics`): its mean, and the 95 % interval over windows,
+    None with one window."""
+
+    name: Name
+    mean: Number
+    ci95: Interval | None = None
+
+
 class LayerReport(Part):
     """One weight matrix as stored. bits_per_weight: codes, scales, zero points and indices over the number of weights.
     sparsity: share of zeros. output_error: root mean square change of the layer's output relative to it, on the
@@ -104,13 +114,14 @@ class Measurement(Document):
     trainings: tuple[Training, ...] = ()
     seconds: Seconds = Seconds()
     details: Details | None = None
+    metrics: tuple[MetricResult, ...] = ()
     latency: TimedPair | None = None
     environment: Environment = Environment()
     windows: Count
     stopped_early: Truth = False
     begins_with: tuple[Word, ...] | None = None
     lookalikes: Count = 0
-    checkpoint_note: Word | None = None
+    checkpoint_note: Sentence | None = None
     artefact: Word | None = None
 
     @classmethod
@@ -119,9 +130,28 @@ class Measurement(Document):
         return {name: value for name, value in fields.items() if value is not None and value != {}}
 
     @property
+    def about(self) -> str:
+        """What was measured, in a few words."""
+        return self.model
+
+    @property
+    def remarks(self) -> list[str]:
+        """What must be known besides the figures, English."""
+        note = [f"note: {self.checkpoint_note}"] if self.checkpoint_note else []
+        return note + ([f"saved in {self.artefact}"] if self.artefact else [])
+
+    @property
     def worst_layer(self) -> LayerReport | None:
         """The first layer with the largest output error; None where no layer changed."""
         return max(self.layers, key=lambda layer: layer.output_error or 0.0, default=None)
+
+    def __repr__(self) -> str:
+        return table.text(self)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return table.html(self)
 
     @property
     def size_ratio(self) -> float | None:

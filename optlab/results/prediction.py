@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from optlab.results.document import Document, Part
-from optlab.results.fields import Count, Number, Truth, Word
+from optlab.results.fields import Count, Number, Sentence, Truth, Word
 from optlab.results.recipe import RecipeField
 
 Band = tuple[Number | None, Number | None]
@@ -34,7 +34,7 @@ class Predicted(Document):
     model: Word
     recipe: RecipeField
     inside_probed_range: Truth
-    reason: Word | None = None
+    reason: Sentence | None = None
     size_bytes: Count | None = None
     delta: PredictedDelta | None = None
     decode_ms_per_token: Number | None = None
