@@ -75,7 +75,7 @@ def where_the_bytes_are(description: Description) -> None:
     """The one chart of this page."""
     st.subheader(_("Where its bytes are"))
     st.plotly_chart(
-        parts.bytes_by_block(frames.bytes_of(description.to_dict())), key="overview/bytes",
+        parts.bytes_by_block(frames.bytes_of(description)), key="overview/bytes",
         config={"displayModeBar": False}, alt=_("Bytes of each block, by component"),
     )  # fmt: skip
     st.caption(
