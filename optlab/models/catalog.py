@@ -15,6 +15,7 @@ from optlab import paths
 from optlab.errors import ModelError
 from optlab.models.checkpoint import open_checkpoint
 from optlab.models.notes import note_of
+from optlab.models.quantized import convert as quantized
 from optlab.progress import Progress, silent
 
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
@@ -80,8 +81,24 @@ def resolve(name: str, progress: Progress = silent) -> Path:
         source = download(name, progress)
     if source.is_file():
         return convert(source, _plain_word(name if card(name) else source.stem), progress)
+    if quantized.is_packed(source):
+        return quantized.convert(source, _plain_word(Path(name).name), progress)
     open_checkpoint(source)
     return source
+
+
+def files_of(name: str) -> tuple[Path, ...]:
+    """The weight files of a model as they came, before OptLab converted any. Raises ModelError as `resolve` does."""
+    source = locate(name)
+    if source is None:
+        from optlab.models.hub import download
+
+        source = download(name, silent)
+    if source.is_file():
+        from optlab.models.gguf.file import split_parts
+
+        return split_parts(source)
+    return open_checkpoint(source, packed=True).files
 
 
 def ready_folder(name: str) -> Path | None:
@@ -92,9 +109,14 @@ def ready_folder(name: str) -> Path | None:
     if source is None:
         from optlab.models.hub import cached
 
-        return cached(name)
+        source = cached(name)
+        if source is None:
+            return None
     if source.is_file():
         folder = converted_folder(source, _plain_word(name if card(name) else source.stem))
+        return folder if folder.is_dir() else None
+    if quantized.is_packed(source):
+        folder = quantized.converted_folder(source, _plain_word(Path(name).name))
         return folder if folder.is_dir() else None
     return source
 

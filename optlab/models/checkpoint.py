@@ -160,8 +160,9 @@ class Checkpoint:
         return read_json(path).get("checkpoint") if path.is_file() else None
 
 
-def open_checkpoint(folder: Path) -> Checkpoint:
-    """Check that `folder` holds a model that can be loaded as float weights. Raises ModelError."""
+def open_checkpoint(folder: Path, packed: bool = False) -> Checkpoint:
+    """Check that `folder` holds a model that can be loaded as float weights; packed: or one whose weights are codes,
+    which `optlab.models.quantized` reads. Raises ModelError."""
     _refuse_adapter(folder)
     if not (folder / "config.json").is_file():
         ggufs = sorted(folder.glob("*.gguf"))
@@ -174,17 +175,17 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     checkpoint = Checkpoint(folder, read_json(folder / "config.json"), tuple(_weight_files(folder)))
     if not checkpoint.tensors:
         raise ModelError("{folder} holds no weights: its safetensors files are without tensors", folder=folder)
-    packed = next(_packed_tensors(checkpoint), None)
-    if packed is not None:
+    codes = None if packed else next(_packed_tensors(checkpoint), None)
+    if codes is not None:
         told = checkpoint.config.get("quantization_config")
-        how = (told.get("quant_method") if isinstance(told, dict) else None) or packed.dtype
+        how = (told.get("quant_method") if isinstance(told, dict) else None) or codes.dtype
         raise ModelError(
             "{name} stores its weights as {how} ({name_2} is {dtype}), not as floats; use the float original or "
             "a GGUF file of the model",
             name=folder.name,
             how=how,
-            name_2=packed.name,
-            dtype=packed.dtype,
+            name_2=codes.name,
+            dtype=codes.dtype,
         )
     return checkpoint
 

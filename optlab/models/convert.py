@@ -1,21 +1,13 @@
-"""A GGUF model, once, into a hub-layout folder of safetensors; every later load reads that folder.
-
-The folder appears under its final name only when it is complete: it is written beside it and renamed, under a lock
-that a second process waits for. A process killed half-way leaves a hidden folder that the next one removes.
-"""
+"""A GGUF model, once, into a hub-layout folder of safetensors (see `optlab.models.conversion`)."""
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
-from optlab import files, paths
-from optlab.errors import ModelError
 from optlab.messages import say
+from optlab.models.conversion import once, place_of
 from optlab.models.gguf import tokenizer
 from optlab.models.gguf.architectures import EXPERT, Architecture
 from optlab.models.gguf.file import GGUFFile, split_parts
@@ -32,15 +24,8 @@ TORCH = {"F16": "float16", "F32": "float32", "BF16": "bfloat16"}
 
 
 def converted_folder(source: Path, name: str) -> Path:
-    """Where the conversion of `source` lies, or will lie: OPTLAB_HOME/models/<name>-<hash of its state on the disk>.
-
-    That is path, size, inode and both times, of all its parts when it is one of several: a file that was replaced by
-    another of the same size keeps its modification time where a program sets it, never its ctime.
-    """
-    states = [file.stat() for file in split_parts(source) if file.exists()]
-    said = [(state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino) for state in states]
-    identity = json.dumps([VERSION, str(source.resolve()), said])
-    return paths.folder("models") / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    """Where the conversion of `source` lies, or will lie; a file that is one of several stands for all of them."""
+    return place_of(source, split_parts(source), name, VERSION)
 
 
 def convert(source: Path, name: str, progress: Progress = silent) -> Path:
@@ -49,56 +34,14 @@ def convert(source: Path, name: str, progress: Progress = silent) -> Path:
     name: the beginning of the folder's name, a plain word. Raises ModelError when the file is not sound or cannot be
         converted, Cancelled from `progress`.
     """
-    from filelock import FileLock, Timeout
-
-    target = converted_folder(source, name)
-    if target.is_dir():
-        return target
-    lock = FileLock(target.with_name(f".{target.name}.lock"))
-    while True:
-        try:
-            lock.acquire(timeout=0.5)
-            break
-        except Timeout:
-            progress(0.0, say("waiting for another process that is converting {name}", name=source.name))
-    try:
-        if not target.is_dir():
-            _make(source, target, progress)
-    finally:
-        lock.release()
-    return target
+    return once(converted_folder(source, name), source, _make, progress)
 
 
-def _make(source: Path, target: Path, progress: Progress) -> None:
-    for left in target.parent.glob(f".{target.name}-*"):  # of a process that was killed; the lock says it is gone
-        shutil.rmtree(left, ignore_errors=True)
-    try:
-        with files.building(target) as half:
-            progress(0.0, say("reading {name}", name=source.name))
-            file = GGUFFile(source)
-            _write(file, half, span(progress, 0.1, 1.0))
-            _write_json(half / "optlab.json", {"source": str(source.resolve()), "checkpoint": file.storage()})
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ModelError(
-                "the disk of {parent} is full; converting {name} needs more space",
-                parent=target.parent,
-                name=source.name,
-            ) from None
-        raise ModelError(
-            "cannot convert {name} into {parent}: {strerror}",
-            name=source.name,
-            parent=target.parent,
-            strerror=error.strerror or error,
-        ) from None
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        ArithmeticError,
-    ) as error:  # metadata that is missing, or not what it says
-        raise ModelError("{name} is damaged or incomplete; download or copy it again", name=source.name) from error
+def _make(source: Path, folder: Path, progress: Progress) -> None:
+    progress(0.0, say("reading {name}", name=source.name))
+    file = GGUFFile(source)
+    _write(file, folder, span(progress, 0.1, 1.0))
+    _write_json(folder / "optlab.json", {"source": str(source.resolve()), "checkpoint": file.storage()})
 
 
 def _write(file: GGUFFile, folder: Path, progress: Progress) -> None:

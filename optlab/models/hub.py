@@ -34,7 +34,7 @@ def cached(hub_id: str) -> Path | None:
 
     try:
         folder = Path(snapshot_download(hub_id, local_files_only=True, allow_patterns=WANTED, ignore_patterns=UNWANTED))
-        open_checkpoint(folder)
+        open_checkpoint(folder, packed=True)
     except (OSError, ValueError, ModelError):
         return None
     return folder

@@ -14,6 +14,8 @@ def note_of(storage: Mapping[str, Any] | None) -> str | None:
     """The sentence for a checkpoint that was stored as `storage` (see GGUFFile.storage); None for a float one."""
     if not storage:
         return None
+    if "tool" in storage:
+        return _note_of_packed(storage)
     shares = storage.get("types") or {storage.get("format"): 1.0}
     if all(kind in FLOAT_TYPES for kind in shares):
         return None
@@ -42,6 +44,22 @@ def note_of(storage: Mapping[str, Any] | None) -> str | None:
         kind=kind,
         bits=bits,
         block=block,
+    )
+
+
+def _note_of_packed(storage: Mapping[str, Any]) -> Any:
+    values = {"tool": storage["tool"], "mean": storage["mean_bits"], "bits": storage["bits"]}
+    if storage.get("rounds_inputs"):
+        return say(
+            "Its linear weights were already stored as {tool}: {mean} bits each with their scales; curves at {bits} "
+            "bits and above look better than they would on a float model. That tool also rounds what its layers read "
+            "when it runs, which is not done here.",
+            **values,
+        )
+    return say(
+        "Its linear weights were already stored as {tool}: {mean} bits each with their scales; curves at {bits} bits "
+        "and above look better than they would on a float model.",
+        **values,
     )
 
 

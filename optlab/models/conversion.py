@@ -1,0 +1,82 @@
+"""A model in another layout, converted once into a folder of OPTLAB_HOME/models; every later load reads that folder.
+
+The folder appears under its final name only when it is complete: it is written beside it and renamed, under a lock
+that a second process waits for. A process killed half-way leaves a hidden folder that the next one removes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from optlab import files, paths
+from optlab.errors import ModelError
+from optlab.messages import say
+from optlab.progress import Progress
+
+Write = Callable[[Path, Path, Progress], None]
+"""Writes the model `source` into an empty folder."""
+
+
+def place_of(source: Path, parts: Iterable[Path], name: str, version: int | str) -> Path:
+    """OPTLAB_HOME/models/<name>-<hash of version, path and the state of all parts of the model on the disk>.
+
+    That is size, inode and both times: a file that was replaced by another of the same size keeps its modification time
+    where a program sets it, never its ctime.
+    """
+    states = [file.stat() for file in parts if file.exists()]
+    said = [(state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino) for state in states]
+    identity = json.dumps([version, str(source.resolve()), said])
+    return paths.folder("models") / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def once(target: Path, source: Path, write: Write, progress: Progress) -> Path:
+    """`target`, made by `write` when it is not there.
+
+    Raises ModelError when `source` is not sound or the disk is full, Cancelled from `progress`.
+    """
+    from filelock import FileLock, Timeout
+
+    if target.is_dir():
+        return target
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    while True:
+        try:
+            lock.acquire(timeout=0.5)
+            break
+        except Timeout:
+            progress(0.0, say("waiting for another process that is converting {name}", name=source.name))
+    try:
+        if not target.is_dir():
+            _make(target, source, write, progress)
+    finally:
+        lock.release()
+    return target
+
+
+def _make(target: Path, source: Path, write: Write, progress: Progress) -> None:
+    for left in target.parent.glob(f".{target.name}-*"):  # of a process that was killed; the lock says it is gone
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        with files.building(target) as half:
+            write(source, half, progress)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ModelError(
+                "the disk of {parent} is full; converting {name} needs more space",
+                parent=target.parent,
+                name=source.name,
+            ) from None
+        raise ModelError(
+            "cannot convert {name} into {parent}: {strerror}",
+            name=source.name,
+            parent=target.parent,
+            strerror=error.strerror or error,
+        ) from None
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        # metadata that is missing, or not what it says
+        raise ModelError("{name} is damaged or incomplete; download or copy it again", name=source.name) from error
