@@ -33,16 +33,13 @@ def bytes_of(description: Description) -> DataFrame:
     from pandas import DataFrame
 
     columns = ["component", "block", "bytes", "parameters", "layers"]
-    rows = [
-        (component(layer.kind), layer.block, layer.bytes, layer.parameters, 1)
-        for layer in description.layers
-    ]
+    rows = [(component(layer.kind), layer.block, layer.bytes, layer.parameters, 1) for layer in description.layers]
     frame = DataFrame(rows, columns=columns)
     return frame.groupby(["component", "block"], dropna=False, sort=False, as_index=False).sum()
 
 
 def layers_of(result: Measurement, legend: str = "") -> DataFrame:
-    """name, short, block, kind, bits_per_weight, sparsity, output_error, run: one row per treated layer of a measurement.
+    """name, short, block, kind, bits_per_weight, sparsity, output_error, run: one row per treated layer.
 
     run: `legend`, the name of the run where several are laid over each other.
     """

@@ -1,7 +1,8 @@
 """The original beside the candidate: one quantity, two bars, and the sentence that says what changed.
 
-A `Pair` is read from a measurement, or from what a running one has reported so far; what is missing there stays None and is shown in words. The interval of the perplexity is the paired one (of the ratio, drawn around the
-candidate); that of the latency is the spread from the 5th to the 95th percentile.
+A `Pair` is read from a measurement, or from what a running one has reported so far; what is missing there stays None
+and is shown in words. The interval of the perplexity is the paired one (of the ratio, drawn around the candidate); that
+of the latency is the spread from the 5th to the 95th percentile.
 """
 
 from __future__ import annotations

@@ -63,7 +63,8 @@ def command(model: str, protocol: Protocol, file: str = "recipe.yaml") -> str:
 def reproduce(spec: RecipeSpec) -> str:
     """One line for a shell that writes the recipe of a run and measures it again.
 
-    The recipe is written as JSON, which is YAML too, so that it needs no second line. Raises RecipeError for a method that is no more.
+    The recipe is written as JSON, which is YAML too, so that it needs no second line. Raises RecipeError for a
+    method that is no more.
     """
     recipe = spec.known_recipe
     file = f"recipe-{recipe.content_hash[:8]}.yaml"

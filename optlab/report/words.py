@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+
 from optlab import __version__
 from optlab.figures import format
 from optlab.figures.limit import sentence as limit
