@@ -68,13 +68,24 @@ def against_text(seconds: float, temperature: float, alpha: float) -> dict[str, 
         "nll_teacher": compare(teacher, taught.model, ids, CONTEXT, silent, None).base.nll,
         "difference": quality.nll_delta, "ci95": quality.nll_ci95, "windows": quality.windows,
         "steps": {"text": steps(alone), "taught": steps(taught)},
-        "curves": {"text": alone.trainings, "taught": taught.trainings},
+        "curves": {"text": curves(alone), "taught": curves(taught)},
     }  # fmt: skip
 
 
 def steps(done: Compressed) -> int:
     """Training steps of the only training of `done`."""
-    return int(done.trainings[0]["held_out"][-1][0])
+    return int(done.trainings[0].held_out[-1].step)
+
+
+def curves(done: Compressed) -> list[dict[str, Any]]:
+    """The trainings of `done` as plain JSON."""
+    return [training.to_dict() for training in done.trainings]
+
+
+def step_of(message: str) -> list[int]:
+    """The training step that a progress message names, if it does."""
+    named = isinstance(message, Message) and "step" in message.values
+    return [int(message.values["step"])] if named else []
 
 
 def cache(count: int) -> dict[str, Any]:
@@ -86,7 +97,7 @@ def cache(count: int) -> dict[str, Any]:
         began = time.perf_counter()
         done = [distilled(teacher, **STUDENT, steps=count, alpha=0.5, temperature=t) for t in TEMPERATURES]
         seconds[kept] = time.perf_counter() - began
-        losses[kept] = [one.trainings[0]["held_out"][-1][1] for one in done]
+        losses[kept] = [one.trainings[0].held_out[-1].nll for one in done]
     return {
         "seconds_asked": seconds["0"], "seconds_kept": seconds["1"], "ratio": seconds["0"] / seconds["1"],
         "held_out_asked": losses["0"], "held_out_kept": losses["1"], "temperatures": TEMPERATURES,
@@ -110,17 +121,14 @@ def recovery(seconds: float, blocks: int) -> dict[str, Any]:
             break
     if child.wait() != -signal.SIGKILL:
         raise SystemExit(f"the training ended by itself (exit {child.returncode}) before it could be killed")
-    first: list[dict[str, Any]] = []
-    done = distilled(
-        teacher, lambda fraction, message, partial=None: first.append(partial) if partial and not first else None,
-        **settings,
-    )  # fmt: skip
+    told: list[int] = []
+    done = distilled(teacher, lambda fraction, message, partial=None: told.extend(step_of(message)), **settings)
     ids = words_of(teacher, TOKENS // 4)
     before, after = (compare(teacher, one.model, ids, CONTEXT, silent, None).nll_delta for one in (start, done))
     return {
         "gap_before": before, "gap_after": after, "gap_down": 1 - after / before, "steps": steps(done),
-        "killed_at_step": killed_at["step"], "went_on_at_step": first[0]["step"],
-        "curve": [training.to_dict() for training in done.trainings],
+        "killed_at_step": killed_at["step"], "went_on_at_step": told[0],
+        "curve": curves(done),
     }  # fmt: skip
 
 
@@ -129,9 +137,9 @@ def train(settings: dict[str, Any]) -> None:
     first: list[float] = []
 
     def say(fraction: float, message: str, partial: object = None) -> None:
-        if isinstance(message, Message) and "step" in message.values:
+        for step in step_of(message):
             first.append(time.perf_counter())
-            print(json.dumps({"step": message.values["step"], "seconds": first[-1] - first[0]}), flush=True)
+            print(json.dumps({"step": step, "seconds": first[-1] - first[0]}), flush=True)
 
     distilled(load("smollm2-135m", "float32"), say, **settings)
 

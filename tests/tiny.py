@@ -129,6 +129,18 @@ RECURRENT: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }  # fmt: skip
 """Models that carry a state from token to token, in some blocks or in all."""
+SHARED: dict[str, tuple[str, dict[str, Any]]] = {
+    "albert": ("AlbertForMaskedLM", {**ENCODER, "embedding_size": 16}),
+    "deberta": (
+        "DebertaV2ForMaskedLM",
+        {**ENCODER, "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 16},
+    ),
+    "mpt": (
+        "MptForCausalLM",
+        {"vocab_size": VOCABULARY, "d_model": 32, "n_layers": 2, "n_heads": 4, "max_seq_len": 64, "expansion_ratio": 2},
+    ),
+}  # fmt: skip
+"""Models with blocks that are called several times, that answer with several values, or with a config of their own."""
 FAMILIES = tuple(CONFIGS)
 OWN = (
     "llama", "mistral", "qwen2", "gemma", "qwen3", "gemma2", "gemma3", "phi3", "olmo2", "smollm3", "gpt2", "neox",
@@ -146,7 +158,7 @@ def tiny_model_folder(family: str, folder: Path, dtype: str = "float32", seed: i
     import torch
     import transformers
 
-    architecture, values = {**CONFIGS, **MIXTURES, **RECURRENT}[family]
+    architecture, values = {**CONFIGS, **MIXTURES, **RECURRENT, **SHARED}[family]
     kind = getattr(transformers, architecture)
     torch.manual_seed(seed)
     model = kind(kind.config_class(**{**values, "bos_token_id": 1, "eos_token_id": 1, **changes})).eval()

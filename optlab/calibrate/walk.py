@@ -3,7 +3,8 @@
 Blocks take more than hidden states (rotary tables, masks, one kind per layer in some families), and every family's
 code makes them its own way. So the family's own forward is run once per batch with every block replaced by one that
 notes its arguments and computes nothing; the walk then calls the real blocks with those arguments. Methods that change
-a block before the next one sees its output (sequential GPTQ, block-wise tuning) walk the same way.
+a block before the next one sees its output (sequential GPTQ, block-wise tuning) walk the same way. A block that the
+family calls several times in a row with the same weights (ALBERT) is walked through as often, as one step.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class Walk:
         self.batches = [ids.to(model.device) for ids in batches]
         self.position = 0
         self.states: list[Tensor] = []
-        self._calls: list[list[tuple[tuple[Any, ...], dict[str, Any]]]] = []
-        self._wrapped = False
+        self._calls: list[list[list[tuple[tuple[Any, ...], dict[str, Any]]]]] = []
+        self._answers: int | None = None
         for ids in self.batches:
             self._note(ids)
 
@@ -49,9 +50,10 @@ class Walk:
 
     def block(self, position: int, states: Tensor, number: int = 0) -> Tensor:
         """What block `position` makes of `states` [B, T, D] that stand where those of batch `number` do."""
-        args, kwargs = self._calls[number][position]
-        out = self.blocks[position](states, *args, **kwargs)
-        return out[0] if isinstance(out, tuple) else out
+        for args, kwargs in self._calls[number][position]:
+            out = self.blocks[position](states, *args, **kwargs)
+            states = out[0] if isinstance(out, tuple) else out
+        return states
 
     def outputs(self) -> Iterator[Tensor]:
         """What the head reads for each batch, after the last block was advanced through."""
@@ -60,24 +62,26 @@ class Walk:
                 yield self.model.hidden(ids)
 
     def _note(self, ids: Tensor) -> None:
-        calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        calls: list[list[tuple[tuple[Any, ...], dict[str, Any]]]] = [[] for _ in self.blocks]
 
         def note(number: int, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-            if number == 0:
+            if number == 0 and not calls[0]:
                 self.states.append(x)
-            calls.append((tuple(map(_without_cache, args)), {k: _without_cache(v) for k, v in kwargs.items()}))
+            calls[number].append((tuple(map(_without_cache, args)), {k: _without_cache(v) for k, v in kwargs.items()}))
             return x
 
         if not self._calls:
-            self._wrapped = self._answers_with_tuple(ids)
+            self._answers = self._length_of_answer(ids)
         with self._replaced(note):
             self.model.hidden(ids)
         self._calls.append(calls)
 
-    def _answers_with_tuple(self, ids: Tensor) -> bool:
-        """Whether this family's blocks return (hidden, ...) instead of hidden."""
-        seen: list[bool] = []
-        handle = self.blocks[0].register_forward_hook(lambda module, args, out: seen.append(isinstance(out, tuple)))
+    def _length_of_answer(self, ids: Tensor) -> int | None:
+        """How many values this family's blocks return, hidden states first; None where they return hidden states."""
+        seen: list[int | None] = []
+        handle = self.blocks[0].register_forward_hook(
+            lambda module, args, out: seen.append(len(out) if isinstance(out, tuple) else None)
+        )
         try:
             self.model.hidden(ids[:1, :2])
         finally:
@@ -92,7 +96,7 @@ class Walk:
             def forward(*args: Any, **kwargs: Any) -> Any:
                 x, others = (kwargs.pop(HIDDEN), args) if HIDDEN in kwargs else (args[0], args[1:])
                 out = answer(number, x, others, kwargs)
-                return (out,) if self._wrapped else out
+                return out if self._answers is None else (out,) + (None,) * (self._answers - 1)
 
             return forward
 

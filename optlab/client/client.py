@@ -56,7 +56,7 @@ class Client:
 
     def subject(self, model: str, protocol: Protocol | None = None) -> Subject:
         """What a run about `model` is about, with every default decided. Raises ModelError."""
-        described = self._described(model)
+        described = self.description(model)
         return Subject.of(model, protocol or Protocol(), described.fingerprint if described else None)
 
     def submit(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run:
@@ -165,10 +165,14 @@ class Client:
         grid = {"temperatures": tuple(sorted(temperatures)), "alphas": tuple(sorted(alphas))}
         return self._submit_made(SWEEP, model, recipe, protocol, **grid)
 
-    def description(self, model: str) -> dict[str, Any] | None:
-        """`Description.to_dict()` of a prepared model, at once; None when it is not prepared yet."""
-        described = self._described(model)
-        return described.to_dict() if described else None
+    def description(self, model: str) -> Description | None:
+        """What a prepared model consists of, at once; None when it is not prepared yet. Raises ModelError."""
+        locate(model)  # a name that no model can have is told as that, before it is put into a spec
+        run = self.store.by_key(PREPARE.key(PrepareSpec(model=located(model)), ""))
+        try:
+            return PREPARE.result_of(run) if run is not None and run.done else None
+        except UnreadableError:
+            return None
 
     def records(self) -> list[dict[str, Any]]:
         """One flat row per finished measurement, newest first; see `optlab.client.records`."""
@@ -178,14 +182,6 @@ class Client:
         """What predicts recipes of `model` on the text of `protocol`, having learnt from every finished measurement
         there; None until the model was prepared and its probe has found something."""
         return self._predictor_of(self.subject(model, protocol))
-
-    def _described(self, model: str) -> Description | None:
-        locate(model)  # a name that no model can have is told as that, before it is put into a spec
-        run = self.store.by_key(PREPARE.key(PrepareSpec(model=located(model)), ""))
-        try:
-            return PREPARE.result_of(run) if run is not None and run.done else None
-        except UnreadableError:
-            return None
 
     def _predictor_of(self, subject: Subject) -> Predictor | None:
         if subject.fingerprint is None:

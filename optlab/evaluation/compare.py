@@ -34,7 +34,7 @@ from optlab.framing import Framing
 from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.results.divergence import Details
-from optlab.results.measurement import Delta, QualitySoFar
+from optlab.results.measurement import Delta, MetricResult, QualitySoFar
 from optlab.texts.passage import Passage
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Quality:
     nll_delta: mean of candidate minus base; its interval and that of ppl_ratio = exp(nll_delta) are paired, clustered
     by window, None when only one window was read. kl_*: KL(base || candidate). top1_agreement: 0 to 1. stopped_early:
     fewer windows were read than there are, because the interval was narrow enough. details: see `divergence.details`.
+    metrics: see `optlab.evaluation.metrics`.
     """
 
     base: Perplexity
@@ -64,6 +65,7 @@ class Quality:
     windows: int
     stopped_early: bool
     details: Details
+    metrics: tuple[MetricResult, ...] = ()
 
     @property
     def delta(self) -> Delta:
@@ -200,4 +202,11 @@ def _quality(
             np.concatenate([row.probability_change for row in rows]),
             same_top,
         ),
+        metrics=tuple(_metric(name, rows, passage) for name in rows[0].metrics),
     )
+
+
+def _metric(name: str, rows: list[PairScores], passage: Passage) -> MetricResult:
+    by_window = [float(row.metrics[name].mean()) for row in rows]
+    ends = interval(by_window, consecutive=passage.consecutive)
+    return MetricResult(name=name, mean=float(np.mean(by_window)), ci95=ends)

@@ -22,6 +22,9 @@ LEVEL = 0.95
 FEWEST_TO_STOP = 8
 FEWEST_FOR_CORRELATION = 5
 LARGEST_CORRELATION = 0.9
+FEWEST_DRAWS = 4.0
+"""Fewer would make the interval many times wider and hold the truth no more often: a high correlation in a short
+stretch is itself not well known."""
 
 Interval = tuple[float, float]
 
@@ -46,7 +49,7 @@ def interval(
 
 
 def effective_number(series: NDArray[np.float64]) -> float:
-    """How many independent draws tell as much about the mean as this stretch of a series, at least 2.
+    """How many independent draws tell as much about the mean as this stretch of a series, at least `FEWEST_DRAWS`.
 
     n (1 - r) / (1 + r) for a first-order autoregression with lag-1 correlation r (Zwiers and von Storch, Taking Serial
     Correlation into Account in Tests of the Mean, Journal of Climate 8, 1995, equation 21). A short stretch shows too
@@ -62,7 +65,7 @@ def effective_number(series: NDArray[np.float64]) -> float:
         return float(count)
     seen = float(centred[1:] @ centred[:-1]) / square
     r = min(max((count * seen + 1) / (count - 3), 0.0), LARGEST_CORRELATION)
-    return max(count * (1 - r) / (1 + r), 2.0)
+    return max(count * (1 - r) / (1 + r), FEWEST_DRAWS)
 
 
 def ratio_interval(difference: Interval | None) -> Interval | None:

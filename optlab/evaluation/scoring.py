@@ -13,7 +13,7 @@ head and log-softmax run over a few positions at a time. Log-softmax is always f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from optlab.errors import MeasurementError, ModelError, TextError
+from optlab.evaluation.metrics import metrics
 from optlab.framing import NOTHING, Framing
 
 if TYPE_CHECKING:
@@ -38,13 +39,14 @@ Tick = Callable[[], None]
 @dataclass(frozen=True)
 class PairScores:
     """Per predicted token: loss of both models (nats), KL(base || candidate) (nats), p_candidate - p_base of the true
-    token, and whether both models put the same token first. Arrays [N]."""
+    token, whether both put the same token first, and what `optlab.evaluation.metrics` say, by name. Arrays [N]."""
 
     base: Floats
     candidate: Floats
     divergence: Floats
     probability_change: Floats
     same_top: NDArray[np.bool_]
+    metrics: dict[str, Floats] = field(default_factory=dict)
 
 
 def windows_of(model: LanguageModel, ids: Sequence[int], context: int, framing: Framing) -> list[Window]:
@@ -149,6 +151,7 @@ def pair_scores(
     MeasurementError when logits are not finite or the vocabularies differ.
     """
     parts: list[list[Tensor]] = [[], [], [], []]
+    further: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics()}
     pairs = zip(_chunks(base, base_states, targets), candidate_states.split(_rows(base)), strict=True)
     for (some, true), other in pairs:
         log_p = _log_softmax(base, some)
@@ -167,6 +170,8 @@ def pair_scores(
         # A word with p = 0 adds nothing, also where both logarithms are infinite and their difference is not a number.
         terms = torch.where(p > 0, p * (log_p - log_q), 0.0)
         parts[2].append(terms.sum(1).clamp_min(0.0))
+        for metric in metrics():
+            further[metric.name].append(metric.of(log_p, log_q, true))
     nll_base, nll_candidate, divergence = (_array(torch.cat(part)) for part in parts[:3])
     return PairScores(
         nll_base,
@@ -174,6 +179,7 @@ def pair_scores(
         divergence,
         np.exp(-nll_candidate) - np.exp(-nll_base),
         torch.cat(parts[3]).cpu().numpy(),
+        {name: _array(torch.cat(values)) for name, values in further.items()},
     )
 
 

@@ -67,7 +67,7 @@ def execute(spec: GenerateSpec, progress: Progress, log: Log) -> Generation:
     """
     from optlab.kernels.generate import choices
     from optlab.kernels.parting import parting
-    from optlab.kernels.runtime import runtime
+    from optlab.kernels.runtime import refusal, runtime
 
     recipe = spec.known_recipe
     protocol = spec.protocol.model_copy(update={"dtype": resolve_dtype(spec.protocol.dtype, spec.protocol.device)})
@@ -75,6 +75,8 @@ def execute(spec: GenerateSpec, progress: Progress, log: Log) -> Generation:
     model = model_cache.model(spec.model, "float32", protocol.device, span(progress, 0.0, LOADED))
     if model.objective != "causal":
         raise ModelError("{model} fills gaps and cannot continue a text; pick a causal model", model=spec.model)
+    if (why_not := refusal(model)) is not None:
+        raise ModelError(why_not)
     room = model.description.context_length - spec.max_tokens
     ids = _prompt(model, spec.prompt, spec.chat, model.framing(protocol.bos), room)
 
@@ -144,4 +146,5 @@ GENERATE = JobKind(
     title=lambda spec: say("{model}: text, {recipe}", model=title(spec.model), recipe=spec.known_recipe.describe()),
     priority=GENERATING,
     portable=True,
+    modules=("optlab.kernels.generate", "optlab.kernels.parting", "optlab.kernels.runtime"),
 )  # fmt: skip

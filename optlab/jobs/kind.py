@@ -50,7 +50,7 @@ class JobKind(Generic[S, P, R]):
     decides the result besides `version`, from the spec and what identifies the model's weights; whoever asks for the
     same gets the same run. title: of one run. version: raised whenever the same spec would have another
     result than before. portable: the result means the same on another machine, so archives hold it. formerly: names
-    that older archives have for it.
+    that older archives have for it. modules: what `execute` imports itself; a worker imports it before its first run.
     """
 
     name: str
@@ -65,6 +65,7 @@ class JobKind(Generic[S, P, R]):
     priority: int = MEASURING
     portable: bool = False
     formerly: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
     def key(self, spec: S, weights: str) -> str:
         """Names the run that answers `spec` about a model with these weights (a fingerprint, or what stands for one

@@ -129,6 +129,7 @@ def measure(
         trainings=tuple(compressed.trainings),
         seconds=Seconds(**seconds),
         details=quality.details,
+        metrics=quality.metrics,
         begins_with=tuple(base.tokenizer.token(token) for token in framing.before),
         lookalikes=passage.lookalikes,
         latency=timed,
@@ -171,12 +172,13 @@ def _latency(
 
     None when not asked for or when the model does not decode.
     """
-    if not protocol.latency or base.objective != "causal":
-        return None, None
     from optlab.evaluation.energy import meter
     from optlab.evaluation.latency import latency
     from optlab.kernels.limits import read_bandwidth
-    from optlab.kernels.runtime import runtime
+    from optlab.kernels.runtime import refusal, runtime
+
+    if not protocol.latency or refusal(base):
+        return None, None
 
     def waiting() -> None:
         progress(0.0, say("waiting until nothing else computes, to time alone"))
@@ -192,11 +194,13 @@ def _latency(
 
 
 def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Progress) -> dict[str, int]:
-    if base.objective != "causal":
-        return {}
     import torch
 
     from optlab.evaluation.memory import peak_memory
+    from optlab.kernels.runtime import refusal
+
+    if refusal(base):
+        return {}
 
     threads = torch.get_num_threads()  # as many as this run was given
     return {
@@ -232,4 +236,8 @@ MEASURE = JobKind(
     execute=execute, decides=_decides,
     title=lambda spec: Joined(": ", [title(spec.model), spec.known_recipe.describe()]),
     portable=True,
+    modules=(
+        "optlab.models", "optlab.compression", "optlab.evaluation.compare", "optlab.evaluation.latency",
+        "optlab.evaluation.environment", "optlab.kernels.artefact", "optlab.kernels.runtime",
+    ),
 )  # fmt: skip

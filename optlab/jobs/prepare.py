@@ -6,7 +6,7 @@ from optlab.jobs.kind import PREPARING, JobKind, Log
 from optlab.jobs.resolution import title, unread_identity
 from optlab.messages import say
 from optlab.models.catalog import resolve
-from optlab.models.describe import Description, describe
+from optlab.models.describe import VERSION, Description, describe
 from optlab.progress import Progress, span
 from optlab.results.document import Nothing
 from optlab.results.model import PrepareSpec
@@ -23,5 +23,6 @@ PREPARE = JobKind(
     name="prepare", label="preparation", spec=PrepareSpec, partial=Nothing, result=Description, execute=execute,
     decides=lambda spec, weights: [unread_identity(spec.model)],  # its fingerprint is what the run is to find out
     title=lambda spec: say("prepare {model}", model=title(spec.model)),
+    version=VERSION,
     priority=PREPARING,
 )  # fmt: skip

@@ -46,4 +46,5 @@ PROBE = JobKind(
     title=lambda spec: say("probe {model}", model=title(spec.model)),
     version=VERSION,
     priority=PREPARING,
+    modules=("optlab.prediction.build", "optlab.prediction.timing"),
 )  # fmt: skip

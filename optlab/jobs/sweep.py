@@ -54,7 +54,7 @@ def execute(spec: SweepSpec, progress: Progress, log: Log) -> results.Sweep:
         temperature, alpha = (2.0, 1.0) if cell is None else cell
         recipe = Recipe.of(Step("distill", step.method, {**step.values, "temperature": temperature, "alpha": alpha}))
         began = time.perf_counter()
-        so_far = result(scores) if scores else results.Sweep()
+        so_far = result(scores, passage.consecutive) if scores else results.Sweep()
 
         def known(
             fraction: float, message: str, partial: object = None, *, before: results.Sweep = so_far,
@@ -69,10 +69,11 @@ def execute(spec: SweepSpec, progress: Progress, log: Log) -> results.Sweep:
         scores[cell] = _score(model, recipe, protocol, windows, span(known, begin, end))
         log(f"{recipe.describe()}: {np.mean(scores[cell]):.4f} nats, {time.perf_counter() - began:.1f} s")
     progress(1.0, say("done"))
-    return result(scores).model_copy(update={"tokens": len(windows) * protocol.context, "text": protocol.text})
+    read = {"tokens": len(windows) * protocol.context, "text": protocol.text}
+    return result(scores, passage.consecutive).model_copy(update=read)
 
 
-def result(scores: dict[tuple[float, float] | None, list[float]]) -> results.Sweep:
+def result(scores: dict[tuple[float, float] | None, list[float]], consecutive: bool = False) -> results.Sweep:
     """From the mean loss of every window, by (temperature, alpha); None is the control."""
     control = np.asarray(scores[None])
     means = {cell: float(np.mean(found)) for cell, found in scores.items() if cell is not None}
@@ -80,11 +81,12 @@ def result(scores: dict[tuple[float, float] | None, list[float]]) -> results.Swe
     cells = []
     for cell, mean in means.items():
         found = np.asarray(scores[cell])
-        to_best = interval(found - np.asarray(scores[best]))
+        to_best = interval(found - np.asarray(scores[best]), consecutive=consecutive)
         cells.append(
             Student(
                 temperature=cell[0], alpha=cell[1], nll=mean, delta=float((found - control).mean()),
-                ci95=interval(found - control), as_good=cell == best or (to_best is not None and to_best[0] <= 0.0),
+                ci95=interval(found - control, consecutive=consecutive),
+                as_good=cell == best or (to_best is not None and to_best[0] <= 0.0),
             )
         )  # fmt: skip
     return results.Sweep(cells=tuple(cells), control=float(control.mean()), windows=len(control), best=best)

@@ -7,6 +7,7 @@ kernel.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Protocol
 
 import torch
@@ -20,7 +21,7 @@ from optlab.kernels.linear import DenseLinear, Source, pack
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native import llama as native
 from optlab.kernels.rule import NATIVE_PATH
-from optlab.messages import Joined, say
+from optlab.messages import Joined, Message, say
 from optlab.models.inputs import input_format
 from optlab.models.key_values import head_dim, key_value_formats
 from optlab.models.language_model import LanguageModel
@@ -46,6 +47,10 @@ class Runtime(Protocol):
         """Add one token; logits [V] for the next."""
 
 
+MEMORIES = ("past_key_values", "cache_params", "state")
+"""What transformers' families call what they remember of earlier tokens: keys and values, or a recurrent state."""
+
+
 class HubRuntime:
     """transformers' forward and cache, with packed linear layers where the recipe gave some."""
 
@@ -56,6 +61,8 @@ class HubRuntime:
         self.model, self.notes = copy, notes
         self.path: str = Joined(", ", ["transformers", describe(kernels, model.dtype)])
         self.cache: Any = None
+        takes = inspect.signature(copy.module.forward).parameters
+        self.memory = next(name for name in MEMORIES if name in takes)
 
     def reset(self) -> None:
         self.cache = None
@@ -69,24 +76,38 @@ class HubRuntime:
     @torch.inference_mode()
     def _step(self, ids: list[int]) -> Tensor:
         tokens = torch.tensor([ids], device=self.model.device)
-        out = self.model.module(input_ids=tokens, past_key_values=self.cache, use_cache=True)
-        self.cache = out.past_key_values
+        out = self.model.module(input_ids=tokens, use_cache=True, **{self.memory: self.cache})
+        self.cache = out[self.memory]
         return out.logits[0, -1]
+
+
+@torch.inference_mode()
+def refusal(model: LanguageModel) -> Message | None:
+    """Why `model` does not write token by token, so that decoding has no latency; None where it does."""
+    if model.objective != "causal":
+        return say("{name} fills gaps and does not write token by token, so decoding has no latency", name=model.name)
+    if isinstance(model.module, Transformer):
+        return None
+    out = model.module(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device), use_cache=True)
+    if any(name in out for name in MEMORIES):
+        return None
+    return say(
+        "{name} hands out no memory of earlier tokens ({family} in transformers), so decoding has no latency",
+        name=model.name,
+        family=model.family,
+    )
 
 
 def runtime(source: LanguageModel | Compressed, dtype: str | torch.dtype = "bfloat16", room: int = CONTEXT) -> Runtime:
     """A runtime for a model, or for a compressed model with its packed weights.
 
-    dtype: of activations and of dense weights. room: tokens to keep room for. Raises MeasurementError for a masked
-    model, which cannot continue a text.
+    dtype: of activations and of dense weights. room: tokens to keep room for. Raises MeasurementError for a model that
+    does not write token by token (`refusal`).
     """
     stored = source.stored if isinstance(source, Compressed) else {}
     model = source.model if isinstance(source, Compressed) else source
-    if model.objective != "causal":
-        raise MeasurementError(
-            "{name} fills gaps and does not write token by token, so decoding has no latency",
-            name=model.name,
-        )
+    if (silence := refusal(model)) is not None:
+        raise MeasurementError(silence)
     model = model.to(dtype=dtype)
     quantized = {name: one for name, one in stored.items() if isinstance(one, QuantizedTensor)}
     sparse = any(isinstance(one, SparseTensor) for one in stored.values())

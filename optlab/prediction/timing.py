@@ -10,7 +10,7 @@ from optlab.calibrate.statistics import Statistics
 from optlab.compression import Compressed
 from optlab.evaluation.latency import latency
 from optlab.kernels.rule import loop_of
-from optlab.kernels.runtime import runtime
+from optlab.kernels.runtime import refusal, runtime
 from optlab.messages import say
 from optlab.models.language_model import LanguageModel
 from optlab.prediction.speed import kernel_bytes
@@ -44,7 +44,7 @@ def time_decoding(
 
     dtype: of activations. lock: gives the machine for itself alone while the runtimes are timed in turn.
     """
-    if state.timings or model.objective != "causal":
+    if state.timings or refusal(model):
         return
     ids = texts.evaluation_tokens(model.description.default_text, model.tokenizer, Protocol().tokens, model.framing())
     sides, read = {}, {}

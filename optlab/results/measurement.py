@@ -62,6 +62,15 @@ class Delta(Part):
     decode_speedup_ci95: Interval | None = None
 
 
+class MetricResult(Part):
+    """A further figure of every prediction (`optlab.evaluation.metrics`): its mean, and the 95 % interval over windows,
+    None with one window."""
+
+    name: Name
+    mean: Number
+    ci95: Interval | None = None
+
+
 class LayerReport(Part):
     """One weight matrix as stored. bits_per_weight: codes, scales, zero points and indices over the number of weights.
     sparsity: share of zeros. output_error: root mean square change of the layer's output relative to it, on the
@@ -105,6 +114,7 @@ class Measurement(Document):
     trainings: tuple[Training, ...] = ()
     seconds: Seconds = Seconds()
     details: Details | None = None
+    metrics: tuple[MetricResult, ...] = ()
     latency: TimedPair | None = None
     environment: Environment = Environment()
     windows: Count

@@ -47,6 +47,9 @@ def findings(result: Measurement) -> list[str]:
         f"perplexity ratio {delta.ppl_ratio:.4f}, " + _interval(delta.ppl_ratio_ci95, "{:.4f}", "paired", "one window"),
         f"KL divergence {delta.kl_mean:.5f} nats, same first choice {delta.top1_agreement:.1%}",
     ]
+    for metric in result.metrics:
+        ends = _interval(metric.ci95, "{:.4f}", "over windows", "one window")
+        lines.append(f"{metric.name.replace('_', ' ')} {metric.mean:.4f}, {ends}")
     if delta.decode_speedup is not None:
         ends = _interval(delta.decode_speedup_ci95, "{:.3f}", "rounds in turns", "one round")
         lines.append(f"decodes {delta.decode_speedup:.3f} times as fast, {ends}")

@@ -6,21 +6,18 @@ it does not matter who comes first. Torch is never imported here.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
-from optlab import paths
 from optlab.errors import OptLabError
 from optlab.messages import encoded, say
 from optlab.store import artefacts, rows, safe_json
-from optlab.store.run import LIVE, RETRYABLE, Run, Status, UnknownRunError, Worker
-from optlab.store.schema import in_memory, logs_table, open_engine, runs_table, workers_table
+from optlab.store.database import Database
+from optlab.store.run import RETRYABLE, Run, Status, UnknownRunError, Worker
+from optlab.store.schema import logs_table, runs_table, workers_table
 
 KILLED = say("the worker was killed; press retry")
 LOST = say("the worker stopped answering; press retry")
@@ -37,17 +34,8 @@ Lines = list[tuple[float, str]]
 R, L, W = runs_table.c, logs_table.c, workers_table.c
 
 
-class Store:
-    """Runs in a database at `url` (SQLAlchemy; default `optlab.paths.store_url()`). Safe between threads and processes.
-
-    Raises OptLabError when the database cannot be opened.
-    """
-
-    def __init__(self, url: str | None = None) -> None:
-        self.url = url or paths.store_url()
-        self.engine = open_engine(self.url)
-        # one connection serves all threads of an in-memory store, so they must take turns
-        self._turn: Any = threading.RLock() if in_memory(self.url) else nullcontext()
+class Store(Database):
+    """Runs in a database at `url`; see `optlab.store.database.Database`."""
 
     # -- asking for work ----------------------------------------------------------------------------------------------
 
@@ -288,26 +276,3 @@ class Store:
         with self._read() as connection:
             row = connection.execute(sa.select(runs_table).where(condition)).one_or_none()
         return None if row is None else rows.to_run(row)
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with self._turn, self.engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        with self._turn, self.engine.connect().execution_options(mode="read") as connection:
-            yield connection
-
-    @contextmanager
-    def _statement(self) -> Iterator[Connection]:
-        """For one writing statement that holds no lock before or after it; see `optlab.store.schema`."""
-        with self._turn, self.engine.connect().execution_options(mode="statement") as connection, connection.begin():
-            yield connection
-
-    def close(self) -> None:
-        """Close all connections."""
-        self.engine.dispose()
-
-
-__all__ = ["KILLED", "LIVE", "LOST", "RETRYABLE", "Run", "Store", "UnknownRunError", "Worker"]

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 class TextCard:
     """A named text: what it is, and whether it comes with the installation or from the hub.
 
-    documents: how many distinct ones both sides hold together; None when that is known only after a download.
+    documents: how many distinct ones both sides hold together; None when that is known only after a download. reader:
+    "module:function", called without arguments: the documents to calibrate with, and those to evaluate on.
     """
 
     name: str
     title: str
     summary: str
     licence: str
+    reader: str
     documents: int | None = None
     on_hub: bool = False
 
@@ -27,6 +29,7 @@ CARDS = (
         "BBC News",
         "Articles of 2004 and 2005 on business, entertainment, politics, sport and technology.",
         "research use (Greene and Cunningham 2006)",
+        "optlab.texts.sources:bbc_news",
         documents=2125,
     ),
     TextCard(
@@ -34,6 +37,7 @@ CARDS = (
         "Shakespeare",
         "The complete works; five plays are held out for evaluation, nano learnt from the others.",
         "public domain",
+        "optlab.texts.sources:shakespeare",
         documents=42,
     ),
     TextCard(
@@ -41,6 +45,7 @@ CARDS = (
         "World English Bible",
         "Chapters of the Bible in modern English.",
         "public domain",
+        "optlab.texts.sources:web_bible",
         documents=1189,
     ),
     TextCard(
@@ -48,6 +53,7 @@ CARDS = (
         "WikiText-2",
         "Wikipedia articles; the text most papers report. From the hub, or give a path.",
         "CC BY-SA 3.0",
+        "optlab.texts.sources:wikitext_2",
         on_hub=True,
     ),
     TextCard(
@@ -55,6 +61,7 @@ CARDS = (
         "Penn Treebank",
         "Wall Street Journal sentences in lower case, rare words removed. From the hub.",
         "LDC user agreement",
+        "optlab.texts.sources:ptb",
         on_hub=True,
     ),
     TextCard(
@@ -62,6 +69,7 @@ CARDS = (
         "C4",
         "Web pages, cleaned. One shard of the validation split, from the hub.",
         "ODC-BY",
+        "optlab.texts.sources:c4",
         on_hub=True,
     ),
 )
@@ -79,3 +87,8 @@ PASTED = re.compile(r"paste:[0-9a-f]{16}(\.[a-z0-9]{1,8}){0,2}")
 def is_strewn(name: str) -> bool:
     """Whether a text is measured on windows from all over it: a named or pasted one. A PATH is read from its start."""
     return any(card.name == name for card in CARDS) or PASTED.match(name) is not None
+
+
+def card(name: str) -> TextCard | None:
+    """The card of a named text; None for a path or a pasted one."""
+    return next((known for known in CARDS if known.name == name), None)

@@ -16,12 +16,14 @@ import random
 import re
 import zipfile
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
 from optlab import paths
 from optlab.errors import TextError
+from optlab.texts.names import TextCard
 
 Documents = tuple[str, ...]
 SPLIT_SEED = 20_240_601
@@ -135,11 +137,8 @@ def chunks(lines: Iterable[str], size: int, joint: str = "\n\n") -> list[str]:
     return [joint.join(lines[i : i + size]) for i in range(0, len(lines), size)]
 
 
-READERS: dict[str, Callable[[], tuple[Documents, Documents]]] = {
-    "bbc-news": bbc_news,
-    "shakespeare": shakespeare,
-    "web-bible": web_bible,
-    "wikitext-2": wikitext_2,
-    "ptb": ptb,
-    "c4": c4,
-}
+def documents_of(card: TextCard) -> tuple[Documents, Documents]:
+    """(calibration documents, evaluation documents) of a named text. Raises TextError where it cannot be had."""
+    module, _, attribute = card.reader.partition(":")
+    documents: tuple[Documents, Documents] = getattr(import_module(module), attribute)()
+    return documents

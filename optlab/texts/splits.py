@@ -13,9 +13,8 @@ from optlab.errors import TextError
 from optlab.framing import NOTHING, Framing
 from optlab.messages import Message, say
 from optlab.texts import strewn
-from optlab.texts.names import is_strewn
+from optlab.texts.names import card, is_strewn
 from optlab.texts.passage import Passage
-from optlab.texts.sources import READERS
 from optlab.texts.text import load
 from optlab.texts.tokens import Encoder, Tokens, first_of_conversations, first_tokens, joined
 
@@ -109,7 +108,7 @@ def check_apart(text: str, calibration: str) -> None:
 
     Raises TextError when any document stands on both sides, whatever its white space, or one text holds the other.
     """
-    if text == calibration and text in READERS:
+    if text == calibration and card(text) is not None:
         return  # its two sides are apart by construction
     measured, calibrates = (
         {bare(one) for one in side} for side in (load(text).evaluation, load(calibration).calibration)

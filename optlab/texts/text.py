@@ -9,10 +9,10 @@ from pathlib import Path
 
 from optlab import files, paths
 from optlab.errors import TextError
-from optlab.texts.names import PASTED, names
+from optlab.texts.names import PASTED, card, names
 from optlab.texts.near import groups
 from optlab.texts.records import TABLES, Taken, from_folder, from_table
-from optlab.texts.sources import READERS, Documents
+from optlab.texts.sources import Documents, documents_of
 from optlab.texts.unpacking import decoded, regular, unpacked
 
 
@@ -56,7 +56,7 @@ def load(name_or_path: str) -> Text:
     """
     if "\0" in name_or_path:
         raise TextError("a text's name cannot contain a NUL character")
-    if name_or_path in READERS:
+    if card(name_or_path) is not None:
         return _named(name_or_path)
     path, column = _path(name_or_path)
     return _from_file(name_or_path, str(path), column, version_of(path))
@@ -97,9 +97,10 @@ def store_uploaded(data: bytes, file_name: str) -> str:
 
 @lru_cache(maxsize=8)
 def _named(name: str) -> Text:
-    card = next(card for card in names() if card.name == name)
-    calibration, evaluation = READERS[name]()
-    return Text(name, card.title, card.licence, calibration, evaluation)
+    known = card(name)
+    assert known is not None, f"{name} is no named text"
+    calibration, evaluation = documents_of(known)
+    return Text(name, known.title, known.licence, calibration, evaluation)
 
 
 @lru_cache(maxsize=4)

@@ -21,7 +21,8 @@ from optlab.errors import Cancelled
 from optlab.machine import locks
 from optlab.messages import say
 from optlab.progress import Progress, silent
-from optlab.store.store import Run, Store
+from optlab.store.run import Run
+from optlab.store.store import Store
 
 TICK_S = 0.2
 BEAT_S = 1.0

@@ -8,6 +8,7 @@ the store informed meanwhile. SIGTERM ends the process after marking its run int
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import signal
@@ -45,12 +46,21 @@ class WorkerLoop:
         self.heartbeat.beat()
         self.heartbeat.start()
         try:
+            self.preload()
             while True:
                 if not self.step():
                     time.sleep(IDLE_S)
         finally:
             self.heartbeat.stop()
             self.store.dismiss(self.name, STOPPED)
+
+    def preload(self) -> None:
+        """Import what the kinds of runs need (torch takes seconds) before the first run waits for it."""
+        for module in dict.fromkeys(module for kind in self.kinds.values() for module in kind.modules):
+            try:
+                importlib.import_module(module)
+            except Exception:  # whatever is wrong with it, the run that needs it will say so on its page
+                log.exception("cannot import %s", module)
 
     def step(self) -> bool:
         """Do the next run, if one waits; whether one did."""

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from optlab import paths
+from optlab.client import client as client_module
 from optlab.client.client import Client
 from optlab.errors import ModelError
 from optlab.jobs import measure, resolution
 from optlab.jobs.generate import GENERATE
+from optlab.jobs.prepare import PREPARE
 from optlab.models import catalog as catalog_module
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.store.run import Status
 from optlab.store.store import Store
 from tests.pages import samples
 
@@ -112,7 +115,7 @@ def test_a_measurement_before_the_preparation_asks_for_it_and_is_found_after_it(
     assert client.description("nano") is None
     finish(client, {})
     finish(client, replace(samples.description(), fingerprint="f1"))
-    assert client.description("nano")["fingerprint"] == "f1"  # type: ignore[index]
+    assert client.description("nano").fingerprint == "f1"  # type: ignore[union-attr]
     assert client.submit_measure("nano", FOUR, PROTOCOL).id == early.id
 
 
@@ -189,3 +192,16 @@ def test_a_finished_measurement_becomes_a_flat_row(client: Client) -> None:
     assert (row["delta_ppl_ratio_ci95_low"], row["delta_ppl_ratio_ci95_high"]) == (1.1, 1.3)
     assert row["size_ratio"] == 0.25
     assert Recipe.from_dict(row["recipe_dict"]) == FOUR
+
+
+def test_a_preparation_by_a_version_that_described_models_otherwise_is_made_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(client_module, "PREPARE", replace(PREPARE, version=PREPARE.version - 1))
+        prepare(client, "nano", "f1")
+        old = client.submit_prepare("nano")
+    assert client.description("nano") is None
+    again = client.submit_prepare("nano")
+    assert (old.status, again.status) == (Status.DONE, Status.QUEUED)
+    assert again.id != old.id

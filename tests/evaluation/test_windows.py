@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer as Backend
 
 from optlab import texts
+from optlab.calibrate.statistics import statistics
 from optlab.evaluation.perplexity import Perplexity, perplexity
 from optlab.framing import BosRule
 from optlab.models import load
@@ -122,3 +123,22 @@ def test_unknown_characters_count_as_the_bytes_they_have(tmp_path: Path) -> None
 def _measured(model: LanguageModel, file: Path) -> Perplexity:
     passage = texts.evaluation_passage(str(file), model.tokenizer, TOKENS, CONTEXT, model.framing())
     return perplexity(model, passage, CONTEXT)
+
+
+def test_calibration_reads_windows_that_begin_with_bos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTLAB_HOME", str(tmp_path / "home"))
+    folder, file = model_folder(tmp_path / "model", "bytes", True), own_text(tmp_path)
+    model = load(str(folder), device="cpu")
+    ids = model.tokenizer.encode(file.read_text())
+    windows = torch.tensor([[1, *ids[start + 1 : start + CONTEXT]] for start in range(0, TOKENS, CONTEXT)])
+    seen: list[torch.Tensor] = []
+    name = model.linear_names()[0]
+    handle = model.module_named(name).register_forward_pre_hook(lambda module, args: seen.append(args[0].detach()))
+    with torch.no_grad():
+        model.logits(windows)
+    handle.remove()
+    X = seen[0].flatten(0, -2)
+    found = statistics(model, str(file), TOKENS, CONTEXT)
+    assert torch.allclose(found.gram(name), X.T @ X / len(X), rtol=1e-4, atol=1e-6)
+    without = statistics(model, str(file), TOKENS, CONTEXT, bos="never")
+    assert not torch.allclose(without.gram(name), found.gram(name), rtol=1e-2)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from optlab.errors import OptLabError
 from optlab.store.run import Run
 from optlab.store.store import KILLED, Store
 from optlab.workers.supervisor import Supervisor, default_workers
+from optlab.workers.worker import Terminated, WorkerLoop
+from tests.workers import work
 
 KINDS = "tests.workers.work:KINDS"
 ROOT = Path(__file__).resolve().parents[2]
@@ -235,6 +238,24 @@ def test_a_worker_that_hangs_loses_its_run_to_the_reaper(
     wait(lambda: not psutil.pid_exists(pid))  # it would keep its memory and its lock on the machine
     assert ended(file_store, submit(file_store, "add", a=1, b=1)).status == "done"
     assert file_store.get(run.id).status == "interrupted"  # type: ignore[union-attr]
+
+
+def test_what_kinds_of_runs_import_is_there_before_the_first_run_waits(
+    file_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imported_by_a_kind.py").write_text("")
+    (tmp_path / "broken_import_of_a_kind.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    modules = ("missing_import_of_a_kind", "broken_import_of_a_kind", "imported_by_a_kind")
+    loop = WorkerLoop(file_store, "w", {"measure": replace(work.KINDS["measure"], modules=modules)})
+
+    def step() -> bool:
+        assert "imported_by_a_kind" in sys.modules
+        raise Terminated
+
+    monkeypatch.setattr(loop, "step", step)
+    with pytest.raises(Terminated):
+        loop.forever()
 
 
 def test_a_store_in_memory_cannot_be_supervised() -> None:

@@ -15,7 +15,7 @@ def description(model: str) -> Description | None:
     """The description of `model`; None after drawing how it is being prepared. Raises ModelError."""
     found = services.client().description(model)
     if found is not None:
-        return Description.from_dict(found)
+        return found
     known = card(model)
     name = known.title if known else title(model)
     words = _("{model} is used for the first time: its weights are read once and its layers are listed.")
