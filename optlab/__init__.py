@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from optlab.api import compress, evaluate, export, frontier, load, measure, predict
+    from optlab.api import compare, compress, evaluate, export, frontier, load, measure, predict
     from optlab.protocol import Protocol
     from optlab.recipes import Recipe
 
@@ -24,6 +24,7 @@ __version__ = "0.2.0"
 __all__ = [
     "Protocol",
     "Recipe",
+    "compare",
     "compress",
     "evaluate",
     "export",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from optlab.models.language_model import LanguageModel
     from optlab.prediction.frontier import Frontier
     from optlab.prediction.predictor import Prediction, Predictor
+    from optlab.results.comparison import Comparison
     from optlab.results.measurement import Measurement
 
 RecipeLike = Recipe | Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | Path | None
@@ -86,6 +87,27 @@ def measure(
     with _client() as client:
         run = foreground.measure(client, model, recipe_of(recipe), protocol_of(settings), progress, again)
     found = MEASURE.result_of(run)
+    assert found is not None  # the run is done
+    return found
+
+
+def compare(base: str, other: str, again: bool = False, progress: Progress = silent, **settings: Any) -> Comparison:
+    """Any two checkpoints of one tokenizer: an original, and a file that another tool made of it (GGUF, GPTQ, AWQ,
+    compressed-tensors, bitsandbytes, HQQ, float8), or another fine-tune.
+
+    settings: fields of `Protocol`, such as `text`, `tokens`, `latency`. again: compared anew although the store has it.
+    Raises ModelError (a file that is not read, another tokenizer), TextError, MeasurementError.
+
+    >>> found = optlab.compare("nano", "nano", tokens=1024, latency=False)
+    >>> found.delta.ppl_ratio, found.delta.top1_agreement
+    (1.0, 1.0)
+    """
+    from optlab import foreground
+    from optlab.jobs.comparison import COMPARISON
+
+    with _client() as client:
+        run = foreground.compare(client, base, other, protocol_of(settings), progress, again)
+    found = COMPARISON.result_of(run)
     assert found is not None  # the run is done
     return found
 

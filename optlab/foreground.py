@@ -47,6 +47,17 @@ def measure(
     return complete(client, client.submit_measure(model, recipe, protocol), span(shown, PREPARED, 1.0))
 
 
+def compare(
+    client: Client, base: str, other: str, protocol: Protocol, shown: Progress = silent, again: bool = False
+) -> Run:
+    """The finished comparison of `other` with `base`, as `measure`. Raises what `complete` raises."""
+    prepare(client, base, span(shown, 0.0, PREPARED))
+    known = client.find_comparison(base, other, protocol)
+    if again and known is not None and known.done:
+        client.delete(known.id)
+    return complete(client, client.submit_comparison(base, other, protocol), span(shown, PREPARED, 1.0))
+
+
 def prepare(client: Client, model: str, shown: Progress = silent) -> Run:
     """The preparation of `model`, finished: converted or downloaded, layers listed. Raises what `complete` raises."""
     return complete(client, client.submit_prepare(model), shown)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from optlab import __version__
-from optlab.cli import archives, catalog, exporting, measuring, predicting, runs, serving, texts
+from optlab.cli import archives, catalog, comparing, exporting, measuring, predicting, runs, serving, texts
 from optlab.errors import OptLabError
 
 app = typer.Typer(
@@ -39,8 +39,8 @@ def root(version: Version = False) -> None:
 
 
 for command in (
-    catalog.models, catalog.methods, catalog.inspect, measuring.measure, measuring.latency, predicting.predict,
-    predicting.frontier, exporting.export, archives.report, archives.archive, serving.app,
+    catalog.models, catalog.methods, catalog.inspect, measuring.measure, measuring.latency, comparing.compare,
+    predicting.predict, predicting.frontier, exporting.export, archives.report, archives.archive, serving.app,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(runs.app, name="runs")

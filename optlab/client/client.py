@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from optlab.client import predictions, records
 from optlab.errors import OptLabError
+from optlab.jobs.comparison import COMPARISON
 from optlab.jobs.generate import GENERATE
 from optlab.jobs.importance import IMPORTANCE
 from optlab.jobs.kind import JobKind, P, R, S
@@ -32,6 +33,7 @@ from optlab.models.catalog import locate
 from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.comparison import ComparisonSpec
 from optlab.results.document import UnreadableError
 from optlab.results.generation import GenerateSpec
 from optlab.results.measurement import MeasureSpec
@@ -94,6 +96,16 @@ class Client:
     def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
         """The run that measures exactly this, whatever its status; None when nobody asked for it yet."""
         return self._find_made(MEASURE, model, recipe, protocol)
+
+    def submit_comparison(self, model: str, other: str, protocol: Protocol) -> Run:
+        """Compare the checkpoint `other` with `model`, or the run that does so or did."""
+        subject = self._prepared(model, protocol)
+        return self.submit(COMPARISON, self._comparison(subject, other), subject)
+
+    def find_comparison(self, model: str, other: str, protocol: Protocol) -> Run | None:
+        """The run that compares exactly these, whatever its status; None when nobody asked for it yet."""
+        subject = self.subject(model, protocol)
+        return self.look_up(COMPARISON, self._comparison(subject, other), subject)
 
     def submit_generate(
         self, model: str, recipe: Recipe | None, prompt: str, max_tokens: int = 64, temperature: float = 0.0,
@@ -274,6 +286,9 @@ class Client:
     def workers(self) -> list[Worker]:
         """The worker processes and their last signs of life."""
         return self.store.workers()
+
+    def _comparison(self, subject: Subject, other: str) -> ComparisonSpec:
+        return ComparisonSpec(model=subject.model, other=located(other), protocol=subject.protocol)
 
     def _prepared(self, model: str, protocol: Protocol | None = None) -> Subject:
         """The subject of a run before which the model is made ready, unless it is."""

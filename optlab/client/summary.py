@@ -6,12 +6,18 @@ import math
 from typing import Any
 
 from optlab.results import table
+from optlab.results.comparison import Comparison
 from optlab.results.latency_grid import LatencyGrid
 from optlab.results.measurement import Measurement
 
 
 def in_words(result: Measurement) -> str:
     """A measurement as a small table; what was not measured says so."""
+    return table.text(result)
+
+
+def comparison_in_words(result: Comparison) -> str:
+    """A comparison as a small table, as a measurement."""
     return table.text(result)
 
 

@@ -91,14 +91,15 @@ def compare(
     progress: Progress = silent,
     stop_below_percent: float | None = None,
     cache: StateCache | None = BASE_STATES,
+    vocabulary: int | None = None,
 ) -> Quality:
     """Measure `candidate` against `base` on a passage, or bare token ids, in windows of `context` tokens (see
     `perplexity`).
 
     stop_below_percent: end once the 95 % interval of the perplexity ratio is narrower than this, in percent of the
     ratio; None reads everything. cache: where the hidden states of `base` are kept for the next candidate; None keeps
-    nothing. Raises TextError (not one full window), ModelError (window longer than a model reads), MeasurementError
-    (logits not finite).
+    nothing. vocabulary: see `pair_scores`. Raises TextError (not one full window), ModelError (window longer than a
+    model reads), MeasurementError (logits not finite).
     """
     passage = as_passage(base, ids)
     framing = passage.framing
@@ -118,7 +119,7 @@ def compare(
         of_base = _remembered(base, batch, tick, cache, owner, framing)
         of_candidate = predicting_states(candidate, batch, tick, framing)
         for window, first, second in zip(batch, of_base, of_candidate, strict=True):
-            row = pair_scores(base, candidate, first, second, targets_of(base, window, framing))
+            row = pair_scores(base, candidate, first, second, targets_of(base, window, framing), vocabulary)
             rows.append(row)
             gaps.append(float((row.candidate - row.base).mean()))
         gap = interval(gaps, consecutive=passage.consecutive)

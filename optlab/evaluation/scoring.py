@@ -143,19 +143,21 @@ def losses(model: LanguageModel, states: Tensor, targets: Tensor) -> Floats:
 
 @torch.inference_mode()
 def pair_scores(
-    base: LanguageModel, candidate: LanguageModel, base_states: Tensor, candidate_states: Tensor, targets: Tensor
-) -> PairScores:
+    base: LanguageModel, candidate: LanguageModel, base_states: Tensor, candidate_states: Tensor, targets: Tensor,
+    vocabulary: int | None = None,
+) -> PairScores:  # fmt: skip
     """Both models on the same predictions (states [N, D] of each, true tokens [N]).
 
-    KL is summed in float32 over the whole vocabulary; a sum that rounding pushed below zero is zero. Raises
+    vocabulary: only the first so many ids count, where one of the models has more rows of padding; None is all. KL is
+    summed in float32 over the whole vocabulary; a sum that rounding pushed below zero is zero. Raises
     MeasurementError when logits are not finite or the vocabularies differ.
     """
     parts: list[list[Tensor]] = [[], [], [], []]
     further: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics()}
     pairs = zip(_chunks(base, base_states, targets), candidate_states.split(_rows(base)), strict=True)
     for (some, true), other in pairs:
-        log_p = _log_softmax(base, some)
-        log_q = _log_softmax(candidate, other)
+        log_p = _log_softmax(base, some, vocabulary)
+        log_q = _log_softmax(candidate, other, vocabulary)
         if log_p.shape != log_q.shape:
             raise MeasurementError(
                 "the vocabularies of the two models differ ({shape} and {other} tokens), so their predictions "
@@ -183,8 +185,8 @@ def pair_scores(
     )
 
 
-def _log_softmax(model: LanguageModel, states: Tensor) -> Tensor:
-    logits = model.head(states[None])[0].float()
+def _log_softmax(model: LanguageModel, states: Tensor, vocabulary: int | None = None) -> Tensor:
+    logits = model.head(states[None])[0, :, :vocabulary].float()
     scale = logits.logsumexp(1, keepdim=True)
     if not bool(scale.isfinite().all()):
         raise MeasurementError(

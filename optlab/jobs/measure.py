@@ -16,20 +16,19 @@ from optlab.jobs import model_cache
 from optlab.jobs.baseline import peak_memory_of_original
 from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.resolution import settled, text_identity, title
+from optlab.jobs.sides import side, timed_in_turns
 from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
 from optlab.messages import Joined, say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.results.latency import Latency, TimedPair
-from optlab.results.measurement import Measurement, MeasurementSoFar, MeasureSpec, QualitySoFar, Seconds, Side
+from optlab.results.measurement import Measurement, MeasurementSoFar, MeasureSpec, QualitySoFar, Seconds
 from optlab.results.training import TrainingSoFar
 from optlab.store import artefacts
 
 if TYPE_CHECKING:
     from optlab.compression import Compressed
-    from optlab.evaluation.perplexity import Perplexity
     from optlab.models.language_model import LanguageModel
 
 
@@ -104,7 +103,7 @@ def measure(
 
     began = time.perf_counter()
     prompt = framing.over(passage.ids)
-    timed, bandwidth = _latency(base, compressed, prompt, protocol, span(progress, 0.85, 0.95))
+    timed, bandwidth = timed_in_turns(base, compressed, prompt, protocol, span(progress, 0.85, 0.95))
     seconds["latency"] = time.perf_counter() - began
     with compute_lock():
         memory = _memory(base, folder, protocol, span(progress, 0.95, 1.0)) if protocol.latency else {}
@@ -120,8 +119,8 @@ def measure(
         dtype=protocol.dtype,
         seed=protocol.seed,
         versions=environment.versions(),
-        baseline=_side(quality.base, sizes["base"], timed.base if timed else None, memory.get("base")),
-        compressed=_side(
+        baseline=side(quality.base, sizes["base"], timed.base if timed else None, memory.get("base")),
+        compressed=side(
             quality.candidate, sizes["candidate"], timed.candidate if timed else None, memory.get("candidate")
         ),
         delta=quality.delta if timed is None else quality.delta.model_copy(update=speedup(timed)._asdict()),
@@ -165,34 +164,6 @@ def _compress(
     return compressed, save
 
 
-def _latency(
-    base: LanguageModel, compressed: Compressed, ids: list[int], protocol: Protocol, progress: Progress
-) -> tuple[TimedPair | None, float | None]:
-    """Both sides timed in turns, alone on the machine, and how many bytes per second its memory gives.
-
-    None when not asked for or when the model does not decode.
-    """
-    from optlab.evaluation.energy import meter
-    from optlab.evaluation.latency import latency
-    from optlab.kernels.limits import read_bandwidth
-    from optlab.kernels.runtime import refusal, runtime
-
-    if not protocol.latency or refusal(base):
-        return None, None
-
-    def waiting() -> None:
-        progress(0.0, say("waiting until nothing else computes, to time alone"))
-
-    waiting()
-    with compute_lock(exclusive=True, waiting=waiting):
-        sides = {"base": runtime(base, protocol.dtype), "candidate": runtime(compressed, protocol.dtype)}
-        longest = base.description.context_length
-        before = read_bandwidth()
-        timed = latency(sides, ids, context_length=longest, progress=progress, meter=meter())
-        after = read_bandwidth()
-        return TimedPair(**timed), max(before, after) if before and after else None
-
-
 def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Progress) -> dict[str, int]:
     import torch
 
@@ -207,18 +178,6 @@ def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Pro
         "base": peak_memory_of_original(base, protocol.dtype, protocol.device, span(progress, 0.0, 0.5), threads),
         "candidate": peak_memory(folder, protocol.dtype, protocol.device, span(progress, 0.5, 1.0), threads=threads),
     }
-
-
-def _side(quality: Perplexity, size: int, timed: Latency | None, memory: int | None) -> Side:
-    return Side(
-        ppl=quality.ppl,
-        bits_per_byte=quality.bits_per_byte,
-        ppl_second_half=quality.ppl_second_half,
-        size_bytes=size,
-        decode_ms_per_token=timed.decode_ms if timed else None,
-        prefill_tokens_per_s=timed.prefill_tokens_per_s if timed else None,
-        peak_rss_bytes=memory,
-    )
 
 
 def _decides(spec: MeasureSpec, weights: str) -> list[object]:

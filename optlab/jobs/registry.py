@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from optlab.errors import OptLabError
+from optlab.jobs.comparison import COMPARISON
 from optlab.jobs.generate import GENERATE
 from optlab.jobs.importance import IMPORTANCE
 from optlab.jobs.kind import JobKind
@@ -29,7 +30,8 @@ def table(kinds: Iterable[JobKind[Any, Any, Any]]) -> Kinds:
 
 KINDS: Kinds = table(
     [
-        MEASURE, GENERATE, LAYER_INSPECTION, IMPORTANCE, TASKS, LATENCY_GRID, TEMPERATURE_LAB, SWEEP, PREPARE, PROBE,
+        MEASURE, COMPARISON, GENERATE, LAYER_INSPECTION, IMPORTANCE, TASKS, LATENCY_GRID, TEMPERATURE_LAB, SWEEP,
+        PREPARE, PROBE,
     ]
 )  # fmt: skip
 

@@ -87,18 +87,14 @@ def resolve(name: str, progress: Progress = silent) -> Path:
     return source
 
 
-def files_of(name: str) -> tuple[Path, ...]:
-    """The weight files of a model as they came, before OptLab converted any. Raises ModelError as `resolve` does."""
+def source_of(name: str) -> Path:
+    """The folder or GGUF file of a model as it came, before any conversion. Raises ModelError as `resolve` does."""
     source = locate(name)
     if source is None:
         from optlab.models.hub import download
 
         source = download(name, silent)
-    if source.is_file():
-        from optlab.models.gguf.file import split_parts
-
-        return split_parts(source)
-    return open_checkpoint(source, packed=True).files
+    return source
 
 
 def ready_folder(name: str) -> Path | None:

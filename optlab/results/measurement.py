@@ -130,6 +130,17 @@ class Measurement(Document):
         return {name: value for name, value in fields.items() if value is not None and value != {}}
 
     @property
+    def about(self) -> str:
+        """What was measured, in a few words."""
+        return self.model
+
+    @property
+    def remarks(self) -> list[str]:
+        """What must be known besides the figures, English."""
+        note = [f"note: {self.checkpoint_note}"] if self.checkpoint_note else []
+        return note + ([f"saved in {self.artefact}"] if self.artefact else [])
+
+    @property
     def worst_layer(self) -> LayerReport | None:
         """The first layer with the largest output error; None where no layer changed."""
         return max(self.layers, key=lambda layer: layer.output_error or 0.0, default=None)

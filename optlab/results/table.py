@@ -1,18 +1,21 @@
-"""A measurement as a small table: for a terminal, and for a notebook."""
+"""A measurement, or a comparison, as a small table: for a terminal, and for a notebook."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from optlab.results.comparison import Comparison
     from optlab.results.measurement import Measurement
 
+Paired: TypeAlias = "Measurement | Comparison"
+"""A result of two models side by side."""
 Row = tuple[str, str, str]
 """What a figure is called, the original's and the compressed model's."""
 
 
-def rows(result: Measurement) -> list[Row]:
+def rows(result: Paired) -> list[Row]:
     """The figures of both sides; what was not measured says so."""
     base, candidate = result.baseline, result.compressed
     figures = [
@@ -26,10 +29,10 @@ def rows(result: Measurement) -> list[Row]:
     return [(name, _cell(before, form), _cell(after, form)) for name, before, after, form in figures]
 
 
-def head(result: Measurement) -> list[str]:
+def head(result: Paired) -> list[str]:
     """What was read, and how."""
     lines = [
-        f"{result.model} on {result.text}: {result.windows} windows of {result.context} tokens, {result.dtype}",
+        f"{result.about} on {result.text}: {result.windows} windows of {result.context} tokens, {result.dtype}",
     ]
     if result.begins_with:
         lines.append(f"every window begins with {' '.join(result.begins_with)}, which is not counted")
@@ -40,7 +43,7 @@ def head(result: Measurement) -> list[str]:
     return lines
 
 
-def findings(result: Measurement) -> list[str]:
+def findings(result: Paired) -> list[str]:
     """What the two sides say about each other, with intervals, and what must be known besides."""
     delta = result.delta
     lines = [
@@ -56,14 +59,10 @@ def findings(result: Measurement) -> list[str]:
     if result.latency is not None:
         for side, timed in (("base", result.latency.base), ("candidate", result.latency.candidate)):
             lines.append(f"timed ({side}): {'; '.join([timed.path, *timed.notes])}")
-    if result.checkpoint_note:
-        lines.append(f"note: {result.checkpoint_note}")
-    if result.artefact:
-        lines.append(f"saved in {result.artefact}")
-    return lines
+    return [*lines, *result.remarks]
 
 
-def text(result: Measurement) -> str:
+def text(result: Paired) -> str:
     """For a terminal, English."""
     table = [("", "original", "compressed"), *rows(result)]
     return "\n".join(
@@ -71,7 +70,7 @@ def text(result: Measurement) -> str:
     )
 
 
-def html(result: Measurement) -> str:
+def html(result: Paired) -> str:
     """For a notebook, English."""
     cells = "".join(
         f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(before)}</td><td>{escape(after)}</td></tr>"

@@ -1,0 +1,223 @@
+"""A run that compares two checkpoints: an original, and a file that any tool made of it, or another fine-tune.
+
+Nothing is compressed here. Both models are read as they are, so what differs is all that the other tool did.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from optlab.errors import ModelError
+from optlab.jobs import model_cache
+from optlab.jobs.kind import JobKind, Log
+from optlab.jobs.resolution import settled, text_identity, title, unread_identity
+from optlab.jobs.sides import side, timed_in_turns
+from optlab.machine.identity import machine_id
+from optlab.machine.locks import compute_lock
+from optlab.messages import say
+from optlab.progress import Progress, span
+from optlab.protocol import Protocol
+from optlab.results.comparison import ComparedLayer, Comparison, ComparisonSpec
+from optlab.results.measurement import MeasurementSoFar, QualitySoFar, Seconds
+
+if TYPE_CHECKING:
+    from optlab.compression import Compressed
+    from optlab.models.language_model import LanguageModel
+    from optlab.texts.passage import Passage
+
+
+def execute(spec: ComparisonSpec, progress: Progress, log: Log) -> Comparison:
+    """Raises ModelError (a file that is not read, another tokenizer), TextError, MeasurementError, Cancelled."""
+    from optlab import texts
+    from optlab.evaluation import environment
+    from optlab.evaluation.compare import compare
+    from optlab.evaluation.latency import speedup
+    from optlab.models.vocabulary import common_vocabulary
+
+    protocol = settled(spec.model, spec.protocol)
+    with compute_lock():
+        began = time.perf_counter()
+        base = model_cache.model(spec.model, "float32", protocol.device, span(progress, 0.0, 0.1))
+        other = _other(spec.other, protocol, span(progress, 0.1, 0.3))
+        seconds = {"compress": time.perf_counter() - began}
+        common = common_vocabulary(base, other.model)
+        _check_context(base, other.model, protocol.context)
+        framing = base.framing(protocol.bos)
+        passage = texts.evaluation_passage(
+            str(protocol.text), base.tokenizer, protocol.tokens, protocol.context, framing
+        )
+        _check_ids(base, other.model, passage, common)
+
+        progress(0.3, say("comparing the weights"))
+        layers, unmatched = _layers(spec, base, other)
+        sizes = {"base": _file_bytes(spec.model, base), "candidate": _file_bytes(spec.other, other.model)}
+        so_far = MeasurementSoFar(size_base=sizes["base"], size_candidate=sizes["candidate"])
+
+        def known(fraction: float, message: str, partial: object = None) -> None:
+            quality = {"quality": partial} if isinstance(partial, QualitySoFar) else {}
+            progress(fraction, message, so_far.model_copy(update=quality) if quality else None)
+
+        progress(0.4, say("measuring quality"), so_far)
+        began = time.perf_counter()
+        quality = compare(
+            base.to(dtype=protocol.dtype),
+            other.model.to(dtype=protocol.dtype),
+            passage,
+            protocol.context,
+            span(known, 0.4, 0.85),
+            protocol.stop_below_percent,
+            vocabulary=common,
+        )
+        seconds["evaluate"] = time.perf_counter() - began
+        log(f"evaluated {quality.windows} windows in {seconds['evaluate']:.1f} s")
+
+    began = time.perf_counter()
+    timed, bandwidth = timed_in_turns(base, other, framing.over(passage.ids), protocol, span(progress, 0.85, 1.0))
+    seconds["latency"] = time.perf_counter() - began
+    progress(1.0, say("done"))
+    return Comparison(
+        model=spec.model,
+        other=spec.other,
+        text=str(protocol.text),
+        tokens=quality.windows * protocol.context,
+        context=protocol.context,
+        device=str(base.device),
+        dtype=protocol.dtype,
+        vocabulary=common,
+        versions=environment.versions(),
+        baseline=side(quality.base, sizes["base"], timed.base if timed else None),
+        compressed=side(quality.candidate, sizes["candidate"], timed.candidate if timed else None),
+        delta=quality.delta if timed is None else quality.delta.model_copy(update=speedup(timed)._asdict()),
+        metrics=quality.metrics,
+        layers=layers,
+        unmatched=unmatched,
+        seconds=Seconds(**seconds),
+        details=quality.details,
+        latency=timed,
+        environment=environment.record().model_copy(update={"read_bytes_per_s": bandwidth}),
+        windows=quality.windows,
+        stopped_early=quality.stopped_early,
+        begins_with=tuple(base.tokenizer.token(token) for token in framing.before),
+        lookalikes=passage.lookalikes,
+        notes=tuple(_notes(spec, protocol, base, other.model, common)),
+    )
+
+
+def _other(name: str, protocol: Protocol, progress: Progress) -> Compressed:
+    """The model `name`, with the codes that the packed kernels can take as they are."""
+    from optlab.compression import Compressed
+    from optlab.kernels.artefact import is_artefact, load_artefact
+    from optlab.models.as_stored import packed_codes
+    from optlab.models.catalog import locate
+    from optlab.recipes import Recipe
+
+    place = locate(name)
+    if place is not None and place.is_dir() and is_artefact(place):
+        return load_artefact(place, "float32", protocol.device)
+    model = model_cache.model(name, "float32", protocol.device, progress)
+    stored = packed_codes(name) if protocol.latency else {}
+    linears = set(model.structure.linears)
+    return Compressed(model, {layer: codes for layer, codes in stored.items() if layer in linears}, [], Recipe(), 0.0)
+
+
+def _check_context(base: LanguageModel, other: LanguageModel, context: int) -> None:
+    shorter = min((base, other), key=lambda model: model.description.context_length)
+    limit = shorter.description.context_length
+    if context > limit:
+        raise ModelError(
+            "{name} reads at most {limit} tokens at once; use a context of {limit} or less",
+            name=shorter.name,
+            limit=limit,
+        )
+
+
+def _check_ids(base: LanguageModel, other: LanguageModel, passage: Passage, common: int) -> None:
+    """Raises ModelError when the other tokenizer reads the words of the passage differently."""
+    words = base.tokenizer.decode(passage.ids[:2048])
+    if max(passage.ids) >= common or base.tokenizer.encode(words) != other.tokenizer.encode(words):
+        raise ModelError(
+            "{other} cuts this text into other tokens than {base}, so their predictions cannot be compared",
+            other=other.name,
+            base=base.name,
+        )
+
+
+def _layers(spec: ComparisonSpec, base: LanguageModel, other: Compressed) -> tuple[tuple[ComparedLayer, ...], int]:
+    """Every weight matrix of the blocks that both models have in the same shape, and how many have no counterpart."""
+    from optlab.models.as_stored import bits_per_weight
+
+    names, others = base.linear_names(), set(other.model.linear_names())
+    both = [n for n in names if n in others and base.weight(n).shape == other.model.weight(n).shape]
+    sizes = {name: base.weight(name).numel() for name in both}
+    bits_base = bits_per_weight(spec.model, sizes)
+    known = {layer.name: layer.bits_per_weight for layer in other.layers}  # of an artefact of ours
+    bits_other = known or bits_per_weight(spec.other, sizes)
+    found = []
+    for name in both:
+        W = base.weight(name).float()
+        change = (other.model.weight(name).float() - W).norm() / W.norm().clamp_min(1e-30)
+        found.append(
+            ComparedLayer(
+                name=name,
+                bits_base=bits_base.get(name),
+                bits_other=bits_other.get(name),
+                weight_error=float(change),
+            )
+        )
+    return tuple(found), len(names) + len(others) - 2 * len(both)
+
+
+def _file_bytes(name: str, model: LanguageModel) -> int:
+    """Bytes of the weight files as they came; of a model of the catalog those of the floats that OptLab compresses."""
+    from optlab.models.as_stored import weight_files
+    from optlab.models.catalog import card, source_of
+
+    if card(name):
+        return model.description.size_bytes
+    return sum(file.stat().st_size for file in weight_files(source_of(name)))
+
+
+def _notes(
+    spec: ComparisonSpec, protocol: Protocol, base: LanguageModel, other: LanguageModel, common: int
+) -> list[str]:
+    notes: list[str] = []
+    for name, model in ((spec.model, base), (spec.other, other)):
+        if model.description.checkpoint_note:
+            note = model.description.checkpoint_note
+            notes.append(say("{model}: {note}", model=title(name), note=note))
+    if base.description.vocabulary != other.description.vocabulary:
+        notes.append(
+            say(
+                "The embeddings have {base} and {other} rows; compared are the {common} ids that both have.",
+                base=base.description.vocabulary,
+                other=other.description.vocabulary,
+                common=common,
+            )
+        )
+    if base.framing(protocol.bos) != other.framing(protocol.bos):
+        notes.append(
+            say(
+                "The tokenizer of {other} wants other tokens around a text; both models read it as {base} wants it.",
+                other=title(spec.other),
+                base=title(spec.model),
+            )
+        )
+    return notes
+
+
+def _decides(spec: ComparisonSpec, weights: str) -> list[object]:
+    """The other file is known by name, sizes and times; a perplexity belongs to no machine, a latency does."""
+    settings = spec.protocol.model_dump()
+    for name in ("calibration", "calibration_tokens"):
+        del settings[name]  # nothing is calibrated
+    text = text_identity(settings.pop("text"))
+    place = machine_id() if spec.protocol.latency else None
+    return [weights, unread_identity(spec.other), text, settings, place]
+
+
+COMPARISON = JobKind(
+    name="comparison", label="comparison", spec=ComparisonSpec, partial=MeasurementSoFar, result=Comparison,
+    execute=execute, decides=_decides,
+    title=lambda spec: say("{other} against {model}", other=title(spec.other), model=title(spec.model)),
+)  # fmt: skip

@@ -1,0 +1,58 @@
+"""What every run that puts two models side by side does: time them in turns, and say what is known of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optlab.machine.locks import compute_lock
+from optlab.messages import say
+from optlab.progress import Progress
+from optlab.protocol import Protocol
+from optlab.results.latency import Latency, TimedPair
+from optlab.results.measurement import Side
+
+if TYPE_CHECKING:
+    from optlab.compression import Compressed
+    from optlab.evaluation.perplexity import Perplexity
+    from optlab.models.language_model import LanguageModel
+
+
+def timed_in_turns(
+    base: LanguageModel, candidate: Compressed, ids: list[int], protocol: Protocol, progress: Progress
+) -> tuple[TimedPair | None, float | None]:
+    """Both sides timed in turns, alone on the machine, and how many bytes per second its memory gives.
+
+    None when not asked for or when the model does not decode.
+    """
+    from optlab.evaluation.energy import meter
+    from optlab.evaluation.latency import latency
+    from optlab.kernels.limits import read_bandwidth
+    from optlab.kernels.runtime import refusal, runtime
+
+    if not protocol.latency or refusal(base) or refusal(candidate.model):
+        return None, None
+
+    def waiting() -> None:
+        progress(0.0, say("waiting until nothing else computes, to time alone"))
+
+    waiting()
+    with compute_lock(exclusive=True, waiting=waiting):
+        sides = {"base": runtime(base, protocol.dtype), "candidate": runtime(candidate, protocol.dtype)}
+        longest = min(base.description.context_length, candidate.model.description.context_length)
+        before = read_bandwidth()
+        timed = latency(sides, ids, context_length=longest, progress=progress, meter=meter())
+        after = read_bandwidth()
+        return TimedPair(**timed), max(before, after) if before and after else None
+
+
+def side(quality: Perplexity, size: int, timed: Latency | None, memory: int | None = None) -> Side:
+    """One side of a measurement. size: bytes of its weights; memory: peak of its own process."""
+    return Side(
+        ppl=quality.ppl,
+        bits_per_byte=quality.bits_per_byte,
+        ppl_second_half=quality.ppl_second_half,
+        size_bytes=size,
+        decode_ms_per_token=timed.decode_ms if timed else None,
+        prefill_tokens_per_s=timed.prefill_tokens_per_s if timed else None,
+        peak_rss_bytes=memory,
+    )
