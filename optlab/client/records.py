@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from optlab.i18n import said
-from optlab.jobs.measured import MeasuredRun, readable
-from optlab.store.run import Run
+from optlab.jobs.measured import MeasuredRun
 
 Cell = str | float | None
 Row = dict[str, Cell]
@@ -37,12 +36,6 @@ def row(one: MeasuredRun) -> Row:
         cells |= flatten(section, getattr(one.result, section).to_dict())
     cells["size_ratio"] = one.result.size_ratio
     return cells
-
-
-def in_words(run: Run) -> str:
-    """The recipe in words, as the reader speaks; the run's title when this version no longer knows the method."""
-    one = next(iter(readable([run])), None)
-    return said(run.title if one is None else one.title)
 
 
 def flatten(prefix: str, section: Mapping[str, object]) -> Row:

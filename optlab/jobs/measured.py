@@ -62,8 +62,8 @@ def unreadable(run: Run) -> Message | None:
     try:
         kind = kind_of(run.kind)
         kind.spec_of(run)
-        kind.partial_of(run)
-        kind.result_of(run)
+        if kind.result_of(run) is None:
+            kind.partial_of(run)
     except OptLabError as error:
         return say("run {id} cannot be read: {why}", id=run.id, why=error.message)
     return None
