@@ -8,6 +8,7 @@ from optlab.figures import frames, tradeoff
 from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
+from optlab.store.run import Status
 from pages.components.compare import side_by_side
 from pages.components.shared import downloads, facts, frame, own_text, services, view
 
@@ -22,7 +23,7 @@ def main() -> None:
     st.title(_("Compare"))
     with services.shown_errors():
         client = services.client()
-        facts.unreadable(client.runs("measure", "done"))
+        facts.unreadable(client.runs("measure", Status.DONE))
         frame = frames.tradeoffs(client.records())
         if frame.empty:
             st.info(_("Nothing has been measured yet. What you measure in Explore is compared here."),

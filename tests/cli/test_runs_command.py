@@ -34,7 +34,9 @@ def optlab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def submit(store: Store, key: str, kind: str = "measure", **spec: Any) -> Run:
-    return store.submit(kind, {"model": "nano", **spec}, key, f"nano: {key}")
+    return store.submit(
+        kind, {"model": "nano", "name": key, **spec}, key, f"nano: {key}", registry.KINDS[kind].priority
+    )
 
 
 def status(store: Store, run: Run) -> str:
@@ -94,7 +96,7 @@ def test_a_run_is_tried_again_here_and_its_failure_is_the_exit_code(
     for run in (good, bad):
         file_store.request_cancel(run.id)
     assert json.loads(optlab("runs", "retry", str(good.id), "--here", "--json")) == [{"id": good.id, "status": "done"}]
-    assert file_store.get(good.id).result["sum"] == 3  # type: ignore[union-attr, index]
+    assert KINDS["measure"].result_of(file_store.get(good.id)).sum == 3
     assert "use nano" in optlab("runs", "retry", str(bad.id), "--here", code=2)
     assert status(file_store, bad) == Status.FAILED
 
