@@ -6,7 +6,7 @@ import streamlit as st
 
 from optlab.figures import frames, tradeoff
 from optlab.i18n import _, said
-from pages.components.compare import side_by_side
+from pages.components.compare import outside, side_by_side
 from pages.components.shared import downloads, frame, own_text, services, view
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ def main() -> None:
     st.title(_("Compare"))
     with services.shown_errors():
         client = services.client()
+        with services.shown_errors():
+            outside.show(client)
         frame = frames.tradeoffs(client.records())
         if frame.empty:
             st.info(_("Nothing has been measured yet. What you measure in Explore is compared here."),
