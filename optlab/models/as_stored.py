@@ -23,7 +23,7 @@ def weight_files(source: Path) -> tuple[Path, ...]:
     return open_checkpoint(source, packed=True).files
 
 
-def bits_per_weight(name: str, sizes: Mapping[str, int]) -> dict[str, float]:
+def bits_per_weight(source: Path, sizes: Mapping[str, int]) -> dict[str, float]:
     """Layer -> bits that its file spends on each weight, with scales and zero points.
 
     sizes: layer by its hub name -> how many weights it has. Left out are layers that the file keeps in one tensor with

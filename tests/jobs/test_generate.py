@@ -92,7 +92,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch, model: SimpleNamespace) -> Kernels:
     fakes: dict[str, dict[str, Any]] = {
         "optlab.compression": {"compress": compress},
         "optlab.kernels.artefact": {"save": save, "load_artefact": load_artefact},
-        "optlab.kernels.runtime": {"runtime": lambda model, dtype, room: model},
+        "optlab.kernels.runtime": {"runtime": lambda model, dtype, room: model, "refusal": lambda model: None},
         "optlab.kernels.generate": {"choices": write},
     }
     for name, attributes in fakes.items():
