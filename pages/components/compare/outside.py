@@ -44,8 +44,7 @@ def draw(run: Run) -> None:
     found = COMPARISON.result_of(run)
     if found is None:
         return
-    plain = found.to_dict()
-    for column, pair in zip(st.columns(3), pairs.of(plain), strict=False):
+    for column, pair in zip(st.columns(3), pairs.of(found), strict=False):
         with column, st.container(border=True, height="stretch"):
             st.metric(pair.name, pair.candidate_text, help=pair.help)
             st.caption(
