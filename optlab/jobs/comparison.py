@@ -170,7 +170,7 @@ def _layers(spec: ComparisonSpec, base: LanguageModel, other: Compressed) -> tup
 
 
 def _source(name: str, model: LanguageModel) -> Path:
-    """The files that stand for a model: those that came; of a model of the catalog the floats that OptLab compresses."""
+    """The files that stand for a model: those that came; of one of the catalog the floats that OptLab compresses."""
     from optlab.models.catalog import card, source_of
 
     return model.folder if card(name) else source_of(name)
