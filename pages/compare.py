@@ -9,7 +9,7 @@ from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
 from optlab.store.run import Status
-from pages.components.compare import side_by_side
+from pages.components.compare import outside, side_by_side
 from pages.components.shared import downloads, facts, frame, own_text, services, view
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ def main() -> None:
     st.title(_("Compare"))
     with services.shown_errors():
         client = services.client()
+        with services.shown_errors():
+            outside.show(client)
         facts.unreadable(client.runs("measure", Status.DONE))
         frame = frames.tradeoffs(client.records())
         if frame.empty:

@@ -34,9 +34,7 @@ def optlab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def submit(store: Store, key: str, kind: str = "measure", **spec: Any) -> Run:
-    return store.submit(
-        kind, {"model": "nano", "name": key, **spec}, key, f"nano: {key}", registry.KINDS[kind].priority
-    )
+    return store.submit(kind, {"model": "nano", **spec}, key, f"nano: {key}", registry.KINDS[kind].priority)
 
 
 def status(store: Store, run: Run) -> str:
@@ -92,7 +90,10 @@ def test_a_run_is_tried_again_here_and_its_failure_is_the_exit_code(
     file_store: Store, optlab: Optlab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(registry.KINDS, "measure", KINDS["measure"])
-    good, bad = submit(file_store, "good", do="add", a=1, b=2), submit(file_store, "bad", do="refuse")
+    good, bad = (
+        submit(file_store, "good", name="good", do="add", a=1, b=2),
+        submit(file_store, "bad", name="bad", do="refuse"),
+    )
     for run in (good, bad):
         file_store.request_cancel(run.id)
     assert json.loads(optlab("runs", "retry", str(good.id), "--here", "--json")) == [{"id": good.id, "status": "done"}]
