@@ -14,7 +14,7 @@ from optlab.prediction.frontier import Frontier
 from optlab.recipes import Recipe
 from optlab.report.comparison import chosen
 from pages.components.advisor import questions
-from pages.components.shared import frame, goals, prediction, prepare, services, view, watching
+from pages.components.shared import facts, frame, goals, prediction, prepare, services, view, watching
 from pages.components.shared.services import escaped, sentence
 
 MEGABYTE = 1_000_000
@@ -45,7 +45,9 @@ def candidates(shown: view.View) -> list[Candidate]:
     """Everything measured on this model and the text of the view, and the frontier where the model was probed."""
     client = services.client()
     text = settled(shown.model, shown.protocol).text
-    found = measured(chosen(client.runs("measure", "done"), shown.model, text))
+    done = client.runs("measure", "done")
+    facts.unreadable(done)
+    found = measured(chosen(done, shown.model, text))
     predictor = client.predictor(shown.model, shown.protocol)
     if predictor is not None:
         try:
@@ -114,7 +116,9 @@ def recommend(shown: view.View, wish: Wish, one: Candidate, original: Candidate 
                 st.badge(_("predicted"), color="orange", icon=":material/insights:",
                          help=prediction.record(services.client(), shown.model))  # fmt: skip
         st.markdown("\n".join(f"- {escaped(reason)}" for reason in reasons(wish, one, original)))
-        recipe = Recipe.from_dict(one.recipe)
+        recipe = one.recipe
+        if not isinstance(recipe, Recipe):
+            return  # of a method that is no more: told, but it cannot be applied
         if one.source == "predicted":
             with st.expander(_("The recipe"), icon=":material/description:"):
                 st.code(recipe.to_yaml(), language="yaml", wrap_lines=True)

@@ -6,8 +6,10 @@ import streamlit as st
 
 from optlab.figures import frames, tradeoff
 from optlab.i18n import _, said
+from optlab.jobs.measure import MEASURE
+from optlab.jobs.measured import readable
 from pages.components.compare import side_by_side
-from pages.components.shared import downloads, frame, own_text, services, view
+from pages.components.shared import downloads, facts, frame, own_text, services, view
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -20,6 +22,7 @@ def main() -> None:
     st.title(_("Compare"))
     with services.shown_errors():
         client = services.client()
+        facts.unreadable(client.runs("measure", "done"))
         frame = frames.tradeoffs(client.records())
         if frame.empty:
             st.info(_("Nothing has been measured yet. What you measure in Explore is compared here."),
@@ -38,7 +41,7 @@ def main() -> None:
         if point is not None:
             open_in_explore(point)
         if len(chosen) > 1:
-            side_by_side.show([run for id in chosen if (run := client.run(id)) is not None])
+            side_by_side.show(readable(run for id in chosen if (run := client.run(id)) is not None))
         elif len(chosen) == 1:
             open_in_explore(chosen[0])
         else:
@@ -119,7 +122,7 @@ def open_in_explore(id: int) -> None:
         st.caption(_("This run was deleted."))
         return
     st.page_link(
-        "pages/explore.py", query_params=view.link_to_run(run.spec), icon=":material/tune:",
+        "pages/explore.py", query_params=view.link_to_run(MEASURE.spec_of(run)), icon=":material/tune:",
         label=_("Open run {id} in Explore: {title}").format(id=id, title=services.escaped(said(run.title))),
     )  # fmt: skip
 

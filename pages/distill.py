@@ -6,6 +6,7 @@ from optlab.client.recipes import last_student
 from optlab.distill.control import is_distillation
 from optlab.errors import RecipeError
 from optlab.i18n import _
+from optlab.jobs.measured import measured
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.store.run import Run
@@ -69,11 +70,14 @@ def set_up(shown: view.View, description: Description, now: Recipe | None) -> Re
 
 def outcome(run: Run) -> None:
     """What the finished student measures, and where it can be seen beside others."""
-    pairs.show(run.result or {}, run)
+    done = measured(run)
+    if done is None:
+        return
+    pairs.show(done.result, run)
     with st.container(horizontal=True):
         st.page_link("pages/compare.py", label=_("See it in Compare"), icon=":material/scatter_plot:")
         st.page_link(
-            "pages/explore.py", query_params=view.link_to_run(run.spec), icon=":material/tune:",
+            "pages/explore.py", query_params=view.link_to_run(done.spec), icon=":material/tune:",
             label=_("Open it in Explore"),
         )  # fmt: skip
 

@@ -44,13 +44,12 @@ def explore(shown: view.View, frontier: Frontier) -> None:
     points = frontier.points()
     answer = ask(frontier, points)
     rows = frames.tradeoffs(client.records())
-    drawn = [point.to_dict() for point in points]
     event = st.plotly_chart(
-        figure.chart(figure.frame(drawn), rows[rows["model"] == shown.model], answer.to_dict() if answer else None),
+        figure.chart(figure.frame(points), rows[rows["model"] == shown.model], answer),
         key="frontier/chart", config={"displayModeBar": False}, on_select="rerun", selection_mode=("points", "box"),
         alt=_("Predicted perplexity against size, with measured points"),
     )  # fmt: skip
-    chosen = [points[number] for number in figure.selected(drawn, event)]
+    chosen = [points[number] for number in figure.selected(points, event)]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(prediction.record(client, shown.model), width="stretch")
         if chosen and st.button(

@@ -5,7 +5,8 @@ import streamlit as st
 from optlab.figures import format, frames, parts
 from optlab.figures.pairs import in_one_line
 from optlab.fitting import first_recipe
-from optlab.i18n import _, plural
+from optlab.i18n import _, plural, said
+from optlab.jobs.measured import readable
 from optlab.models.catalog import card
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
@@ -75,7 +76,7 @@ def where_the_bytes_are(description: Description) -> None:
     """The one chart of this page."""
     st.subheader(_("Where its bytes are"))
     st.plotly_chart(
-        parts.bytes_by_block(frames.bytes_of(description.to_dict())), key="overview/bytes",
+        parts.bytes_by_block(frames.bytes_of(description)), key="overview/bytes",
         config={"displayModeBar": False}, alt=_("Bytes of each block, by component"),
     )  # fmt: skip
     st.caption(
@@ -96,15 +97,17 @@ def what_the_knobs_mean() -> None:
 def measured_so_far(model: str) -> None:
     """The latest finished measurement of this model, or a word that there is none."""
     st.subheader(_("Measured so far"))
-    done = services.client().runs("measure", "done", model=model)
+    runs = services.client().runs("measure", "done", model=model)
+    facts.unreadable(runs)
+    done = readable(runs)
     if not done:
         st.caption(_("Nothing has been measured on this model yet. The first measurement will appear here."))
         return
     latest = done[0]
     st.markdown(_("The latest of {runs}: {title}").format(
-        runs=plural("{count} measurement", "{count} measurements", len(done)), title=facts.words(latest)))  # fmt: skip
-    st.markdown(f"#### {in_one_line(latest.result or {})}")
-    pairs.show(latest.result or {}, latest)
+        runs=plural("{count} measurement", "{count} measurements", len(done)), title=said(latest.title)))  # fmt: skip
+    st.markdown(f"#### {in_one_line(latest.result)}")
+    pairs.show(latest.result, latest.run)
     st.page_link("pages/compare.py", label=_("Compare all measurements"), icon=":material/scatter_plot:")
 
 

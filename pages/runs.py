@@ -6,9 +6,11 @@ from optlab.errors import OptLabError
 from optlab.figures import format
 from optlab.figures.pairs import in_one_line
 from optlab.i18n import _, said
+from optlab.jobs.measure import MEASURE
+from optlab.jobs.measured import readable
 from optlab.store.run import Run
 from pages.components.runs import project
-from pages.components.shared import frame, progress, services, view
+from pages.components.shared import facts, frame, progress, services, view
 
 PER_PAGE = 12
 REFRESH_S = 1.5
@@ -62,8 +64,10 @@ def row(run: Run) -> None:
             progress.bar(run)
         else:
             progress.explain(run)
-            if run.kind == "measure" and run.result:
-                st.caption(in_one_line(run.result))
+            facts.unreadable([run])
+            one = next(iter(readable([run])), None)
+            if one is not None:
+                st.caption(in_one_line(one.result))
 
 
 def when(run: Run) -> str:
@@ -93,8 +97,8 @@ def buttons(run: Run) -> None:
         services.action(_("Retry"), f"retry/{run.id}", ":material/replay:", client.retry, run.id)
     if run.kind == "measure":
         try:
-            link = view.link_to_run(run.spec)
-        except (OptLabError, ValueError):  # made by a version with other methods or settings
+            link = view.link_to_run(MEASURE.spec_of(run))
+        except OptLabError:  # made by a version with other methods or settings
             link = None
         if link and st.button(_("Open"), key=f"open/{run.id}", icon=":material/tune:"):
             st.switch_page("pages/explore.py", query_params=link)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from optlab.client import records
-from optlab.errors import RecipeError
 from optlab.evaluation.environment import of_this_machine
 from optlab.i18n import said
+from optlab.jobs.measured import MeasuredRun
 from optlab.prediction.frontier import Point
 from optlab.recipes import Recipe
-from optlab.results.environment import Environment
-from optlab.store.run import Run
+from optlab.results.recipe import AnyRecipe
 
 Source = Literal["measured", "predicted"]
 
@@ -30,7 +28,7 @@ class Candidate:
 
     model: str
     title: str
-    recipe: dict[str, Any]
+    recipe: AnyRecipe
     source: Source
     size_bytes: int
     ratio: float | None
@@ -46,7 +44,7 @@ class Candidate:
     @property
     def is_original(self) -> bool:
         """Whether nothing was done to the model."""
-        return not self.recipe["steps"]
+        return self.recipe == Recipe()
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -78,7 +76,7 @@ class Original:
         return self.size_bytes / other.size_bytes
 
 
-def originals(runs: Iterable[Run]) -> list[Original]:
+def originals(runs: Iterable[MeasuredRun]) -> list[Original]:
     """One for each model and text that was measured, newest first; what every page takes for the original of them.
 
     Each measurement reads and times its own original beside the compressed model and is compared with that one alone;
@@ -87,14 +85,14 @@ def originals(runs: Iterable[Run]) -> list[Original]:
     """
     found: dict[tuple[str, str], Original] = {}
     for run in runs:
-        result = run.result or {}
-        base, here = result["baseline"], timed_here(result)
-        key = (run.spec["model"], result["text"])
-        if base.get("bits_per_byte") is not None:
-            found.setdefault(key, Original(
-                *key, base["bits_per_byte"], base["ppl"], base["size_bytes"],
-                base.get("decode_ms_per_token") if here else None, base.get("peak_rss_bytes") if here else None, run.id,
-            ))  # fmt: skip
+        base, here = run.result.baseline, of_this_machine(run.result.environment)
+        found.setdefault(
+            (run.spec.model, run.result.text),
+            Original(
+                run.spec.model, run.result.text, base.bits_per_byte, base.ppl, base.size_bytes,
+                base.decode_ms_per_token if here else None, base.peak_rss_bytes if here else None, run.id,
+            ),
+        )  # fmt: skip
     return list(found.values())
 
 
@@ -103,10 +101,10 @@ def best_and_smallest(found: Sequence[Original]) -> tuple[Original, Original]:
     return min(found, key=lambda one: one.bits_per_byte), min(found, key=lambda one: one.size_bytes)
 
 
-def measured(runs: Sequence[Run]) -> list[Candidate]:
+def measured(runs: Sequence[MeasuredRun]) -> list[Candidate]:
     """One for each finished measurement of one model on one text, and their original."""
     found = [_original(one) for one in originals(runs)[:1]]
-    return found + [_of(run, run.result or {}) for run in runs if run.spec["recipe"]["steps"]]
+    return found + [_of(run) for run in runs if run.spec.recipe != Recipe()]
 
 
 def original_of(candidates: Iterable[Candidate]) -> Candidate | None:
@@ -129,44 +127,31 @@ def predicted(points: Iterable[Point], model: str, original_ms: float | None = N
             continue
         low, high = told.ppl_ratio_band90 or (None, None)
         found.append(
-            Candidate(model, said(point.recipe.describe()), point.recipe.to_dict(), "predicted", point.size_bytes,
+            Candidate(model, said(point.recipe.describe()), point.recipe, "predicted", point.size_bytes,
                       told.ppl_ratio, low, high, told.decode_ms,
                       speedup=original_ms / told.decode_ms if original_ms and told.decode_ms else None)
         )  # fmt: skip
     return found
 
 
-def timed_here(result: Mapping[str, Any]) -> bool:
-    """Whether a result's times and memory are of this machine; an archive may bring those of another."""
-    return of_this_machine(Environment.model_validate(result.get("environment") or {}))
-
-
-def known(recipe: Mapping[str, Any]) -> Recipe | None:
-    """The recipe, or None when this version of OptLab has no such method."""
-    try:
-        return Recipe.from_dict(recipe)
-    except RecipeError:
-        return None
-
-
 def _original(one: Original) -> Candidate:
     title = said(Recipe().describe())
     return Candidate(
-        one.model, title, {"steps": []}, "measured", one.size_bytes, 1.0, 1.0, 1.0, decode_ms=one.decode_ms,
+        one.model, title, Recipe(), "measured", one.size_bytes, 1.0, 1.0, 1.0, decode_ms=one.decode_ms,
         memory_bytes=one.memory_bytes, run=one.run,
     )  # fmt: skip
 
 
-def _of(run: Run, result: Mapping[str, Any]) -> Candidate:
-    figures, delta, here = result["compressed"], result.get("delta") or {}, timed_here(result)
-    low, high = delta.get("ppl_ratio_ci95") or (None, None)
+def _of(run: MeasuredRun) -> Candidate:
+    """Times and memory only where they are of this machine; an archive may bring those of another."""
+    figures, delta, here = run.result.compressed, run.result.delta, of_this_machine(run.result.environment)
+    low, high = delta.ppl_ratio_ci95 or (None, None)
     return Candidate(
-        run.spec["model"], records.in_words(run), run.spec["recipe"], "measured", figures["size_bytes"],
-        delta.get("ppl_ratio"), low, high,
-        decode_ms=figures.get("decode_ms_per_token") if here else None,
-        memory_bytes=figures.get("peak_rss_bytes") if here else None,
+        run.spec.model, said(run.title), run.spec.recipe, "measured", figures.size_bytes, delta.ppl_ratio, low, high,
+        decode_ms=figures.decode_ms_per_token if here else None,
+        memory_bytes=figures.peak_rss_bytes if here else None,
         run=run.id,
-        agreement=delta.get("top1_agreement"),
-        speedup=delta.get("decode_speedup") if here else None,
-        speedup_ci95=tuple(delta["decode_speedup_ci95"]) if here and delta.get("decode_speedup_ci95") else None,
+        agreement=delta.top1_agreement,
+        speedup=delta.decode_speedup if here else None,
+        speedup_ci95=delta.decode_speedup_ci95 if here else None,
     )  # fmt: skip

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from optlab.client import records
-from optlab.errors import RecipeError
 from optlab.i18n import said
+from optlab.jobs.measured import MeasuredRun
 from optlab.recipes import Recipe
-from optlab.store.run import Run
 
 
 @dataclass(frozen=True)
@@ -18,9 +16,9 @@ class MethodResult:
     seconds: that compressing took. plain: by rounding to nearest and nothing else. None where it is not known."""
 
     title: str
-    ratio: float | None
+    ratio: float
     error: float | None
-    seconds: float | None
+    seconds: float
     plain: bool
 
 
@@ -30,28 +28,26 @@ def bits_of(recipe: Recipe) -> int | None:
     return int(str(found.pop())) if len(found) == 1 and None not in found else None
 
 
-def at_bits(runs: Iterable[Run], bits: int, layer: str, text: str | None) -> list[MethodResult]:
+def at_bits(runs: Iterable[MeasuredRun], bits: int, layer: str, text: str | None) -> list[MethodResult]:
     """The newest measurement of every recipe with these bits, the best quality first. runs: finished measurements of
     one model, newest first. text: on this one only, unless None."""
     found: dict[str, MethodResult] = {}
     for run in runs:
-        try:
-            recipe = Recipe.from_dict(run.spec["recipe"])
-        except RecipeError:  # a method that is no more: nothing to compare with
+        recipe, result = run.spec.recipe, run.result
+        if not isinstance(recipe, Recipe):  # a method that is no more: nothing to compare with
             continue
-        result = run.result or {}
-        if bits_of(recipe) != bits or (text is not None and result.get("text") != text):
+        if bits_of(recipe) != bits or (text is not None and result.text != text):
             continue
-        error = next((one.get("output_error") for one in result.get("layers") or [] if one["name"] == layer), None)
+        error = next((one.output_error for one in result.layers if one.name == layer), None)
         found.setdefault(recipe.content_hash, MethodResult(
-            said(records.in_words(run)), (result.get("delta") or {}).get("ppl_ratio"), error,
-            (result.get("seconds") or {}).get("compress"), [step.method for step in recipe.steps] == ["rtn"],
+            said(run.title), result.delta.ppl_ratio, error, result.seconds.compress,
+            [step.method for step in recipe.steps] == ["rtn"],
         ))  # fmt: skip
-    return sorted(found.values(), key=lambda one: float("inf") if one.ratio is None else one.ratio)
+    return sorted(found.values(), key=lambda one: one.ratio)
 
 
 def worse_than_plain(found: Iterable[MethodResult]) -> list[MethodResult]:
     """Those whose perplexity is above that of plain rounding; none without a measurement of that."""
-    known = [(one, one.ratio) for one in found if one.ratio is not None]
-    plain = next((ratio for one, ratio in known if one.plain), None)
-    return [one for one, ratio in known if plain is not None and ratio > plain]
+    known = list(found)
+    plain = next((one.ratio for one in known if one.plain), None)
+    return [one for one in known if plain is not None and one.ratio > plain]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from optlab.advice.candidate import Candidate, known, timed_here
+from optlab.advice.candidate import Candidate
+from optlab.evaluation.environment import of_this_machine
 from optlab.fitting import first_recipe, fitted_step
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
-from optlab.store.run import Run
+from optlab.results.measurement import Measurement
+from optlab.results.recipe import AnyRecipe
 
 KINDS = ("quantize", "prune", "distill")
 ALLOWED_PERCENT = (1.0, 5.0, 20.0, 50.0)
@@ -21,17 +22,20 @@ MOST_LOST = 2.0
 """A technique is shown by its smallest result whose perplexity at most doubles; beyond, texts fall apart."""
 
 
-def resources(run: Run) -> list[tuple[str, float | None, float | None]]:
+def resources(result: Measurement) -> list[tuple[str, float | None, float | None]]:
     """(figure, original, compressed) of what a model takes, None where not measured.
 
-    size, memory: bytes; decode: ms per token; prefill: tokens per second.
+    size, memory: bytes; decode: ms per token; prefill: tokens per second. All but the size only of this machine.
     """
-    result = run.result or {}
-    base, candidate, here = result["baseline"], result["compressed"], timed_here(result)
-    names = {"size": "size_bytes"}
-    if here:
-        names |= {"memory": "peak_rss_bytes", "decode": "decode_ms_per_token", "prefill": "prefill_tokens_per_s"}
-    return [(name, base.get(field), candidate.get(field)) for name, field in names.items()]
+    base, candidate = result.baseline, result.compressed
+    found: list[tuple[str, float | None, float | None]] = [("size", base.size_bytes, candidate.size_bytes)]
+    if of_this_machine(result.environment):
+        found += [
+            ("memory", base.peak_rss_bytes, candidate.peak_rss_bytes),
+            ("decode", base.decode_ms_per_token, candidate.decode_ms_per_token),
+            ("prefill", base.prefill_tokens_per_s, candidate.prefill_tokens_per_s),
+        ]
+    return found
 
 
 def within(candidates: Sequence[Candidate], percent: float, source: str) -> Candidate | None:
@@ -78,6 +82,5 @@ def _lost(one: Candidate) -> float:
     return math.inf if one.ratio is None else one.ratio
 
 
-def _kinds(recipe: Mapping[str, Any]) -> set[str]:
-    found = known(recipe)
-    return {step.kind for step in found.steps} if found else set()
+def _kinds(recipe: AnyRecipe) -> set[str]:
+    return {step.kind for step in recipe.steps} if isinstance(recipe, Recipe) else set()

@@ -32,16 +32,18 @@ def report(
     if out.suffix.lower() not in ENDINGS:
         raise OptLabError(f"{out} ends in {out.suffix or 'nothing'}; a report is written as {', '.join(ENDINGS)}")
     with opened() as client:
-        runs = _named(client, run) if run else client.runs("measure", Status.DONE)
-        chosen = runs if run else comparison.chosen(runs, model, text)[: comparison.MOST]
-    found = comparison.Comparison(tuple(chosen))
+        if run:
+            found = comparison.Comparison.of(_named(client, run))
+        else:
+            fitting = comparison.chosen(client.runs("measure", Status.DONE), model, text)
+            found = comparison.Comparison(tuple(fitting[: comparison.MOST]))
     if out.suffix.lower() == ".json":
         content = dumps(found.to_dict()).encode()
     else:
         page = document.html(found)
         content = pdf.pdf(page) if out.suffix.lower() == ".pdf" else page.encode()
     _write(out, content)
-    result = {"file": str(out), "bytes": len(content), "runs": [one.id for one in found.runs]}
+    result = {"file": str(out), "bytes": len(content), "runs": [one.id for one in found.measured]}
     show(result, as_json, lambda one: f"{one['file']}: {document.summary(found)}, {one['bytes']:,} bytes")
 
 

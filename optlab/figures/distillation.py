@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optlab.distill.forecast import Forecast
 from optlab.figures import format, style
@@ -75,15 +75,14 @@ def curves(
     return figure
 
 
-def top_tokens(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Teacher and student beside each other: rows {"token", "teacher", "student" or None} (probabilities)."""
-    figure = style.figure(height=max(260, 26 * len(rows)), barmode="group")
-    names = [f"{number + 1}. {row['token']!r}" for number, row in enumerate(rows)][::-1]
-    sides = [("teacher", _("teacher"), style.BASE), ("student", _("student"), style.MEASURED)]
-    for side, name, colour in sides[::-1]:
-        if rows and rows[0][side] is not None:
+def top_tokens(tokens: Sequence[str], teacher: Sequence[float], student: Sequence[float] | None) -> Figure:
+    """Teacher and student beside each other: how probable each of `tokens` is to them; student: None without one."""
+    figure = style.figure(height=max(260, 26 * len(tokens)), barmode="group")
+    names = [f"{number}. {token!r}" for number, token in enumerate(tokens, 1)][::-1]
+    for side, name, colour in ((student, _("student"), style.MEASURED), (teacher, _("teacher"), style.BASE)):
+        if side is not None:
             figure.add_bar(
-                y=names, x=[row[side] for row in rows][::-1], orientation="h", name=name, marker_color=colour,
+                y=names, x=list(side)[::-1], orientation="h", name=name, marker_color=colour,
                 hovertemplate="%{y}: %{x:.3%}<extra>" + name + "</extra>",
             )  # fmt: skip
     figure.update_xaxes(tickformat=".0%", title_text=_("probability at this temperature"), rangemode="tozero")

@@ -9,6 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optlab.figures import speedup
+from optlab.i18n import said
+from optlab.models.describe import Description
+from optlab.results.divergence import Estimate
+from optlab.results.document import Part
+from optlab.results.measurement import LayerReport, Measurement
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -23,28 +28,25 @@ def component(kind: str) -> str:
     return part if part in COMPONENTS else "other"
 
 
-def bytes_of(description: Mapping[str, Any]) -> DataFrame:
+def bytes_of(description: Description) -> DataFrame:
     """component, block (None outside the blocks), bytes, parameters, layers: one row per component and block."""
     from pandas import DataFrame
 
     columns = ["component", "block", "bytes", "parameters", "layers"]
-    rows = [
-        (component(layer["kind"]), layer["block"], layer["bytes"], layer["parameters"], 1)
-        for layer in description["layers"]
-    ]
+    rows = [(component(layer.kind), layer.block, layer.bytes, layer.parameters, 1) for layer in description.layers]
     frame = DataFrame(rows, columns=columns)
     return frame.groupby(["component", "block"], dropna=False, sort=False, as_index=False).sum()
 
 
-def layers_of(result: Mapping[str, Any], legend: str = "") -> DataFrame:
-    """name, short, block, kind, bits_per_weight, sparsity, output_error, run: one row per treated layer of a result.
+def layers_of(result: Measurement, legend: str = "") -> DataFrame:
+    """name, short, block, kind, bits_per_weight, sparsity, output_error, run: one row per treated layer.
 
     run: `legend`, the name of the run where several are laid over each other.
     """
     from pandas import DataFrame
 
-    columns = ["name", "bits_per_weight", "sparsity", "output_error"]
-    frame = DataFrame([{name: layer.get(name) for name in columns} for layer in result.get("layers") or []])
+    columns = list(LayerReport.model_fields)
+    frame = DataFrame([layer.to_dict() for layer in result.layers], columns=columns)
     if frame.empty:
         return DataFrame(columns=[*columns, "short", "block", "kind", "run"])
     frame["block"] = frame["name"].str.extract(r"\.(\d+)\.", expand=False)
@@ -54,7 +56,7 @@ def layers_of(result: Mapping[str, Any], legend: str = "") -> DataFrame:
     return frame
 
 
-def overlay(results: Sequence[tuple[str, Mapping[str, Any]]]) -> DataFrame:
+def overlay(results: Sequence[tuple[str, Measurement]]) -> DataFrame:
     """`layers_of` several (legend, result) under each other."""
     from pandas import concat
 
@@ -90,43 +92,49 @@ def tradeoffs(records: Sequence[Mapping[str, Any]]) -> DataFrame:
     return frame.dropna(subset=["ppl_ratio", "size_bytes"]).reset_index(drop=True)
 
 
-def figures_of(result: Mapping[str, Any]) -> DataFrame:
-    """figure, original, compressed: every number of a result with all its digits, as text.
+def figures_of(result: Measurement) -> DataFrame:
+    """figure, original, compressed: every number of a measurement with all its digits, as text.
 
     What concerns the difference of the two stands in the last column.
     """
     from pandas import DataFrame
 
-    base, candidate = result.get("baseline") or {}, result.get("compressed") or {}
-    rows = [(name, _shown(base.get(name)), _shown(candidate.get(name))) for name in {**base, **candidate}]
-    for section in ("delta", "details", "seconds"):
-        rows += [(f"{section}: {name}", "", shown) for name, shown in _flat(result.get(section) or {})]
-    sides = result.get("latency") or {}
-    names = dict.fromkeys(name for side in sides.values() for name in side or {})
-    for name in names:
-        old, new = ((sides.get(side) or {}).get(name) for side in ("base", "candidate"))
-        if not isinstance(new, Mapping) and not (old is None and new is None):
-            rows.append((f"latency: {name}", _shown(old), _shown(new)))
+    rows = list(_beside(result.baseline, result.compressed))
+    for section, part in (("delta", result.delta), ("details", result.details), ("seconds", result.seconds)):
+        if part is not None:
+            rows += [(f"{section}: {name}", "", shown) for name, shown in _flat(part)]
+    if result.latency is not None:
+        sides = _beside(result.latency.base, result.latency.candidate)
+        rows += [(f"latency: {name}", old, new) for name, old, new in sides if old or new]
     return DataFrame(rows, columns=["figure", "original", "compressed"])
 
 
-def _flat(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _beside(base: Part, candidate: Part) -> Iterator[tuple[str, str, str]]:
+    """Name and both texts of every figure of two parts of one type; groups of figures are left out."""
+    for name, value in base:
+        if not isinstance(value, Part):
+            yield name, _shown(value), _shown(getattr(candidate, name))
+
+
+def _flat(figures: Part) -> Iterator[tuple[str, str]]:
     """Name and text of every figure; an estimate with its standard error is one, a group gives its name to its own."""
-    for name, value in figures.items():
-        if not isinstance(value, Mapping):
-            yield name, _shown(value)
-        elif "value" in value:
-            error = value.get("error")
-            yield name, _shown(value["value"]) + ("" if error is None else f" \N{PLUS-MINUS SIGN} {_shown(error)}")
-        else:
+    for name, value in figures:
+        if isinstance(value, Estimate):
+            error = "" if value.error is None else f" \N{PLUS-MINUS SIGN} {_shown(value.error)}"
+            yield name, _shown(value.value) + error
+        elif isinstance(value, Part):
             yield from ((f"{name} {inner}", shown) for inner, shown in _flat(value))
+        else:
+            yield name, _shown(value)
 
 
 def _shown(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, int | float | list | tuple):
+    if isinstance(value, str):
+        return said(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | tuple):
         return str(value)
-    if isinstance(value, list | tuple):
+    if isinstance(value, tuple):
         return " to ".join(_shown(item) for item in value) if len(value) == 2 else ", ".join(map(_shown, value))
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from plotly.graph_objects import Figure
 
+    from optlab.prediction.frontier import Point
+
 BAND = "rgba(217, 130, 0, 0.18)"
 FLOOR = 0.05
 """Percent worse that nobody tells from nothing: a measurement of 8192 tokens hardly does."""
@@ -26,22 +28,21 @@ WORST = math.exp(12)
 TICKS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 10_000.0, 100_000.0)
 
 
-def frame(points: Sequence[Mapping[str, Any]]) -> DataFrame:
-    """size_bytes, ratio, low, high, decode_ms: of the `points` of `frontier --json` that have one."""
+def frame(points: Sequence[Point]) -> DataFrame:
+    """size_bytes, ratio, low, high, decode_ms: of the `points` that have a predicted quality."""
     from pandas import DataFrame
 
     rows = [
-        (point["size_bytes"], point["ppl_ratio"], *(_edge(edge) for edge in point["nll_band90"]),
-         point.get("decode_ms_per_token"))
+        (point.size_bytes, told.ppl_ratio, *map(_edge, told.nll_band90), told.decode_ms)
         for point in points
-        if point.get("ppl_ratio") is not None
-    ]  # fmt: skip
+        if (told := point.prediction).nll_band90 is not None
+    ]
     return DataFrame(rows, columns=["size_bytes", "ratio", "low", "high", "decode_ms"])
 
 
-def selected(points: Sequence[Mapping[str, Any]], event: Mapping[str, Any]) -> list[int]:
+def selected(points: Sequence[Point], event: Mapping[str, Any]) -> list[int]:
     """Which of `points` a person chose on the chart. event: what the chart reports of a selection."""
-    drawn = [number for number, point in enumerate(points) if point.get("ppl_ratio") is not None]
+    drawn = [number for number, point in enumerate(points) if point.prediction.ppl_ratio is not None]
     found = set()
     for one in (event.get("selection") or {}).get("points") or []:
         row = one.get("customdata")
@@ -51,7 +52,7 @@ def selected(points: Sequence[Mapping[str, Any]], event: Mapping[str, Any]) -> l
     return sorted(found)
 
 
-def chart(found: DataFrame, measured: DataFrame, chosen: Mapping[str, Any] | None = None) -> Figure:
+def chart(found: DataFrame, measured: DataFrame, chosen: Point | None = None) -> Figure:
     """found: `frame`; measured: rows of `frames.tradeoffs`; chosen: the point that answers the person's question.
 
     The customdata of a point is its row in `found`.
@@ -85,9 +86,9 @@ def chart(found: DataFrame, measured: DataFrame, chosen: Mapping[str, Any] | Non
             text=[f"{row.recipe}: {format.worse(row.ppl_ratio)}" for row in measured.itertuples()],
             hovertemplate="%{text}<extra>" + _("measured") + "</extra>",
         )  # fmt: skip
-    if chosen is not None and chosen.get("ppl_ratio") is not None:
+    if chosen is not None and chosen.prediction.ppl_ratio is not None:
         figure.add_scatter(
-            x=[chosen["size_bytes"]], y=_heights([chosen["ppl_ratio"]]), mode="markers", name=_("your answer"),
+            x=[chosen.size_bytes], y=_heights([chosen.prediction.ppl_ratio]), mode="markers", name=_("your answer"),
             marker={"size": 16, "symbol": "star", "color": style.PREDICTED, "line": {"width": 1, "color": style.BASE}},
             hoverinfo="skip",
         )  # fmt: skip
@@ -111,5 +112,5 @@ def _heights(ratios: Sequence[float | None]) -> list[float]:
     return [max(100 * (ratio - 1), FLOOR) for ratio in known]
 
 
-def _edge(nll: float | None) -> float | None:
-    return None if nll is None else math.exp(min(nll, 50.0))
+def _edge(nll: float) -> float:
+    return math.exp(min(nll, 50.0))

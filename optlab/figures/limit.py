@@ -7,13 +7,11 @@ one token to the next.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from optlab.figures import format
 from optlab.i18n import _
 from optlab.results.latency import Latency
 from optlab.results.latency_grid import GridSide
+from optlab.results.measurement import Measurement
 
 
 def bytes_read(timed: Latency) -> float | None:
@@ -27,26 +25,21 @@ def step_bytes(runtime: Latency | GridSide, positions: float, texts: int = 1) ->
     return float(weights + texts * positions * position) if weights else None
 
 
-def shares(result: Mapping[str, Any]) -> dict[str, float]:
-    """'base' and 'candidate' -> the bandwidth that decoding used over what the memory delivers."""
-    bandwidth = (result.get("environment") or {}).get("read_bytes_per_s")
-    found = {}
-    for side, timed in (result.get("latency") or {}).items():
-        read = bytes_read(Latency.model_construct(**timed)) if timed else None
-        if bandwidth and timed and read:
-            found[side] = read / (timed["decode_ms"] / 1000) / bandwidth
-    return found
+def share(timed: Latency, bandwidth: float | None) -> float | None:
+    """The bandwidth that decoding used over what the memory delivers; None where either is not known."""
+    read = bytes_read(timed)
+    return read / (timed.decode_ms / 1000) / bandwidth if bandwidth and read else None
 
 
-def sentence(result: Mapping[str, Any]) -> str:
+def sentence(result: Measurement) -> str:
     """Of the compressed model; '' when it is not known."""
-    share = shares(result).get("candidate")
-    if share is None:
+    timed, bandwidth = result.latency.candidate if result.latency else None, result.environment.read_bytes_per_s
+    read = bytes_read(timed) if timed else None
+    used = share(timed, bandwidth) if timed else None
+    if timed is None or read is None or bandwidth is None or used is None:
         return ""
-    timed, bandwidth = result["latency"]["candidate"], result["environment"]["read_bytes_per_s"]
-    read = bytes_read(Latency.model_construct(**timed)) or 0.0
     size = format.megabytes(read)
-    if share > 1:
+    if used > 1:
         return _(
             "Each token reads {size} of weights, keys and values, faster than this machine's memory delivers: part of "
             "them stays in the processor's cache, where fewer bits save little time."
@@ -55,4 +48,4 @@ def sentence(result: Mapping[str, Any]) -> str:
     return _(
         "Each token reads {size} of weights, keys and values. Memory here delivers {speed} GB/s, so no program decodes "
         "in less than {least}; this one uses {share} of that speed."
-    ).format(size=size, speed=format.significant(bandwidth / 1e9), least=least, share=format.percent(share))
+    ).format(size=size, speed=format.significant(bandwidth / 1e9), least=least, share=format.percent(used))

@@ -1,18 +1,20 @@
 """The original beside the candidate: one quantity, two bars, and the sentence that says what changed.
 
-A `Pair` is read from a result, or from the part of it that a running measurement has reported so far; what is missing
-there stays None and is shown in words. The interval of the perplexity is the paired one (of the ratio, drawn around the
-candidate); that of the latency is the spread from the 5th to the 95th percentile.
+A `Pair` is read from a measurement, or from what a running one has reported so far; what is missing there stays None
+and is shown in words. The interval of the perplexity is the paired one (of the ratio, drawn around the candidate); that
+of the latency is the spread from the 5th to the 95th percentile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from optlab.figures import format, speedup
 from optlab.i18n import _
+from optlab.results.measurement import Measurement, MeasurementSoFar
+
+Known = Measurement | MeasurementSoFar
+"""A finished measurement, or what one on its way has told so far."""
 
 
 @dataclass(frozen=True)
@@ -48,28 +50,25 @@ class Pair:
         return [(side, value, low, high) for side, value, low, high in both if value is not None]
 
 
-def quality(result: Mapping[str, Any]) -> Pair:
+def quality(known: Known) -> Pair:
     """Perplexity of both, and the ratio with its paired interval."""
-    base, candidate = _figure(result, "baseline", "ppl"), _figure(result, "compressed", "ppl")
-    delta = result.get("delta") or {}
-    ratio, interval = delta.get("ppl_ratio"), delta.get("ppl_ratio_ci95")
+    base, candidate, ratio, interval = _perplexities(known)
     ends = interval or (1.0, 1.0)
-    noise = bool(interval) and ends[0] <= 1 <= ends[1]
-    drawn = base is not None and bool(interval)
+    drawn = base is not None and interval is not None
     return Pair(
         _("Perplexity"),
         _("How surprised the model is by a text it has not seen; lower is better, 1 would be perfect foresight."),
         base, candidate, format.number(base), format.number(candidate),
-        _("no measurable change") if noise else format.worse(ratio),
+        _("no measurable change") if _holds_one(interval) else format.worse(ratio),
         _("95 % interval {range}").format(range=format.change_range(*ends)) if interval else "",
-        low=base * ends[0] if drawn else None,
-        high=base * ends[1] if drawn else None,
+        low=base * ends[0] if base is not None and drawn else None,
+        high=base * ends[1] if base is not None and drawn else None,
     )  # fmt: skip
 
 
-def size(result: Mapping[str, Any]) -> Pair:
+def size(known: Known) -> Pair:
     """Bytes of the weights of both, as written to disk."""
-    base, candidate = _figure(result, "baseline", "size_bytes"), _figure(result, "compressed", "size_bytes")
+    base, candidate = _sizes(known)
     ratio = candidate / base if base and candidate is not None else None
     return Pair(
         _("Size"),
@@ -80,59 +79,53 @@ def size(result: Mapping[str, Any]) -> Pair:
     )  # fmt: skip
 
 
-def latency(result: Mapping[str, Any]) -> Pair:
+def latency(known: Known) -> Pair:
     """Milliseconds per new token of both, timed in turns; the interval is from the 5th to the 95th percentile."""
-    both = result.get("latency") or {}
-    old, new = both.get("base") or {}, both.get("candidate") or {}
-    per_token = "decode_ms_per_token"
-    base = old.get("decode_ms", _figure(result, "baseline", per_token))
-    candidate = new.get("decode_ms", _figure(result, "compressed", per_token))
-    low, high = new.get("decode_ms_p5"), new.get("decode_ms_p95")
-    delta = result.get("delta") or {}
+    done = known if isinstance(known, Measurement) else None
+    base = done.baseline.decode_ms_per_token if done else None
+    candidate = done.compressed.decode_ms_per_token if done else None
+    speed = (done.delta.decode_speedup, done.delta.decode_speedup_ci95) if done else (None, None)
+    timed = done.latency if done else None
+    low, high = (timed.candidate.decode_ms_p5, timed.candidate.decode_ms_p95) if timed else (None, None)
     spread = _("5 to 95 % of tokens: {low} to {high}")
     return Pair(
         _("Latency"),
         _("Time for each new token, one text at a time, on this machine; both models are timed in turns."),
         base, candidate, format.milliseconds(base), format.milliseconds(candidate),
-        format.not_measured() if candidate is None else
-        speedup.in_words(delta.get("decode_speedup"), delta.get("decode_speedup_ci95")),
+        format.not_measured() if candidate is None else speedup.in_words(*speed),
         spread.format(low=format.milliseconds(low), high=format.milliseconds(high)) if low and high else "",
-        low=low, high=high, base_low=old.get("decode_ms_p5"), base_high=old.get("decode_ms_p95"),
+        low=low, high=high,
+        base_low=timed.base.decode_ms_p5 if timed else None, base_high=timed.base.decode_ms_p95 if timed else None,
     )  # fmt: skip
 
 
-def so_far(partial: Mapping[str, Any]) -> dict[str, Any]:
-    """What a measurement on its way reports (`optlab.jobs.measure`), in the form of a result."""
-    known = partial.get("quality") or {}
-    return {
-        "baseline": {"ppl": known.get("ppl_base"), "size_bytes": partial.get("size_base")},
-        "compressed": {"ppl": known.get("ppl_candidate"), "size_bytes": partial.get("size_candidate")},
-        "delta": {name: known.get(name) for name in ("ppl_ratio", "ppl_ratio_ci95")},
-    }
+def of(known: Known) -> list[Pair]:
+    """The three pairs: quality, size, latency."""
+    return [quality(known), size(known), latency(known)]
 
 
-def of(result: Mapping[str, Any]) -> list[Pair]:
-    """The three pairs of a result (or of what is known of it): quality, size, latency."""
-    return [quality(result), size(result), latency(result)]
-
-
-def in_one_line(result: Mapping[str, Any]) -> str:
+def in_one_line(result: Measurement) -> str:
     """What was saved and what it cost: '3.6 x smaller, 3.1 x faster, 2.0 % worse'; only what was measured."""
-    told = {
-        "size": size(result),
-        "latency": latency(result),
-        "quality": quality(result),
-    }
-    words = {name: pair.headline for name, pair in told.items() if pair.complete and pair.headline}
-    if "quality" in words and _unchanged(result):
-        words["quality"] = _("no measurable loss")
-    return ", ".join(words.values())
+    words = [pair.headline for pair in (size(result), latency(result)) if pair.complete and pair.headline]
+    loss = _("no measurable loss") if _holds_one(result.delta.ppl_ratio_ci95) else quality(result).headline
+    return ", ".join([*words, loss])
 
 
-def _unchanged(result: Mapping[str, Any]) -> bool:
-    low, high = (result.get("delta") or {}).get("ppl_ratio_ci95") or (2.0, 0.0)
-    return bool(low <= 1 <= high)
+def _perplexities(known: Known) -> tuple[float | None, float | None, float | None, tuple[float, float] | None]:
+    """Original, candidate, their ratio and its interval."""
+    if isinstance(known, Measurement):
+        return known.baseline.ppl, known.compressed.ppl, known.delta.ppl_ratio, known.delta.ppl_ratio_ci95
+    so_far = known.quality
+    if so_far is None:
+        return None, None, None, None
+    return so_far.ppl_base, so_far.ppl_candidate, so_far.ppl_ratio, so_far.ppl_ratio_ci95
 
 
-def _figure(result: Mapping[str, Any], side: str, name: str) -> Any:
-    return (result.get(side) or {}).get(name)
+def _sizes(known: Known) -> tuple[int | None, int | None]:
+    if isinstance(known, Measurement):
+        return known.baseline.size_bytes, known.compressed.size_bytes
+    return known.size_base, known.size_candidate
+
+
+def _holds_one(interval: tuple[float, float] | None) -> bool:
+    return interval is not None and interval[0] <= 1 <= interval[1]

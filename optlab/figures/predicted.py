@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from optlab.figures import format
 from optlab.figures.pairs import Pair
 from optlab.i18n import _
 
+if TYPE_CHECKING:
+    from optlab.prediction.predictor import Prediction
 
-def of(found: Mapping[str, Any], original: Mapping[str, Any]) -> list[Pair]:
-    """Quality, size, latency. found: as `predict --json` prints it; original: the same for the recipe without steps.
+
+LARGEST_EXPONENT = 709.0
+"""What `exp` takes before it overflows."""
+
+
+def of(found: Prediction, original: Prediction) -> list[Pair]:
+    """Quality, size, latency. original: of the recipe without steps.
 
     Outside the probed range there is no quality: its pair has no candidate.
     """
     return [_quality(found), _size(found, original), _latency(found, original)]
 
 
-def _quality(found: Mapping[str, Any]) -> Pair:
-    delta = found.get("delta") or {}
-    ratio = delta.get("ppl_ratio")
-    low, high = (math.exp(edge) if edge is not None else None for edge in delta.get("nll_band90") or (None, None))
+def _quality(found: Prediction) -> Pair:
+    ratio = found.ppl_ratio
+    low, high = map(_ratio, found.nll_band90) if found.nll_band90 else (None, None)
     return Pair(
         _("Perplexity"),
         _("How many times that of the original; a measurement gives the perplexities themselves."),
@@ -33,12 +38,17 @@ def _quality(found: Mapping[str, Any]) -> Pair:
     )  # fmt: skip
 
 
+def _ratio(nll: float) -> float:
+    """Of perplexities, from a difference of losses; infinite where no float holds it."""
+    return math.exp(nll) if nll < LARGEST_EXPONENT else math.inf
+
+
 def _not_above(ratio: float | None) -> str:
     return format.not_measured() if ratio is None else _("{ratio} x").format(ratio=format.significant(ratio))
 
 
-def _size(found: Mapping[str, Any], original: Mapping[str, Any]) -> Pair:
-    base, candidate = original.get("size_bytes"), found.get("size_bytes")
+def _size(found: Prediction, original: Prediction) -> Pair:
+    base, candidate = original.size_bytes, found.size_bytes
     ratio = candidate / base if base and candidate is not None else None
     return Pair(
         _("Size"), _("Worked out from the format of every weight, without writing the file."),
@@ -47,10 +57,9 @@ def _size(found: Mapping[str, Any], original: Mapping[str, Any]) -> Pair:
     )  # fmt: skip
 
 
-def _latency(found: Mapping[str, Any], original: Mapping[str, Any]) -> Pair:
-    per_token = "decode_ms_per_token"
-    base, candidate = original.get(per_token), found.get(per_token)
-    low, high = found.get("decode_band90") or (None, None)
+def _latency(found: Prediction, original: Prediction) -> Pair:
+    base, candidate = original.decode_ms, found.decode_ms
+    low, high = found.decode_band90 or (None, None)
     speedup = base / candidate if base and candidate else None
     spread = _("90 % band {low} to {high}")
     return Pair(

@@ -23,6 +23,7 @@ from typing import Any
 from optlab import __version__
 from optlab.client.client import Client
 from optlab.errors import OptLabError, RecipeError
+from optlab.jobs.measured import unreadable
 from optlab.jobs.registry import KINDS
 from optlab.recipes import Recipe
 from optlab.report import incoming
@@ -55,9 +56,9 @@ class Imported:
 
 
 def portable(run: Run) -> bool:
-    """Whether an archive holds it: finished, and its result means the same elsewhere. A prepared or probed model is
-    made of files that stay here."""
-    return run.done and run.kind in KINDS and KINDS[run.kind].portable
+    """Whether an archive holds it: finished, and its result can be read and means the same elsewhere. A prepared or
+    probed model is made of files that stay here."""
+    return run.done and run.kind in KINDS and KINDS[run.kind].portable and unreadable(run) is None
 
 
 def write(runs: Sequence[Run]) -> bytes:
@@ -201,8 +202,8 @@ def _recipes(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Every recipe of the runs once, named by its content."""
     found: dict[str, dict[str, Any]] = {}
     for run in runs:
-        recipe = _known({"recipe": run.spec.get("recipe")})
-        if recipe is not None and recipe.steps:
+        recipe = getattr(KINDS[run.kind].spec_of(run), "recipe", None)
+        if isinstance(recipe, Recipe) and recipe.steps:
             found.setdefault(recipe.content_hash, {"name": recipe.describe(), "recipe": recipe.to_dict()})
     return [{"hash": name, **entry} for name, entry in found.items()]
 

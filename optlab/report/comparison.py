@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from optlab import __version__
-from optlab.client import records
 from optlab.errors import OptLabError, RecipeError
+from optlab.i18n import said
+from optlab.jobs.measured import MeasuredRun, readable, unreadable
+from optlab.messages import Message
 from optlab.recipes import Recipe
 from optlab.report import links
 from optlab.store.run import Run
@@ -26,21 +28,18 @@ MOST = 50
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs of one model on one text, newest first. base: where the dashboard that reopens them is served."""
+    """Measurements of one model on one text, newest first. base: where the dashboard that reopens them is served.
+    unread: of what was asked for, why it cannot be read; a sentence each."""
 
-    runs: tuple[Run, ...]
+    measured: tuple[MeasuredRun, ...]
     base: str = links.ADDRESS
+    unread: tuple[Message, ...] = ()
 
-    def __post_init__(self) -> None:
-        if not self.runs:
-            raise OptLabError("there is no finished measurement to report; measure something first")
-        if len(self.runs) > MOST:
-            raise OptLabError(
-                "{run_count} measurements are too many for one report; choose at most {most}",
-                run_count=len(self.runs),
-                most=MOST,
-            )
-        for run in self.runs:
+    @classmethod
+    def of(cls, runs: Sequence[Run], base: str = links.ADDRESS) -> Comparison:
+        """A report of `runs`. Raises OptLabError where one is no finished measurement, where none can be read, and
+        where they do not compare."""
+        for run in runs:
             if run.kind != "measure" or not run.done:
                 raise OptLabError(
                     "run {id} is no finished measurement ({kind}, {status})",
@@ -48,22 +47,38 @@ class Comparison:
                     kind=run.kind,
                     status=run.status,
                 )
-        for name in ("model", "text"):
-            found = sorted({str((run.result or {}).get(name)) for run in self.runs})
-            if len(found) > 1:
-                raise OptLabError(
-                    "perplexities of different {name}s do not compare; choose one of {found}",
-                    name=name,
-                    found=", ".join(found),
-                )
+        return cls(tuple(readable(runs)), base, tuple(why for run in runs if (why := unreadable(run)) is not None))
+
+    def __post_init__(self) -> None:
+        if not self.measured:
+            if self.unread:
+                raise OptLabError("{why}", why=self.unread[0])
+            raise OptLabError("there is no finished measurement to report; measure something first")
+        if len(self.measured) > MOST:
+            raise OptLabError(
+                "{run_count} measurements are too many for one report; choose at most {most}",
+                run_count=len(self.measured),
+                most=MOST,
+            )
+        self._check_one("model", {run.spec.model for run in self.measured})
+        self._check_one("text", {run.result.text for run in self.measured})
+
+    @staticmethod
+    def _check_one(name: str, found: set[str]) -> None:
+        if len(found) > 1:
+            raise OptLabError(
+                "perplexities of different {name}s do not compare; choose one of {found}",
+                name=name,
+                found=", ".join(sorted(found)),
+            )
 
     @property
     def model(self) -> str:
-        return str(self.runs[0].spec["model"])
+        return self.measured[0].spec.model
 
     @property
     def text(self) -> str:
-        return str((self.runs[0].result or {}).get("text"))
+        return self.measured[0].result.text
 
     def to_dict(self) -> dict[str, Any]:
         """The whole report as plain JSON; numbers that are not finite are None."""
@@ -75,56 +90,53 @@ class Comparison:
                 "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "model": self.model,
                 "text": self.text,
-                "runs": [self._one(run) for run in self.runs],
+                "runs": [self._one(run) for run in self.measured],
             }
         )
 
-    def address(self, run: Run) -> str | None:
+    def address(self, run: MeasuredRun) -> str | None:
         """What reopens the run; None when its recipe is of another version of OptLab."""
         try:
             return links.address_of_run(run.spec, self.base)
-        except (RecipeError, ValueError):
+        except RecipeError:
             return None
 
-    def _one(self, run: Run) -> dict[str, Any]:
-        kept = {name: value for name, value in (run.result or {}).items() if name != "artefact"}
+    def _one(self, run: MeasuredRun) -> dict[str, Any]:
+        result = run.result.model_copy(update={"artefact": None})
         return {
             "run": run.id,
-            "key": run.key,
-            "title": records.in_words(run),
-            "recipe": run.spec["recipe"],
-            "settings": run.spec.get("protocol"),
-            "finished": run.finished,
-            "predicted": run.spec.get("predicted"),
-            "result": kept,
+            "key": run.run.key,
+            "title": said(run.title),
+            "recipe": run.spec.recipe.to_dict(),
+            "settings": run.spec.protocol.model_dump(mode="json"),
+            "finished": run.run.finished,
+            "predicted": None if run.spec.predicted is None else run.spec.predicted.to_dict(),
+            "result": result.to_dict(),
             "command": reproduced(run),
             "address": self.address(run),
         }
 
 
-def recipe_yaml(run: Run) -> str:
+def recipe_yaml(run: MeasuredRun) -> str:
     """The recipe of a run as a file; '' when this version of OptLab does not know its method."""
-    try:
-        return Recipe.from_dict(run.spec["recipe"]).to_yaml()
-    except RecipeError:
-        return ""
+    return run.spec.recipe.to_yaml() if isinstance(run.spec.recipe, Recipe) else ""
 
 
-def reproduced(run: Run) -> str | None:
+def reproduced(run: MeasuredRun) -> str | None:
     """The line that measures a run again; None when its recipe is of another version of OptLab."""
     try:
         return links.reproduce(run.spec)
-    except (RecipeError, ValueError):
+    except RecipeError:
         return None
 
 
-def chosen(runs: Sequence[Run], model: str | None = None, text: str | None = None) -> list[Run]:
-    """Finished measurements among `runs` of that model and text; of the newest one's where they are not given."""
-    done = [run for run in runs if run.kind == "measure" and run.done and run.result]
-    done = [run for run in done if model in (None, run.spec["model"]) and text in (None, _subject(run)[1])]
+def chosen(runs: Sequence[Run], model: str | None = None, text: str | None = None) -> list[MeasuredRun]:
+    """Finished measurements among `runs` of that model and text; of the newest one's where they are not given. What
+    cannot be read is left out."""
+    done = [run for run in readable(runs) if model in (None, run.spec.model) and text in (None, run.result.text)]
     return [run for run in done if _subject(run) == _subject(done[0])]
 
 
-def _subject(run: Run) -> tuple[str, str]:
+def _subject(run: MeasuredRun) -> tuple[str, str]:
     """What has to be the same for two measurements to compare."""
-    return run.spec["model"], str((run.result or {}).get("text"))
+    return run.spec.model, run.result.text

@@ -7,21 +7,22 @@ JSON too (`<script id="optlab-report">`), so that a program can read what a pers
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from optlab.client import records
 from optlab.figures import bars, format, frames, layers, pairs, tradeoff
-from optlab.i18n import _, plural
+from optlab.i18n import _, plural, said
+from optlab.jobs.measured import MeasuredRun
 from optlab.jobs.resolution import title
 from optlab.models.catalog import card
 from optlab.report import words
 from optlab.report.comparison import Comparison, recipe_yaml, reproduced
 from optlab.report.markup import Markup, element, joined, table
 from optlab.report.style import CSS
-from optlab.store.run import Run
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from plotly.graph_objects import Figure
 
 POLICY = (
@@ -62,37 +63,37 @@ def html(comparison: Comparison) -> str:
 
 
 def _sections(comparison: Comparison, heading: str) -> list[Markup]:
-    runs = comparison.runs
-    frame = frames.tradeoffs([records.row(run) for run in runs])
+    runs = comparison.measured
+    frame = frames.tradeoffs([records.row(run.run) for run in runs])
     parts = [
         element("h1", heading),
         element("p", words.introduction(comparison), class_="muted"),
+        *[element("p", said(why), class_="muted") for why in comparison.unread],
         element("h2", _("In one look")),
         _overview(runs),
         _chart(tradeoff.scatter(frame), "tradeoff"),
         element("p", _("Down and to the left is better. The bars are 95 % intervals."), class_="muted"),
     ]
-    overlaid = frames.overlay([(f"#{run.id} {records.in_words(run)}", run.result or {}) for run in runs[:OVERLAID]])
+    overlaid = frames.overlay([(f"#{run.id} {said(run.title)}", run.result) for run in runs[:OVERLAID]])
     shown = [one for one in layers.QUANTITIES if len(overlaid) and overlaid[one].notna().any()]
     if shown:
         parts += [element("h2", _("What happened to each layer")), *_layers(overlaid, shown)]
     for run in runs:
         parts += _run(comparison, run)
-    parts += [element("h2", _("Where it was measured")), table([], words.environment(runs[0].result or {}), False)]
+    parts += [element("h2", _("Where it was measured")), table([], words.environment(runs[0].result), False)]
     parts += [element("h2", _("What the figures mean")), element("dl", *_meanings())]
     return parts
 
 
-def _overview(runs: tuple[Run, ...]) -> Markup:
+def _overview(runs: tuple[MeasuredRun, ...]) -> Markup:
     head = [_("Recipe"), _("Run"), _("Size"), _("Perplexity"), _("95 % interval"), _("Latency"), _("Same top word")]
     rows = []
     for run in runs:
-        quality, size, latency = pairs.of(run.result or {})
-        agreement = ((run.result or {}).get("delta") or {}).get("top1_agreement")
+        quality, size, latency = pairs.of(run.result)
         rows.append(
-            [records.in_words(run), f"#{run.id}", _cell(size), _cell(quality),
+            [said(run.title), f"#{run.id}", _cell(size), _cell(quality),
              quality.interval.removeprefix(_("95 % interval {range}").format(range="")), _cell(latency),
-             format.percent(agreement)]
+             format.percent(run.result.delta.top1_agreement)]
         )  # fmt: skip
     return table(head, rows)
 
@@ -103,7 +104,7 @@ def _cell(pair: pairs.Pair) -> Markup:
     return joined([pair.candidate_text, element("br"), element("span", pair.headline, class_="muted")])
 
 
-def _layers(frame: Any, shown: list[str]) -> list[Markup]:
+def _layers(frame: DataFrame, shown: list[str]) -> list[Markup]:
     charts = []
     for quantity in shown:
         charts += [
@@ -113,14 +114,13 @@ def _layers(frame: Any, shown: list[str]) -> list[Markup]:
     return charts
 
 
-def _run(comparison: Comparison, run: Run) -> list[Markup]:
+def _run(comparison: Comparison, run: MeasuredRun) -> list[Markup]:
     """Everything about one run: its figures, its recipe, and how to see it again."""
-    result = run.result or {}
-    cards = [element("div", *_pair(pair), class_="card") for pair in pairs.of(result)]
-    figures = [list(row) for row in frames.figures_of(result).itertuples(index=False)]
-    notes = words.notes(result)
+    cards = [element("div", *_pair(pair), class_="card") for pair in pairs.of(run.result)]
+    figures = [list(row) for row in frames.figures_of(run.result).itertuples(index=False)]
+    notes = words.notes(run.result)
     parts = [
-        element("h2", f"#{run.id} {records.in_words(run)}", id=f"run-{run.id}"),
+        element("h2", f"#{run.id} {said(run.title)}", id=f"run-{run.id}"),
         element("p", words.made(run), class_="muted"),
         element("div", *cards, class_="cards"),
         *[element("p", note, class_="muted") for note in notes],
@@ -163,10 +163,10 @@ def _chart(figure: Figure, key: str) -> Markup:
 
 
 def _meanings() -> list[Markup]:
-    return [part for name, said in words.meanings() for part in (element("dt", name), element("dd", said))]
+    return [part for name, meaning in words.meanings() for part in (element("dt", name), element("dd", meaning))]
 
 
 def summary(comparison: Comparison) -> str:
     """One sentence about a report, for the command line."""
-    runs = plural("{count} measurement", "{count} measurements", len(comparison.runs))
+    runs = plural("{count} measurement", "{count} measurements", len(comparison.measured))
     return _("{runs} of {model} on {text}").format(runs=runs, model=title(comparison.model), text=comparison.text)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlencode
 
 from optlab.i18n import ENGLISH, language
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.specs import RecipeSpec
 
 SETTINGS = ("text", "tokens", "context", "dtype", "calibration", "calibration_tokens", "seed", "latency", "bos")
 STOP = "stop"
@@ -36,12 +35,12 @@ def query(model: str, recipe: Recipe, protocol: Protocol) -> dict[str, str]:
     return asked
 
 
-def query_of_run(spec: Mapping[str, Any]) -> dict[str, str]:
+def query_of_run(spec: RecipeSpec) -> dict[str, str]:
     """The query that shows the measurement of a run's spec. Raises RecipeError for a method that is no more."""
-    return query(spec["model"], Recipe.from_dict(spec.get("recipe")), protocol_of(spec))
+    return query(spec.model, spec.known_recipe, spec.protocol)
 
 
-def address_of_run(spec: Mapping[str, Any], base: str = ADDRESS) -> str:
+def address_of_run(spec: RecipeSpec, base: str = ADDRESS) -> str:
     """The whole address that reopens a run in the language of this context. base: where the dashboard is served."""
     spoken = {} if language() == ENGLISH else {"lang": language()}
     return f"{base.rstrip('/')}/explore?{urlencode(query_of_run(spec) | spoken)}"
@@ -61,16 +60,13 @@ def command(model: str, protocol: Protocol, file: str = "recipe.yaml") -> str:
     return shlex.join([*words, "--json"])
 
 
-def reproduce(spec: Mapping[str, Any]) -> str:
+def reproduce(spec: RecipeSpec) -> str:
     """One line for a shell that writes the recipe of a run and measures it again.
 
-    The recipe is written as JSON, which is YAML too, so that it needs no second line.
+    The recipe is written as JSON, which is YAML too, so that it needs no second line. Raises RecipeError for a
+    method that is no more.
     """
-    recipe = json.dumps(spec.get("recipe") or {"steps": []})
-    file = f"recipe-{Recipe.from_dict(spec.get('recipe')).content_hash[:8]}.yaml"
-    return f"printf '%s' {shlex.quote(recipe)} > {file} && {command(spec['model'], protocol_of(spec), file)}"
-
-
-def protocol_of(spec: Mapping[str, Any]) -> Protocol:
-    """The settings of a run's spec."""
-    return Protocol.model_validate(spec.get("protocol") or {})
+    recipe = spec.known_recipe
+    file = f"recipe-{recipe.content_hash[:8]}.yaml"
+    written = shlex.quote(json.dumps(recipe.to_dict()))
+    return f"printf '%s' {written} > {file} && {command(spec.model, spec.protocol, file)}"

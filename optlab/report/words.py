@@ -3,63 +3,60 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from optlab import __version__
 from optlab.figures import format
 from optlab.figures.limit import sentence as limit
 from optlab.i18n import _, plural, said
+from optlab.jobs.measured import MeasuredRun
 from optlab.report.comparison import Comparison
-from optlab.store.run import Run
+from optlab.results.measurement import Measurement
 
 
 def introduction(comparison: Comparison) -> str:
     """What the reader has before them."""
     return _("{runs} on the text {text}, by OptLab {version}. No figure is a prediction. Made {when}.").format(
-        runs=plural("{count} measurement", "{count} measurements", len(comparison.runs)),
+        runs=plural("{count} measurement", "{count} measurements", len(comparison.measured)),
         text=comparison.text, version=__version__, when=format.moment(time.time()),
     )  # fmt: skip
 
 
-def made(run: Run) -> str:
+def made(run: MeasuredRun) -> str:
     """When and how one run was made."""
-    result = run.result or {}
+    result = run.result
     parts = [
-        _("measured {when}").format(when=format.moment(run.finished)),
+        _("measured {when}").format(when=format.moment(run.run.finished)),
         _("{count} tokens in windows of {context}").format(
-            count=format.amount(result.get("tokens") or 0), context=result.get("context")),
-        str(result.get("dtype") or ""),
-        _("seed {seed}").format(seed=result.get("seed")),
-        _("calibrated on {text}").format(text=result["calibration"]) if result.get("calibration") else "",
-        _("stopped early, the interval was narrow enough") if result.get("stopped_early") else "",
+            count=format.amount(result.tokens), context=result.context),
+        result.dtype,
+        _("seed {seed}").format(seed=result.seed),
+        _("calibrated on {text}").format(text=result.calibration) if result.calibration else "",
+        _("stopped early, the interval was narrow enough") if result.stopped_early else "",
     ]  # fmt: skip
     return " · ".join(part for part in parts if part)
 
 
-def notes(result: Mapping[str, Any]) -> list[str]:
-    """What a reader must know besides the figures."""
-    found = [said(str(result["checkpoint_note"]))] if result.get("checkpoint_note") else []
+def notes(result: Measurement) -> list[str]:
+    """What a reader must know besides the figures, each once."""
+    found = [said(result.checkpoint_note)] if result.checkpoint_note else []
     if limited := limit(result):
         found.append(limited)
-    for side in (result.get("latency") or {}).values():
-        found += [said(str(note)) for note in (side or {}).get("notes") or [] if said(str(note)) not in found]
-    return found
+    if result.latency is not None:
+        found += [said(note) for side in (result.latency.base, result.latency.candidate) for note in side.notes]
+    return list(dict.fromkeys(found))
 
 
-def environment(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+def environment(result: Measurement) -> list[tuple[str, str]]:
     """The machine and the versions, as rows of a table."""
-    recorded = result.get("environment") or {}
-    rows = [(str(name).replace("_", " "), _shown(name, value)) for name, value in recorded.items()
-            if name != "versions" and not isinstance(value, (Mapping, list))]  # fmt: skip
-    versions = {**(result.get("versions") or {})}
-    rows += [(str(name), str(version)) for name, version in versions.items()]
-    return rows
+    machine = result.environment
+    rows = [(name.replace("_", " "), _shown(name, value)) for name, value in machine
+            if isinstance(value, str | int | float)]  # fmt: skip
+    return [*rows, *result.versions.items()]
 
 
-def _shown(name: str, value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "" if value is None else str(value)
+def _shown(name: str, value: str | float) -> str:
+    if isinstance(value, str):
+        return value
     if name.endswith(("_bytes", "bytes_per_s")):
         return format.megabytes(value) + ("/s" if name.endswith("per_s") else "")
     return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}"

@@ -181,3 +181,8 @@ class MeasurementSoFar(Document):
     size_candidate: Count | None = None
     training: TrainingSoFar | None = None
     quality: QualitySoFar | None = None
+
+    @classmethod
+    def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
+        """Untyped reports had another shape; only the sizes stay, and the next report tells the rest."""
+        return {name: fields[name] for name in ("size_base", "size_candidate") if name in fields}

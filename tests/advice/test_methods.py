@@ -8,6 +8,7 @@ import pytest
 
 from optlab.advice.methods import at_bits, bits_of, worse_than_plain
 from optlab.client.client import Client
+from optlab.jobs.measured import readable
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.store.store import Store
@@ -37,7 +38,7 @@ def test_recipes_of_the_same_bits_are_rows_the_best_first(client: Client) -> Non
     measured(client, GPTQ, 1.15)
     measured(client, samples.quantized(8), 1.01)
     measured(client, PRUNED, 1.05)
-    done = client.runs("measure", "done")
+    done = readable(client.runs("measure", "done"))
     found = at_bits(done, 4, LAYER, "shakespeare")
     assert [one.ratio for one in found] == [1.05, 1.10, 1.15]
     assert [one.plain for one in found] == [False, True, False]

@@ -11,10 +11,14 @@ from optlab.advice import questions
 from optlab.advice.candidate import Candidate, measured, originals, predicted
 from optlab.advice.wish import Preference, Wish, answer, breaks, reasons
 from optlab.evaluation import environment
-from optlab.store.run import Run
+from optlab.jobs.measured import MeasuredRun
+from optlab.recipes import Recipe, Step
+from optlab.results.measurement import MeasureSpec
+from optlab.store.run import Run, Status
 from tests.pages import samples
 
-QUANTIZED: dict[str, Any] = {"steps": [{"quantize": {"method": "rtn", "bits": 4}}]}
+PRUNED = Recipe.of(Step("prune", "wanda", {"sparsity": 0.5}))
+QUANTIZED = Recipe.of(Step("quantize", "rtn", {"bits": 4}))
 
 
 def candidate(title: str, size: int, ratio: float | None, source: Any = "measured", **more: Any) -> Candidate:
@@ -22,7 +26,7 @@ def candidate(title: str, size: int, ratio: float | None, source: Any = "measure
     return Candidate("nano", title, QUANTIZED, source, size, ratio, low, high, **more)
 
 
-ORIGINAL = Candidate("nano", "original", {"steps": []}, "measured", 1000, 1.0, 1.0, 1.0, 10.0, 3000)
+ORIGINAL = Candidate("nano", "original", Recipe(), "measured", 1000, 1.0, 1.0, 1.0, 10.0, 3000)
 SMALL = candidate("small", 200, 1.5, decode_ms=4.0, memory_bytes=2000, speedup=2.3, speedup_ci95=(2.1, 2.5))
 FAST = candidate("fast", 400, 1.1, decode_ms=2.0, memory_bytes=2100)
 CLOSE = candidate("close", 600, 1.01, decode_ms=8.0, memory_bytes=2500)
@@ -84,15 +88,15 @@ def test_reasons_hold_the_figures_and_the_limits() -> None:
     assert "not measured on this machine" in guessed
 
 
-def run_of(bits: int, ratio: float, size: int, here: bool, steps: bool = True) -> Run:
-    recipe = samples.quantized(bits)
-    result = samples.result(ratio, size, 1.0, recipe)
+def run_of(bits: int, ratio: float, size: int, here: bool, steps: bool = True) -> MeasuredRun:
+    recipe = samples.quantized(bits) if steps else Recipe()
+    result = samples.measurement(ratio, size, 1.0, recipe)
     if here:
-        result["environment"] = environment.record().to_dict()
-    spec = {"model": "nano", "recipe": recipe.to_dict() if steps else {"steps": []}}
-    return Run(id=bits, key="k", kind="measure", status="done", spec=spec, title="t", progress=1.0, message="",
-               partial={}, result=result, error=None, created=0.0, started=0.0, finished=1.0, worker=None,
-               attempts=1)  # fmt: skip
+        result = result.model_copy(update={"environment": environment.record()})
+    spec = MeasureSpec(model="nano", recipe=recipe)
+    run = Run(id=bits, key="k", kind="measure", status=Status.DONE, spec_json=spec.to_json(), title="t", created=0.0,
+              result_json=result.to_json())  # fmt: skip
+    return MeasuredRun(run, spec, result)
 
 
 def test_times_of_another_machine_are_not_this_machines() -> None:
@@ -107,7 +111,7 @@ def test_times_of_another_machine_are_not_this_machines() -> None:
 
 def test_the_original_is_a_candidate_once() -> None:
     found = measured([run_of(4, 1.1, 100, True), run_of(8, 1.0, 200, True), run_of(2, 1.0, 200, True, steps=False)])
-    assert [one.recipe["steps"] == [] for one in found] == [True, False, False]
+    assert [one.is_original for one in found] == [True, False, False]
 
 
 def test_points_of_a_frontier_are_candidates_with_their_band() -> None:
@@ -127,9 +131,9 @@ def test_points_of_a_frontier_are_candidates_with_their_band() -> None:
 def test_the_smallest_within_a_tolerance_and_a_technique_by_itself() -> None:
     assert questions.within(EVERYONE, 5, "measured") == CLOSE
     assert questions.within(EVERYONE, 5, "predicted") is None
-    pruned = replace(SMALL, recipe={"steps": [{"prune": {"method": "wanda", "sparsity": 0.5}}]}, ratio=9.0)
+    pruned = replace(SMALL, recipe=PRUNED, ratio=9.0)
     worse = replace(pruned, size_bytes=1, ratio=20.0)
-    both = replace(SMALL, recipe={"steps": [*pruned.recipe["steps"], *QUANTIZED["steps"]]})
+    both = replace(SMALL, recipe=Recipe.of(*PRUNED.steps, *QUANTIZED.steps))
     found = questions.techniques([*EVERYONE, pruned, worse, both])
     assert found == {"quantize": SMALL, "prune": pruned}
 
@@ -137,4 +141,4 @@ def test_the_smallest_within_a_tolerance_and_a_technique_by_itself() -> None:
 def test_a_model_is_told_by_its_newest_measurement() -> None:
     (found,) = originals([run_of(4, 1.1, 100, True), run_of(8, 1.0, 200, True)])
     assert (found.run, found.bits_per_byte, found.decode_ms) == (4, 1.9, 2.0)
-    assert {name: after for name, _, after in questions.resources(run_of(4, 1.1, 100, False))} == {"size": 100}
+    assert {name: after for name, _, after in questions.resources(run_of(4, 1.1, 100, False).result)} == {"size": 100}

@@ -9,10 +9,14 @@ import pytest
 from pandas import DataFrame
 
 from optlab.figures import frontier, style
+from optlab.prediction.frontier import Point
+from optlab.prediction.predictor import Prediction
+from optlab.recipes import Recipe
 
 
-def point(size: int, ratio: float, band: tuple[float, float | None]) -> dict[str, Any]:
-    return {"size_bytes": size, "ppl_ratio": ratio, "nll_band90": band}
+def point(size: int, ratio: float, band: tuple[float, float]) -> Point:
+    recipe = Recipe()
+    return Point(recipe, Prediction("nano", recipe, None, size, math.log(ratio), band))
 
 
 MEASURED = DataFrame(
@@ -24,7 +28,7 @@ MEASURED = DataFrame(
 
 
 def drawn() -> Any:
-    points = [point(3, 1.5, (0.1, None)), point(5, 1.05, (0.02, 0.1)), point(9, 0.9999, (-0.001, 0.001))]
+    points = [point(3, 1.5, (0.1, math.inf)), point(5, 1.05, (0.02, 0.1)), point(9, 0.9999, (-0.001, 0.001))]
     return frontier.chart(frontier.frame(points), MEASURED, points[1])
 
 

@@ -6,7 +6,10 @@ Results are made by their types, and their figures are chosen so that what a pag
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
+
+import sqlalchemy
 
 from optlab.client.client import Client
 from optlab.models.describe import Description, LayerInfo
@@ -17,6 +20,7 @@ from optlab.results.environment import Environment
 from optlab.results.latency import Latency, TimedPair
 from optlab.results.measurement import Delta, LayerReport, Measurement, MeasurementSoFar, QualitySoFar, Seconds, Side
 from optlab.store.run import Run
+from optlab.store.schema import runs_table
 
 WIDTH, HIDDEN, BLOCKS, VOCABULARY = 192, 576, 2, 4096
 BASE_BYTES = 20_000_000
@@ -131,6 +135,30 @@ def measured(client: Client, bits: int, protocol: Protocol | None = None) -> Run
     run = client.submit_measure("nano", recipe, protocol or Protocol())
     finish(client, run, result(*MEASURED[bits], recipe))
     return client.store.get(run.id)  # type: ignore[return-value]
+
+
+DAMAGE: list[dict[str, str]] = [
+    {"result_json": "{"},
+    {"result_json": '{"version":1,"model":"nano"}'},
+    {"result_json": '{"version":99}'},
+    {"spec_json": "[]"},
+    {"spec_json": '{"version":1,"model":4}'},
+]
+"""Ways in which a row may not be what it claims to be."""
+
+
+def damaged(run: Run, **columns: str) -> Run:
+    """The run as it would be with other text in these columns."""
+    return replace(run, **columns)  # type: ignore[arg-type]
+
+
+def damage(client: Client, run: Run, **columns: str) -> None:
+    """Write other text into the columns of the run's row."""
+    engine = sqlalchemy.create_engine(client.store.url)
+    with engine.begin() as connection:
+        connection.execute(runs_table.update().where(runs_table.c.id == run.id).values(
+            {name.removesuffix("_json"): text for name, text in columns.items()}))  # fmt: skip
+    engine.dispose()
 
 
 def failed(client: Client) -> Run:

@@ -17,7 +17,7 @@ from optlab.recipes import Recipe, Step
 from optlab.report.comparison import Comparison, chosen
 from optlab.report.document import html
 from optlab.report.links import ADDRESS
-from optlab.results.measurement import MeasureSpec
+from optlab.results.measurement import Measurement, MeasureSpec
 from optlab.store.run import Run
 from tests.pages import samples
 
@@ -54,7 +54,7 @@ class Reader(HTMLParser):
 
 def read(runs: list[Run]) -> Reader:
     reader = Reader()
-    reader.feed(html(Comparison(tuple(runs))))
+    reader.feed(html(Comparison.of(runs)))
     return reader
 
 
@@ -83,8 +83,9 @@ def test_it_shows_the_figures_of_the_store(runs: list[Run]) -> None:
     (data,) = [json.loads(body) for attributes, body in reader.scripts if attributes.get("id") == "optlab-report"]
     assert [one["run"] for one in data["runs"]] == [run.id for run in runs]
     for one, run in zip(data["runs"], runs, strict=True):
-        kept = {name: value for name, value in (run.result or {}).items() if name != "artefact"}
-        assert one["result"] == json.loads(json.dumps(kept))
+        result = MEASURE.result_of(run)
+        assert result is not None
+        assert Measurement.from_dict({"version": 1, **one["result"]}) == result.model_copy(update={"artefact": None})
 
 
 def test_it_loads_nothing(runs: list[Run]) -> None:
@@ -94,7 +95,7 @@ def test_it_loads_nothing(runs: list[Run]) -> None:
     assert all(address.startswith(f"{ADDRESS}/explore?") for _, address in elsewhere)
     assert len(elsewhere) == len(runs)
     assert not {"link", "img", "iframe", "object", "embed"} & set(reader.elements)
-    styles = html(Comparison(tuple(runs))).split("<style>")[1].split("</style>")[0]
+    styles = html(Comparison.of(runs)).split("<style>")[1].split("</style>")[0]
     assert "url(" not in styles and "@import" not in styles
 
 
@@ -119,15 +120,15 @@ def test_a_name_never_becomes_markup(client: Client, runs: list[Run]) -> None:
 def test_only_what_compares_is_compared(client: Client, runs: list[Run]) -> None:
     other = replace(saying(runs[0], text="bbc-news"), id=99)
     with pytest.raises(OptLabError, match="different texts do not compare"):
-        Comparison((runs[0], other))
-    assert chosen([other, *runs]) == [other]
-    assert chosen([other, *runs], text="shakespeare") == runs
+        Comparison.of([runs[0], other])
+    assert [one.run for one in chosen([other, *runs])] == [other]
+    assert [one.run for one in chosen([other, *runs], text="shakespeare")] == runs
     with pytest.raises(OptLabError, match="measure something first"):
         Comparison(tuple(chosen([])))
 
 
 def test_a_recipe_of_another_version_is_reported_without_its_line(runs: list[Run]) -> None:
     spec = MEASURE.spec_of(runs[0]).to_dict() | {"recipe": {"steps": [{"quantize": {"method": "forgotten"}}]}}
-    found = Comparison((replace(runs[0], spec_json=MeasureSpec.from_dict(spec).to_json()),))
+    found = Comparison.of([replace(runs[0], spec_json=MeasureSpec.from_dict(spec).to_json())])
     assert found.to_dict()["runs"][0]["command"] is None
     assert "forgotten" not in html(found).split('id="optlab-report"')[0]

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from optlab.cli.main import app
 from optlab.client.client import Client
+from optlab.jobs.measure import MEASURE
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.report import links
@@ -35,7 +36,7 @@ def test_the_line_measures_the_same_run(
     client: Client, recipe: Recipe, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = client.submit_measure("nano", recipe, protocol)
-    write, command = links.reproduce(run.spec).split(" && ")
+    write, command = links.reproduce(MEASURE.spec_of(run)).split(" && ")
     printf, form, content, arrow, file = shlex.split(write)
     assert (printf, form, arrow) == ("printf", "%s", ">")
     monkeypatch.chdir(tmp_path)
@@ -56,7 +57,7 @@ def test_the_line_measures_the_same_run(
 
 def test_an_address_reopens_the_view(client: Client) -> None:
     run = client.submit_measure("nano", AWKWARD, PROTOCOLS[2])
-    address = urlsplit(links.address_of_run(run.spec, "http://127.0.0.1:9000/"))
+    address = urlsplit(links.address_of_run(MEASURE.spec_of(run), "http://127.0.0.1:9000/"))
     assert (address.netloc, address.path) == ("127.0.0.1:9000", "/explore")
     seen = view.read(dict(parse_qsl(address.query)))
     assert seen.problem == ""

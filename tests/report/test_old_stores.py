@@ -62,5 +62,5 @@ def test_a_report_compares_them_and_an_archive_takes_them_along(old: Client) -> 
     packed = archive.write(old.runs(status=Status.DONE))
     empty = Client(Store("sqlite://"))
     imported = archive.import_archive(packed, empty)
-    assert imported.added == len([run for run in old.runs(status=Status.DONE) if run.kind in archive.PORTABLE])
+    assert imported.added == len([run for run in old.runs(status=Status.DONE) if archive.portable(run)])
     assert len(empty.records()) == 4

@@ -11,12 +11,11 @@ from optlab.advice.candidate import Candidate, best_and_smallest, originals, tri
 from optlab.figures import format
 from optlab.fitting import first_recipe
 from optlab.i18n import _, said
-from optlab.jobs.measure import MEASURE
+from optlab.jobs.measured import MeasuredRun, measured, readable
 from optlab.jobs.resolution import settled, title
 from optlab.models.catalog import catalog
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
-from optlab.store.run import Run
 from pages.components.advisor import tasks
 from pages.components.shared import facts, knobs, own_text, services, view
 from pages.components.shared.services import escaped
@@ -25,7 +24,7 @@ from pages.components.shared.services import escaped
 def show(shown: view.View, description: Description, found: Sequence[Candidate]) -> None:
     """Draw all five."""
     st.subheader(_("Five questions"))
-    done = services.client().runs("measure", "done")
+    done = readable(services.client().runs("measure", "done"))
     with st.expander(_("Which model should I choose?"), icon=":material/counter_1:", expanded=True):
         which_model(shown, done)
     with st.expander(_("What does it take?"), icon=":material/counter_2:"):
@@ -38,7 +37,7 @@ def show(shown: view.View, description: Description, found: Sequence[Candidate])
         techniques(shown, description, found)
 
 
-def which_model(shown: view.View, done: Sequence[Run]) -> None:
+def which_model(shown: view.View, done: Sequence[MeasuredRun]) -> None:
     """Models that were measured on one text, by bits per byte."""
     text = settled(shown.model, shown.protocol).text
     here = [one for one in originals(done) if one.text == text]
@@ -77,12 +76,13 @@ def which_model(shown: view.View, done: Sequence[Run]) -> None:
 
 def what_it_takes(shown: view.View, description: Description, found: Sequence[Candidate]) -> None:
     """Disk, memory and time of the original and of the smallest that was measured."""
-    measured = tried(found)
-    if not measured:
+    smaller = tried(found)
+    if not smaller:
         offer(shown, first_recipe(rows.FIRST_BITS, description), _("No compressed model was measured here yet."))
         return
-    smallest = measured[0]
-    run = services.client().run(smallest.run or 0)
+    smallest = smaller[0]
+    found_run = services.client().run(smallest.run or 0)
+    run = None if found_run is None else measured(found_run)
     if run is None:
         return
     shapes: dict[str, tuple[str, Callable[[float | None], str]]] = {
@@ -90,15 +90,14 @@ def what_it_takes(shown: view.View, description: Description, found: Sequence[Ca
         "decode": (_("For each token"), format.milliseconds), "prefill": (_("Tokens read per second"), format.number),
     }  # fmt: skip
     table: dict[str, list[str]] = {_("It takes"): [], _("original"): [], smallest.title: []}
-    for name, base, candidate in rows.resources(run):
+    for name, base, candidate in rows.resources(run.result):
         label, shape = shapes[name]
         for column, cell in zip(table.values(), (label, shape(base), shape(candidate)), strict=True):
             column.append(cell)
     st.dataframe(table, hide_index=True)
-    result = MEASURE.result_of(run)
     st.caption(_("Compressing took {time} here, once. Memory is that of a whole process, Python and its libraries "
-                 "included.").format(time=format.duration(result.seconds.compress if result else None)))  # fmt: skip
-    facts.measured_badge(run)
+                 "included.").format(time=format.duration(run.result.seconds.compress)))  # fmt: skip
+    facts.measured_badge(run.run)
 
 
 def balance(found: Sequence[Candidate]) -> None:

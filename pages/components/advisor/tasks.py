@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from optlab.advice.candidate import Candidate, known, tried
+from optlab.advice.candidate import Candidate, tried
 from optlab.figures import format
 from optlab.i18n import _
 from optlab.jobs.tasks import TASKS
 from optlab.models.describe import Description
+from optlab.recipes import Recipe
 from optlab.results.tasks import Topics
 from pages.components.shared import progress, services, view
 from pages.components.shared.services import escaped
@@ -67,8 +68,8 @@ def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
         _("Recipe"): [], _("Topics right"): [], _("95 % interval"): [], _("Change"): [], _("Answers that flipped"): [],
     }  # fmt: skip
     for one in measured:
-        recipe = known(one.recipe)
-        if recipe is None:
+        recipe = one.recipe
+        if not isinstance(recipe, Recipe):
             continue
         run = services.client().find_tasks(shown.model, recipe, shown.protocol)
         topics = TASKS.result_of(run) if run is not None else None

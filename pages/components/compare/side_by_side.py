@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import streamlit as st
 
 from optlab.figures import format, frames, layers, pairs
-from optlab.i18n import _
-from optlab.store.run import Run
+from optlab.i18n import _, said
+from optlab.jobs.measured import MeasuredRun
 from pages.components.shared import facts, services
 
 MOST = 4
 
 
-def show(runs: Sequence[Run]) -> None:
+def show(runs: Sequence[MeasuredRun]) -> None:
     """Draw the columns and the overlay of the first `MOST` runs."""
     st.subheader(_("Side by side"))
     if len(runs) > MOST:
@@ -22,12 +22,12 @@ def show(runs: Sequence[Run]) -> None:
     shown = runs[:MOST]
     for column, run in zip(st.columns(len(shown)), shown, strict=True):
         with column, st.container(border=True, height="stretch"):
-            st.markdown(f"**{services.escaped(facts.words(run))}**")
-            facts.measured_badge(run)
-            for pair in pairs.of(run.result or {}):
+            st.markdown(f"**{services.escaped(said(run.title))}**")
+            facts.measured_badge(run.run)
+            for pair in pairs.of(run.result):
                 st.metric(pair.name, pair.candidate_text, help=pair.help)
                 st.caption(f"{pair.headline}  \n{pair.interval}" if pair.complete else format.not_measured())
-    results = [(f"#{run.id} {facts.words(run)}", run.result or {}) for run in shown]
+    results = [(f"#{run.id} {said(run.title)}", run.result) for run in shown]
     frame = frames.overlay(results)
     if frame.empty:
         return

@@ -59,13 +59,11 @@ def _look(run: Run) -> None:
 
 def _words(names: Mapping[int, str], place: Position, number: int) -> None:
     teacher = temperature_lab.shown(place.teacher, number)
-    student = place.student and temperature_lab.shown(place.student, number)
-    rows = [
-        {"token": names[one], "teacher": teacher[i], "student": student[i] if student else None}
-        for i, one in enumerate(place.ids)
-    ]
-    st.plotly_chart(distillation.top_tokens(rows), key="lab/words", config=CHART,
-                    alt=_("Probabilities of the likeliest next words at this temperature"))  # fmt: skip
+    student = temperature_lab.shown(place.student, number) if place.student else None
+    st.plotly_chart(
+        distillation.top_tokens([names[one] for one in place.ids], teacher, student), key="lab/words", config=CHART,
+        alt=_("Probabilities of the likeliest next words at this temperature"),
+    )  # fmt: skip
 
 
 def _numbers(place: Position, number: int, temperatures: Sequence[float]) -> None:

@@ -10,6 +10,7 @@ from optlab.figures import format, layer_inspection, why
 from optlab.i18n import _
 from optlab.jobs.layer_inspection import LAYER_INSPECTION
 from optlab.jobs.measure import MEASURE
+from optlab.jobs.measured import readable
 from optlab.store.run import Run
 from pages.components.shared import services, watching
 from pages.components.shared.view import View
@@ -25,7 +26,7 @@ def show(client: Client, view: View, run: Run) -> None:
     names, worst = [layer.name for layer in result.layers], result.worst_layer
     if worst is None:
         return
-    for said in why.sentences(run.result):
+    for said in why.sentences(result):
         st.markdown(said)
     layer = st.selectbox(
         _("Layer"), names, index=names.index(worst.name), key=f"layer_inspection/layer/{run.id}", width=420,
@@ -76,7 +77,7 @@ def methods(client: Client, view: View, layer: str) -> None:
     bits = bits_of(view.recipe)
     if bits is None:
         return
-    found = at_bits(client.runs("measure", "done", model=view.model), bits, layer, view.protocol.text)
+    found = at_bits(readable(client.runs("measure", "done", model=view.model)), bits, layer, view.protocol.text)
     if len(found) < 2:
         st.caption(_("Measure another method at {bits} bits, and both are compared here.").format(bits=bits))
         return
@@ -98,5 +99,4 @@ def methods(client: Client, view: View, layer: str) -> None:
     for one in worse_than_plain(found):
         words = _("{method} measures worse than plain rounding here, whatever its fame.")
         st.caption(words.format(method=services.escaped(one.title)))
-    if found[0].ratio is not None:
-        st.caption(_("Best so far: {method}.").format(method=services.escaped(found[0].title)))
+    st.caption(_("Best so far: {method}.").format(method=services.escaped(found[0].title)))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import streamlit as st
 
 from optlab.client.client import Client
 from optlab.figures import format, frames, layers, limit
-from optlab.figures.pairs import Pair, in_one_line, so_far
+from optlab.figures.pairs import Pair, in_one_line
 from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
-from optlab.results.measurement import Measurement
+from optlab.jobs.measured import unreadable
+from optlab.results.measurement import Measurement, MeasurementSoFar
 from optlab.store.run import Run
 from pages.components.shared import downloads, facts, pairs, prediction, services, view, watching
 from pages.components.shared.folded import folded
@@ -24,9 +23,13 @@ def show(client: Client, shown: view.View) -> Run | None:
     run = client.find(shown.model, shown.recipe, shown.protocol) if shown.recipe.steps else None
     if run is None:
         if not shown.recipe.steps or not prediction.show(client, shown):
-            pairs.show({}, None)
+            pairs.show(MeasurementSoFar(), None)
             if shown.recipe.steps:
                 prediction.offer(client, shown.model)
+        return None
+    if (why := unreadable(run)) is not None:
+        st.error(services.sentence(why), icon=":material/broken_image:")
+        st.page_link("pages/runs.py", label=_("Delete it on the page Runs, and it can be measured again"))
         return None
     meanwhile = [] if run.status == "done" else prediction.of(client, shown) or []
     watching.watch(run, "measure", partial(_figures, meanwhile))
@@ -38,18 +41,17 @@ def show(client: Client, shown: view.View) -> Run | None:
 
 def _figures(meanwhile: list[Pair], run: Run) -> None:
     """What is known so far. meanwhile: what is predicted in the place of figures that are not there yet."""
-    if run.status == "done" and run.result:
-        st.markdown(f"#### {in_one_line(run.result)}")
-    known = so_far(run.partial) if run.result is None else run.result
-    pairs.show(known, run, meanwhile if run.live else [])
+    result = MEASURE.result_of(run)
+    if result is not None:
+        st.markdown(f"#### {in_one_line(result)}")
+    pairs.show(result or MEASURE.partial_of(run), run, meanwhile if run.live else [])
 
 
 def _details(run: Run) -> None:
-    measured = MEASURE.result_of(run)
-    if measured is None:
+    result = MEASURE.result_of(run)
+    if result is None:
         return
-    result = run.result
-    _provenance(run, measured)
+    _provenance(run, result)
     if limited := limit.sentence(result):
         st.caption(limited)
     st.subheader(_("What happened to each layer"))
@@ -66,7 +68,7 @@ def _details(run: Run) -> None:
             layers.per_layer(frame, quantity or offered[0]), key="layers/chart", config={"displayModeBar": False},
             alt=_("One bar for each layer, in the order of the model"),
         )  # fmt: skip
-    _table(measured, result)
+    _table(result)
 
 
 def _provenance(run: Run, result: Measurement) -> None:
@@ -80,7 +82,7 @@ def _provenance(run: Run, result: Measurement) -> None:
     st.caption(" · ".join(services.escaped(part) for part in dict.fromkeys(parts) if part))
 
 
-def _table(measured: Measurement, result: Mapping[str, Any]) -> None:
+def _table(result: Measurement) -> None:
     with folded(_("All figures"), "figures", ":material/table:") as opened:
         if not opened:
             return
@@ -89,4 +91,4 @@ def _table(measured: Measurement, result: Mapping[str, Any]) -> None:
         with st.container(horizontal=True):
             downloads.table(figures, "figures", _("Figures"))
             downloads.table(frames.layers_of(result), "layers", _("Layers"))
-        st.caption(", ".join(f"{name} {version}" for name, version in measured.versions.items()))
+        st.caption(", ".join(f"{name} {version}" for name, version in result.versions.items()))

@@ -29,7 +29,7 @@ def report(runs: Sequence[Run]) -> None:
     name = f"optlab-{len(shown)}-{shown[0].key[:8]}" if shown else "optlab"
 
     def page() -> str:
-        return document.html(Comparison(shown, served()))
+        return document.html(Comparison.of(shown, served()))
 
     st.download_button(
         _("Report"), later(page), file_name=f"{name}.html", mime="text/html", key="report/html", type="primary",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
-from optlab.client import records
 from optlab.figures import format
-from optlab.i18n import _, plural
+from optlab.i18n import _, plural, said
+from optlab.jobs import measured as jobs
 from optlab.jobs.measure import MEASURE
 from optlab.models.describe import Description
 from optlab.results.measurement import Measurement
@@ -18,6 +18,9 @@ from pages.components.shared.services import escaped, sentence
 
 WIDTH = 155
 """Pixels: six beside each other on a wide screen, two on a phone."""
+
+MOST_UNREADABLE = 3
+"""All of them are on the page Runs."""
 
 
 def row(facts: Sequence[tuple[str, str, str | None]]) -> None:
@@ -74,4 +77,12 @@ def begin_words(result: Measurement) -> list[str]:
 
 def words(run: Run) -> str:
     """The recipe of a measurement in words."""
-    return records.in_words(run)
+    one = jobs.measured(run)
+    return said(run.title if one is None else one.title)
+
+
+def unreadable(runs: Iterable[Run]) -> None:
+    """A line for each of the first `MOST_UNREADABLE` of `runs` that cannot be read, which the page goes without."""
+    found = [why for run in runs if (why := jobs.unreadable(run)) is not None]
+    for why in found[:MOST_UNREADABLE]:
+        st.caption(f":material/broken_image: {sentence(why)}")

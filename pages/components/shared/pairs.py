@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -13,10 +12,10 @@ from optlab.store.run import Run
 from pages.components.shared import facts
 
 
-def show(result: Mapping[str, Any], run: Run | None, predicted: Sequence[pairs.Pair] = (), record: str = "") -> None:
-    """Draw the pairs of a result, of what a running measurement knows so far, or of nothing. predicted: what stands in
-    the place of a figure that is not there yet."""
-    for number, (column, pair) in enumerate(zip(st.columns(3), pairs.of(result), strict=True)):
+def show(known: pairs.Known, run: Run | None, predicted: Sequence[pairs.Pair] = (), record: str = "") -> None:
+    """Draw the pairs of a measurement, or of what a running one knows so far. predicted: what stands in the place of a
+    figure that is not there yet."""
+    for number, (column, pair) in enumerate(zip(st.columns(3), pairs.of(known), strict=True)):
         shown = predicted[number] if pair.candidate is None and number < len(predicted) else pair
         with column, st.container(border=True, height="stretch"):
             _card(shown, run, record)

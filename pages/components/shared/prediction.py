@@ -30,8 +30,7 @@ def of(client: Client, shown: View) -> list[Pair] | None:
     predictor = client.predictor(shown.model, shown.protocol)
     if predictor is None:
         return None
-    found, original = predictor.predict(shown.recipe).to_dict(), predictor.predict(Recipe()).to_dict()
-    return predicted.of(found, original)
+    return predicted.of(predictor.predict(shown.recipe), predictor.predict(Recipe()))
 
 
 def record(client: Client, model: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 from pydantic import ValidationError
@@ -20,6 +19,7 @@ from optlab.models.catalog import catalog
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.report.links import SETTINGS, STOP, query, query_of_run
+from optlab.results.specs import RecipeSpec
 from pages.components.shared import language
 
 KEYS = ("model", "recipe", *SETTINGS, STOP)
@@ -66,7 +66,7 @@ def link(model: str, recipe: Recipe, protocol: Protocol) -> dict[str, str]:
     return query(model, recipe, protocol) | language.in_link()
 
 
-def link_to_run(spec: Mapping[str, Any]) -> dict[str, str]:
+def link_to_run(spec: RecipeSpec) -> dict[str, str]:
     """`link` to the measurement of a run's spec. Raises RecipeError for a method that is no more."""
     return query_of_run(spec) | language.in_link()
 

@@ -1,0 +1,69 @@
+"""Runs read as what they are: a measurement with its spec and result, or the reason why it cannot be read.
+
+A row may be damaged, or be of a newer version or of methods that are no more. Whoever lists runs shows such a one as
+unreadable (`unreadable`) and goes on with the others (`readable`), so that no page, report or archive breaks over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from optlab.errors import OptLabError
+from optlab.jobs.measure import MEASURE
+from optlab.jobs.registry import kind_of
+from optlab.messages import Message, say
+from optlab.recipes import Recipe
+from optlab.results.document import UnreadableError
+from optlab.results.measurement import Measurement, MeasureSpec
+from optlab.store.run import Run
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """A finished measurement."""
+
+    run: Run
+    spec: MeasureSpec
+    result: Measurement
+
+    @property
+    def id(self) -> int:
+        """The run's number."""
+        return self.run.id
+
+    @property
+    def title(self) -> str:
+        """The recipe in words, a message; the run's title where this version does not know a method of it."""
+        return self.spec.recipe.describe() if isinstance(self.spec.recipe, Recipe) else self.run.title
+
+
+def measured(run: Run) -> MeasuredRun | None:
+    """None for a run of another kind, and for one that is not done. Raises UnreadableError."""
+    result = MEASURE.result_of(run) if run.kind == MEASURE.name and run.done else None
+    return None if result is None else MeasuredRun(run, MEASURE.spec_of(run), result)
+
+
+def readable(runs: Iterable[Run]) -> list[MeasuredRun]:
+    """The finished measurements among `runs` that can be read, in their order."""
+    found = []
+    for run in runs:
+        try:
+            one = measured(run)
+        except UnreadableError:
+            continue
+        if one is not None:
+            found.append(one)
+    return found
+
+
+def unreadable(run: Run) -> Message | None:
+    """Why a run cannot be read, as a sentence; None for one that can."""
+    try:
+        kind = kind_of(run.kind)
+        kind.spec_of(run)
+        if kind.result_of(run) is None:
+            kind.partial_of(run)
+    except OptLabError as error:
+        return say("run {id} cannot be read: {why}", id=run.id, why=error.message)
+    return None
