@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from optlab import paths
+from optlab.calibrate.expert_notes import expert_notes
 from optlab.calibrate.gradients import Gradients, gradients
 from optlab.calibrate.remapped import LayerLineage, RemappedStatistics
 from optlab.calibrate.statistics import Statistics, statistics
@@ -113,7 +114,13 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
     for number, step in enumerate(recipe.steps):
         step_names = select(working, step)
         if working.structure.tied and working.structure.embedding in step_names:
-            notes.append(f"{working.structure.embedding} is also the head: both changed in {step.describe()}")
+            notes.append(
+                say(
+                    "{embedding} is also the head: both changed in {step}",
+                    embedding=working.structure.embedding,
+                    step=step.describe(),
+                )
+            )
         context = Context(
             working,
             teacher,
@@ -140,6 +147,9 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
     few = partial(statistics_of, min(tokens, REPORT_TOKENS))
     rest = span(rising, 1 - 1 / parts, 1.0)
     layers = _report(working, teacher, stored, scalings, lineage, checkpoint, few, notes, rest)
+    if recipe.steps:
+        learns = any(step.instance().needs_calibration for step in recipe.steps)
+        notes += expert_notes(working, RemappedStatistics(statistics_of(tokens), lineage) if learns else None)
     for state in states:
         if state is not None:
             shutil.rmtree(state, ignore_errors=True)
@@ -247,7 +257,7 @@ def _report(
         try:
             found = statistics_once()
         except TextError as error:
-            notes.append(f"the error of each layer's output is not known: {error}")
+            notes.append(say("the error of each layer's output is not known: {reason}", reason=error.message))
 
     def of_layer(name: str) -> LayerReport:
         W = working.weight(name)

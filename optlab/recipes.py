@@ -124,6 +124,11 @@ def _by_layer(kind: str, steps: list[Step]) -> str | None:
 class Recipe:
     """Steps in the order in which they are applied; no steps means the original model."""
 
+    @property
+    def is_original(self) -> bool:
+        """Whether it leaves the model as it is."""
+        return not self.steps
+
     steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:

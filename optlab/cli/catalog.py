@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optlab.cli.console import Json, Model, reporter, show
+
+if TYPE_CHECKING:
+    from optlab.models.describe import Description
 
 
 def models(as_json: Json = False) -> None:
@@ -55,18 +58,21 @@ def inspect(model: Model, as_json: Json = False) -> None:
     """Layers, parameters, and bytes by component."""
     from optlab.models.describe import describe
 
-    def table(found: dict[str, Any]) -> str:
-        rows = [
-            f"{layer['name']:52} {layer['kind']:16} {'x'.join(map(str, layer['shape'])):>14} "
-            f"{layer['parameters']:>12,} {layer['bytes']:>13,}"
-            for layer in found["layers"]
-        ]
-        head = (
-            f"{found['title']}: {found['family']} family, {found['parameters']:,} parameters, "
-            f"{found['size_bytes']:,} bytes, fingerprint {found['fingerprint'][:12]}"
-        )
-        note = [found["checkpoint_note"]] if found.get("checkpoint_note") else []
-        titles = f"{'name':52} {'kind':16} {'shape':>14} {'parameters':>12} {'bytes':>13}"
-        return "\n".join([head, *note, titles, *rows])
+    found = describe(model, progress=reporter(as_json))
+    show(found.to_dict(), as_json, lambda _: _layers(found))
 
-    show(describe(model, progress=reporter(as_json)).to_dict(), as_json, table)
+
+def _layers(found: Description) -> str:
+    """A description as a table, one layer a row."""
+    rows = [
+        f"{layer.name:52} {layer.kind:16} {'x'.join(map(str, layer.shape)):>14} "
+        f"{layer.parameters:>12,} {layer.bytes:>13,}"
+        for layer in found.layers
+    ]
+    head = (
+        f"{found.title}: {found.family} family, {found.parameters:,} parameters, "
+        f"{found.size_bytes:,} bytes, fingerprint {found.fingerprint[:12]}"
+    )
+    note = [found.checkpoint_note] if found.checkpoint_note else []
+    titles = f"{'name':52} {'kind':16} {'shape':>14} {'parameters':>12} {'bytes':>13}"
+    return "\n".join([head, *note, titles, *rows])

@@ -28,12 +28,13 @@ def predict(
     from optlab import foreground
     from optlab.client.summary import prediction_in_words
     from optlab.recipes import Recipe
+    from optlab.results.prediction import PredictedWithRecord
 
     chosen = Recipe.from_file(recipe)
     with opened() as client:
         predictor = foreground.predictor(client, model, reporter(as_json), text)
-        found = predictor.predict(chosen).to_dict() | {"model": model}
-        found["ledger"] = client.ledger(model).to_dict()
+        claimed, record = predictor.predict(chosen).document(), client.ledger(model).document()
+    found = PredictedWithRecord(**dict(claimed) | {"model": model, "ledger": record})
     show(found, as_json, prediction_in_words)
 
 
@@ -58,6 +59,7 @@ def frontier(
     from optlab import foreground
     from optlab.client.summary import frontier_in_words
     from optlab.prediction.frontier import Frontier
+    from optlab.results.prediction import FrontierPoints
 
     limits = {"--max-bytes": max_bytes, "--max-ppl-ratio": max_ppl_ratio, "--min-tokens-per-s": min_tokens_per_s}
     given = [name for name, value in limits.items() if value is not None]
@@ -74,4 +76,5 @@ def frontier(
         points = [found.at_least_speed(min_tokens_per_s)]
     else:
         points = found.points(count)
-    show({"model": model, "points": [point.to_dict() for point in points]}, as_json, frontier_in_words)
+    answer = FrontierPoints(model=model, points=tuple(point.document() for point in points))
+    show(answer, as_json, frontier_in_words)

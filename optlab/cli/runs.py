@@ -10,6 +10,7 @@ import typer
 
 from optlab.cli.console import Json, opened, reporter, show
 from optlab.errors import OptLabError
+from optlab.store import safe_json
 from optlab.store.run import Run, Status, UnknownRunError
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def show_run(id: Number, as_json: Json = False) -> None:
     """Everything that is known about one run: what it was told, how far it is, its result."""
     with opened() as client:
         run = _existing(client, id)
-    documents = {"spec": run.spec, "partial": run.partial, "result": run.result}
+    # as they are kept, also of a kind or a version that this OptLab cannot read
+    texts = {"spec": run.spec_json, "partial": run.partial_json, "result": run.result_json}
+    documents = {name: None if text is None else safe_json.loads(text) for name, text in texts.items()}
     told = {name: value for name, value in asdict(run).items() if name.removesuffix("_json") not in documents}
     show(told | documents, as_json, lambda _: _in_words(run))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,10 +18,9 @@ def list_texts(as_json: Json = False) -> None:
 
     from optlab.texts.names import names
 
-    def table(cards: list[dict[str, Any]]) -> str:
-        return "\n".join(f"{card['name']:14} {card['title']}: {card['summary']}" for card in cards)
-
-    show([asdict(card) for card in names()], as_json, table)
+    cards = names()
+    table = "\n".join(f"{card.name:14} {card.title}: {card.summary}" for card in cards)
+    show([asdict(card) for card in cards], as_json, lambda _: table)
 
 
 @app.command(name="show")

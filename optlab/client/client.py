@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optlab.client import predictions, records
-from optlab.errors import OptLabError
+from optlab.client.records import Row
 from optlab.jobs.comparison import COMPARISON
 from optlab.jobs.generate import GENERATE
 from optlab.jobs.importance import IMPORTANCE
@@ -22,8 +22,10 @@ from optlab.jobs.kind import JobKind, P, R, S
 from optlab.jobs.latency_grid import LATENCY_GRID
 from optlab.jobs.layer_inspection import LAYER_INSPECTION
 from optlab.jobs.measure import MEASURE
+from optlab.jobs.measured import readable
 from optlab.jobs.prepare import PREPARE
 from optlab.jobs.probe import PROBE
+from optlab.jobs.registry import model_of
 from optlab.jobs.resolution import located
 from optlab.jobs.subject import Subject
 from optlab.jobs.sweep import SWEEP
@@ -38,7 +40,6 @@ from optlab.results.document import UnreadableError
 from optlab.results.generation import GenerateSpec
 from optlab.results.measurement import MeasureSpec
 from optlab.results.model import ImportanceSpec, PrepareSpec, ProbeSpec
-from optlab.results.prediction import Predicted
 from optlab.store.run import LIVE, Run, Status, Worker
 from optlab.store.store import Store
 
@@ -88,9 +89,9 @@ class Client:
         """Measure `recipe` on `model`, or the run that does so or did."""
         subject = self._prepared(model, protocol)
         spec = MeasureSpec(model=subject.model, recipe=recipe, protocol=subject.protocol)
-        if self.look_up(MEASURE, spec, subject) is None and (predictor := self._predictor_of(subject)) is not None:
-            claimed = Predicted.from_dict(predictor.predict(recipe).to_dict())
-            spec = spec.model_copy(update={"predicted": claimed})
+        predictor = predictions.predictor(self.store, subject)
+        if predictor is not None and self.look_up(MEASURE, spec, subject) is None:
+            spec = spec.model_copy(update={"predicted": predictor.predict(recipe).document()})
         return self.submit(MEASURE, spec, subject)
 
     def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
@@ -186,46 +187,18 @@ class Client:
         except UnreadableError:
             return None
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Row]:
         """One flat row per finished measurement, newest first; see `optlab.client.records`."""
-        return [records.row(run) for run in self.store.list(kind="measure", status=Status.DONE)]
+        return [records.row(one) for one in readable(self.store.list(kind=MEASURE.name, status=Status.DONE))]
 
     def predictor(self, model: str, protocol: Protocol | None = None) -> Predictor | None:
         """What predicts recipes of `model` on the text of `protocol`, having learnt from every finished measurement
         there; None until the model was prepared and its probe has found something."""
-        return self._predictor_of(self.subject(model, protocol))
-
-    def _predictor_of(self, subject: Subject) -> Predictor | None:
-        if subject.fingerprint is None:
-            return None
-        text = subject.protocol.text
-        done = (self.store.url, self.store.counts()[Status.DONE], text)
-        return predictions.predictor(subject.fingerprint, done, lambda: self._measured(subject), text)
+        return predictions.predictor(self.store, self.subject(model, protocol))
 
     def ledger(self, model: str | None = None) -> Ledger:
         """Every finished measurement (of `model`) beside the prediction made when it was asked for, newest first."""
-
-        def finished() -> list[Run]:
-            runs = self.store.list(kind="measure", status=Status.DONE)
-            wanted = [run for run in runs if model is None or run.spec["model"] == located(model)]
-            return sorted(wanted, key=lambda run: run.finished or 0.0, reverse=True)
-
-        last = [(run.id, run.finished) for run in self.store.list(kind="measure", status=Status.DONE, limit=1)]
-        return predictions.record((self.store.url, self.store.counts()[Status.DONE], str(last), model), finished)
-
-    def _measured(self, subject: Subject) -> list[Run]:
-        """Finished measurements of the weights that the subject's model has now, on its text."""
-        found = []
-        for run in self.store.list(kind=MEASURE.name, status=Status.DONE):
-            try:
-                spec = MEASURE.spec_of(run)
-                if (spec.model, spec.protocol.text) != (subject.model, subject.protocol.text):
-                    continue
-                if run.key in [MEASURE.key(spec, weights) for weights in subject.weights]:
-                    found.append(run)
-            except OptLabError:  # written by a version with other methods or settings
-                continue
-        return found
+        return predictions.ledger(self.store, None if model is None else located(model))
 
     def run(self, id: int) -> Run | None:
         """The run of that number, as it stands; None when there is none (it may have been deleted)."""
@@ -238,7 +211,7 @@ class Client:
         """Runs, newest first. kind: of this kind only. status: one, or several. model: about this one only, among the
         newest `limit`."""
         found = self.store.list(kind, status, limit)
-        return found if model is None else [run for run in found if run.spec.get("model") == located(model)]
+        return found if model is None else [run for run in found if model_of(run) == located(model)]
 
     def under_way(self, kinds: tuple[str, ...], model: str | None = None) -> list[Run]:
         """Runs of these kinds (about `model`) that wait or work, newest first."""
@@ -247,7 +220,7 @@ class Client:
     def latest(self, kind: str, model: str) -> Run | None:
         """The newest run of a kind for `model`, whatever its status."""
         model = located(model)
-        return next((run for run in self.store.list(kind, limit=LOOKED_BACK) if run.spec["model"] == model), None)
+        return next((run for run in self.store.list(kind, limit=LOOKED_BACK) if model_of(run) == model), None)
 
     def counts(self) -> dict[str, int]:
         """How many runs have each status."""

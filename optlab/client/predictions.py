@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from optlab.errors import ModelError
-from optlab.prediction.ledger import Ledger, entry, ledger
+from optlab.jobs.measure import MEASURE
+from optlab.jobs.measured import MeasuredRun, readable
+from optlab.jobs.subject import Subject
+from optlab.prediction.ledger import Ledger, entry
+from optlab.prediction.ledger import ledger as ledger_of
 from optlab.prediction.state import State, folder_of
-from optlab.recipes import Recipe
-from optlab.store.run import Run
+from optlab.results.recipe import UnknownRecipe
+from optlab.store.run import Status
+from optlab.store.store import Store
 
 if TYPE_CHECKING:
-    from optlab.prediction.predictor import Predictor
+    from optlab.prediction.predictor import Observation, Predictor
 
 KEPT = 4
 """Predictors, and ledgers, that a process keeps in memory."""
@@ -28,24 +32,22 @@ _predictors: OrderedDict[tuple[Any, ...], Predictor] = OrderedDict()
 _ledgers: OrderedDict[object, Ledger] = OrderedDict()
 
 
-def predictor(
-    fingerprint: str, newest: object, measured: Callable[[], Iterable[Run]], text: str | None = None
-) -> Predictor | None:
-    """The predictor of the model with these weights; None while its probe has found nothing yet.
+def predictor(store: Store, subject: Subject) -> Predictor | None:
+    """What predicts recipes of the subject's model on its text, having learnt from every finished measurement there.
 
-    measured: its finished measurements on `text` (None: that of its probe), from which it learns. newest: anything that
-    is another value whenever they are others; fitting takes longer than a prediction, so a predictor is kept while
-    nothing is new.
+    None until the model was prepared and its probe has found something. Fitting takes longer than a prediction, so a
+    predictor is kept while nothing new is done.
     """
     from optlab.prediction.predictor import Predictor
 
-    folder = folder_of(fingerprint)
+    if subject.fingerprint is None:
+        return None
+    folder, text = folder_of(subject.fingerprint), subject.protocol.text
     try:
         changed = (folder / "state.json").stat().st_mtime_ns
-        identity = (str(folder), changed, newest, text)
+        identity = (str(folder), changed, store.url, store.counts()[Status.DONE], text)
         if identity not in _predictors:
-            state = State.load(folder)
-            _predictors[identity] = Predictor(state, observations(measured()), text)
+            _predictors[identity] = Predictor(State.load(folder), observations(store, subject), text)
             while len(_predictors) > KEPT:
                 _predictors.popitem(last=False)
     except (OSError, ModelError):
@@ -63,33 +65,41 @@ def probed(fingerprint: str, timed: bool) -> bool:
     return state.done and bool(state.timings or not timed)
 
 
-def observations(runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """What finished measurements teach: recipe, difference of the loss and divergence in nats, tokens read."""
+def observations(store: Store, subject: Subject) -> list[Observation]:
+    """What finished measurements of the weights that the subject's model has now, on its text, teach."""
+    from optlab.prediction.predictor import Observation
+
     found = []
-    for run in runs:
-        result = run.result or {}
-        delta = result.get("delta") or {}
-        nll, kl = delta.get("nll"), delta.get("kl_mean")
-        if nll is not None and kl is not None and math.isfinite(nll) and math.isfinite(kl):
-            recipe = run.spec["recipe"]
-            found.append(
-                {
-                    "hash": Recipe.from_dict(recipe).content_hash, "recipe": recipe, "nll": nll, "kl": kl,
-                    "tokens": result["tokens"],
-                }
-            )  # fmt: skip
+    for one in readable(store.list(kind=MEASURE.name, status=Status.DONE)):
+        nll, kl = one.result.delta.nll, one.result.delta.kl_mean
+        if _same(one, subject) and math.isfinite(nll) and math.isfinite(kl):
+            found.append(Observation(one.spec.known_recipe, nll, kl, one.result.tokens))
     return found
 
 
-def record(newest: object, runs: Callable[[], Iterable[Run]]) -> Ledger:
-    """The ledger of finished measurements, newest first; those without a prediction do not appear.
+def _same(one: MeasuredRun, subject: Subject) -> bool:
+    """Whether a measurement is of the subject's weights, on its text."""
+    if (one.spec.model, one.spec.protocol.text) != (subject.model, subject.protocol.text):
+        return False
+    if isinstance(one.spec.recipe, UnknownRecipe):
+        return False
+    return one.run.key in [MEASURE.key(one.spec, weights) for weights in subject.weights]
 
-    newest: anything that is another value whenever the runs are others. A page asks at every movement of a knob, and
-    reading the results of a hundred runs takes longer than all else that it does.
+
+def ledger(store: Store, model: str | None) -> Ledger:
+    """The ledger of finished measurements (of `model`), newest first; those without a prediction do not appear.
+
+    It is kept while nothing new is done: a page asks at every movement of a knob, and reading the results of a hundred
+    runs takes longer than all else that it does.
     """
+    last = [(run.id, run.finished) for run in store.list(kind=MEASURE.name, status=Status.DONE, limit=1)]
+    newest = (store.url, store.counts()[Status.DONE], str(last), model)
     if newest not in _ledgers:
-        _ledgers[newest] = ledger(
-            entry(run.spec["recipe"], run.spec.get("predicted"), run.result, run.finished) for run in runs()
+        done = readable(store.list(kind=MEASURE.name, status=Status.DONE))
+        found = [one for one in done if model in (None, one.spec.model)]
+        found.sort(key=lambda one: one.run.finished or 0.0, reverse=True)
+        _ledgers[newest] = ledger_of(
+            entry(one.spec.recipe, one.spec.predicted, one.result.delta.nll, one.run.finished) for one in found
         )
         while len(_ledgers) > KEPT:
             _ledgers.popitem(last=False)

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from optlab.client.client import Client
 from optlab.distill.control import is_distillation
 from optlab.errors import RecipeError
+from optlab.jobs.measure import MEASURE
 from optlab.recipes import Recipe
+from optlab.results.document import UnreadableError
+from optlab.store.run import Status
 
 LOOKED_BACK = 100
 """Runs that are looked through for the last student."""
@@ -16,8 +19,8 @@ LOOKED_BACK = 100
 def measured_recipes(client: Client, model: str) -> list[Recipe]:
     """Each recipe with steps that was measured on `model` and that this version knows, the newest first."""
     found: dict[str, Recipe] = {}
-    for recipe in _asked(client, model, "done"):
-        if recipe.steps:
+    for recipe in _asked(client, model, Status.DONE):
+        if not recipe.is_original:
             found.setdefault(recipe.content_hash, recipe)
     return list(found.values())
 
@@ -31,6 +34,6 @@ def last_student(client: Client, model: str) -> Recipe | None:
 def _asked(client: Client, model: str, status: str | None = None, limit: int | None = None) -> Iterator[Recipe]:
     for run in client.runs("measure", status, limit, model):
         try:
-            yield Recipe.from_dict(run.spec["recipe"])
-        except RecipeError:  # of a version with other methods
+            yield MEASURE.spec_of(run).known_recipe
+        except (RecipeError, UnreadableError):  # of a version with other methods
             continue

@@ -7,61 +7,44 @@ Columns follow from the JSON contract of the command line, so that a new figure 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from optlab.errors import RecipeError
 from optlab.i18n import said
-from optlab.recipes import Recipe
-from optlab.store.run import Run
+from optlab.jobs.measured import MeasuredRun
+
+Cell = str | float | None
+Row = dict[str, Cell]
 
 SECTIONS = ("baseline", "compressed", "delta", "seconds")
 PLAIN = ("text", "tokens", "context", "device", "dtype", "seed")
 
 
-def row(run: Run) -> dict[str, Any]:
-    """The row of a done `measure` run.
+def row(one: MeasuredRun) -> Row:
+    """The row of a finished measurement.
 
-    Besides the figures of the result: run (id), model, recipe (in words), recipe_dict, title, finished, and the
-    quotient that people sort by, `size_ratio` (compressed over baseline), None when one side was not measured.
+    Besides the figures of the result: run (id), model, recipe (in words, as the reader speaks), title, finished, and
+    the quotient that people sort by, `size_ratio` (compressed over baseline), None where the original has no size.
     """
-    result = run.result or {}
-    cells: dict[str, Any] = {
-        "run": run.id,
-        "model": run.spec["model"],
-        "recipe": in_words(run),
-        "recipe_dict": run.spec["recipe"],
-        "title": run.title,
-        "finished": run.finished,
+    cells: Row = {
+        "run": one.id,
+        "model": one.spec.model,
+        "recipe": said(one.title),
+        "title": one.run.title,
+        "finished": one.run.finished,
     }
-    cells |= {name: result.get(name) for name in PLAIN}
+    cells |= {name: getattr(one.result, name) for name in PLAIN}
     for section in SECTIONS:
-        cells |= flatten(section, result.get(section) or {})
-    cells["size_ratio"] = quotient(cells.get("compressed_size_bytes"), cells.get("baseline_size_bytes"))
+        cells |= flatten(section, getattr(one.result, section).to_dict())
+    cells["size_ratio"] = one.result.size_ratio
     return cells
 
 
-def in_words(run: Run) -> str:
-    """The recipe in words, as the reader speaks; the run's title when this version no longer knows the method."""
-    try:
-        return said(Recipe.from_dict(run.spec["recipe"]).describe())
-    except RecipeError:
-        return said(run.title)
-
-
-def flatten(prefix: str, section: Mapping[str, Any]) -> dict[str, Any]:
-    """`section` as `prefix_name` -> number; a pair becomes `_low` and `_high`, a mapping is flattened in turn."""
-    cells: dict[str, Any] = {}
+def flatten(prefix: str, section: Mapping[str, object]) -> Row:
+    """`section` as `prefix_name` -> number; a pair becomes `_low` and `_high`."""
+    cells: Row = {}
     for name, value in section.items():
         full = f"{prefix}_{name}"
-        if isinstance(value, Mapping):
-            cells |= flatten(full, value)
-        elif isinstance(value, (list, tuple)) and len(value) == 2:
+        if isinstance(value, list | tuple):
             cells[f"{full}_low"], cells[f"{full}_high"] = value
-        else:
+        elif value is None or isinstance(value, str | int | float):
             cells[full] = value
     return cells
-
-
-def quotient(over: float | None, under: float | None) -> float | None:
-    """over / under, or None when there is none."""
-    return over / under if over is not None and under else None

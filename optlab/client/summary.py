@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from optlab.results import table
 from optlab.results.comparison import Comparison
 from optlab.results.latency_grid import LatencyGrid
 from optlab.results.measurement import Measurement
+from optlab.results.prediction import FrontierPoints, PredictedWithRecord
+from optlab.results.recipe import known as known_recipe
 
 
 def in_words(result: Measurement) -> str:
@@ -21,20 +22,16 @@ def comparison_in_words(result: Comparison) -> str:
     return table.text(result)
 
 
-def frontier_in_words(result: dict[str, Any]) -> str:
+def frontier_in_words(result: FrontierPoints) -> str:
     """The points of a frontier as a table; one point with its recipe."""
     lines = [f"{'bytes':>13}  {'predicted ratio':>15}  {'90% band':>17}  {'ms/token':>8}   all predicted, not measured"]
-    for point in result["points"]:
-        ratio, band, speed = point["ppl_ratio"], point["nll_band90"], point["decode_ms_per_token"]
+    for point in result.points:
+        band, speed = point.nll_band90, point.decode_ms_per_token
         ends = "" if band is None else f"{_ratio(band[0])} to {_ratio(band[1])}"
-        known = "measure" if ratio is None else f"{ratio:.4f}"
-        lines.append(
-            f"{point['size_bytes']:>13,}  {known:>15}  {ends:>17}  {'' if speed is None else f'{speed:.2f}':>8}"
-        )
-    if len(result["points"]) == 1:
-        from optlab.recipes import Recipe
-
-        lines += ["", Recipe.from_dict(result["points"][0]["recipe"]).to_yaml().rstrip()]
+        known = "measure" if point.ppl_ratio is None else f"{point.ppl_ratio:.4f}"
+        lines.append(f"{point.size_bytes:>13,}  {known:>15}  {ends:>17}  {'' if speed is None else f'{speed:.2f}':>8}")
+    if len(result.points) == 1:
+        lines += ["", known_recipe(result.points[0].recipe).to_yaml().rstrip()]
     return "\n".join(lines)
 
 
@@ -43,20 +40,19 @@ def _ratio(nll: float | None) -> str:
     return f"{math.exp(nll):.3f}" if nll is not None and nll < 10 else "any"
 
 
-def prediction_in_words(result: dict[str, Any]) -> str:
+def prediction_in_words(result: PredictedWithRecord) -> str:
     """A prediction in a few lines; what is not predicted says so."""
-    lines = [f"{result['model']}: predicted, not measured"]
-    if not result["inside_probed_range"]:
-        return "\n".join([*lines, f"no prediction: {result['reason']}; measure it"])
-    delta = result["delta"]
-    low, high = delta["ppl_ratio_band90"]
-    lines.append(f"perplexity ratio {delta['ppl_ratio']:.4f}, 90 % band {low:.4f} to {high:.4f}")
-    lines.append(f"KL divergence {delta['kl_mean']:.5f} nats; size {result['size_bytes']:,} bytes")
-    if result["decode_ms_per_token"] is not None:
-        low, high = result["decode_band90"]
-        lines.append(f"decoding {result['decode_ms_per_token']:.2f} ms per token, 90 % band {low:.2f} to {high:.2f}")
-    ledger = result["ledger"]
-    lines.append(f"record: {ledger['inside']} of {ledger['measured']} measurements lay inside their band")
+    lines, delta = [f"{result.model}: predicted, not measured"], result.delta
+    if delta is None:
+        return "\n".join([*lines, f"no prediction: {result.reason}; measure it"])
+    low, high = map(_ratio, delta.nll_band90)
+    lines.append(f"perplexity ratio {delta.ppl_ratio:.4f}, 90 % band {low} to {high}")
+    lines.append(f"KL divergence {delta.kl_mean:.5f} nats; size {result.size_bytes:,} bytes")
+    if result.decode_ms_per_token is not None and result.decode_band90 is not None:
+        ends = " to ".join("any" if end is None else f"{end:.2f}" for end in result.decode_band90)
+        lines.append(f"decoding {result.decode_ms_per_token:.2f} ms per token, 90 % band {ends}")
+    record = result.ledger
+    lines.append(f"record: {record.inside} of {record.measured} measurements lay inside their band")
     return "\n".join(lines)
 
 

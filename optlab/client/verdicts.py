@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from optlab.errors import RecipeError
-from optlab.recipes import Recipe, Step
+from optlab.jobs.measured import readable
+from optlab.recipes import Step
+from optlab.results.measurement import Measurement, MeasureSpec
+from optlab.results.recipe import UnknownRecipe
 from optlab.store.run import Run
 
 NEARLY = 0.03
@@ -52,36 +53,32 @@ def verdict(runs: Sequence[Run], model: str, step: Step, machine: str) -> Verdic
 
     machine: the processor here, as a result's environment names it.
     """
-    found = [(far, run) for run in runs if (far := distance(run, model, step)) is not None and run.result]
+    found = [(far, one) for one in readable(runs) if (far := distance(one.spec, model, step)) is not None]
     if not found:
         return None
-    here = [pair for pair in found if processor(pair[1]) == machine]
-    run = min(here or found, key=lambda pair: pair[0])[1]
+    here = [pair for pair in found if processor(pair[1].result) == machine]
+    speaker = min(here or found, key=lambda pair: pair[0])[1]
+    result = speaker.result
     gains: dict[tuple[str, str], Gain] = {}
-    for _, one in sorted(found, key=lambda pair: (pair[1] is not run, pair[0])):
-        for gain in _gains(one):
+    for _, one in sorted(found, key=lambda pair: (pair[1] is not speaker, pair[0])):
+        for gain in _gains(one.result):
             gains.setdefault((gain.machine, gain.work), gain)
-    result = run.result or {}
-    delta = result.get("delta") or {}
-    speedup, interval = delta.get("decode_speedup"), delta.get("decode_speedup_ci95")
+    speedup = result.delta.decode_speedup
     return Verdict(
-        run,
-        result["compressed"]["size_bytes"] / result["baseline"]["size_bytes"],
+        speaker.run,
+        result.compressed.size_bytes / result.baseline.size_bytes,
         speedup,
-        None if interval is None else (interval[0], interval[1]),
-        None if speedup is None else any(gain.work == "decode" for gain in _gains(run)),
+        result.delta.decode_speedup_ci95,
+        None if speedup is None else any(gain.work == "decode" for gain in _gains(result)),
         tuple(sorted(gains.values(), key=lambda gain: gain.machine != machine)),
     )
 
 
-def distance(run: Run, model: str, step: Step) -> float | None:
+def distance(spec: MeasureSpec, model: str, step: Step) -> float | None:
     """How far the one step of a measurement lies from `step`, 0 for the same; None when it cannot speak for it."""
-    if not run.done or run.spec.get("model") != model:
+    if spec.model != model or isinstance(spec.recipe, UnknownRecipe):
         return None
-    try:
-        steps = Recipe.from_dict(run.spec["recipe"]).steps
-    except RecipeError:  # of a method that is no more
-        return None
+    steps = spec.recipe.steps
     if len(steps) != 1 or (steps[0].kind, steps[0].layers) != (step.kind, step.layers):
         return None
     (other,) = steps
@@ -93,9 +90,9 @@ def distance(run: Run, model: str, step: Step) -> float | None:
     return 1e-3 + away if away <= NEARLY else None
 
 
-def processor(run: Run) -> str:
+def processor(result: Measurement) -> str:
     """The machine that measured, '' where the result does not say."""
-    return str(((run.result or {}).get("environment") or {}).get("processor") or "")
+    return result.environment.processor or ""
 
 
 def _pattern(step: Step) -> str | None:
@@ -109,16 +106,14 @@ def _number(step: Step, name: str) -> float:
     return float(step.values.get(name) or 0.0)
 
 
-def _gains(run: Run) -> list[Gain]:
+def _gains(result: Measurement) -> list[Gain]:
     """What was faster than the original beyond chance."""
-    result: dict[str, Any] = run.result or {}
-    found, where = [], processor(run)
-    delta = result.get("delta") or {}
-    interval = delta.get("decode_speedup_ci95")
-    if interval and interval[0] > 1.0:
-        found.append(Gain("decode", where, float(delta["decode_speedup"])))
-    base, candidate = ((result.get("latency") or {}).get(side) or {} for side in ("base", "candidate"))
-    slowest, fastest = candidate.get("prefill_tokens_per_s_p5"), base.get("prefill_tokens_per_s_p95")
-    if slowest and fastest and slowest > fastest:
-        found.append(Gain("prefill", where))
+    found, where, delta = [], processor(result), result.delta
+    if delta.decode_speedup is not None and delta.decode_speedup_ci95 and delta.decode_speedup_ci95[0] > 1.0:
+        found.append(Gain("decode", where, delta.decode_speedup))
+    if result.latency is not None:
+        slowest = result.latency.candidate.prefill_tokens_per_s_p5
+        fastest = result.latency.base.prefill_tokens_per_s_p95
+        if slowest and fastest and slowest > fastest:
+            found.append(Gain("prefill", where))
     return found

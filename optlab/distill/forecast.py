@@ -14,8 +14,7 @@ all c, so its band knows both the noise and how little a short curve says about 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,9 +46,6 @@ class Forecast:
     points: int
     share: float
     level: float = LEVEL
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
     def holds(self, final: float) -> bool:
         """Whether the loss at the end, once it is known, lies in the band."""

@@ -136,6 +136,7 @@ def measure(
         windows=quality.windows,
         stopped_early=quality.stopped_early,
         checkpoint_note=base.description.checkpoint_note,
+        notes=tuple(compressed.notes),
         artefact=str(folder),
     )
 

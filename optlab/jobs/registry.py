@@ -19,6 +19,8 @@ from optlab.jobs.probe import PROBE
 from optlab.jobs.sweep import SWEEP
 from optlab.jobs.tasks import TASKS
 from optlab.jobs.temperature_lab import TEMPERATURE_LAB
+from optlab.results.document import UnreadableError
+from optlab.store.run import Run
 
 Kinds = Mapping[str, JobKind[Any, Any, Any]]
 
@@ -49,3 +51,12 @@ def kind_of(name: str, kinds: Kinds = KINDS) -> JobKind[Any, Any, Any]:
             "this OptLab cannot do runs of kind {name!r}; it does {kinds}", name=name, kinds=", ".join(kinds)
         )
     return kinds[name]
+
+
+def model_of(run: Run, kinds: Kinds = KINDS) -> str | None:
+    """The model that a run is about; None when this OptLab cannot read what was asked."""
+    try:
+        model: str = kinds[run.kind].spec_of(run).model
+    except (KeyError, UnreadableError):
+        return None
+    return model

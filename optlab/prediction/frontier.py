@@ -16,17 +16,19 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from optlab.errors import OptLabError
+from optlab.methods import Value
 from optlab.prediction.allocation import Chosen, Floats, Hull, sweep, within
 from optlab.prediction.mixed import pattern
 from optlab.prediction.size import layer_bytes
 from optlab.prediction.state import FamilyTable, State
 from optlab.prediction.treatment import Outside, damage, treatment
 from optlab.recipes import Recipe, Step
+from optlab.results.prediction import FrontierPoint
 
 if TYPE_CHECKING:
     from optlab.prediction.predictor import Prediction, Predictor
@@ -79,9 +81,9 @@ def _steps(state: State, kind: str, methods: tuple[str, ...] | None) -> list[Ste
     ]
 
 
-def _fixed(key: str) -> dict[str, Any]:
+def _fixed(key: str) -> dict[str, Value]:
     """The fixed parameters of a family, from its key."""
-    found: dict[str, Any] = json.loads(key.split(" ", 2)[2])
+    found: dict[str, Value] = json.loads(key.split(" ", 2)[2])
     return found
 
 
@@ -98,16 +100,14 @@ class Point:
         assert self.prediction.size_bytes is not None, "every choice of the menu was probed"
         return self.prediction.size_bytes
 
-    def to_dict(self) -> dict[str, Any]:
-        """One of the `points` of the command line's JSON."""
-        found = self.prediction.to_dict()
-        delta = found["delta"] or {}
-        return {
-            "size_bytes": found["size_bytes"],
-            **{name: delta.get(name) for name in ("nll", "nll_band90", "ppl_ratio", "kl_mean")},
-            "decode_ms_per_token": found["decode_ms_per_token"],
-            "recipe": self.recipe.to_dict(),
-        }
+    def document(self) -> FrontierPoint:
+        """One of the `points` of `frontier --json`."""
+        delta = self.prediction.document().delta
+        return FrontierPoint(
+            size_bytes=self.size_bytes, nll=delta and delta.nll, nll_band90=delta and delta.nll_band90,
+            ppl_ratio=delta and delta.ppl_ratio, kl_mean=delta and delta.kl_mean,
+            decode_ms_per_token=self.prediction.decode_ms, recipe=self.recipe,
+        )  # fmt: skip
 
 
 class Frontier:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from optlab.messages import Joined, say
+from optlab.results.prediction import Predicted, Record
+from optlab.results.recipe import AnyRecipe
 
 CLAIMED = 0.9
 """The share of measurements that a band says it holds."""
@@ -27,7 +28,7 @@ UNLIKELY = 0.01
 class Entry:
     """One measurement and its prediction: differences of the loss to the original in nats, the band as (low, high)."""
 
-    recipe: dict[str, Any]
+    recipe: AnyRecipe
     predicted: float
     band: tuple[float, float]
     measured: float
@@ -83,9 +84,9 @@ class Ledger:
         """The newest `count` entries."""
         return Ledger(self.entries[:count])
 
-    def to_dict(self) -> dict[str, Any]:
+    def document(self) -> Record:
         """The `ledger` of the command line's JSON."""
-        return {"measured": self.measured, "inside": self.inside, "median_error": self.median_error}
+        return Record(measured=self.measured, inside=self.inside, median_error=self.median_error)
 
     def in_words(self, count: int = 30) -> str:
         """The running record as one line."""
@@ -103,22 +104,16 @@ class Ledger:
         return Joined(", ", [line, say("median error {error:.0%}", error=last.median_error)])
 
 
-def entry(recipe: Mapping[str, Any], predicted: Any, result: Any, finished: float | None = None) -> Entry | None:
+def entry(recipe: AnyRecipe, predicted: Predicted | None, nll: float, finished: float | None = None) -> Entry | None:
     """The entry of one measurement; None when nothing was claimed, or nothing finite was measured.
 
-    That the original is as good as itself is no claim.
-
-    predicted: as `predict --json` prints it, or None. result: as `measure --json` prints it.
+    That the original is as good as itself is no claim. nll: that was measured, against the original.
     """
-    if not recipe.get("steps") or not predicted or not predicted.get("inside_probed_range") or not result:
+    if recipe.is_original or predicted is None or predicted.delta is None or not predicted.inside_probed_range:
         return None
-    claimed, measured = predicted["delta"], result["delta"]["nll"]
-    if measured is None or not math.isfinite(measured):
+    if not math.isfinite(nll):
         return None
-    low, high = claimed["nll_band90"]
-    # JSON has no infinity: an edge that is open was written as null.
-    band = (-math.inf if low is None else float(low), math.inf if high is None else float(high))
-    return Entry(dict(recipe), float(claimed["nll"]), band, float(measured), finished)
+    return Entry(recipe, predicted.delta.nll, predicted.delta.band, nll, finished)
 
 
 def ledger(entries: Iterable[Entry | None]) -> Ledger:

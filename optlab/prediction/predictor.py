@@ -7,9 +7,8 @@ lies outside of what was probed gets no figures and the reason why: measure it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from optlab.prediction.speed import Speed
 from optlab.prediction.state import Floats, State, folder_of
 from optlab.prediction.treatment import Damage, Outside, Treatment, damage, treatment
 from optlab.recipes import Recipe
+from optlab.results.prediction import Predicted, PredictedDelta
 
 Band = tuple[float, float]
 FAMILIES = ("quantize rtn", "quantize gptq", "prune magnitude", "prune wanda", "prune sparsegpt")
@@ -60,57 +60,60 @@ class Prediction:
         low, high = (math.exp(min(edge, 700.0)) for edge in self.nll_band90)
         return low, high
 
-    def to_dict(self) -> dict[str, Any]:
-        """The contract of `predict --json`, without the ledger."""
+    def document(self) -> Predicted:
+        """As it is kept beside a measurement, and printed by `predict --json`."""
         delta = None
-        if self.nll is not None and self.nll_band90 is not None and self.ppl_ratio_band90 is not None:
-            delta = {
-                "nll": self.nll, "nll_band90": list(self.nll_band90), "ppl_ratio": self.ppl_ratio,
-                "ppl_ratio_band90": list(self.ppl_ratio_band90), "kl_mean": self.kl,
-            }  # fmt: skip
-        return {
-            "model": self.model,
-            "recipe": self.recipe.to_dict(),
-            "inside_probed_range": self.reason is None,
-            "reason": self.reason,
-            "size_bytes": self.size_bytes,
-            "delta": delta,
-            "decode_ms_per_token": self.decode_ms,
-            "decode_band90": None if self.decode_band90 is None else list(self.decode_band90),
-            "anchors": self.anchors,
-        }
+        if self.nll is not None and self.nll_band90 is not None and self.ppl_ratio is not None:
+            delta = PredictedDelta(
+                nll=self.nll, nll_band90=self.nll_band90, ppl_ratio=self.ppl_ratio,
+                ppl_ratio_band90=self.ppl_ratio_band90, kl_mean=self.kl,
+            )  # fmt: skip
+        return Predicted(
+            model=self.model, recipe=self.recipe, inside_probed_range=self.reason is None, reason=self.reason,
+            size_bytes=self.size_bytes, delta=delta, decode_ms_per_token=self.decode_ms,
+            decode_band90=self.decode_band90, anchors=self.anchors,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one measurement teaches. nll: difference of the loss to the original, kl: divergence from it, nats per
+    token; over `tokens` tokens."""
+
+    recipe: Recipe
+    nll: float
+    kl: float
+    tokens: int
 
 
 class Predictor:
-    """Predictions for one model on one text. measured: finished measurements there, each {"recipe", "nll", "kl",
-    "tokens"} as the anchors of `state`, which the link learns from as well. text: None is the text of the probe."""
+    """Predictions for one model on one text. measured: finished measurements there, which the link learns from as well
+    as from the anchors of `state`. text: None is the text of the probe."""
 
-    def __init__(self, state: State, measured: Iterable[Mapping[str, Any]] = (), text: str | None = None) -> None:
+    def __init__(self, state: State, measured: Iterable[Observation] = (), text: str | None = None) -> None:
         self.state = state
         self.kinds = sorted(set(state.kinds))
         self._of_kind = np.array([[kind == one for one in self.kinds] for kind in state.kinds], dtype=float)
-        known: dict[str, tuple[Mapping[str, Any], Features]] = {}
+        known: dict[str, tuple[Observation, Features]] = {}
         self._words = read_by(None, SAME if text in (None, state.text) else OTHER)
-        anchors = [(read_by(int(one.get("windows", SHORT))), one) for one in state.anchors]
-        for words, one in [*anchors, *((self._words, one) for one in measured)]:
-            recipe = Recipe.from_dict(one["recipe"])
+        for words, one in [*_anchors(state), *((self._words, one) for one in measured)]:
             try:
-                done = treatment(state, recipe)
+                done = treatment(state, one.recipe)
                 found = damage(state, done)
             except Outside:
                 continue
-            if found.total.sum() > 0 and one["kl"] is not None and one["nll"] is not None:
-                known[recipe.content_hash] = one, self._features(done, found, words)
+            if found.total.sum() > 0:
+                known[one.recipe.content_hash] = one, self._features(done, found, words)
         self.anchors = len(known)
         self.link = Link(
             joined([features for _, features in known.values()], len(FAMILIES), 2 * len(self.kinds)),
-            *(np.array([float(one[name]) for one, _ in known.values()]) for name in ("kl", "nll", "tokens")),
+            *(np.array([float(getattr(one, name)) for one, _ in known.values()]) for name in ("kl", "nll", "tokens")),
         )
         self.speed = Speed(state)
         self._told: dict[tuple[str, int], Prediction] = {}
 
     @classmethod
-    def load(cls, fingerprint: str, measured: Iterable[Mapping[str, Any]] = ()) -> Predictor:
+    def load(cls, fingerprint: str, measured: Iterable[Observation] = ()) -> Predictor:
         """That of the model with these weights. Raises ModelError when it was not probed."""
         folder = folder_of(fingerprint)
         if not (folder / "state.json").is_file():
@@ -154,6 +157,18 @@ class Predictor:
         kinds = np.concatenate([found.quantized @ self._of_kind, found.pruned @ self._of_kind])
         whole = max(total, 1e-12)
         return Features(np.array([total]), families[None] / whole, kinds[None] / whole, words[None])
+
+
+def _anchors(state: State) -> list[tuple[Floats, Observation]]:
+    """What a probe measured, each with how its words were read."""
+    return [
+        (
+            read_by(int(one.get("windows", SHORT))),
+            Observation(Recipe.from_dict(one["recipe"]), float(one["nll"]), float(one["kl"]), int(one["tokens"])),
+        )
+        for one in state.anchors
+        if one["nll"] is not None and one["kl"] is not None
+    ]
 
 
 def axis(key: str) -> int:

@@ -19,6 +19,7 @@ from optlab.recipes import Recipe, Step
 if TYPE_CHECKING:
     from optlab.context import Context
     from optlab.models.heads import Heads
+    from optlab.models.language_model import LanguageModel
 
 Chosen = dict[int, set[int]]
 """Block -> heads."""
@@ -132,9 +133,17 @@ def silence(context: Context, heads: Heads, block: int, some: set[int]) -> None:
         context.zero(layers[kind], mask.to(context.model.device))
 
     zero("attention.o", some, columns=True)
-    zero("attention.q", some)
-    for kind in ("attention.k", "attention.v"):
-        zero(kind, silent)
+    zero("attention.v", silent)
+    for kind, units in (("attention.q", some), ("attention.k", silent)):
+        if kind in layers and not _normalized_together(context.model, layers[kind]):
+            zero(kind, units)
+
+
+def _normalized_together(model: LanguageModel, name: str) -> bool:
+    """Whether what a layer gives is normalized over all heads, so that none of its rows can go without the others."""
+    attention = model.module_named(name.rpartition(".")[0])
+    weights = [getattr(part, "weight", None) for part in attention.children()]
+    return any(weight is not None and weight.shape == model.weight(name).shape[:1] for weight in weights)
 
 
 def removed(recipe: Recipe) -> set[Head] | None:

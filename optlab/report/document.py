@@ -64,7 +64,7 @@ def html(comparison: Comparison) -> str:
 
 def _sections(comparison: Comparison, heading: str) -> list[Markup]:
     runs = comparison.measured
-    frame = frames.tradeoffs([records.row(run.run) for run in runs])
+    frame = frames.tradeoffs([records.row(run) for run in runs])
     parts = [
         element("h1", heading),
         element("p", words.introduction(comparison), class_="muted"),

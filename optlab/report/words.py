@@ -39,6 +39,7 @@ def made(run: MeasuredRun) -> str:
 def notes(result: Measurement) -> list[str]:
     """What a reader must know besides the figures, each once."""
     found = [said(result.checkpoint_note)] if result.checkpoint_note else []
+    found += [said(note) for note in result.notes]
     if limited := limit(result):
         found.append(limited)
     if result.latency is not None:

@@ -94,8 +94,8 @@ class Measurement(Document):
     """A model and a recipe on a text. tokens: that were read, in `windows` of `context`. device: where it ran.
     stopped_early: the interval was narrow enough before the text ended. begins_with: the tokens that every window
     begins with, such as BOS; None where that was not asked yet, and no window did. lookalikes: how often the text holds
-    what looks like a special token and was read as characters. artefact: folder of the compressed weights,
-    None where they are not on this machine."""
+    what looks like a special token and was read as characters. notes: what must be said of the recipe.
+    artefact: folder of the compressed weights, None where they are not on this machine."""
 
     model: Name
     recipe: RecipeField
@@ -122,6 +122,7 @@ class Measurement(Document):
     begins_with: tuple[Word, ...] | None = None
     lookalikes: Count = 0
     checkpoint_note: Sentence | None = None
+    notes: tuple[Sentence, ...] = ()
     artefact: Word | None = None
 
     @classmethod
@@ -137,8 +138,8 @@ class Measurement(Document):
     @property
     def remarks(self) -> list[str]:
         """What must be known besides the figures, English."""
-        note = [f"note: {self.checkpoint_note}"] if self.checkpoint_note else []
-        return note + ([f"saved in {self.artefact}"] if self.artefact else [])
+        said = [*([self.checkpoint_note] if self.checkpoint_note else []), *self.notes]
+        return [f"note: {note}" for note in said] + ([f"saved in {self.artefact}"] if self.artefact else [])
 
     @property
     def worst_layer(self) -> LayerReport | None:

@@ -1,4 +1,8 @@
-"""What was claimed of a recipe before it was measured: `optlab predict --json`, and kept in a measurement's spec."""
+"""What is claimed of recipes before they are measured.
+
+`Predicted` is kept in a measurement's spec; with its record it is `optlab predict --json`. `FrontierPoints` is
+`optlab frontier --json`.
+"""
 
 from __future__ import annotations
 
@@ -40,3 +44,38 @@ class Predicted(Document):
     decode_ms_per_token: Number | None = None
     decode_band90: Band | None = None
     anchors: Count = 0
+
+
+class Record(Part):
+    """How right earlier predictions were: how many were measured since, how many of those lay inside their band, and
+    the median of |predicted - measured| / |measured|."""
+
+    measured: Count
+    inside: Count
+    median_error: Number | None = None
+
+
+class PredictedWithRecord(Predicted):
+    """ledger: of all predictions of this model that were measured."""
+
+    ledger: Record
+
+
+class FrontierPoint(Part):
+    """A recipe that no smaller one is predicted to beat. Against the original, nats per token; None where its quality
+    or speed is not predicted."""
+
+    size_bytes: Count
+    nll: Number | None = None
+    nll_band90: Band | None = None
+    ppl_ratio: Number | None = None
+    kl_mean: Number | None = None
+    decode_ms_per_token: Number | None = None
+    recipe: RecipeField
+
+
+class FrontierPoints(Document):
+    """points: the smallest first."""
+
+    model: Word
+    points: tuple[FrontierPoint, ...]

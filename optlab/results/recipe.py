@@ -24,6 +24,11 @@ class UnknownRecipe:
     steps_json: str
     reason: str
 
+    @property
+    def is_original(self) -> bool:
+        """Never: what it does is not known, but it does something."""
+        return False
+
     def to_dict(self) -> dict[str, Any]:
         """As it was written."""
         return {"steps": json.loads(self.steps_json)}

@@ -13,6 +13,7 @@ import pytest
 from optlab.cli.console import show
 from optlab.client.client import Client
 from optlab.paths import ASSETS
+from optlab.recipes import Recipe
 from optlab.store.store import Store
 from tests.tiny import FAMILIES, tiny_model_folder
 
@@ -114,8 +115,8 @@ def test_what_was_measured_is_a_run_and_is_not_measured_twice(
     again = json.loads(optlab(home, *command).stdout)
     assert again == result | {"artefact": again["artefact"]}
     assert Path(again["artefact"]).is_dir() and again["artefact"] != result["artefact"] == str(saved)
-    recipes = [row["recipe_dict"] for row in records(home)]
-    assert recipes.count(result["recipe"]) == 1, "it is in Compare once"
+    recipes = [row["recipe"] for row in records(home)]
+    assert recipes.count(Recipe.from_dict(result["recipe"]).describe()) == 1, "it is in Compare once"
 
 
 def test_measured_again_it_is_another_run_with_the_same_numbers(

@@ -14,7 +14,7 @@ from optlab.cli.main import main
 from optlab.jobs import registry
 from optlab.store.run import Run, Status
 from optlab.store.store import Store
-from tests.workers.work import TABLE
+from tests.workers.work import KINDS
 
 Optlab = Callable[..., str]
 
@@ -89,7 +89,7 @@ def test_runs_are_cancelled_queued_again_and_deleted(file_store: Store, optlab: 
 def test_a_run_is_tried_again_here_and_its_failure_is_the_exit_code(
     file_store: Store, optlab: Optlab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(registry.TABLE, "measure", TABLE["measure"])
+    monkeypatch.setitem(registry.KINDS, "measure", KINDS["measure"])
     good, bad = submit(file_store, "good", do="add", a=1, b=2), submit(file_store, "bad", do="refuse")
     for run in (good, bad):
         file_store.request_cancel(run.id)

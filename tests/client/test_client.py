@@ -176,22 +176,13 @@ def test_texts_are_the_same_run_only_with_the_same_prompt_and_settings(client: C
 def test_a_finished_measurement_becomes_a_flat_row(client: Client) -> None:
     prepare(client, "nano", "f1")
     client.submit_measure("nano", FOUR, PROTOCOL)
-    finish(
-        client,
-        {
-            "text": "shakespeare", "tokens": 8192,
-            "baseline": {"ppl": 10.0, "size_bytes": 400, "decode_ms_per_token": None},
-            "compressed": {"ppl": 12.0, "size_bytes": 100, "decode_ms_per_token": 3.0},
-            "delta": {"ppl_ratio": 1.2, "ppl_ratio_ci95": [1.1, 1.3]},
-        },
-    )  # fmt: skip
+    finish(client, samples.measurement(1.2, 1_000_000, 3.0, FOUR))
     client.submit_measure("nano", THREE, PROTOCOL)
     (row,) = client.records()
     assert (row["model"], row["text"], row["tokens"], row["recipe"]) == ("nano", "shakespeare", 8192, FOUR.describe())
-    assert (row["baseline_ppl"], row["compressed_ppl"], row["delta_ppl_ratio"]) == (10.0, 12.0, 1.2)
-    assert (row["delta_ppl_ratio_ci95_low"], row["delta_ppl_ratio_ci95_high"]) == (1.1, 1.3)
-    assert row["size_ratio"] == 0.25
-    assert Recipe.from_dict(row["recipe_dict"]) == FOUR
+    assert (row["baseline_ppl"], row["compressed_ppl"], row["delta_ppl_ratio"]) == (20.0, 24.0, 1.2)
+    assert (row["delta_ppl_ratio_ci95_low"], row["delta_ppl_ratio_ci95_high"]) == pytest.approx((1.188, 1.212))
+    assert row["size_ratio"] == 1_000_000 / samples.BASE_BYTES
 
 
 def test_a_preparation_by_a_version_that_described_models_otherwise_is_made_again(

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from optlab.jobs.measure import MEASURE
 from optlab.prediction.state import State, folder_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
+from optlab.results.prediction import Predicted
 from optlab.store.run import Run
 from optlab.store.store import Store
 from tests.pages import samples
@@ -57,10 +57,15 @@ def measure_all(client: Client, found: State, recipes: list[Recipe], law: Callab
         finish(client, run, law(truth(found, recipe)))
 
 
-def predicted(client: Client, recipe: Recipe) -> dict[str, Any]:
+def predicted(client: Client, recipe: Recipe) -> Predicted:
     predictor = client.predictor("nano", PROTOCOL)
     assert predictor is not None
-    return predictor.predict(recipe).to_dict()
+    return predictor.predict(recipe).document()
+
+
+def nll_of(found: Predicted) -> float:
+    assert found.delta is not None
+    return found.delta.nll
 
 
 def test_without_a_probe_nothing_is_predicted_and_measuring_goes_on(client: Client) -> None:
@@ -80,9 +85,9 @@ def test_the_prediction_is_written_down_when_the_measurement_is_asked_for(client
     assert kept is not None
     claimed = MEASURE.spec_of(kept).predicted
     assert claimed is not None and claimed.delta is not None
-    assert claimed.delta.to_dict() == before["delta"] != after["delta"]
+    assert claimed.delta == before.delta != after.delta
     entry = client.ledger("nano").entries[0]
-    assert entry.predicted == before["delta"]["nll"]
+    assert entry.predicted == nll_of(before)
     assert entry.measured == pytest.approx(100 * truth(probed, TRIED[0]))
     assert not entry.inside
 
@@ -110,10 +115,10 @@ def test_every_measurement_refits_the_link(client: Client, probed: State) -> Non
     """The probe's anchors were right for another text: here everything hurts twice as much."""
     unseen = uniform(3, 64, 0.2)
     target = math.log(2 * truth(probed, unseen))
-    errors = [abs(math.log(predicted(client, unseen)["delta"]["nll"]) - target)]
+    errors = [abs(math.log(nll_of(predicted(client, unseen))) - target)]
     for recipe in TRIED:
         finish(client, client.submit_measure("nano", recipe, PROTOCOL), 2 * truth(probed, recipe))
-        errors.append(abs(math.log(predicted(client, unseen)["delta"]["nll"]) - target))
+        errors.append(abs(math.log(nll_of(predicted(client, unseen))) - target))
     assert errors[0] > 0.5
     assert errors[-1] < 0.7 * errors[0]
 
@@ -123,7 +128,7 @@ def test_measurements_on_another_text_teach_nothing_about_this_one(client: Clien
     bible = PROTOCOL.model_copy(update={"text": "web-bible"})
     run = client.submit_measure("nano", TRIED[3], bible)
     finish(client, run, 50.0)
-    assert predicted(client, TRIED[3])["delta"] == before["delta"]
+    assert predicted(client, TRIED[3]).delta == before.delta
 
 
 def test_a_recipe_that_is_not_predicted_claims_nothing_and_can_still_be_learnt_beside(
@@ -131,10 +136,11 @@ def test_a_recipe_that_is_not_predicted_claims_nothing_and_can_still_be_learnt_b
 ) -> None:
     distilled = Recipe.of(Step("distill", "forward_kl", {}))
     run = client.submit_measure("nano", distilled, PROTOCOL)
-    assert MEASURE.spec_of(run).predicted.inside_probed_range is False
+    claimed = MEASURE.spec_of(run).predicted
+    assert claimed is not None and not claimed.inside_probed_range
     finish(client, run, 0.3)
     assert client.ledger().measured == 0
-    assert predicted(client, TRIED[0])["inside_probed_range"] is True
+    assert predicted(client, TRIED[0]).inside_probed_range
 
 
 def test_asking_again_while_nothing_is_new_fits_nothing(client: Client, probed: State) -> None:

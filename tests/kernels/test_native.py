@@ -135,7 +135,7 @@ def test_prompts_of_any_length_are_as_near_to_float32_as_torchs_bfloat16(family:
             runs.reset()
             for row, found in ((count - 1, runs.prefill(ids[:count])), (count, runs.decode(ids[count]))):
                 kept.append(float((found.float() - expected[row]).norm() / expected[row].norm()))
-    assert max(ours) < 1.5 * max(torchs) < 0.1
+    assert max(ours) < 2 * max(torchs) < 0.1
     assert sum(ours) < 1.1 * sum(torchs)
 
 

@@ -110,9 +110,9 @@ def test_the_command_line_chooses_by_the_ending(tmp_path: Path, capsys: pytest.C
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["optlab", "export", str(ASSETS / "nano"), str(tmp_path / "n.onnx"), "--json"])
-        assert main.main() == 0
+        assert main() == 0
         patch.setattr("sys.argv", ["optlab", "export", str(ASSETS / "nano"), str(tmp_path / "n.bin")])
-        assert main.main() != 0
+        assert main() != 0
     assert "neither in .gguf" in capsys.readouterr().err
     assert open_runtime(tmp_path / "n.onnx").prefill([5, 6, 7]).shape == (4096,)
 

@@ -12,7 +12,7 @@ from optlab.kernels.runtime import runtime
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.recipes import Recipe
-from tests.tiny import CAUSAL, FAMILIES, tiny_model_folder
+from tests.tiny import CAUSAL, FAMILIES, OWN, tiny_model_folder
 
 PROMPT = [5, 9, 2, 30, 11, 7]
 
@@ -52,7 +52,7 @@ def test_greedy_text_is_that_of_the_model(family: str, models: dict[str, Languag
     one = runtime(model, "float32")
     assert list(generate(one, PROMPT, 20)) == greedy(model, 20)
     assert list(generate(one, PROMPT, 20)) == greedy(model, 20), "a second text must not remember the first"
-    assert one.path.startswith("own runtime" if family in ("llama", "qwen2", "gemma", "mistral") else "transformers")
+    assert one.path.startswith("own runtime" if family in OWN else "transformers")
 
 
 @pytest.mark.parametrize("family", CAUSAL)
@@ -66,8 +66,9 @@ def test_packed_logits_are_those_of_the_dequantized_weights(
     with torch.inference_mode():
         expected = compressed.model.logits(torch.tensor([PROMPT]))[0, -1]
         original = models[family].logits(torch.tensor([PROMPT]))[0, -1]
-    error = (logits - expected).norm() / expected.norm()
-    assert error < 0.03, "further away than bfloat16 inside the kernels explains"
+        half = compressed.model.to(dtype="bfloat16").logits(torch.tensor([PROMPT]))[0, -1].float()
+    error, usual = ((found - expected).norm() / expected.norm() for found in (logits, half))
+    assert error < max(0.03, 2.5 * usual), "further away than bfloat16 inside the kernels explains"
     assert error < 0.5 * (original - expected).norm() / expected.norm(), "as if not packed"
 
 

@@ -46,10 +46,10 @@ def test_separate_experts_compute_what_transformers_computes(family: str, tmp_pa
 def test_experts_are_packed_listed_and_read_back(family: str, tmp_path: Path) -> None:
     model = tiny(family, tmp_path, "float32")
     found = compressed(model, tmp_path, quantize(method="rtn", bits=4, group_size=None))
-    experts = [layer for layer in found.layers if re.search(r"experts\.\d+\.", layer["name"])]
-    blocks = {layer["name"].partition(".experts")[0] for layer in experts}
+    experts = [layer for layer in found.layers if re.search(r"experts\.\d+\.", layer.name)]
+    blocks = {layer.name.partition(".experts")[0] for layer in experts}
     assert len(experts) == len(blocks) * 4 * 3
-    assert all(layer["bits_per_weight"] < 8 for layer in experts)
+    assert all(layer.bits_per_weight < 8 for layer in experts)
 
     save(found, tmp_path / "out")
     back = load_artefact(tmp_path / "out")
@@ -97,11 +97,11 @@ def test_an_expert_that_no_token_reaches_is_rounded_to_nearest(tmp_path: Path) -
         router[2] = -50 * router[[0, 1, 3]].sum(0)
         router[3] = -router[2]
     gptq = compressed(model, tmp_path, quantize(method="gptq", bits=3))
-    dead = [layer for layer in gptq.layers if layer["output_error"] is None]
+    dead = [layer for layer in gptq.layers if layer.output_error is None]
     assert dead, "no expert was left without tokens"
     rtn = compressed(model, tmp_path, quantize(method="gptq", bits=3, damping=1.0))
     for layer in dead:
-        torch.testing.assert_close(gptq.model.weight(layer["name"]), rtn.model.weight(layer["name"]))
+        torch.testing.assert_close(gptq.model.weight(layer.name), rtn.model.weight(layer.name))
 
 
 @pytest.mark.parametrize(
@@ -116,12 +116,20 @@ def test_an_expert_that_no_token_reaches_is_rounded_to_nearest(tmp_path: Path) -
 )
 def test_every_method_takes_experts(step: Step, tmp_path: Path) -> None:
     found = compressed(tiny("mixtral", tmp_path), tmp_path, step)
-    assert all(layer["bits_per_weight"] < 12 for layer in found.layers)
+    assert all(layer.bits_per_weight < 12 for layer in found.layers)
 
 
 def test_pruning_takes_experts_but_cuts_no_neurons_out_of_them(tmp_path: Path) -> None:
     model = tiny("mixtral", tmp_path)
     found = compressed(model, tmp_path, prune(method="wanda", sparsity=0.5))
-    assert all(layer["sparsity"] == pytest.approx(0.5, abs=0.02) for layer in found.layers)
+    assert all(layer.sparsity == pytest.approx(0.5, abs=0.02) for layer in found.layers)
     with pytest.raises(RecipeError, match="several MLPs"):
         compressed(model, tmp_path, prune(method="magnitude", sparsity=0.5, pattern="neurons"))
+
+
+def test_routers_say_that_they_stay_and_experts_that_they_read_little(tmp_path: Path) -> None:
+    model = tiny("qwen3_moe", tmp_path, num_experts=16, num_experts_per_tok=1)
+    plain = compressed(model, tmp_path, quantize(method="rtn"))
+    assert [str(note) for note in plain.notes] == ["routers, which choose the experts of a token, stay as they are"]
+    learned = compressed(model, tmp_path, quantize(method="gptq"))
+    assert re.match(r"\d+ of 32 experts read fewer calibration tokens than they have inputs", str(learned.notes[-1]))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from optlab.prediction.levels import Family, families
+from optlab.prediction.predictor import Prediction
 from optlab.prediction.size import recipe_bytes
 from optlab.prediction.state import QUANTILES, FamilyTable, State
 from optlab.prediction.treatment import damage, treatment
@@ -73,30 +74,13 @@ class Trusting:
     state: State
     calls: int = 0
 
-    def predict(self, recipe: Recipe) -> Told:
+    def predict(self, recipe: Recipe) -> Prediction:
         self.calls += 1
         done = treatment(self.state, recipe)
         found = damage(self.state, done)
         size = recipe_bytes(self.state, done, found)
-        return Told(float(found.total.sum()), size, size / 1e6)
-
-
-@dataclass
-class Told:
-    nll: float
-    size_bytes: int
-    decode_ms: float | None
-
-    @property
-    def ppl_ratio(self) -> float:
-        return float(np.exp(self.nll))
-
-    def to_dict(self) -> dict[str, Any]:
-        delta = {"nll": self.nll, "nll_band90": [self.nll / 2, 2 * self.nll], "ppl_ratio": self.ppl_ratio}
-        return {
-            "inside_probed_range": True, "size_bytes": self.size_bytes, "delta": delta,
-            "decode_ms_per_token": self.decode_ms,
-        }  # fmt: skip
+        nll = float(found.total.sum())
+        return Prediction(self.state.model, recipe, None, size, nll, (nll / 2, 2 * nll), decode_ms=size / 1e6)
 
 
 def truth(found: State, recipe: Recipe) -> float:

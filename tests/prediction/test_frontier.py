@@ -67,7 +67,7 @@ def test_a_point_is_a_recipe_that_can_be_written_down_and_read_again(frontier: F
     assert again == point.recipe
     assert any(step.layers for step in again.steps)
     assert Trusting(probed).predict(again).nll == pytest.approx(point.prediction.nll)
-    told = point.to_dict()
+    told = point.document().to_dict()
     assert set(told) >= {"size_bytes", "nll", "nll_band90", "decode_ms_per_token", "recipe"}
 
 
@@ -143,4 +143,4 @@ def test_the_menu_offers_at_least_six_choices_for_each_layer(probed: State) -> N
 def test_points_carry_what_the_predictor_said(frontier: Frontier) -> None:
     point = frontier.points(5)[2]
     assert isinstance(point, Point)
-    assert point.to_dict()["nll_band90"] == [point.prediction.nll / 2, 2 * point.prediction.nll]
+    assert point.document().nll_band90 == (point.prediction.nll / 2, 2 * point.prediction.nll)

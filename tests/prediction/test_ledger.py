@@ -1,23 +1,21 @@
 """The record tells an honest predictor from one that is wrong, and from one that is only too sure of itself."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 
 from optlab.prediction.ledger import Entry, Ledger, entry, ledger
+from optlab.recipes import Recipe
+from optlab.results.prediction import Predicted, PredictedDelta
 
 NORMAL_90 = 1.645
-RECIPE: dict[str, Any] = {"steps": [{"quantize": {"method": "rtn", "bits": 3}}]}
+RECIPE = Recipe.from_dict({"steps": [{"quantize": {"method": "rtn", "bits": 3}}]})
 
 
-def predicted(nll: float, low: float | None, high: float | None, inside: bool = True) -> dict[str, Any]:
-    return {"inside_probed_range": inside, "delta": {"nll": nll, "nll_band90": [low, high]} if inside else None}
-
-
-def measured(nll: float) -> dict[str, Any]:
-    return {"delta": {"nll": nll}}
+def predicted(nll: float, low: float | None, high: float | None, inside: bool = True) -> Predicted:
+    delta = PredictedDelta(nll=nll, nll_band90=(low, high), ppl_ratio=math.exp(nll)) if inside else None
+    return Predicted(model="nano", recipe=RECIPE, inside_probed_range=inside, delta=delta)
 
 
 def record(bias: float, claimed_spread: float, true_spread: float = 0.1, count: int = 40, seed: int = 0) -> Ledger:
@@ -28,7 +26,7 @@ def record(bias: float, claimed_spread: float, true_spread: float = 0.1, count: 
     for truth in np.exp(rng.uniform(np.log(0.02), np.log(3), count)):
         guess = bias * truth * math.exp(rng.normal(0, true_spread))
         reach = math.exp(NORMAL_90 * claimed_spread)
-        entries.append(entry(RECIPE, predicted(guess, guess / reach, guess * reach), measured(truth)))
+        entries.append(entry(RECIPE, predicted(guess, guess / reach, guess * reach), truth))
     return ledger(entries)
 
 
@@ -63,21 +61,20 @@ def test_a_few_misses_do_not_condemn_a_short_record() -> None:
 
 
 def test_a_prediction_that_said_measure_claims_nothing() -> None:
-    outside = entry(RECIPE, predicted(0.1, 0.0, 0.2, inside=False), measured(5.0))
-    assert ledger([outside, entry(RECIPE, None, measured(5.0)), entry(RECIPE, predicted(1, 0, 2), None)]).measured == 0
+    outside = entry(RECIPE, predicted(0.1, 0.0, 0.2, inside=False), 5.0)
+    assert ledger([outside, entry(RECIPE, None, 5.0)]).measured == 0
 
 
 def test_that_the_original_equals_itself_is_no_success() -> None:
-    assert entry({"steps": []}, predicted(0.0, 0.0, 0.0), measured(0.0)) is None
+    assert entry(Recipe(), predicted(0.0, 0.0, 0.0), 0.0) is None
 
 
 def test_what_could_not_be_measured_does_not_count() -> None:
-    assert entry(RECIPE, predicted(1.0, 0.0, 2.0), {"delta": {"nll": None}}) is None
-    assert entry(RECIPE, predicted(1.0, 0.0, 2.0), measured(math.nan)) is None
+    assert entry(RECIPE, predicted(1.0, 0.0, 2.0), math.nan) is None
 
 
 def test_an_open_band_holds_whatever_lies_beyond() -> None:
-    found = entry(RECIPE, predicted(4.0, 3.0, None), measured(40.0))
+    found = entry(RECIPE, predicted(4.0, 3.0, None), 40.0)
     assert found is not None
     assert found.inside
     assert found.band == (3.0, math.inf)
@@ -94,4 +91,4 @@ def test_the_line_for_people_is_about_the_newest_entries() -> None:
     line = Ledger((hit,) * 28 + (miss,) * 10).in_words(30)
     assert line == "28 of the last 30 measurements lay inside the 90% band, median error 7%"
     assert Ledger(()).in_words() == "no prediction was measured yet"
-    assert Ledger((miss,)).to_dict() == {"measured": 1, "inside": 0, "median_error": pytest.approx(0.8)}
+    assert Ledger((miss,)).document().to_dict() == {"measured": 1, "inside": 0, "median_error": pytest.approx(0.8)}

@@ -19,7 +19,7 @@ from optlab.client.client import Client
 from optlab.errors import Cancelled, MeasurementError, ModelError
 from optlab.store.run import Run, Status, UnknownRunError
 from optlab.store.store import Store
-from tests.workers.work import TABLE
+from tests.workers.work import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
@@ -27,11 +27,11 @@ import sys
 from optlab import foreground
 from optlab.client.client import Client
 from optlab.store.store import Store
-from tests.workers.work import TABLE
+from tests.workers.work import KINDS
 client = Client(Store())
 try:
     shown = lambda *report: print("shown", flush=True)
-    foreground.complete(client, client.run(int(sys.argv[1])), shown, TABLE)
+    foreground.complete(client, client.run(int(sys.argv[1])), shown, KINDS)
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -42,7 +42,7 @@ def submit(store: Store, do: str, **spec: Any) -> Run:
 
 
 def complete(store: Store, run: Run, shown: Callable[..., None] = lambda *report: None) -> Run:
-    return foreground.complete(Client(store), run, shown, TABLE)
+    return foreground.complete(Client(store), run, shown, KINDS)
 
 
 def begun() -> bool:
