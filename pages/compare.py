@@ -8,7 +8,7 @@ from optlab.figures import frames, tradeoff
 from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
-from pages.components.compare import side_by_side
+from pages.components.compare import outside, side_by_side
 from pages.components.shared import downloads, facts, frame, own_text, services, view
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def main() -> None:
     st.title(_("Compare"))
     with services.shown_errors():
         client = services.client()
+        with services.shown_errors():
+            outside.show(client)
         facts.unreadable(client.runs("measure", "done"))
         frame = frames.tradeoffs(client.records())
         if frame.empty:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from optlab.figures import format, speedup
 from optlab.i18n import _
+from optlab.results.comparison import Comparison
 from optlab.results.measurement import Measurement, MeasurementSoFar
 
-Known = Measurement | MeasurementSoFar
+Known = Measurement | Comparison | MeasurementSoFar
 """A finished measurement, or what one on its way has told so far."""
 
 
@@ -81,7 +82,7 @@ def size(known: Known) -> Pair:
 
 def latency(known: Known) -> Pair:
     """Milliseconds per new token of both, timed in turns; the interval is from the 5th to the 95th percentile."""
-    done = known if isinstance(known, Measurement) else None
+    done = known if isinstance(known, (Measurement, Comparison)) else None
     base = done.baseline.decode_ms_per_token if done else None
     candidate = done.compressed.decode_ms_per_token if done else None
     speed = (done.delta.decode_speedup, done.delta.decode_speedup_ci95) if done else (None, None)
@@ -113,7 +114,7 @@ def in_one_line(result: Measurement) -> str:
 
 def _perplexities(known: Known) -> tuple[float | None, float | None, float | None, tuple[float, float] | None]:
     """Original, candidate, their ratio and its interval."""
-    if isinstance(known, Measurement):
+    if isinstance(known, (Measurement, Comparison)):
         return known.baseline.ppl, known.compressed.ppl, known.delta.ppl_ratio, known.delta.ppl_ratio_ci95
     so_far = known.quality
     if so_far is None:
@@ -122,7 +123,7 @@ def _perplexities(known: Known) -> tuple[float | None, float | None, float | Non
 
 
 def _sizes(known: Known) -> tuple[int | None, int | None]:
-    if isinstance(known, Measurement):
+    if isinstance(known, (Measurement, Comparison)):
         return known.baseline.size_bytes, known.compressed.size_bytes
     return known.size_base, known.size_candidate
 

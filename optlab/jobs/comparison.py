@@ -6,6 +6,7 @@ Nothing is compressed here. Both models are read as they are, so what differs is
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optlab.errors import ModelError
@@ -116,7 +117,7 @@ def _other(name: str, protocol: Protocol, progress: Progress) -> Compressed:
     if place is not None and place.is_dir() and is_artefact(place):
         return load_artefact(place, "float32", protocol.device)
     model = model_cache.model(name, "float32", protocol.device, progress)
-    stored = packed_codes(name) if protocol.latency else {}
+    stored = packed_codes(_source(name, model)) if protocol.latency else {}
     linears = set(model.structure.linears)
     return Compressed(model, {layer: codes for layer, codes in stored.items() if layer in linears}, [], Recipe(), 0.0)
 
@@ -150,9 +151,9 @@ def _layers(spec: ComparisonSpec, base: LanguageModel, other: Compressed) -> tup
     names, others = base.linear_names(), set(other.model.linear_names())
     both = [n for n in names if n in others and base.weight(n).shape == other.model.weight(n).shape]
     sizes = {name: base.weight(name).numel() for name in both}
-    bits_base = bits_per_weight(spec.model, sizes)
+    bits_base = bits_per_weight(_source(spec.model, base), sizes)
     known = {layer.name: layer.bits_per_weight for layer in other.layers}  # of an artefact of ours
-    bits_other = known or bits_per_weight(spec.other, sizes)
+    bits_other = known or bits_per_weight(_source(spec.other, other.model), sizes)
     found = []
     for name in both:
         W = base.weight(name).float()
@@ -168,14 +169,17 @@ def _layers(spec: ComparisonSpec, base: LanguageModel, other: Compressed) -> tup
     return tuple(found), len(names) + len(others) - 2 * len(both)
 
 
-def _file_bytes(name: str, model: LanguageModel) -> int:
-    """Bytes of the weight files as they came; of a model of the catalog those of the floats that OptLab compresses."""
-    from optlab.models.as_stored import weight_files
+def _source(name: str, model: LanguageModel) -> Path:
+    """The files that stand for a model: those that came; of one of the catalog the floats that OptLab compresses."""
     from optlab.models.catalog import card, source_of
 
-    if card(name):
-        return model.description.size_bytes
-    return sum(file.stat().st_size for file in weight_files(source_of(name)))
+    return model.folder if card(name) else source_of(name)
+
+
+def _file_bytes(name: str, model: LanguageModel) -> int:
+    from optlab.models.as_stored import weight_files
+
+    return sum(file.stat().st_size for file in weight_files(_source(name, model)))
 
 
 def _notes(

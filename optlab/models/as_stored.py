@@ -1,4 +1,7 @@
-"""A model's weights as its own files hold them, before OptLab made floats of them: how many bits, and which codes."""
+"""A model's weights as its own files hold them, before OptLab made floats of them: how many bits, and which codes.
+
+A source is a folder in hub layout, packed or not, or a GGUF file (`optlab.models.catalog.source_of`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optlab.models.catalog import source_of
 from optlab.models.checkpoint import open_checkpoint
 from optlab.models.quantized.layers import packed_format, packed_layers
 
@@ -23,13 +25,12 @@ def weight_files(source: Path) -> tuple[Path, ...]:
     return open_checkpoint(source, packed=True).files
 
 
-def bits_per_weight(name: str, sizes: Mapping[str, int]) -> dict[str, float]:
+def bits_per_weight(source: Path, sizes: Mapping[str, int]) -> dict[str, float]:
     """Layer -> bits that its file spends on each weight, with scales and zero points.
 
     sizes: layer by its hub name -> how many weights it has. Left out are layers that the file keeps in one tensor with
     others, such as the experts of a GGUF file. Raises ModelError as `optlab.models.load` does.
     """
-    source = source_of(name)
     if source.is_file():
         from optlab.models.gguf.file import GGUFFile
         from optlab.models.gguf.understanding import understood
@@ -50,11 +51,10 @@ def bits_per_weight(name: str, sizes: Mapping[str, int]) -> dict[str, float]:
     }
 
 
-def packed_codes(name: str) -> dict[str, QuantizedTensor]:
+def packed_codes(source: Path) -> dict[str, QuantizedTensor]:
     """Layer -> its codes, where the packed kernels take them as the file has them. Raises ModelError."""
     from optlab.formats.integer_tensor import QuantizedTensor
 
-    source = source_of(name)
     if source.is_file():
         return {}
     checkpoint = open_checkpoint(source, packed=True)

@@ -15,6 +15,7 @@ from optlab.client.client import Client
 from optlab.models.describe import Description, LayerInfo
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
+from optlab.results.comparison import ComparedLayer, Comparison, ComparisonSpec
 from optlab.results.divergence import Details, Divergence, Estimate, ProbabilityChange, Quantiles
 from optlab.results.environment import Environment
 from optlab.results.latency import Latency, TimedPair
@@ -88,6 +89,21 @@ def result(
     """`measurement` as plain JSON, for readers that do not use the types yet."""
     found: dict[str, Any] = json.loads(measurement(ratio, size, decode_ms, recipe, model, speedup).to_json())
     return found
+
+
+def comparison(asked: ComparisonSpec) -> Comparison:
+    """A file of half the size and 5 % more perplexity, whose layers differ more the later they come."""
+    found = measurement(1.05, BASE_BYTES // 2, None, quantized(4))
+    layers = [
+        ComparedLayer(name=name, bits_base=32.0, bits_other=4.5, weight_error=0.01 * (index + 1))
+        for index, (name, _) in enumerate(description().linears)
+    ]
+    return Comparison(
+        model=asked.model, other=asked.other, text=found.text, tokens=found.tokens, context=found.context, device="cpu",
+        dtype="bfloat16", vocabulary=VOCABULARY, baseline=found.baseline, compressed=found.compressed,
+        delta=found.delta.model_copy(update={"kl_mean": 0.01234}), layers=tuple(layers), details=found.details,
+        windows=found.windows, notes=("A note about the file.",),
+    )  # fmt: skip
 
 
 def _side(ppl: float, size: int, decode_ms: float | None) -> Side:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
 from optlab.client.client import Client
+from optlab.jobs.comparison import COMPARISON
 from optlab.protocol import Protocol
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
@@ -88,3 +90,35 @@ def test_the_comparison_can_be_taken_along(prepared: Client) -> None:
     assert "2 measurements" in offered["Report"].help
     app = select(app, [0])
     assert "1 measurement:" in next(b.proto.help for b in app.get("download_button") if b.proto.label == "Report")
+
+
+def test_a_file_is_compared_with_the_model_on_the_page(prepared: Client, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text("{}")
+    app = open_page("compare")
+    app.text_input(key="compare/path").set_value(str(other))
+    next(button for button in app.button if button.label == "Compare").click()
+    well(app.run())
+    (run,) = prepared.runs(kind="comparison")
+    asked = COMPARISON.spec_of(run)
+    assert (asked.model, asked.other) == ("nano", str(other))
+
+    samples.finish(prepared, run, samples.comparison(asked))
+    app = well(app.run())
+    text = words(app)
+    assert "Perplexity 21" in text
+    assert "KL divergence 0.01234" in text
+    assert "A note about the file" in text
+    worst = app.dataframe[0].value
+    assert worst["error"].is_monotonic_decreasing
+    assert worst["bits"].tolist() == [4.5] * len(worst)
+
+
+def test_a_path_that_is_no_model_is_one_sentence(prepared: Client) -> None:
+    app = open_page("compare")
+    app.text_input(key="compare/path").set_value("/nowhere/at/all")
+    next(button for button in app.button if button.label == "Compare").click()
+    well(app.run())
+    assert "There is no model" in words(app)
+    assert not prepared.runs(kind="comparison")
