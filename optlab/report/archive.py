@@ -16,7 +16,7 @@ import json
 import time
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from optlab.jobs.measured import unreadable
 from optlab.jobs.registry import KINDS
 from optlab.recipes import Recipe
 from optlab.report import incoming
+from optlab.results.specs import RecipeSpec
 from optlab.store import safe_json
 from optlab.store.run import Run
 
@@ -185,7 +186,7 @@ def _lines(values: Sequence[Any]) -> bytes:
     return "".join(safe_json.dumps(value) + "\n" for value in values).encode()
 
 
-def _portable(run: Run) -> dict[str, Any]:
+def _portable(run: Run) -> Mapping[str, object]:
     """A run without what belongs to this machine: its number here, its worker, and the folder of its weights."""
     kind = KINDS[run.kind]
     result: Any = kind.result_of(run)
@@ -198,14 +199,12 @@ def _portable(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _recipes(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def _recipes(runs: Sequence[Run]) -> list[Mapping[str, object]]:
     """Every recipe of the runs once, named by its content."""
-    found: dict[str, dict[str, Any]] = {}
-    for run in runs:
-        recipe = getattr(KINDS[run.kind].spec_of(run), "recipe", None)
-        if isinstance(recipe, Recipe) and recipe.steps:
-            found.setdefault(recipe.content_hash, {"name": recipe.describe(), "recipe": recipe.to_dict()})
-    return [{"hash": name, **entry} for name, entry in found.items()]
+    specs = (KINDS[run.kind].spec_of(run) for run in runs)
+    asked = (spec.recipe for spec in specs if isinstance(spec, RecipeSpec))
+    found = {one.content_hash: one for one in asked if isinstance(one, Recipe) and not one.is_original}
+    return [{"hash": name, "name": one.describe(), "recipe": one.to_dict()} for name, one in found.items()]
 
 
 def _known(entry: Any) -> Recipe | None:
