@@ -16,13 +16,14 @@ import json
 import time
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from optlab import __version__
 from optlab.client.client import Client
 from optlab.errors import OptLabError, RecipeError
+from optlab.files import JsonObject
 from optlab.jobs.measured import unreadable
 from optlab.jobs.registry import KINDS
 from optlab.recipes import Recipe
@@ -186,7 +187,7 @@ def _lines(values: Sequence[Any]) -> bytes:
     return "".join(safe_json.dumps(value) + "\n" for value in values).encode()
 
 
-def _portable(run: Run) -> Mapping[str, object]:
+def _portable(run: Run) -> JsonObject:
     """A run without what belongs to this machine: its number here, its worker, and the folder of its weights."""
     kind = KINDS[run.kind]
     result: Any = kind.result_of(run)
@@ -199,7 +200,7 @@ def _portable(run: Run) -> Mapping[str, object]:
     }  # fmt: skip
 
 
-def _recipes(runs: Sequence[Run]) -> list[Mapping[str, object]]:
+def _recipes(runs: Sequence[Run]) -> list[JsonObject]:
     """Every recipe of the runs once, named by its content."""
     specs = (KINDS[run.kind].spec_of(run) for run in runs)
     asked = (spec.recipe for spec in specs if isinstance(spec, RecipeSpec))
