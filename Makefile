@@ -38,8 +38,10 @@ check: setup-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# Two processes with one thread each; what drives a browser comes after, alone, because it waits for what it sees.
 test: setup-dev check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"
+	$(BIN)/python -m pytest -m "browser and not slow"
 
 slow: setup-dev
 	$(BIN)/python -m pytest -m slow

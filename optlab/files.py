@@ -16,6 +16,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+JsonObject = dict[str, Any]
+"""A JSON object whose keys somebody else defines: a tokenizer, a header of safetensors, a file of another version."""
+
 
 @contextmanager
 def writing(target: Path) -> Iterator[Path]:

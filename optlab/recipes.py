@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from optlab.errors import RecipeError
+from optlab.files import JsonObject
 from optlab.messages import Joined, say
 from optlab.methods import DEFAULT_METHOD, METHOD_KEY, REGISTRY, Method, Value, method
 
@@ -61,8 +62,8 @@ class Step:
         """Whether this step names the layer `name` by its expression."""
         return self.layers is not None and re.match(self.layers, name) is not None
 
-    def to_dict(self) -> dict[str, Any]:
-        step: dict[str, Any] = {self.kind: {METHOD_KEY[self.kind]: self.method, **self.values}}
+    def to_dict(self) -> JsonObject:
+        step: JsonObject = {self.kind: {METHOD_KEY[self.kind]: self.method, **self.values}}
         if self.layers is not None:
             step["layers"] = self.layers
         return step
@@ -172,7 +173,7 @@ class Recipe:
         except UnicodeDecodeError:
             raise RecipeError("the recipe {path} is not UTF-8 text", path=path) from None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         return {"steps": [step.to_dict() for step in self.steps]}
 
     def to_yaml(self) -> str:

@@ -44,7 +44,7 @@ class Candidate:
     @property
     def is_original(self) -> bool:
         """Whether nothing was done to the model."""
-        return self.recipe == Recipe()
+        return self.recipe.is_original
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -104,7 +104,7 @@ def best_and_smallest(found: Sequence[Original]) -> tuple[Original, Original]:
 def measured(runs: Sequence[MeasuredRun]) -> list[Candidate]:
     """One for each finished measurement of one model on one text, and their original."""
     found = [_original(one) for one in originals(runs)[:1]]
-    return found + [_of(run) for run in runs if run.spec.recipe != Recipe()]
+    return found + [_of(run) for run in runs if not run.spec.recipe.is_original]
 
 
 def original_of(candidates: Iterable[Candidate]) -> Candidate | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optlab.cli.console import Json, Model, reporter, show
+from optlab.files import JsonObject
 
 if TYPE_CHECKING:
     from optlab.models.describe import Description
@@ -42,7 +43,7 @@ def methods(as_json: Json = False) -> None:
         for name in REGISTRY[kind]
     ]
 
-    def words(rows: list[dict[str, Any]]) -> str:
+    def words(rows: list[JsonObject]) -> str:
         lines = []
         for row in rows:
             lines.append(f"{row['kind']} {row['name']}: {row['summary']} ({row['source']})")

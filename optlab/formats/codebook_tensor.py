@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from optlab.errors import ModelError
+from optlab.files import JsonObject
 from optlab.formats.codebooks import BITS, levels, nearest
 from optlab.formats.integer_grid import in_groups, stored
 from optlab.formats.packing import pack, unpack, words_per_row
@@ -88,7 +89,7 @@ class CodebookTensor:
         places, kept = positions.write(codes != self._zero, cheapest(self.costs))
         return {**places, "weight_packed": pack(codes[kept].unsqueeze(0), BITS), "weight_scale": scale}
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> JsonObject:
         """What a reader must know besides the parts; plain JSON."""
         return {
             "kind": self.KIND,

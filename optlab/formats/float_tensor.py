@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from optlab.errors import ModelError
+from optlab.files import JsonObject
 from optlab.formats.integer_grid import stored
 from optlab.formats.sparse import positions
 from optlab.formats.sparse.sizes import Form, byte_costs, cheapest
@@ -92,7 +93,7 @@ class FloatTensor:
             parts = {**places, "weight_values": values[kept]}
         return parts if self.scale is None else {**parts, "weight_scale": self.scale.cpu().contiguous()}
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> JsonObject:
         """What a reader must know besides the parts; plain JSON."""
         return {
             "kind": self.KIND,

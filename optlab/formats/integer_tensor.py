@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from optlab.errors import ModelError, RecipeError
+from optlab.files import JsonObject
 from optlab.formats.integer_grid import Grid, Zero, in_groups
 from optlab.formats.packing import pack, unpack, words_per_row
 from optlab.formats.sparse import positions
@@ -117,7 +118,7 @@ class QuantizedTensor:
             parts["weight_minimum"] = self.zero_point.cpu().contiguous()
         return parts
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> JsonObject:
         """What a reader must know besides the parts; plain JSON."""
         return {
             "kind": self.KIND,

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from optlab.errors import ModelError
+from optlab.files import JsonObject
 from optlab.formats.sparse import positions
 from optlab.formats.sparse.sizes import Form, byte_costs, cheapest
 
@@ -58,7 +59,7 @@ class SparseTensor:
         parts, kept = positions.write(values != 0, self.form)
         return {**parts, "weight_values": values[kept]}
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> JsonObject:
         """What a reader must know besides the parts; plain JSON."""
         return {"kind": self.KIND, "form": self.form, "shape": list(self.shape)}
 

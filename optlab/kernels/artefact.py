@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -26,6 +25,7 @@ from optlab import files
 from optlab.compression import DTYPES, Compressed
 from optlab.context import Stored
 from optlab.errors import MeasurementError, ModelError, OptLabError
+from optlab.files import JsonObject
 from optlab.formats.codebook_tensor import CodebookTensor
 from optlab.formats.float_tensor import FloatTensor
 from optlab.formats.integer_tensor import QuantizedTensor
@@ -120,14 +120,14 @@ def _write(compressed: Compressed, folder: Path, progress: Progress) -> None:
     for name in COPIED:
         if (model.folder / name).is_file():
             shutil.copyfile(model.folder / name, folder / name)
-    notice: dict[str, Any] = {"artefact": _notice(compressed)}
+    notice: JsonObject = {"artefact": _notice(compressed)}
     if source.source is not None:
         notice["checkpoint"] = source.source
     _write_json(folder / NOTICE, notice)
     progress(1.0, say("written"))
 
 
-def _write_json(file: Path, data: dict[str, Any]) -> None:
+def _write_json(file: Path, data: JsonObject) -> None:
     file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
@@ -181,7 +181,7 @@ def _digits(value: Tensor, entry: TensorEntry | None, usual: torch.dtype) -> Ten
     return (narrow if torch.equal(narrow.to(value.dtype), value) else value).contiguous()
 
 
-def _notice(compressed: Compressed) -> dict[str, Any]:
+def _notice(compressed: Compressed) -> JsonObject:
     model = compressed.model
     return {
         "format": FORMAT,
@@ -283,7 +283,7 @@ def _parts_of(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return parts
 
 
-def _empty(config: dict[str, Any]) -> nn.Module:
+def _empty(config: JsonObject) -> nn.Module:
     """The module of a config, its weights undefined."""
     own = own_config(config)
     if own is None:

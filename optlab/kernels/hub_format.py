@@ -8,12 +8,11 @@ because transformers starts with random weights, and one warning, where it finds
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import nn
 
 from optlab.compression import Compressed
 from optlab.context import Stored
+from optlab.files import JsonObject
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.models.experts import SeparateExperts
 from optlab.models.inputs import input_formats
@@ -61,7 +60,7 @@ def is_plain(stored: Stored) -> bool:
     return not isinstance(stored, QuantizedTensor) and stored.form == "dense"
 
 
-def quantization_config(compressed: Compressed) -> dict[str, Any] | None:
+def quantization_config(compressed: Compressed) -> JsonObject | None:
     """The `quantization_config` for config.json; None for a model without packed weights."""
     reason = reason_against(compressed)
     if reason is not None:
@@ -71,7 +70,7 @@ def quantization_config(compressed: Compressed) -> dict[str, Any] | None:
         return None
     groups = schemes(packed)
     linears = [name for name, module in compressed.model.module.named_modules() if isinstance(module, nn.Linear)]
-    config: dict[str, Any] = {
+    config: JsonObject = {
         "quant_method": "compressed-tensors",
         "format": "pack-quantized",
         "quantization_status": "compressed",
@@ -102,7 +101,7 @@ def schemes(packed: dict[str, Stored]) -> dict[Scheme, list[str]]:
     return groups
 
 
-def _weights(scheme: Scheme) -> dict[str, Any]:
+def _weights(scheme: Scheme) -> JsonObject:
     bits, symmetric, group_size = scheme
     return {
         "num_bits": bits,

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from optlab.models.hub_config import HubConfig
+
 INERT = frozenset(
     (
         "_attn_implementation", "_attn_implementation_autoset", "_name_or_path", "_num_labels", "architectures",
@@ -39,7 +41,7 @@ SANDWICH_NAMES = {
 }  # fmt: skip
 ROPE = {"rope_parameters": None, "rope_scaling": None, "rope_theta": None}
 RMS = {"rms_norm_eps": 1e-6}
-WINDOWED_LATE: dict[str, Any] = {
+WINDOWED_LATE: HubConfig = {
     "use_sliding_window": False, "sliding_window": 4096, "max_window_layers": 28, "layer_types": None,
 }  # fmt: skip
 GEMMA_TRAITS = {"norm_offset": 1.0, "embedding_scale": "width"}
@@ -66,8 +68,8 @@ class Architecture:
     reads_head_dim: bool = True
 
 
-def _fields(*groups: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _fields(*groups: Mapping[str, Any], **more: Any) -> HubConfig:
+    found: HubConfig = {
         "num_key_value_heads": None, "head_dim": None, "tie_word_embeddings": False, "hidden_act": "silu", **ROPE
     }  # fmt: skip
     for group in groups:

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from optlab.errors import ModelError
+from optlab.files import JsonObject
 from optlab.messages import say
 
 BYTES = {
@@ -108,7 +108,7 @@ def _check(entry: TensorEntry) -> None:
         raise ValueError(entry.name)
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> JsonObject:
     """A JSON object from a file of a model. Raises ModelError."""
     try:
         if file.stat().st_size > LARGEST_JSON:
@@ -128,7 +128,7 @@ class Checkpoint:
     """A folder in hub layout: config.json and safetensors, checked. Made by `open_checkpoint`."""
 
     folder: Path
-    config: dict[str, Any]
+    config: JsonObject
     files: tuple[Path, ...]
 
     @cached_property
@@ -154,7 +154,7 @@ class Checkpoint:
         return max(totals, key=lambda dtype: totals[dtype], default="F32")
 
     @cached_property
-    def source(self) -> dict[str, Any] | None:
+    def source(self) -> JsonObject | None:
         """What OptLab recorded when it converted this checkpoint (the key `checkpoint` of optlab.json), or None."""
         path = self.folder / "optlab.json"
         return read_json(path).get("checkpoint") if path.is_file() else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from optlab.errors import ModelError
 from optlab.models.architectures import ARCHITECTURES, INERT, Architecture
+from optlab.models.hub_config import HubConfig
 
 ACTIVATIONS = {
     "silu": "silu", "swish": "silu", "gelu": "gelu", "gelu_python": "gelu", "gelu_new": "gelu_tanh",
@@ -104,7 +105,7 @@ class Config:
             raise ModelError("config.json is malformed: heads must be a multiple of key-value heads, sizes positive")
         return config
 
-    def to_hub(self) -> dict[str, Any]:
+    def to_hub(self) -> HubConfig:
         """The `config.json` of a Llama with these sizes (for the models this repository trains)."""
         if self.beyond_llama() or self.family != "llama" or self.qkv_bias != self.o_bias or self.activation != "silu":
             raise ModelError("only a plain Llama can be described as a Llama")
@@ -131,7 +132,7 @@ class Config:
         """The fields in which this model is another than a Llama with biases of its own."""
         return {f.name for f in fields(self) if f.name not in LLAMA_SAYS and getattr(self, f.name) != f.default}
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> HubConfig:
         return asdict(self)
 
     @property
@@ -165,10 +166,10 @@ class Config:
         rotated = tuple(self.rotated[i] for i in blocks) if self.rotated else ()
         return replace(self, blocks=len(blocks), windows=windows, rotated=rotated)
 
-    def said_of_blocks(self) -> dict[str, Any]:
+    def said_of_blocks(self) -> HubConfig:
         """What config.json must spell out after blocks have gone: what it says by a rule on their number."""
         understood = ARCHITECTURES[self.family].fields
-        said: dict[str, Any] = {}
+        said: HubConfig = {}
         if self.windows and "layer_types" in understood:
             said["layer_types"] = [SLIDING if window else FULL for window in self.windows]
         if self.rotated:
@@ -193,7 +194,7 @@ def _check_understood(hub: Mapping[str, Any], architecture: Architecture) -> Non
             raise ModelError("config.json says {key}, which this Transformer does not know", key=key)
 
 
-def _sizes(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:
+def _sizes(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture) -> HubConfig:
     sizes = {own: int(hub[key]) for own, key in architecture.sizes.items() if own != "context_length"}
     sizes["context_length"] = int(hub.get(architecture.sizes["context_length"], 2048))
     heads, width = sizes["heads"], sizes["width"]
@@ -208,7 +209,7 @@ def _sizes(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Archit
     return sizes
 
 
-def _habits(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:
+def _habits(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture) -> HubConfig:
     """The fields of Config that are no sizes."""
     traits = dict(architecture.traits)
     width = int(hub[architecture.sizes["width"]])
@@ -216,7 +217,7 @@ def _habits(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Archi
     if traits.get("embedding_scale") == "width":
         traits["embedding_scale"] = math.sqrt(width)
     attention_bias = bool(said.get("attention_bias", False))
-    habits: dict[str, Any] = {
+    habits: HubConfig = {
         "norm_eps": float(_first(said, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon")),
         "qkv_bias": bool(said.get("use_qkv_bias", attention_bias)),
         "o_bias": attention_bias,
@@ -312,7 +313,7 @@ def _windows(
     return tuple(window if slide else None for slide in slides) if window is not None and any(slides) else ()
 
 
-def _rope(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:
+def _rope(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture) -> HubConfig:
     rope = dict(said["rope_scaling"] or said["rope_parameters"] or {})
     if hub["model_type"] == "gpt_neox":
         theta, share = said["rotary_emb_base"], said["rotary_pct"]
@@ -335,7 +336,7 @@ def _rope(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Archite
     return found
 
 
-def _two_ropes(said: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:
+def _two_ropes(said: Mapping[str, Any], architecture: Architecture) -> HubConfig:
     """Gemma 3: blocks with a window have a base of their own and are not scaled."""
     nested = dict(said["rope_parameters"] or {})
     if set(nested) - {FULL, SLIDING}:
@@ -348,7 +349,7 @@ def _two_ropes(said: Mapping[str, Any], architecture: Architecture) -> dict[str,
     return {**_scaling(full, said["rope_theta"] or architecture.theta), "local_rope_theta": near["rope_theta"]}
 
 
-def _scaling(rope: Mapping[str, Any], theta: Any) -> dict[str, Any]:
+def _scaling(rope: Mapping[str, Any], theta: Any) -> HubConfig:
     """rope_theta and rope_scaling of what transformers calls rope_parameters."""
     kind = rope.get("rope_type", rope.get("type", "default"))
     given = {key: value for key, value in rope.items() if key not in ("rope_type", "type", "rope_theta")}

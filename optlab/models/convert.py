@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
+from optlab.files import JsonObject
 from optlab.messages import say
 from optlab.models.conversion import once, place_of
 from optlab.models.gguf import tokenizer
@@ -132,5 +132,5 @@ def _hub_names(file: GGUFFile, architecture: Architecture, name: str) -> list[st
     return [target.replace(EXPERT, str(number)) for number in range(file.tensors[name].shape[0])]
 
 
-def _write_json(file: Path, data: dict[str, Any]) -> None:
+def _write_json(file: Path, data: JsonObject) -> None:
     file.write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from optlab import files, paths
 from optlab.errors import ModelError
+from optlab.files import JsonObject
 from optlab.messages import decoded, encoded
 from optlab.models import chat
 from optlab.models import fingerprint as fingerprints
@@ -103,10 +104,10 @@ class Description:
         ends = [layer for layer in self.layers if layer.kind in ("embedding", "head") and len(layer.shape) == 2]
         return self.linears + [(layer.name, (layer.shape[0], layer.shape[1])) for layer in ends]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         return asdict(self)
 
-    def _stored(self) -> dict[str, Any]:
+    def _stored(self) -> JsonObject:
         note = None if self.checkpoint_note is None else encoded(self.checkpoint_note)
         return {**self.to_dict(), "checkpoint_note": note}
 
@@ -189,7 +190,7 @@ def describe_folder(
     return _personal(found, name, checkpoint)
 
 
-def _context_length(config: dict[str, Any], module: nn.Module) -> int:
+def _context_length(config: JsonObject, module: nn.Module) -> int:
     """Tokens that the model reads at once; where positions are counted from behind the padding token, fewer than the
     table of positions has rows."""
     stated = int(next((config[key] for key in LENGTH_KEYS if config.get(key)), 2048))
@@ -261,7 +262,7 @@ def _remembered(name: str, checkpoint: Checkpoint) -> Description | None:
 def _describe_elsewhere(name: str, progress: Progress) -> Description:
     """Ask a process that may load torch. Its lines on stdout are JSON: progress, then the description or an error."""
     command = [sys.executable, "-m", "optlab.models.describe", name]
-    answer: dict[str, Any] = {}
+    answer: JsonObject = {}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         assert process.stdout is not None
         try:
@@ -287,7 +288,7 @@ def main(name: str) -> None:
     """The other side of `_describe_elsewhere`."""
     import torch  # noqa: F401  its presence tells `describe` to do the work here
 
-    def emit(data: dict[str, Any]) -> None:
+    def emit(data: JsonObject) -> None:
         print(json.dumps(data), flush=True)
 
     try:

@@ -14,6 +14,7 @@ from huggingface_hub.errors import StrictDataclassError
 
 from optlab.errors import ModelError
 from optlab.models.checkpoint import Checkpoint, TensorEntry
+from optlab.models.hub_config import HubConfig
 from optlab.models.placement import COMPUTED, Placement, library_names, place, wrapper
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ UNREAD = ("model_type", "auto_map", "quantization_config")
 """Keys of config.json that its config object is made without."""
 
 
-def own_config(hub: dict[str, Any]) -> Any:
+def own_config(hub: HubConfig) -> Any:
     """Our Transformer's Config for a hub config, or None when it says something that ours does not compute.
 
     Raises ModelError when it says what nobody could compute.
@@ -48,7 +49,7 @@ def own_config(hub: dict[str, Any]) -> Any:
         return None
 
 
-def objective_of(hub: dict[str, Any]) -> str:
+def objective_of(hub: HubConfig) -> str:
     """Either "masked" (a BERT-like model that predicts hidden tokens) or "causal" (it predicts the next token).
 
     Raises ModelError for classifiers and encoder-decoders, which have no perplexity of that kind.
@@ -72,14 +73,14 @@ def _mapping(objective: str) -> Any:
     return MODEL_FOR_MASKED_LM_MAPPING if objective == "masked" else MODEL_FOR_CAUSAL_LM_MAPPING
 
 
-def _has_class(hub: dict[str, Any], objective: str) -> bool:
+def _has_class(hub: HubConfig, objective: str) -> bool:
     try:
         return type(library_config(hub)) in _mapping(objective)
     except ModelError:
         return False
 
 
-def library_config(hub: dict[str, Any]) -> Any:
+def library_config(hub: HubConfig) -> Any:
     """transformers' config object for a hub config. Raises ModelError when the library has no such model."""
     from transformers import AutoConfig
 
@@ -122,7 +123,7 @@ def library_class(config: Any, objective: str) -> Any:
     return found[0] if isinstance(found, (tuple, list)) else found
 
 
-def skeleton(hub: dict[str, Any]) -> nn.Module:
+def skeleton(hub: HubConfig) -> nn.Module:
     """The module of a config without weights (on torch's meta device): its structure costs no memory."""
     from optlab.models.experts import separate
 
@@ -130,7 +131,7 @@ def skeleton(hub: dict[str, Any]) -> nn.Module:
     return _own_skeleton(config) if config is not None else separate(_library_skeleton(hub))
 
 
-def _library_skeleton(hub: dict[str, Any]) -> nn.Module:
+def _library_skeleton(hub: HubConfig) -> nn.Module:
     import torch
 
     library = library_config(hub)

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optlab.files import JsonObject
+
 
 @dataclass(frozen=True)
 class InputFormat:
@@ -47,7 +49,7 @@ class InputFormat:
         """The forward hook."""
         return (self.rounded(args[0]), *args[1:])
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> JsonObject:
         """Plain JSON; InputFormat(**meta) is the same again."""
         return asdict(self)
 

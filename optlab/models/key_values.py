@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from optlab.files import JsonObject
 from optlab.models.attend import attend
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class KeyValueFormat:
         keys = self.group if self.keys == "channel" else head_dim
         return self.bits + (32 / keys + 32 / head_dim) / 2
 
-    def meta(self) -> dict[str, Any]:
+    def meta(self) -> JsonObject:
         """Plain JSON; KeyValueFormat(**meta) is the same again."""
         return asdict(self)
 

@@ -10,13 +10,14 @@ import copy
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from optlab.errors import ModelError
 from optlab.framing import BosRule, Framing
+from optlab.models.hub_config import HubConfig
 from optlab.models.structure import Structure, is_linear, linear_weight
 from optlab.models.tokenizer import Tokenizer
 from optlab.models.transformer import Transformer
@@ -39,7 +40,7 @@ class LanguageModel:
     objective: str
     module: nn.Module
     tokenizer: Tokenizer
-    config: dict[str, Any]
+    config: HubConfig
     folder: Path
     fingerprint: str
     description: Description

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from optlab.errors import ModelError
+from optlab.files import JsonObject
 from optlab.models.checkpoint import BYTES, FLOATS, Checkpoint, TensorEntry
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def weight_bytes(checkpoint: Checkpoint, idle: tuple[TensorEntry, ...]) -> int:
 
 def _header(entries: list[TensorEntry]) -> bytes:
     """The header that the package safetensors writes for `entries`: wide dtypes first, padded to 8 bytes."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    header: JsonObject = {"__metadata__": {"format": "pt"}}
     end = 0
     for entry in sorted(entries, key=lambda entry: (-BYTES[entry.dtype], entry.name)):
         where = [end, end + entry.bytes]

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from optlab.files import JsonObject
 
 if TYPE_CHECKING:
     import tokenizers
@@ -86,7 +88,7 @@ def _bpe() -> type:
     return models.BPE
 
 
-def _respell(model: dict[str, Any], spelling: dict[str, str]) -> None:
+def _respell(model: JsonObject, spelling: dict[str, str]) -> None:
     """Change the spelling of pieces in the model of a tokenizer.json, in place."""
     vocabulary = model["vocab"]
     if isinstance(vocabulary, list):  # unigram: [piece, score]

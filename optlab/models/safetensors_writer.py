@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from optlab.files import JsonObject
+
 DTYPES = {"float16": "F16", "float32": "F32", "uint16": "BF16"}
 """numpy's dtype -> safetensors' word. numpy has no bfloat16: its bits come as uint16."""
 LARGEST_OFFSET = 1 << 60
@@ -27,7 +29,7 @@ class SafetensorsWriter:
         self.room = -(-len(json.dumps(longest)) // 8) * 8
         self.stream = file.open("wb", buffering=0)
         self.stream.seek(8 + self.room)
-        self.entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+        self.entries: JsonObject = {"__metadata__": {"format": "pt"}}
         self.size = 0
 
     def __enter__(self) -> SafetensorsWriter:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from optlab.files import JsonObject
 
 if TYPE_CHECKING:
     import tokenizers
@@ -43,7 +45,7 @@ def _of_byte_level(text: str, encoding: tokenizers.Encoding) -> list[int]:
     return sizes(text, encoding, by_bytes=False)
 
 
-def has_part(part: dict[str, Any] | None, kind: str) -> bool:
+def has_part(part: JsonObject | None, kind: str) -> bool:
     """Whether a component of tokenizer.json is of `kind`, or is a sequence that holds such a one."""
     if not part:
         return False

@@ -14,9 +14,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optlab.errors import ModelError, TextError
+from optlab.files import JsonObject
 from optlab.framing import BosRule, Framing
 from optlab.models import chat
 from optlab.models.checkpoint import read_json
@@ -41,7 +42,7 @@ class Tokenizer:
     template: that of chats, None for a model that only continues text.
     """
 
-    def __init__(self, backend: tokenizers.Tokenizer, settings: dict[str, Any], template: str | None = None) -> None:
+    def __init__(self, backend: tokenizers.Tokenizer, settings: JsonObject, template: str | None = None) -> None:
         backend.no_truncation()
         backend.no_padding()
         self.backend = backend

@@ -10,13 +10,13 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optlab.errors import Cancelled
+from optlab.files import JsonObject
 from optlab.messages import say
 from optlab.models.optimizer import AdamW, clip_gradients, warmup_cosine
 from optlab.models.training_checkpoint import State, TrainingCheckpoint
@@ -95,7 +95,7 @@ def train(
     optimizer: AdamW | None = None,
     watch: Callable[[Point], object] | None = None,
     training_checkpoint: TrainingCheckpoint | None = None,
-    memory: dict[str, Any] | None = None,
+    memory: JsonObject | None = None,
 ) -> list[Point]:
     """Train `module` in place; returns the loss of every step of this call.
 

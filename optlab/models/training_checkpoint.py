@@ -12,13 +12,13 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from optlab import files
+from optlab.files import JsonObject
 from optlab.models.optimizer import AdamW
 
 FILE = "state.safetensors"
@@ -35,7 +35,7 @@ class State:
 
     steps: int = 0
     seconds: float = 0.0
-    memory: dict[str, Any] = field(default_factory=dict)
+    memory: JsonObject = field(default_factory=dict)
 
 
 class TrainingCheckpoint:

@@ -11,13 +11,13 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optlab import files, paths
 from optlab.errors import ModelError
+from optlab.files import JsonObject
 from optlab.prediction.levels import Family, families
 
 VERSION = 3
@@ -38,7 +38,7 @@ class FamilyTable:
 
     kind: str
     method: str
-    levels: list[dict[str, Any]]
+    levels: list[JsonObject]
     masks: list[str]
     damage: Floats
     error: Floats
@@ -94,10 +94,10 @@ class State:
     head: str = ""
     text: str = ""
     anchors_wanted: int = 0
-    corrections: list[dict[str, Any]] = field(default_factory=list)
+    corrections: list[JsonObject] = field(default_factory=list)
     tables: dict[str, FamilyTable] = field(default_factory=dict)
-    anchors: list[dict[str, Any]] = field(default_factory=list)
-    timings: list[dict[str, Any]] = field(default_factory=list)
+    anchors: list[JsonObject] = field(default_factory=list)
+    timings: list[JsonObject] = field(default_factory=list)
 
     @cached_property
     def index(self) -> dict[str, int]:

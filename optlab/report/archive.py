@@ -23,6 +23,7 @@ from typing import Any
 from optlab import __version__
 from optlab.client.client import Client
 from optlab.errors import OptLabError, RecipeError
+from optlab.files import JsonObject
 from optlab.jobs.measured import unreadable
 from optlab.jobs.registry import KINDS
 from optlab.recipes import Recipe
@@ -185,7 +186,7 @@ def _lines(values: Sequence[Any]) -> bytes:
     return "".join(safe_json.dumps(value) + "\n" for value in values).encode()
 
 
-def _portable(run: Run) -> dict[str, Any]:
+def _portable(run: Run) -> JsonObject:
     """A run without what belongs to this machine: its number here, its worker, and the folder of its weights."""
     kind = KINDS[run.kind]
     result: Any = kind.result_of(run)
@@ -198,9 +199,9 @@ def _portable(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _recipes(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def _recipes(runs: Sequence[Run]) -> list[JsonObject]:
     """Every recipe of the runs once, named by its content."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, JsonObject] = {}
     for run in runs:
         recipe = getattr(KINDS[run.kind].spec_of(run), "recipe", None)
         if isinstance(recipe, Recipe) and recipe.steps:

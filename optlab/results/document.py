@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from optlab.errors import OptLabError
+from optlab.files import JsonObject
 from optlab.results.fields import STORED
 
 UNTYPED = 0
@@ -28,7 +29,7 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Plain JSON: tuples as lists, numbers that JSON has no word for as they are."""
         return self.model_dump(mode="json")
 
@@ -81,7 +82,7 @@ class Document(Part):
             ) from None
 
     @classmethod
-    def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
+    def upgraded(cls, fields: JsonObject, version: int) -> JsonObject:
         """The fields of an older document under the names that they have now."""
         return fields
 

@@ -5,10 +5,9 @@ Field for field the JSON contract of `optlab measure --json`.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
+from optlab.files import JsonObject
 from optlab.results import table
 from optlab.results.divergence import Details
 from optlab.results.document import Document, Part
@@ -126,7 +125,7 @@ class Measurement(Document):
     artefact: Word | None = None
 
     @classmethod
-    def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
+    def upgraded(cls, fields: JsonObject, version: int) -> JsonObject:
         """Untyped results said None, or an empty mapping, for a part that was not measured."""
         return {name: value for name, value in fields.items() if value is not None and value != {}}
 
@@ -184,6 +183,6 @@ class MeasurementSoFar(Document):
     quality: QualitySoFar | None = None
 
     @classmethod
-    def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
+    def upgraded(cls, fields: JsonObject, version: int) -> JsonObject:
         """Untyped reports had another shape; only the sizes stay, and the next report tells the rest."""
         return {name: fields[name] for name in ("size_base", "size_candidate") if name in fields}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from optlab.files import JsonObject
 from optlab.results.document import Document
 from optlab.results.fields import Count, Number, Word
 from optlab.results.specs import ProtocolSpec, Spec
@@ -46,7 +45,7 @@ class Probed(Document):
     timings: Count
 
     @classmethod
-    def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
+    def upgraded(cls, fields: JsonObject, version: int) -> JsonObject:
         """Untyped results listed the timings, which the probe's folder holds."""
         timings = fields.get("timings")
         return fields | ({"timings": len(timings)} if isinstance(timings, list) else {})

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import PlainSerializer, PlainValidator
 
 from optlab.errors import RecipeError
+from optlab.files import JsonObject
 from optlab.recipes import Recipe
 
 
@@ -29,7 +30,7 @@ class UnknownRecipe:
         """Never: what it does is not known, but it does something."""
         return False
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As it was written."""
         return {"steps": json.loads(self.steps_json)}
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from optlab.files import JsonObject
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results import recipe as recipes
@@ -24,7 +23,7 @@ class ProtocolSpec(Spec):
     protocol: Protocol = Protocol()
 
     @classmethod
-    def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
+    def upgraded(cls, fields: JsonObject, version: int) -> JsonObject:
         """Untyped specs might say None for the defaults."""
         return {name: value for name, value in fields.items() if name != "protocol" or value is not None}
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from optlab.client.client import Client
+from optlab.jobs.measure import MEASURE
 from pages.components.shared.view import link_to_run
 from tests.browser.serving import AT_REST, PAGES
 from tests.browser.test_journey import measured
@@ -32,7 +33,7 @@ def test_axe_finds_nothing_serious_on_any_page(app: tuple[str, Client], browser:
     with browser.new_context(base_url=app[0], color_scheme=scheme, viewport={"width": 1440, "height": 1100}) as session:
         for name, path in PAGES.items():
             page = session.new_page()
-            page.goto(f"{path}?{urlencode(link_to_run(run.spec))}")
+            page.goto(f"{path}?{urlencode(link_to_run(MEASURE.spec_of(run)))}")
             expect(page.get_by_role("heading", level=1)).to_be_visible()
             expect(page.locator(AT_REST)).to_be_visible()
             page.wait_for_load_state("networkidle")

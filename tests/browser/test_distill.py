@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from optlab.client.client import Client
+from optlab.jobs.measure import MEASURE
 from optlab.recipes import Recipe
 from optlab.store.run import Run
 
@@ -35,7 +36,7 @@ def newest(client: Client, sure: re.Pattern[str], seconds: float = 180) -> Run:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         for run in client.store.list(kind="measure"):
-            if run.spec["recipe"] == RECIPE.to_dict() and sure.fullmatch(run.status):
+            if MEASURE.spec_of(run).recipe == RECIPE and sure.fullmatch(run.status):
                 return run
         time.sleep(0.1)
     raise AssertionError(f"no student became {sure.pattern} in {seconds} s")
@@ -43,7 +44,8 @@ def newest(client: Client, sure: re.Pattern[str], seconds: float = 180) -> Run:
 
 def looks(run: Run | None) -> int:
     assert run is not None
-    return len(((run.partial or {}).get("training") or {"held_out": []})["held_out"])
+    training = MEASURE.partial_of(run).training
+    return 0 if training is None else len(training.training.held_out)
 
 
 def test_a_student_is_started_watched_stopped_continued_and_compared(
@@ -75,11 +77,13 @@ def test_a_student_is_started_watched_stopped_continued_and_compared(
     went_on = client.store.get(stopped.id)
     assert looks(went_on) >= reached, "it went on from where it was"
     done = newest(client, re.compile("done"))
-    assert done.id == stopped.id and done.attempts == 2 and done.result is not None
-    (training,) = done.result["trainings"]
-    assert [point[0] for point in training["held_out"]] == sorted({point[0] for point in training["held_out"]})
-    assert training["held_out"][-1][0] == 40
-    assert training["held_out"][-1][1] < training["held_out"][0][1]
+    assert done.id == stopped.id and done.attempts == 2 and done.done
+    result = MEASURE.result_of(done)
+    assert result is not None
+    (training,) = result.trainings
+    assert [point.step for point in training.held_out] == sorted({point.step for point in training.held_out})
+    assert training.held_out[-1].step == 40
+    assert training.held_out[-1].nll < training.held_out[0].nll
 
     link = page.get_by_role("link", name="See it in Compare")
     expect(link).to_be_visible(timeout=PATIENCE)

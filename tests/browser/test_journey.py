@@ -11,6 +11,8 @@ import pytest
 
 from optlab.client.client import Client
 from optlab.figures import format, pairs
+from optlab.jobs.generate import GENERATE
+from optlab.jobs.measure import MEASURE
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.store.run import Run
@@ -79,17 +81,17 @@ def test_from_the_slider_to_a_measured_result(page: Page, client: Client, errors
     page.get_by_role("button", name="Measure", exact=True).click()
     expect(page.get_by_text("What happened to each layer")).to_be_visible(timeout=MEASURED_S)
     run = wait_for_run(client, "measure")
-    assert Recipe.from_dict(run.spec["recipe"]).steps[0].values["bits"] == 3
-    result = run.result
-    assert result is not None
+    assert MEASURE.spec_of(run).known_recipe.steps[0].values["bits"] == 3
+    result = MEASURE.result_of(run)
+    assert result is not None and result.latency is not None and result.delta.ppl_ratio_ci95 is not None
     shown = main_text(page)
-    for side in ("baseline", "compressed"):
-        assert format.number(result[side]["ppl"]) in shown
-        assert format.megabytes(result[side]["size_bytes"]) in shown
+    for side in (result.baseline, result.compressed):
+        assert format.number(side.ppl) in shown
+        assert format.megabytes(side.size_bytes) in shown
     assert pairs.quality(result).headline in shown
-    assert format.change_range(*result["delta"]["ppl_ratio_ci95"]) in shown
-    for side in ("base", "candidate"):
-        assert format.milliseconds(result["latency"][side]["decode_ms"]) in shown
+    assert format.change_range(*result.delta.ppl_ratio_ci95) in shown
+    for timed in (result.latency.base, result.latency.candidate):
+        assert format.milliseconds(timed.decode_ms) in shown
     assert shown.count("measured") >= 3
     assert errors == []
 
@@ -105,7 +107,9 @@ def test_a_link_reopens_the_same_view(page: Page, browser: Browser, app: tuple[s
         second = other.new_page()
         second.goto(address)
         expect(second.get_by_text("What happened to each layer")).to_be_visible()
-        expect(second.get_by_test_id("stMain")).to_contain_text(pairs.quality(run.result).headline)
+        result = MEASURE.result_of(run)
+        assert result is not None
+        expect(second.get_by_test_id("stMain")).to_contain_text(pairs.quality(result).headline)
 
 
 def test_two_sessions_see_the_same_runs(page: Page, browser: Browser, app: tuple[str, Client]) -> None:
@@ -126,7 +130,7 @@ def test_a_closed_tab_loses_nothing(browser: Browser, app: tuple[str, Client], p
         tab.get_by_role("button", name="Measure", exact=True).click()
         expect(tab.get_by_role("button", name="Cancel")).to_be_visible()
     run = wait_for_run(app[1], "measure")
-    assert run.spec["protocol"]["seed"] == 7
+    assert MEASURE.spec_of(run).protocol.seed == 7
     expect(page.get_by_test_id("stMain")).to_contain_text(f"#{run.id}")
 
 
@@ -135,12 +139,13 @@ def test_both_models_write(page: Page, client: Client, errors: list[str]) -> Non
     ready(page, link(run), "Explore")
     page.get_by_role("button", name="Write", exact=True).click()
     written = wait_for_run(client, "generate")
-    assert written.result is not None
-    beginning = written.spec["prompt"].split()[0]
+    generation = GENERATE.result_of(written)
+    assert generation is not None and generation.candidate is not None
+    beginning = GENERATE.spec_of(written).prompt.split()[0]
     texts = page.get_by_test_id("stHtml").filter(has_text=beginning)
     expect(texts.first).to_be_visible()
-    for index, side in enumerate(("base", "candidate")):
-        last = written.result[side]["text"].split()[-1]
+    for index, side in enumerate((generation.base, generation.candidate)):
+        last = side.text.split()[-1]
         expect(texts.nth(index)).to_contain_text(last)
     assert errors == []
 
@@ -160,7 +165,7 @@ def test_compare_opens_a_recipe_in_explore(page: Page, client: Client, errors: l
     opener.click()
     expect(page.get_by_role("heading", name="Explore", level=1)).to_be_visible()
     expect(page.get_by_text("What happened to each layer")).to_be_visible()
-    assert run.result is not None
+    assert MEASURE.result_of(run) is not None
     assert errors == []
 
 
@@ -191,4 +196,4 @@ def measured(client: Client, bits: int = 3) -> Run:
 
 
 def link(run: Run) -> str:
-    return f"/explore?{urlencode(link_to_run(run.spec))}"
+    return f"/explore?{urlencode(link_to_run(MEASURE.spec_of(run)))}"

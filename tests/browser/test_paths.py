@@ -10,6 +10,8 @@ import pytest
 
 from optlab.client.client import Client
 from optlab.figures import format
+from optlab.jobs.latency_grid import LATENCY_GRID
+from optlab.jobs.measure import MEASURE
 from optlab.recipes import Recipe
 from pages.components.shared.language import LANGUAGES
 from tests.browser.conftest import watch
@@ -70,16 +72,18 @@ def test_an_engineer_brings_a_recipe_measures_it_and_takes_a_report_along(
     page.get_by_role("button", name="Measure", exact=True).click()
     expect(page.get_by_text("What happened to each layer")).to_be_visible(timeout=MEASURED_S)
     run = wait_for_run(client, "measure")
-    assert Recipe.from_dict(run.spec["recipe"]).content_hash == recipe.content_hash
-    assert run.result is not None
-    bits = {layer["name"]: layer["bits_per_weight"] for layer in run.result["layers"]}
+    assert MEASURE.spec_of(run).recipe.content_hash == recipe.content_hash
+    result = MEASURE.result_of(run)
+    assert result is not None
+    bits = {layer.name: layer.bits_per_weight or 0.0 for layer in result.layers}
     assert bits["model.layers.0.self_attn.q_proj"] > 6 > bits["model.layers.0.mlp.up_proj"] > 4
 
     page.get_by_text("Speed at other sizes").click()
     page.get_by_role("button", name="Time other sizes").click()
     timed = wait_for_run(client, "latency_grid", seconds=MEASURED_S / 1000)
-    assert timed.result is not None
-    assert {cell["batch"] for cell in timed.result["cells"]["candidate"]} == {1, 2, 4, 8}
+    grid = LATENCY_GRID.result_of(timed)
+    assert grid is not None and grid.cells.candidate is not None
+    assert {cell.batch for cell in grid.cells.candidate} == {1, 2, 4, 8}
     expect(page.get_by_text("With one text at a time the compressed model is")).to_be_visible()
 
     page.get_by_text("Recipe, file and command line").click()
@@ -92,7 +96,7 @@ def test_an_engineer_brings_a_recipe_measures_it_and_takes_a_report_along(
     report = tmp_path / "report.html"
     caught.value.save_as(report)
     words = report.read_text()
-    assert format.megabytes(run.result["compressed"]["size_bytes"]) in words
+    assert format.megabytes(result.compressed.size_bytes) in words
     assert "python -m optlab measure nano" in words
     assert errors == []
 
@@ -132,7 +136,7 @@ def test_a_reload_in_the_middle_of_a_run_finds_it_again(page: Page, client: Clie
     page.reload()
     expect(page.get_by_role("heading", name="Explore", level=1)).to_be_visible()
     run = wait_for_run(client, "measure")
-    assert run.spec["protocol"]["seed"] == 11
+    assert MEASURE.spec_of(run).protocol.seed == 11
     expect(page.get_by_text("What happened to each layer")).to_be_visible()
     assert main_text(page).count("measured") >= 3
     assert errors == []

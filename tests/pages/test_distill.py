@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
 
 import numpy as np
 
@@ -15,26 +14,28 @@ from optlab.figures import distillation
 from optlab.jobs.sweep import result as sweep_result
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.measurement import MeasurementSoFar
 from optlab.results.temperature_lab import TemperatureLab
+from optlab.results.training import CurvePoint, Training, TrainingSoFar
 from optlab.store.run import Run
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 
 RECIPE = Recipe.from_dict({"steps": [{"distill": {"student_layers": 1, "steps": 1000, "temperature": 3.0}}]})
-HELD_OUT = [[1, 8.0, 0.1]] + [[50 * n, 3.0 + 0.3 * (n / 20) ** -0.4, 3.0 * n] for n in range(1, 21)]
+HELD_OUT = [CurvePoint(1, 8.0, 0.1)] + [CurvePoint(50 * n, 3.0 + 0.3 * (n / 20) ** -0.4, 3.0 * n) for n in range(1, 21)]
 
 
-def curve(looks: int) -> dict[str, Any]:
-    return {"loss": [[step, nll + 0.1, spent] for step, nll, spent in HELD_OUT[:looks]], "held_out": HELD_OUT[:looks]}
+def curve(looks: int, alpha: float | None = None) -> Training:
+    loss = tuple(point._replace(nll=point.nll + 0.1) for point in HELD_OUT[:looks])
+    return Training(loss=loss, held_out=tuple(HELD_OUT[:looks]), alpha=alpha)
 
 
 def learning(client: Client, recipe: Recipe = RECIPE, looks: int = 9) -> Run:
     """A training on its way."""
     run = client.submit_measure("nano", recipe, Protocol())
     client.store.claim("worker-1-1")
-    training = {"training": curve(looks), "tokens_per_s": 12_345.0, "left_s": 75.0}
-    partial = {"training": training}
-    client.store.report(run.id, 0.3, "step 400, loss 3.1", partial)
+    training = TrainingSoFar(training=curve(looks), tokens_per_s=12_345.0, left_s=75.0)
+    client.store.report(run.id, 0.3, "step 400, loss 3.1", MeasurementSoFar(training=training))
     return run
 
 
@@ -103,7 +104,8 @@ def test_stop_and_continue_keep_the_same_run(prepared: Client) -> None:
 
 def test_a_finished_training_says_how_right_the_forecast_was(prepared: Client) -> None:
     run = learning(prepared)
-    result = samples.result(1.3, 5_000_000, 1.0, RECIPE) | {"trainings": [curve(21) | {"alpha": 0.5}]}
+    measured = samples.measurement(1.3, 5_000_000, 1.0, RECIPE)
+    result = measured.model_copy(update={"trainings": (curve(21, alpha=0.5),)})
     assert prepared.store.finish(run.id, result, "worker-1-1")
     text = words(page())
     assert "It was right: 27.11" in text  # exp(3.3), the law of the curve at its end

@@ -14,8 +14,9 @@ from optlab.figures import frontier as frontier_figure
 from optlab.figures import positions
 from optlab.figures.positions import Position
 from optlab.prediction.costs import Cost, costs
+from optlab.prediction.frontier import Point
 from optlab.prediction.interaction import Interaction, interaction, trio
-from optlab.prediction.predictor import Predictor
+from optlab.prediction.predictor import Prediction, Predictor
 from optlab.prediction.state import folder_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
@@ -142,7 +143,8 @@ def test_measuring_a_pair_asks_for_three_runs(probed: Client) -> None:
 
 
 def test_points_chosen_on_the_chart_are_those_that_the_event_names() -> None:
-    points = [{"ppl_ratio": None}, {"ppl_ratio": 1.2}, {"ppl_ratio": 1.1}]
+    recipe = Recipe()
+    points = [Point(recipe, Prediction("nano", recipe, None, 10, nll)) for nll in (None, 0.2, 0.1)]
     event = {"selection": {"points": [{"customdata": 1}, {"customdata": [0]}, {"x": 3.0}, {"customdata": 7}]}}
     assert frontier_figure.selected(points, event) == [1, 2]
     assert frontier_figure.selected(points, {}) == []

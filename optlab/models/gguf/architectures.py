@@ -15,6 +15,7 @@ import numpy as np
 
 from optlab.errors import ModelError
 from optlab.models.gguf.file import GGUFFile
+from optlab.models.hub_config import HubConfig
 
 Arrange = Callable[[GGUFFile, Any], Any]
 EXPERT = "{expert}"
@@ -44,7 +45,7 @@ class Architecture:
 
     model_type: str
     hub_class: str
-    config: Callable[[GGUFFile], dict[str, Any]]
+    config: Callable[[GGUFFile], HubConfig]
     block: Mapping[str, str]
     keys: frozenset[str]
     outer: Mapping[str, str] = field(default_factory=lambda: OUTER)
@@ -93,7 +94,7 @@ def head_dim(file: GGUFFile) -> int:
     return found
 
 
-def sizes(file: GGUFFile) -> dict[str, Any]:
+def sizes(file: GGUFFile) -> HubConfig:
     """What the config.json of every Llama-like architecture says."""
     heads = file.count("attention.head_count")
     return {
@@ -107,7 +108,7 @@ def sizes(file: GGUFFile) -> dict[str, Any]:
     }
 
 
-def rms_eps(file: GGUFFile) -> dict[str, Any]:
+def rms_eps(file: GGUFFile) -> HubConfig:
     return {"rms_norm_eps": file.decimal("attention.layer_norm_rms_epsilon")}
 
 

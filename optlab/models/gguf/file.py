@@ -12,6 +12,7 @@ from optlab.errors import ModelError
 from optlab.messages import say
 from optlab.models.gguf import blocks
 from optlab.models.gguf.header import Header, TensorInfo, read_header
+from optlab.models.hub_config import HubConfig
 
 FLOAT_TYPES = ("F32", "F16", "BF16", "F64")
 PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")
@@ -111,7 +112,7 @@ class GGUFFile:
         """The numbers of a tensor, see `blocks.weights`."""
         return blocks.weights(self.tensors[name])
 
-    def storage(self) -> dict[str, Any]:
+    def storage(self) -> HubConfig:
         """How the weights are stored: {"format", "bits", "block", "layers", "types", "mean_bits", "embedding",
         "file_bytes"}.
 

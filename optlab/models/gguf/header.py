@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab.errors import ModelError
+from optlab.models.hub_config import HubConfig
 
 MAGIC = b"GGUF"
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -64,7 +65,7 @@ class Header:
 
     file: Path
     version: int
-    values: dict[str, Any]
+    values: HubConfig
     tensors: tuple[TensorInfo, ...]
 
 
@@ -98,7 +99,7 @@ class _Reader:
         count, pairs = self._number("Q"), self._number("Q")
         self._there(count, 24)
         self._there(pairs, 13)
-        values: dict[str, Any] = {}
+        values: HubConfig = {}
         for _ in range(pairs):
             key = self._string()
             if key in values:

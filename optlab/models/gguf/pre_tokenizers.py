@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from optlab.errors import ModelError
+from optlab.models.hub_config import HubConfig
 
 if TYPE_CHECKING:
     from tokenizers.normalizers import Normalizer
@@ -147,7 +148,7 @@ def normalizer(splitting: Splitting) -> Normalizer | None:
     return normalizers.NFC() if splitting.nfc else None
 
 
-def name_of(tokenizer: dict[str, Any]) -> str:
+def name_of(tokenizer: HubConfig) -> str:
     """llama.cpp's name for how a tokenizer.json splits and normalizes. Raises ModelError when it has none here."""
     import json
 
@@ -166,7 +167,7 @@ def name_of(tokenizer: dict[str, Any]) -> str:
     raise ModelError("the way this tokenizer splits or normalizes text has no name in GGUF files")
 
 
-def _essence(pre_tokenizer: Any) -> list[dict[str, Any]]:
+def _essence(pre_tokenizer: Any) -> list[HubConfig]:
     """The steps of a pre_tokenizer of tokenizer.json without what makes no difference to ids."""
     steps = (pre_tokenizer or {}).get("pretokenizers", [pre_tokenizer or {}])
     return [

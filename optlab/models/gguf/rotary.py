@@ -13,6 +13,7 @@ import numpy as np
 
 from optlab.errors import ModelError
 from optlab.models.gguf.file import GGUFFile
+from optlab.models.hub_config import HubConfig
 
 FACTORS = "rope_freqs.weight"
 LONG, SHORT = "rope_factors_long.weight", "rope_factors_short.weight"
@@ -27,7 +28,7 @@ LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_positio
 """The constants of the published Llama 3 models; a GGUF keeps only what they lead to."""
 
 
-def parameters(file: GGUFFile, head_dim: int, partial: bool = False) -> dict[str, Any]:
+def parameters(file: GGUFFile, head_dim: int, partial: bool = False) -> HubConfig:
     """The hub's rope_parameters. partial: the architecture can leave a part of each head as it is.
 
     Raises ModelError when the file rotates in a way that the hub's configs cannot say.
@@ -56,7 +57,7 @@ def parameters(file: GGUFFile, head_dim: int, partial: bool = False) -> dict[str
     return {**found, "partial_rotary_factor": rotated / head_dim} if partial else found
 
 
-def _scaling(file: GGUFFile, theta: float, rotated: int) -> dict[str, Any]:
+def _scaling(file: GGUFFile, theta: float, rotated: int) -> HubConfig:
     if LONG in file.tensors or SHORT in file.tensors:
         return _long_and_short(file, rotated)
     if FACTORS in file.tensors:
@@ -77,7 +78,7 @@ def _scaling(file: GGUFFile, theta: float, rotated: int) -> dict[str, Any]:
     )
 
 
-def _yarn(file: GGUFFile, factor: float) -> dict[str, Any]:
+def _yarn(file: GGUFFile, factor: float) -> HubConfig:
     """YaRN, arXiv 2309.00071. llama.cpp's ext_factor other than 1 is a mix that the hub's configs cannot say."""
     if file.decimal("rope.scaling.yarn_ext_factor", 1.0) != 1.0:
         raise ModelError(
@@ -98,7 +99,7 @@ def _yarn(file: GGUFFile, factor: float) -> dict[str, Any]:
     }
 
 
-def _of_factors(file: GGUFFile, theta: float, rotated: int) -> dict[str, Any]:
+def _of_factors(file: GGUFFile, theta: float, rotated: int) -> HubConfig:
     """Llama 3's scaling when its constants give the stored factors, else the factors themselves."""
     stored = _vector(file, FACTORS, rotated)
     if np.allclose(stored, 1.0):
@@ -114,7 +115,7 @@ def _of_factors(file: GGUFFile, theta: float, rotated: int) -> dict[str, Any]:
     return _longrope(stored, stored, length, 1.0, 1.0)
 
 
-def _long_and_short(file: GGUFFile, rotated: int) -> dict[str, Any]:
+def _long_and_short(file: GGUFFile, rotated: int) -> HubConfig:
     length = file.count("context_length", 2048)
     original = file.count("rope.scaling.original_context_length", length)
     return _longrope(
@@ -123,7 +124,7 @@ def _long_and_short(file: GGUFFile, rotated: int) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _longrope(short: Any, long: Any, original: int, factor: float, scale: float) -> dict[str, Any]:
+def _longrope(short: Any, long: Any, original: int, factor: float, scale: float) -> HubConfig:
     """A divisor for every frequency, arXiv 2402.13753; `scale` multiplies queries and keys."""
     return {
         "rope_type": "longrope",

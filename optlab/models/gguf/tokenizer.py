@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from optlab.errors import ModelError
 from optlab.models.gguf import pre_tokenizers
 from optlab.models.gguf.file import GGUFFile
+from optlab.models.hub_config import HubConfig
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -28,7 +29,7 @@ ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding", "sep": 
 SENTENCEPIECE_IDS = {"unk": 0, "bos": 1, "eos": 2}
 
 
-def build(file: GGUFFile) -> tuple[Tokenizer, dict[str, Any]]:
+def build(file: GGUFFile) -> tuple[Tokenizer, HubConfig]:
     """(tokenizer, the hub's tokenizer_config.json). Raises ModelError when it cannot be built from the file."""
     kind = file.value("tokenizer.ggml.model")
     if kind is None or "tokenizer.ggml.tokens" not in file.values:
@@ -196,8 +197,8 @@ def merges_by_score(file: GGUFFile, vocabulary: Vocabulary) -> list[tuple[str, s
     return [merge[3:] for merge in found]
 
 
-def _settings(file: GGUFFile, vocabulary: Vocabulary, bos: int | None, eos: int | None) -> dict[str, Any]:
-    settings: dict[str, Any] = {
+def _settings(file: GGUFFile, vocabulary: Vocabulary, bos: int | None, eos: int | None) -> HubConfig:
+    settings: HubConfig = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": file.count("context_length", 2048),
         "clean_up_tokenization_spaces": False,

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optlab.files import JsonObject
 from optlab.messages import say
 from optlab.models.checkpoint import FLOATS, Checkpoint, open_checkpoint
 from optlab.models.conversion import once, place_of
@@ -150,7 +151,7 @@ def _shards(checkpoint: Checkpoint, jobs: list[PackedLayer | str]) -> list[list[
 
 def _storage(
     checkpoint: Checkpoint, format: PackedFormat, layers: list[PackedLayer], widths: Counter[int], elements: int
-) -> dict[str, Any]:
+) -> JsonObject:
     """What is remembered of how the weights were stored; read by `optlab.models.notes`."""
     settings = checkpoint.config["quantization_config"]
     return {
@@ -164,5 +165,5 @@ def _storage(
     }
 
 
-def _write_json(file: Path, data: dict[str, Any]) -> None:
+def _write_json(file: Path, data: JsonObject) -> None:
     file.write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")

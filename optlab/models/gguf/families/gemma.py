@@ -6,8 +6,6 @@ What the file does not say, llama.cpp knows by the size of the model: Gemma 2 wi
 
 from __future__ import annotations
 
-from typing import Any
-
 from optlab.models.gguf import rotary
 from optlab.models.gguf.architectures import (
     ATTENTION,
@@ -21,6 +19,7 @@ from optlab.models.gguf.architectures import (
     sizes,
 )  # fmt: skip
 from optlab.models.gguf.file import GGUFFile
+from optlab.models.hub_config import HubConfig
 
 RMS = frozenset({"attention.layer_norm_rms_epsilon"})
 NORMS = ("attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm", "attn_q_norm", "attn_k_norm", "output_norm")
@@ -33,7 +32,7 @@ CAPS = frozenset({"attn_logit_softcapping", "final_logit_softcapping"})
 WINDOW = frozenset({"attention.sliding_window", "attention.sliding_window_pattern"})
 
 
-def _gemma(file: GGUFFile) -> dict[str, Any]:
+def _gemma(file: GGUFFile) -> HubConfig:
     width = head_dim(file)
     return {
         **sizes(file),
@@ -58,12 +57,12 @@ def _layer_types(file: GGUFFile, period: int) -> list[str]:
     return ["sliding_attention" if windowed else "full_attention" for windowed in local[:blocks]]
 
 
-def _caps(file: GGUFFile, attention: float | None, final: float | None) -> dict[str, Any]:
+def _caps(file: GGUFFile, attention: float | None, final: float | None) -> HubConfig:
     own = file.own("attn_logit_softcapping", attention), file.own("final_logit_softcapping", final)
     return {"attn_logit_softcapping": own[0] or None, "final_logit_softcapping": own[1] or None}
 
 
-def _gemma2(file: GGUFFile) -> dict[str, Any]:
+def _gemma2(file: GGUFFile) -> HubConfig:
     return {
         **_gemma(file),
         **_caps(file, 50.0, 30.0),
@@ -73,7 +72,7 @@ def _gemma2(file: GGUFFile) -> dict[str, Any]:
     }
 
 
-def _gemma3(file: GGUFFile) -> dict[str, Any]:
+def _gemma3(file: GGUFFile) -> HubConfig:
     """Blocks with a window have their own base of rotary positions, and no scaling."""
     config = _gemma(file)
     local = {"rope_type": "default", "rope_theta": file.decimal("rope.freq_base_swa", 10_000.0)}

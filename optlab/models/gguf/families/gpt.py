@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from optlab.models.gguf import rotary
 from optlab.models.gguf.architectures import (
     ATTENTION,
@@ -15,6 +13,7 @@ from optlab.models.gguf.architectures import (
     transposed,
 )  # fmt: skip
 from optlab.models.gguf.file import GGUFFile
+from optlab.models.hub_config import HubConfig
 
 LAYER_NORM = frozenset({"attention.layer_norm_epsilon"})
 GPT2_BLOCK = {
@@ -43,7 +42,7 @@ def _eps(file: GGUFFile) -> float:
     return file.decimal("attention.layer_norm_epsilon")
 
 
-def _gpt2(file: GGUFFile) -> dict[str, Any]:
+def _gpt2(file: GGUFFile) -> HubConfig:
     common = sizes(file)
     return {
         "vocab_size": common["vocab_size"],
@@ -57,12 +56,12 @@ def _gpt2(file: GGUFFile) -> dict[str, Any]:
     }
 
 
-def _starcoder(file: GGUFFile) -> dict[str, Any]:
+def _starcoder(file: GGUFFile) -> HubConfig:
     one = file.count("attention.head_count_kv", file.count("attention.head_count")) == 1
     return {**_gpt2(file), "multi_query": one, "activation_function": "gelu_pytorch_tanh"}
 
 
-def _neox(file: GGUFFile) -> dict[str, Any]:
+def _neox(file: GGUFFile) -> HubConfig:
     return {
         **sizes(file),
         "layer_norm_eps": _eps(file),
@@ -72,7 +71,7 @@ def _neox(file: GGUFFile) -> dict[str, Any]:
     }
 
 
-def _bloom(file: GGUFFile) -> dict[str, Any]:
+def _bloom(file: GGUFFile) -> HubConfig:
     common = sizes(file)
     return {
         "vocab_size": common["vocab_size"],
@@ -84,7 +83,7 @@ def _bloom(file: GGUFFile) -> dict[str, Any]:
     }
 
 
-def _starcoder2(file: GGUFFile) -> dict[str, Any]:
+def _starcoder2(file: GGUFFile) -> HubConfig:
     return {
         **sizes(file),
         "norm_epsilon": _eps(file),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from optlab.models.gguf import rotary
 from optlab.models.gguf.architectures import (
     ATTENTION,
@@ -17,12 +15,13 @@ from optlab.models.gguf.architectures import (
     sizes,
 )  # fmt: skip
 from optlab.models.gguf.file import GGUFFile
+from optlab.models.hub_config import HubConfig
 
 BLOCK = {**PRE_NORMS, **ATTENTION, **GATED_MLP}
 RMS = frozenset({"attention.layer_norm_rms_epsilon"})
 
 
-def _llama(file: GGUFFile) -> dict[str, Any]:
+def _llama(file: GGUFFile) -> HubConfig:
     width = head_dim(file)
     return {
         **sizes(file),
@@ -35,19 +34,19 @@ def _llama(file: GGUFFile) -> dict[str, Any]:
     }
 
 
-def _mixtral(file: GGUFFile) -> dict[str, Any]:
+def _mixtral(file: GGUFFile) -> HubConfig:
     experts = {"num_local_experts": "expert_count", "num_experts_per_tok": "expert_used_count"}
     config = {name: file.count(key) for name, key in experts.items()}
     return {**_llama(file), **config, "sliding_window": None}
 
 
-def _smollm3(file: GGUFFile) -> dict[str, Any]:
+def _smollm3(file: GGUFFile) -> HubConfig:
     """Every fourth block has no rotary positions, which llama.cpp knows by the name of the architecture."""
     blocks = file.count("block_count")
     return {**_llama(file), "no_rope_layers": [int((block + 1) % 4 != 0) for block in range(blocks)]}
 
 
-def _granite(file: GGUFFile) -> dict[str, Any]:
+def _granite(file: GGUFFile) -> HubConfig:
     width = head_dim(file)
     return {
         **_llama(file),

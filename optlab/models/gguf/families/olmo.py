@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from optlab.models.gguf import rotary
 from optlab.models.gguf.architectures import (
     ATTENTION,
@@ -17,24 +15,25 @@ from optlab.models.gguf.architectures import (
 )  # fmt: skip
 from optlab.models.gguf.families.qwen import EXPERT_KEYS, EXPERTS, QK_NORMS
 from optlab.models.gguf.file import GGUFFile
+from optlab.models.hub_config import HubConfig
 
 RMS = frozenset({"attention.layer_norm_rms_epsilon"})
 POST_NORMS = {"post_attention_norm": "post_attention_layernorm", "post_ffw_norm": "post_feedforward_layernorm"}
 
 
-def _common(file: GGUFFile) -> dict[str, Any]:
+def _common(file: GGUFFile) -> HubConfig:
     return {**sizes(file), "hidden_act": "silu", "rope_parameters": rotary.parameters(file, head_dim(file))}
 
 
-def _olmo(file: GGUFFile) -> dict[str, Any]:
+def _olmo(file: GGUFFile) -> HubConfig:
     return {**_common(file), "clip_qkv": file.own("attention.clamp_kqv") or None}
 
 
-def _olmo2(file: GGUFFile) -> dict[str, Any]:
+def _olmo2(file: GGUFFile) -> HubConfig:
     return {**_common(file), **rms_eps(file)}
 
 
-def _olmoe(file: GGUFFile) -> dict[str, Any]:
+def _olmoe(file: GGUFFile) -> HubConfig:
     return {
         **_common(file),
         **rms_eps(file),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from optlab.models.gguf import rotary
 from optlab.models.gguf.architectures import (
     ATTENTION,
@@ -16,6 +14,7 @@ from optlab.models.gguf.architectures import (
     sizes,
 )  # fmt: skip
 from optlab.models.gguf.file import GGUFFile
+from optlab.models.hub_config import HubConfig
 
 LAYER_NORM = frozenset({"attention.layer_norm_epsilon"})
 STABLELM_QK_NORMS = {
@@ -27,7 +26,7 @@ def _eps(file: GGUFFile) -> float:
     return file.decimal("attention.layer_norm_epsilon")
 
 
-def _stablelm(file: GGUFFile) -> dict[str, Any]:
+def _stablelm(file: GGUFFile) -> HubConfig:
     """llama.cpp tells by the second norm whether attention and MLP follow each other."""
     return {
         **sizes(file),
@@ -40,7 +39,7 @@ def _stablelm(file: GGUFFile) -> dict[str, Any]:
     }
 
 
-def _cohere(file: GGUFFile) -> dict[str, Any]:
+def _cohere(file: GGUFFile) -> HubConfig:
     return {
         **sizes(file),
         "layer_norm_eps": _eps(file),
@@ -51,7 +50,7 @@ def _cohere(file: GGUFFile) -> dict[str, Any]:
     }
 
 
-def _nemotron(file: GGUFFile) -> dict[str, Any]:
+def _nemotron(file: GGUFFile) -> HubConfig:
     return {
         **sizes(file),
         "head_dim": head_dim(file),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from optlab.models.gguf import rotary
 from optlab.models.gguf.architectures import ATTENTION, OUTER, PRE_NORMS, Architecture, head_dim, rms_eps, sizes
 from optlab.models.gguf.file import GGUFFile
+from optlab.models.hub_config import HubConfig
 
 RMS = frozenset({"attention.layer_norm_rms_epsilon"})
 LAYER_NORM = frozenset({"attention.layer_norm_epsilon"})
@@ -20,7 +19,7 @@ PHI3_BLOCK = {
 }  # fmt: skip
 
 
-def _phi2(file: GGUFFile) -> dict[str, Any]:
+def _phi2(file: GGUFFile) -> HubConfig:
     return {
         **sizes(file),
         "layer_norm_eps": file.decimal("attention.layer_norm_epsilon"),
@@ -29,7 +28,7 @@ def _phi2(file: GGUFFile) -> dict[str, Any]:
     }
 
 
-def _phi3(file: GGUFFile) -> dict[str, Any]:
+def _phi3(file: GGUFFile) -> HubConfig:
     rope = rotary.parameters(file, head_dim(file), partial=True)
     original = rope.get("original_max_position_embeddings", file.count("context_length", 2048))
     return {

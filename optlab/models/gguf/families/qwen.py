@@ -16,6 +16,7 @@ from optlab.models.gguf.architectures import (
     sizes,
 )  # fmt: skip
 from optlab.models.gguf.file import GGUFFile
+from optlab.models.hub_config import HubConfig
 
 RMS = frozenset({"attention.layer_norm_rms_epsilon"})
 QK_NORMS = {"attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm"}
@@ -30,7 +31,7 @@ SHARED = {
 EXPERT_KEYS = frozenset({"expert_count", "expert_used_count", "expert_feed_forward_length"})
 
 
-def _qwen(file: GGUFFile) -> dict[str, Any]:
+def _qwen(file: GGUFFile) -> HubConfig:
     width = head_dim(file)
     return {
         **sizes(file),
@@ -42,11 +43,11 @@ def _qwen(file: GGUFFile) -> dict[str, Any]:
     }
 
 
-def _qwen3(file: GGUFFile) -> dict[str, Any]:
+def _qwen3(file: GGUFFile) -> HubConfig:
     return {**_qwen(file), "attention_bias": has(file, "attn_q.bias")}
 
 
-def _experts(file: GGUFFile) -> dict[str, Any]:
+def _experts(file: GGUFFile) -> HubConfig:
     width = file.tensors["blk.0.ffn_gate_exps.weight"].shape[1]
     return {
         "num_experts": file.count("expert_count"),
@@ -57,7 +58,7 @@ def _experts(file: GGUFFile) -> dict[str, Any]:
     }
 
 
-def _qwen2moe(file: GGUFFile) -> dict[str, Any]:
+def _qwen2moe(file: GGUFFile) -> HubConfig:
     """llama.cpp does not divide the chosen experts' weights by their sum here, and does in Qwen 3."""
     shared = file.tensors["blk.0.ffn_gate_shexp.weight"].shape[0]
     return {
@@ -69,7 +70,7 @@ def _qwen2moe(file: GGUFFile) -> dict[str, Any]:
     }
 
 
-def _qwen3moe(file: GGUFFile) -> dict[str, Any]:
+def _qwen3moe(file: GGUFFile) -> HubConfig:
     return {**_qwen3(file), **_experts(file), "norm_topk_prob": True}
 
 
