@@ -76,6 +76,7 @@ def when(run: Run) -> str:
         "measure": _("measurement"), "generate": _("text"), "layer_inspection": _("look inside"), "probe": _("probe"),
         "importance": _("map of heads"), "tasks": _("task"), "prepare": _("preparation"),
         "temperature_lab": _("temperatures"), "latency_grid": _("speeds"), "sweep": _("sweep"),
+        "comparison": _("comparison"),
     }  # fmt: skip
     parts = [f"\\#{run.id}", kinds.get(run.kind, run.kind), format.moment(run.created).replace(":", "\\:")]
     elapsed = run.elapsed()
