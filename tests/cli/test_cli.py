@@ -139,6 +139,16 @@ def test_without_json_the_result_is_in_words(home: Path) -> None:
     assert "not measured" in done.stdout, "no latency was asked for, and none may be shown"
 
 
+def test_a_file_is_compared_with_its_original(home: Path) -> None:
+    """The floats of nano under another name: nothing differs, and the second time nothing is computed."""
+    command = ("compare", "nano", str(ASSETS / "nano"), "--tokens", "1024", "--context", "256", "--no-latency")
+    found = json.loads(optlab(home, *command, "--json").stdout)
+    assert (found["model"], found["other"]) == ("nano", str(ASSETS / "nano"))
+    assert found["delta"]["ppl_ratio"] == 1.0
+    assert "weights differ most in" in optlab(home, *command).stdout
+    assert "there is no model" in optlab(home, "compare", "nano", str(home / "nothing"), check=2).stderr
+
+
 def test_latency_is_a_grid_of_prompts_and_texts(home: Path) -> None:
     sizes = ("--prompt", "32", "--prompt", "8", "--batch", "2", "--batch", "1", "--dtype", "float32")
     found = json.loads(optlab(home, "latency", "nano", *sizes, "--json").stdout)

@@ -14,10 +14,14 @@ from transformers import AutoModelForCausalLM
 import optlab
 from optlab import paths
 from optlab.client.client import Client
+from optlab.compression import Compressed
 from optlab.errors import ModelError
 from optlab.jobs import model_cache
 from optlab.jobs.comparison import COMPARISON
+from optlab.kernels.runtime import runtime
+from optlab.models.as_stored import packed_codes
 from optlab.protocol import Protocol
+from optlab.recipes import Recipe
 from optlab.results.comparison import Comparison
 from optlab.store.store import Store
 from optlab.texts import evaluation_passage
@@ -133,3 +137,27 @@ def test_a_comparison_is_computed_once(tmp_path: Path) -> None:
     more = client.submit_comparison("nano", str(NANO), protocol.model_copy(update={"tokens": 2048}))
     assert more.id != run.id
     assert COMPARISON.spec_of(run).other == str(NANO)
+
+
+@pytest.mark.parametrize("which", ["gptq", "awq"])
+def test_codes_of_another_tool_run_in_the_packed_kernels_as_they_are(which: str, tmp_path: Path) -> None:
+    settings: dict[str, object] = {"quant_method": which, "bits": 4, "group_size": 64}
+    meant = write(NANO, tmp_path / which, settings, lambda W: gptq(W, 4, 64) if which == "gptq" else awq(W, 64))
+    stored = packed_codes(tmp_path / which)
+    assert {f"{name}.weight" for name in stored} == {name for name in meant if name.endswith("_proj.weight")}
+    for name, codes in stored.items():
+        assert torch.equal(codes.dequantize(), meant[f"{name}.weight"])
+    model = optlab.load(str(tmp_path / which))
+    packed = runtime(Compressed(model, dict(stored), [], Recipe(), 0.0), "bfloat16")
+    assert "int4" in packed.path
+    ids = model.tokenizer.encode("ROMEO:\nBut soft, what light through yonder window breaks?")
+    packed.reset()
+    found, dense = packed.prefill(ids).float(), model.logits(torch.tensor([ids]))[0, -1].detach()
+    assert float((found - dense).norm() / dense.norm()) < 0.05  # what bfloat16 does to nano
+
+
+def test_the_floats_of_the_catalog_count_as_floats() -> None:
+    found = compared("nano")
+    assert found.delta.ppl_ratio == 1.0
+    assert {layer.weight_error for layer in found.layers} == {0.0}
+    assert found.baseline.size_bytes == found.compressed.size_bytes == (NANO / "model.safetensors").stat().st_size

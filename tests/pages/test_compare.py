@@ -113,6 +113,7 @@ def test_a_file_is_compared_with_the_model_on_the_page(prepared: Client, tmp_pat
     worst = app.dataframe[0].value
     assert worst["error"].is_monotonic_decreasing
     assert worst["bits"].tolist() == [4.5] * len(worst)
+    assert "other against nano" in words(open_page("runs"))
 
 
 def test_a_path_that_is_no_model_is_one_sentence(prepared: Client) -> None:

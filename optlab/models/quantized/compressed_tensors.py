@@ -76,9 +76,10 @@ def _refuses(settings: Settings) -> Message | None:
 
 
 def rounds_inputs(settings: Settings) -> bool:
-    """Whether the tool that made the file also rounds what its layers read."""
+    """Whether the tool that made the file also rounds what its layers read, or keys and values."""
     groups = settings.get("config_groups")
-    return isinstance(groups, Mapping) and any(group.get("input_activations") for group in groups.values())
+    schemes = groups.values() if isinstance(groups, Mapping) else ()
+    return bool(settings.get("kv_cache_scheme")) or any(scheme.get("input_activations") for scheme in schemes)
 
 
 COMPRESSED_TENSORS = PackedFormat(

@@ -33,6 +33,8 @@ SHARD_BYTES = 2 << 30
 COPIED = (".json", ".txt", ".model", ".jinja")
 TRANSPOSED = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer")
 """Families whose layers keep their weights [in, out]."""
+OF_CACHE = (".k_scale", ".v_scale", ".q_scale")
+"""Scales to which a tool rounds keys and values when it runs; they are no weights."""
 TOLERANCE = 2.0**-10
 """Relative change of a weight that float16 may make."""
 
@@ -62,7 +64,11 @@ def _write(source: Path, folder: Path, progress: Progress) -> None:
     assert format is not None  # whoever converts has asked
     layers = list(packed_layers(checkpoint, format))
     taken = {entry.name for layer in layers for entry in layer.parts.values()}
-    plain = [n for n, entry in checkpoint.tensors.items() if n not in taken and entry.dtype in FLOATS]
+    plain = [
+        name
+        for name, entry in checkpoint.tensors.items()
+        if name not in taken and entry.dtype in FLOATS and not name.endswith(OF_CACHE)
+    ]
     jobs: list[PackedLayer | str] = [*layers, *plain]
     shards = _shards(checkpoint, jobs)
     weight_map: dict[str, str] = {}
