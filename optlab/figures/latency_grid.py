@@ -39,7 +39,7 @@ def table(result: LatencyGrid) -> DataFrame:
 
     rows = []
     for number, base in enumerate(result.cells.base):
-        row: dict[str, Any] = {_("prompt, tokens"): base.prompt_tokens, _("texts at once"): base.batch}
+        row: dict[str, float] = {_("prompt, tokens"): base.prompt_tokens, _("texts at once"): base.batch}
         for side, cells in result.cells.sides():
             if number < len(cells):
                 name = side_name(side)
@@ -126,7 +126,7 @@ def roofline(result: LatencyGrid) -> Figure | None:
     ends = (found["intensity"].min() / 2, found["intensity"].max() * 2)
     steps = [ends[0] * (ends[1] / ends[0]) ** (i / (ROOF_POINTS - 1)) for i in range(ROOF_POINTS)]
     roof = [min(limits.read_bytes_per_s * x, limits.operations_per_s or math.inf) for x in steps]
-    traces: list[dict[str, Any]] = [{
+    traces: list[dict[str, object]] = [{
         "type": "scatter", "mode": "lines", "x": steps, "y": roof, "name": _("this machine's limit"),
         "line": {"color": style.category(0), "width": 2, "dash": "dash"}, "hoverinfo": "skip",
     }]  # fmt: skip

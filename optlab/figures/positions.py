@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optlab.figures import format, style
 from optlab.i18n import _
@@ -66,7 +66,7 @@ def visited(before: Sequence[Position], now: Position) -> list[Position]:
 
 def chart(found: Sequence[Position]) -> Figure:
     """found: `visited`, the one that is looked at last. A point's customdata begins with the title of its recipe."""
-    traces: list[dict[str, Any]] = [{
+    traces: list[dict[str, object]] = [{
         "type": "scatter", "x": [one.size_bytes for one in found], "y": [one.ratio for one in found], "mode": "lines",
         "hoverinfo": "skip", "line": {"color": style.BASE, "width": 1, "dash": "dot"},
     }]  # fmt: skip
@@ -95,7 +95,7 @@ def chart(found: Sequence[Position]) -> Figure:
     )  # fmt: skip
 
 
-def _markers(some: Sequence[Position], size: int, opacity: Sequence[float]) -> dict[str, Any]:
+def _markers(some: Sequence[Position], size: int, opacity: Sequence[float]) -> dict[str, object]:
     """One trace for all of them: a browser draws it in a fraction of the time of as many traces."""
     told = [f"{format.megabytes(one.size_bytes)}, {format.worse(one.ratio)} ({_(one.side)})" for one in some]
     return {

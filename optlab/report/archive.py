@@ -28,6 +28,7 @@ from optlab.jobs.measured import unreadable
 from optlab.jobs.registry import KINDS
 from optlab.recipes import Recipe
 from optlab.report import incoming
+from optlab.results.specs import RecipeSpec
 from optlab.store import safe_json
 from optlab.store.run import Run
 
@@ -201,12 +202,10 @@ def _portable(run: Run) -> JsonObject:
 
 def _recipes(runs: Sequence[Run]) -> list[JsonObject]:
     """Every recipe of the runs once, named by its content."""
-    found: dict[str, JsonObject] = {}
-    for run in runs:
-        recipe = getattr(KINDS[run.kind].spec_of(run), "recipe", None)
-        if isinstance(recipe, Recipe) and recipe.steps:
-            found.setdefault(recipe.content_hash, {"name": recipe.describe(), "recipe": recipe.to_dict()})
-    return [{"hash": name, **entry} for name, entry in found.items()]
+    specs = (KINDS[run.kind].spec_of(run) for run in runs)
+    asked = (spec.recipe for spec in specs if isinstance(spec, RecipeSpec))
+    found = {one.content_hash: one for one in asked if isinstance(one, Recipe) and not one.is_original}
+    return [{"hash": name, "name": one.describe(), "recipe": one.to_dict()} for name, one in found.items()]
 
 
 def _known(entry: Any) -> Recipe | None:

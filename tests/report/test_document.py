@@ -12,11 +12,17 @@ import pytest
 from optlab.client.client import Client
 from optlab.errors import OptLabError
 from optlab.figures import format
+from optlab.figures.frames import figures_of
+from optlab.i18n import said, use
 from optlab.jobs.measure import MEASURE
+from optlab.jobs.measured import readable
+from optlab.messages import say
 from optlab.recipes import Recipe, Step
+from optlab.report import words
 from optlab.report.comparison import Comparison, chosen
 from optlab.report.document import html
 from optlab.report.links import ADDRESS
+from optlab.report.tables import as_csv
 from optlab.results.measurement import Measurement, MeasureSpec
 from optlab.store.run import Run
 from tests.pages import samples
@@ -132,3 +138,36 @@ def test_a_recipe_of_another_version_is_reported_without_its_line(runs: list[Run
     found = Comparison.of([replace(runs[0], spec_json=MeasureSpec.from_dict(spec).to_json())])
     assert found.to_dict()["runs"][0]["command"] is None
     assert "forgotten" not in html(found).split('id="optlab-report"')[0]
+
+
+def test_no_figure_is_shown_as_the_structure_it_is_kept_in(runs: list[Run]) -> None:
+    shown = read(runs).shown
+    assert "20 \N{PLUS-MINUS SIGN} 0.4" in shown  # an estimate with its standard error
+    structures = ("{'", "['", "Estimate(", "namespace(", "=None")
+    assert not [text for text in shown if any(sign in text for sign in structures)]
+    for run in readable(runs):
+        table = as_csv(figures_of(run.result))
+        assert "details: ppl_base,,20" in table
+        assert not any(sign in table for sign in structures)
+
+
+def test_notes_are_in_the_language_of_the_reader(runs: list[Run]) -> None:
+    note = say("{form} has no kernel: timed as dense 16-bit numbers", form="nf4")
+    (run,) = readable([runs[-1]])
+    assert run.result.latency is not None
+    sides = {
+        name: side.model_copy(update={"notes": (note,)})
+        for name, side in (("base", run.result.latency.base), ("candidate", run.result.latency.candidate))
+    }
+    changed = saying(run.run, latency=run.result.latency.model_copy(update=sides), checkpoint_note=note)
+    (read_again,) = readable([changed])
+    assert words.notes(read_again.result) == [note]  # once, though both sides have it
+    assert note in read([changed]).shown
+    use("zh")
+    try:
+        chinese, shown = said(note), read([changed]).shown
+    finally:
+        use("en")
+    assert chinese != note
+    assert chinese in shown
+    assert not [text for text in shown if note in text]
