@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from optlab.formats.codebooks import levels
+
 Parts = dict[str, torch.Tensor]
 
 
@@ -87,3 +89,36 @@ def write(
         if (source / name).is_file():
             (folder / name).write_bytes((source / name).read_bytes())
     return meant
+
+
+def nf4(W: torch.Tensor, size: int = 64) -> tuple[Parts, torch.Tensor]:
+    """The tensors of a layer W [out, in] as bitsandbytes keeps NF4, and the weight they stand for."""
+    book = levels("nf4").numpy()
+    blocks = W.float().numpy().reshape(-1, size)
+    absmax = np.abs(blocks).max(1)
+    codes = np.abs(blocks[..., None] / absmax[:, None, None] - book).argmin(-1).reshape(-1)
+    state = {"quant_type": "nf4", "blocksize": size, "dtype": "float16", "shape": list(W.shape)}
+    parts = {
+        "weight": torch.from_numpy((codes[::2] << 4 | codes[1::2]).astype(np.uint8)).view(-1, 1),
+        "weight.quant_map": levels("nf4").clone(),
+        "weight.absmax": torch.from_numpy(absmax),
+        "weight.quant_state.bitsandbytes__nf4": torch.from_numpy(
+            np.frombuffer(json.dumps(state).encode(), dtype=np.uint8).copy()
+        ),
+    }
+    return parts, torch.from_numpy(book[codes] * absmax.repeat(size)).view(W.shape)
+
+
+def int8_rows(W: torch.Tensor) -> tuple[Parts, torch.Tensor]:
+    """The tensors of a layer W [out, in] as bitsandbytes keeps int8, and the weight they stand for."""
+    largest = W.float().abs().amax(1)
+    codes = (W.float() * 127 / largest[:, None]).round().to(torch.int8)
+    parts = {"weight": codes, "SCB": largest, "weight_format": torch.zeros((), dtype=torch.uint8)}
+    return parts, codes.float() * largest[:, None] / 127
+
+
+def float8_rows(W: torch.Tensor) -> tuple[Parts, torch.Tensor]:
+    """The tensors of a layer W [out, in] as compressed-tensors keeps float8 by rows, and the weight they stand for."""
+    scale = W.float().abs().amax(1, keepdim=True) / 448
+    values = (W.float() / scale).to(torch.float8_e4m3fn)
+    return {"weight": values, "weight_scale": scale}, values.float() * scale

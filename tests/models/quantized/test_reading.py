@@ -14,7 +14,8 @@ from optlab.errors import ModelError
 from optlab.messages import Message
 from optlab.models import load
 from optlab.models.describe import describe
-from tests.models.quantized.packing import Parts, awq, gptq, write
+from optlab.models.quantized.registry import FORMATS
+from tests.models.quantized.packing import Parts, awq, float8_rows, gptq, int8_rows, nf4, write
 
 NANO = paths.ASSETS / "nano"
 GPTQ_SETTINGS: dict[str, object] = {"quant_method": "gptq", "bits": 4, "group_size": 64, "desc_act": False}
@@ -22,6 +23,16 @@ FOLDERS: dict[str, tuple[dict[str, object], Callable[[torch.Tensor], tuple[Parts
     "gptq": (GPTQ_SETTINGS, lambda W: gptq(W, 4, 64)),
     "gptq-act-order": ({**GPTQ_SETTINGS, "bits": 3, "desc_act": True}, lambda W: gptq(W, 3, 64, shuffled=True)),
     "awq": ({"quant_method": "awq", "bits": 4, "group_size": 64, "version": "gemm"}, lambda W: awq(W, 64)),
+    "nf4": ({"quant_method": "bitsandbytes", "load_in_4bit": True}, nf4),
+    "int8": ({"quant_method": "bitsandbytes", "load_in_8bit": True}, int8_rows),
+    "float8": (
+        {
+            "quant_method": "compressed-tensors",
+            "format": "float-quantized",
+            "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "float"}}},
+        },
+        float8_rows,
+    ),
 }
 
 
@@ -36,7 +47,7 @@ def test_a_folder_of_another_tool_is_loaded(which: str, tmp_path: Path) -> None:
         torch.testing.assert_close(parameter.detach(), W, rtol=2.0**-11, atol=1e-7)
     note = model.description.checkpoint_note
     assert isinstance(note, Message)
-    assert note.values["tool"] in ("GPTQ", "AWQ")
+    assert note.values["tool"] in {format.name for format in FORMATS}
     assert describe(str(tmp_path / which)).fingerprint == model.fingerprint
 
 
