@@ -149,7 +149,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
     layers = _report(working, teacher, stored, scalings, lineage, checkpoint, few, notes, rest)
     if recipe.steps:
         learns = any(step.instance().needs_calibration for step in recipe.steps)
-        notes += expert_notes(working, RemappedStatistics(statistics_of(tokens), lineage) if learns else None)
+        notes += expert_notes(working, (lambda: RemappedStatistics(statistics_of(tokens), lineage)) if learns else None)
     for state in states:
         if state is not None:
             shutil.rmtree(state, ignore_errors=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from optlab.calibrate.statistics import Statistics
 from optlab.messages import say
 from optlab.models.language_model import LanguageModel
 
 
-def expert_notes(model: LanguageModel, statistics: Statistics | None) -> list[str]:
+def expert_notes(model: LanguageModel, statistics: Callable[[], Statistics] | None) -> list[str]:
     """Sentences about routers and experts; none for a model without them.
 
-    statistics: what the recipe's methods learned from, None where they needed nothing. An expert knows little when it
+    statistics: gives what the recipe's methods learned from; only asked where there are experts, because finding it
+    reads the calibration text; None where they needed nothing. An expert knows little when it
     read fewer tokens than it has inputs: its second moments then leave directions open.
     """
     if "router" not in model.structure.kinds.values():
@@ -19,7 +22,8 @@ def expert_notes(model: LanguageModel, statistics: Statistics | None) -> list[st
     experts = [name for name in model.linear_names() if ".experts." in name and name.endswith(".up_proj")]
     if statistics is None or not experts:
         return notes
-    seen = {name: statistics.seen(name) for name in experts if name in statistics}
+    known = statistics()
+    seen = {name: known.seen(name) for name in experts if name in known}
     few = [name for name, tokens in seen.items() if tokens < model.weight(name).shape[1]]
     if few:
         notes.append(
