@@ -13,6 +13,7 @@ from optlab.models.describe import Description
 from optlab.prediction.frontier import Frontier
 from optlab.recipes import Recipe
 from optlab.report.comparison import chosen
+from optlab.store.run import Status
 from pages.components.advisor import questions
 from pages.components.shared import facts, frame, goals, prediction, prepare, services, view, watching
 from pages.components.shared.services import escaped, sentence
@@ -45,7 +46,7 @@ def candidates(shown: view.View) -> list[Candidate]:
     """Everything measured on this model and the text of the view, and the frontier where the model was probed."""
     client = services.client()
     text = settled(shown.model, shown.protocol).text
-    done = client.runs("measure", "done")
+    done = client.runs("measure", Status.DONE)
     facts.unreadable(done)
     found = measured(chosen(done, shown.model, text))
     predictor = client.predictor(shown.model, shown.protocol)

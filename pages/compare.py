@@ -8,6 +8,7 @@ from optlab.figures import frames, tradeoff
 from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
+from optlab.store.run import Status
 from pages.components.compare import outside, side_by_side
 from pages.components.shared import downloads, facts, frame, own_text, services, view
 
@@ -24,7 +25,7 @@ def main() -> None:
         client = services.client()
         with services.shown_errors():
             outside.show(client)
-        facts.unreadable(client.runs("measure", "done"))
+        facts.unreadable(client.runs("measure", Status.DONE))
         frame = frames.tradeoffs(client.records())
         if frame.empty:
             st.info(_("Nothing has been measured yet. What you measure in Explore is compared here."),

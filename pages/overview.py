@@ -10,6 +10,7 @@ from optlab.jobs.measured import readable
 from optlab.models.catalog import card
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
+from optlab.store.run import Status
 from pages.components.shared import facts, frame, goals, knobs, measuring, pairs, prepare, services, view
 
 FIRST_BITS = 4
@@ -97,7 +98,7 @@ def what_the_knobs_mean() -> None:
 def measured_so_far(model: str) -> None:
     """The latest finished measurement of this model, or a word that there is none."""
     st.subheader(_("Measured so far"))
-    runs = services.client().runs("measure", "done", model=model)
+    runs = services.client().runs("measure", Status.DONE, model=model)
     facts.unreadable(runs)
     done = readable(runs)
     if not done:

@@ -8,17 +8,18 @@ from optlab.figures.pairs import in_one_line
 from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
-from optlab.store.run import Run
+from optlab.jobs.registry import KINDS
+from optlab.store.run import LIVE, RETRYABLE, Run, Status
 from pages.components.runs import project
 from pages.components.shared import facts, frame, progress, services, view
 
 PER_PAGE = 12
 REFRESH_S = 1.5
 FILTERS: dict[str, tuple[str, ...]] = {
-    "all": ("queued", "running", "done", "failed", "cancelled", "interrupted"),
-    "live": ("queued", "running"),
-    "done": ("done",),
-    "stopped": ("failed", "cancelled", "interrupted"),
+    "all": tuple(Status),
+    "live": LIVE,
+    "done": (Status.DONE,),
+    "stopped": RETRYABLE,
 }
 
 
@@ -72,13 +73,8 @@ def row(run: Run) -> None:
 
 def when(run: Run) -> str:
     """Number, kind and times of a run, in one line."""
-    kinds = {
-        "measure": _("measurement"), "generate": _("text"), "layer_inspection": _("look inside"), "probe": _("probe"),
-        "importance": _("map of heads"), "tasks": _("task"), "prepare": _("preparation"),
-        "temperature_lab": _("temperatures"), "latency_grid": _("speeds"), "sweep": _("sweep"),
-        "comparison": _("comparison"),
-    }  # fmt: skip
-    parts = [f"\\#{run.id}", kinds.get(run.kind, run.kind), format.moment(run.created).replace(":", "\\:")]
+    kind = _(KINDS[run.kind].label) if run.kind in KINDS else run.kind
+    parts = [f"\\#{run.id}", kind, format.moment(run.created).replace(":", "\\:")]
     elapsed = run.elapsed()
     if elapsed is not None:
         parts.append(format.duration(elapsed))
@@ -106,7 +102,9 @@ def buttons(run: Run) -> None:
     if st.button(_("Log"), key=f"log/{run.id}", icon=":material/receipt_long:"):
         st.session_state["runs/log"] = run.id
         st.rerun()
-    if run.status != "running" and st.button("", key=f"delete/{run.id}", icon=":material/delete:", help=_("Delete")):
+    if run.status != Status.RUNNING and st.button(
+        "", key=f"delete/{run.id}", icon=":material/delete:", help=_("Delete")
+    ):
         st.session_state["runs/delete"] = run.id
         st.rerun()
 

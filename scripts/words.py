@@ -26,6 +26,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from optlab.errors import OptLabError
+from optlab.jobs.registry import KINDS
 from optlab.methods import REGISTRY, method
 from optlab.models.catalog import catalog as models
 from optlab.presets import PRESETS
@@ -45,7 +46,7 @@ LONG_AGO = datetime(2000, 1, 1)
 UNSAID = ("POT-Creation", "PO-Revision", "Report-Msgid", "Last-Translator", "Language-Team", "Project-Id", ", fuzzy")
 """Lines of a header that say nothing here."""
 METHODS, MODELS, TEXTS = "optlab/methods.py", "optlab/models/catalog.py", "optlab/texts/names.py"
-GOALS = "optlab/presets.py"
+GOALS, KINDS_OF_RUNS = "optlab/presets.py", "optlab/jobs/registry.py"
 
 
 def sources() -> list[Path]:
@@ -105,6 +106,7 @@ def declared() -> Iterator[tuple[str, str]]:
         yield from ((MODELS, message) for message in (model.summary, model.licence, model.location))
     for text in texts():
         yield from ((TEXTS, message) for message in (text.summary, text.licence))
+    yield from ((KINDS_OF_RUNS, kind.label) for kind in KINDS.values())
     for preset in PRESETS:
         yield from ((GOALS, message) for message in (preset.title, preset.summary))
 

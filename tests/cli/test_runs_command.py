@@ -34,7 +34,7 @@ def optlab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def submit(store: Store, key: str, kind: str = "measure", **spec: Any) -> Run:
-    return store.submit(kind, {"model": "nano", **spec}, key, f"nano: {key}")
+    return store.submit(kind, {"model": "nano", **spec}, key, f"nano: {key}", registry.KINDS[kind].priority)
 
 
 def status(store: Store, run: Run) -> str:
@@ -90,11 +90,14 @@ def test_a_run_is_tried_again_here_and_its_failure_is_the_exit_code(
     file_store: Store, optlab: Optlab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(registry.KINDS, "measure", KINDS["measure"])
-    good, bad = submit(file_store, "good", do="add", a=1, b=2), submit(file_store, "bad", do="refuse")
+    good, bad = (
+        submit(file_store, "good", name="good", do="add", a=1, b=2),
+        submit(file_store, "bad", name="bad", do="refuse"),
+    )
     for run in (good, bad):
         file_store.request_cancel(run.id)
     assert json.loads(optlab("runs", "retry", str(good.id), "--here", "--json")) == [{"id": good.id, "status": "done"}]
-    assert file_store.get(good.id).result["sum"] == 3  # type: ignore[union-attr, index]
+    assert KINDS["measure"].result_of(file_store.get(good.id)).sum == 3
     assert "use nano" in optlab("runs", "retry", str(bad.id), "--here", code=2)
     assert status(file_store, bad) == Status.FAILED
 

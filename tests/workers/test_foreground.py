@@ -19,7 +19,7 @@ from optlab.client.client import Client
 from optlab.errors import Cancelled, MeasurementError, ModelError
 from optlab.store.run import Run, Status, UnknownRunError
 from optlab.store.store import Store
-from tests.workers.work import KINDS
+from tests.workers.work import KINDS, Done, Task
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
@@ -38,7 +38,7 @@ except KeyboardInterrupt:
 
 
 def submit(store: Store, do: str, **spec: Any) -> Run:
-    return store.submit("measure", {"do": do, "name": do, **spec}, do, do)
+    return store.submit("measure", Task(do=do, name=do, **spec), do, do)
 
 
 def complete(store: Store, run: Run, shown: Callable[..., None] = lambda *report: None) -> Run:
@@ -60,7 +60,7 @@ def test_a_waiting_run_is_done_here_and_leaves_its_result_log_and_progress(store
     seen: list[tuple[float, str]] = []
     run = submit(store, "add", a=1, b=2)
     done = complete(store, run, lambda fraction, message, partial=None: seen.append((fraction, message)))
-    assert done.result == {"sum": 3, "pid": os.getpid()}
+    assert KINDS["measure"].result_of(done) == Done(sum=3, pid=os.getpid())
     assert done == store.get(run.id) and done.worker == f"command-{os.getpid()}"
     assert [line for _, line in store.logs(run.id)][1] == "adding"
     assert (1.0, "step 100") in seen

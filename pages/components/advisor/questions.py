@@ -16,6 +16,7 @@ from optlab.jobs.resolution import settled, title
 from optlab.models.catalog import catalog
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
+from optlab.store.run import Status
 from pages.components.advisor import tasks
 from pages.components.shared import facts, knobs, own_text, services, view
 from pages.components.shared.services import escaped
@@ -24,7 +25,7 @@ from pages.components.shared.services import escaped
 def show(shown: view.View, description: Description, found: Sequence[Candidate]) -> None:
     """Draw all five."""
     st.subheader(_("Five questions"))
-    done = readable(services.client().runs("measure", "done"))
+    done = readable(services.client().runs("measure", Status.DONE))
     with st.expander(_("Which model should I choose?"), icon=":material/counter_1:", expanded=True):
         which_model(shown, done)
     with st.expander(_("What does it take?"), icon=":material/counter_2:"):

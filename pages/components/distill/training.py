@@ -36,7 +36,7 @@ def show(client: Client, shown: view.View, recipe: Recipe | None) -> Run | None:
     other = client.find(shown.model, control(recipe), shown.protocol)
     runs = [run] if other is None or other.id == run.id else [run, other]
     watching.watch_all(runs, "training", partial(_draw, recipe), resumes=True)
-    return run if run.status == "done" else None
+    return run if run.done else None
 
 
 def _draw(recipe: Recipe, runs: Sequence[Run]) -> None:
@@ -78,7 +78,7 @@ def _chart(runs: Sequence[Run], recipe: Recipe, foretold: forecast.Forecast | No
     ]
     by_time = values["seconds"] is not None
     end = values["seconds"] if by_time else values["steps"]
-    if by_time and lines[0].held_out and runs[0].status == "done":
+    if by_time and lines[0].held_out and runs[0].done:
         end = training_of(runs[0]).held_out[-1].seconds
     st.plotly_chart(
         distillation.curves(lines, foretold, end, by_time), key="distill/chart", config={"displayModeBar": False},
@@ -95,7 +95,7 @@ def _verdict(run: Run, foretold: forecast.Forecast | None) -> None:
     names = {"ppl": distillation.perplexity(foretold.nll), "low": distillation.perplexity(foretold.low),
              "high": distillation.perplexity(foretold.high), "share": format.percent(foretold.share)}  # fmt: skip
     words = _("Forecast from the first {share}: perplexity {ppl} at the end ({low} to {high}, 90 %).").format(**names)
-    if run.status == "done":
+    if run.done:
         final = training_of(run).held_out[-1].nll
         judged = _("It was right: {ppl}.") if foretold.holds(final) else _("It missed: {ppl}.")
         words += " " + judged.format(ppl=distillation.perplexity(final))

@@ -24,7 +24,7 @@ def show(client: Client, shown: View) -> Recipe | None:
             client.submit_importance, shown.model, shown.protocol,
         )  # fmt: skip
         return None
-    if run.status != "done":
+    if not run.done:
         watching.watch(run, "heads")
         return None
     gone, result = removed(shown.recipe), IMPORTANCE.result_of(run)

@@ -11,7 +11,7 @@ from optlab.i18n import _
 from optlab.jobs.layer_inspection import LAYER_INSPECTION
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
-from optlab.store.run import Run
+from optlab.store.run import Run, Status
 from pages.components.shared import services, watching
 from pages.components.shared.view import View
 
@@ -77,7 +77,7 @@ def methods(client: Client, view: View, layer: str) -> None:
     bits = bits_of(view.recipe)
     if bits is None:
         return
-    found = at_bits(readable(client.runs("measure", "done", model=view.model)), bits, layer, view.protocol.text)
+    found = at_bits(readable(client.runs("measure", Status.DONE, model=view.model)), bits, layer, view.protocol.text)
     if len(found) < 2:
         st.caption(_("Measure another method at {bits} bits, and both are compared here.").format(bits=bits))
         return

@@ -31,9 +31,9 @@ def show(client: Client, shown: view.View) -> Run | None:
         st.error(services.sentence(why), icon=":material/broken_image:")
         st.page_link("pages/runs.py", label=_("Delete it on the page Runs, and it can be measured again"))
         return None
-    meanwhile = [] if run.status == "done" else prediction.of(client, shown) or []
+    meanwhile = [] if run.done else prediction.of(client, shown) or []
     watching.watch(run, "measure", partial(_figures, meanwhile))
-    if run.status != "done":
+    if not run.done:
         return None
     _details(run)
     return run

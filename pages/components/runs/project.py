@@ -7,6 +7,7 @@ import streamlit as st
 from optlab.errors import OptLabError
 from optlab.i18n import _, plural
 from optlab.report import archive
+from optlab.store.run import Status
 from pages.components.shared import downloads, services
 
 IMPORTED = "project/imported"
@@ -18,10 +19,10 @@ def show() -> None:
     with st.popover(_("Project"), icon=":material/inventory_2:"):
         st.markdown(_("Finished runs and their recipes as one file: to keep, to send, to take in elsewhere."))
         st.download_button(
-            _("Save project"), downloads.later(lambda: archive.write(client.runs(status="done"))),
+            _("Save project"), downloads.later(lambda: archive.write(client.runs(status=Status.DONE))),
             file_name="optlab-project.zip", mime="application/zip", key="project/save", icon=":material/archive:",
             on_click="ignore",
-            disabled=not any(archive.portable(run) for run in client.runs(status="done")),
+            disabled=not any(archive.portable(run) for run in client.runs(status=Status.DONE)),
         )  # fmt: skip
         file = st.file_uploader(
             _("Take in a project"), type=["zip"], key="project/file", max_upload_size=archive.LARGEST_FILE >> 20,

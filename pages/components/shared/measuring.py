@@ -12,5 +12,5 @@ from pages.components.shared import view
 def start(client: Client, shown: view.View) -> None:
     """Ask for the measurement; the same one is never made twice."""
     run = client.submit_measure(shown.model, shown.recipe, shown.protocol)
-    if run.status == "done":
+    if run.done:
         st.toast(_("This was measured before; here it is."), icon=":material/check:")

@@ -44,7 +44,7 @@ def _card(pair: pairs.Pair, run: Run | None, record: str = "") -> None:
 
 
 def _badge(pair: pairs.Pair, run: Run | None) -> None:
-    if run is not None and run.status == "done" and pair.candidate is not None:
+    if run is not None and run.done and pair.candidate is not None:
         facts.measured_badge(run)
     elif run is not None and run.live and pair.candidate is not None:
         st.badge(_("so far"), color="blue", help=_("The figure so far; it still moves while the measurement runs."))
@@ -55,6 +55,6 @@ def _missing(run: Run | None) -> str:
         return _("Press Measure to find out.")
     if run.live:
         return _("It comes later in this run.")
-    if run.status == "done":
+    if run.done:
         return _("This run was made without it.")
     return _("The run did not get that far.")

@@ -41,7 +41,7 @@ def record(client: Client, model: str) -> str:
 def offer(client: Client, model: str) -> None:
     """A button that probes the model, or how far its probe is."""
     run = client.latest("probe", model)
-    if run is not None and run.status != "done":
+    if run is not None and not run.done:
         st.caption(_("The model is being probed; predictions begin while it goes on, and get narrower."))
         watching.watch(run, "probe")
         return

@@ -6,26 +6,27 @@ import streamlit as st
 
 from optlab.figures import format
 from optlab.i18n import _
-from optlab.store.run import Run
+from optlab.store.run import Run, Status
 from pages.components.shared.services import sentence
 
 COLOURS = {
-    "queued": "gray", "running": "blue", "done": "green", "failed": "red", "cancelled": "gray", "interrupted": "orange",
+    Status.QUEUED: "gray", Status.RUNNING: "blue", Status.DONE: "green",
+    Status.FAILED: "red", Status.CANCELLED: "gray", Status.INTERRUPTED: "orange",
 }  # fmt: skip
 
 
 def status_badge(run: Run) -> None:
     """The status of a run as a badge."""
     words = {
-        "queued": _("waiting"), "running": _("running"), "done": _("done"), "failed": _("failed"),
-        "cancelled": _("cancelled"), "interrupted": _("interrupted"),
+        Status.QUEUED: _("waiting"), Status.RUNNING: _("running"), Status.DONE: _("done"), Status.FAILED: _("failed"),
+        Status.CANCELLED: _("cancelled"), Status.INTERRUPTED: _("interrupted"),
     }  # fmt: skip
     st.badge(words[run.status], color=COLOURS[run.status])  # type: ignore[arg-type]
 
 
 def bar(run: Run) -> None:
     """How far a live run is, in a bar and in words."""
-    if run.status == "queued":
+    if run.status == Status.QUEUED:
         st.progress(0.0, text=_("Waiting for a free worker."))
         return
     left = run.eta()
@@ -37,12 +38,12 @@ def bar(run: Run) -> None:
 
 def explain(run: Run) -> None:
     """What happened to a run that did not finish."""
-    if run.status == "failed":
+    if run.status == Status.FAILED:
         st.error(sentence(run.error or _("it failed without a reason")), icon=":material/error:", width="stretch")
-    elif run.status == "interrupted":
+    elif run.status == Status.INTERRUPTED:
         st.warning(
             _("This run was interrupted: {why}").format(why=sentence(run.message)),
             icon=":material/bolt:", width="stretch",
         )  # fmt: skip
-    elif run.status == "cancelled":
+    elif run.status == Status.CANCELLED:
         st.info(_("This run was cancelled."), icon=":material/do_not_disturb_on:", width="stretch")

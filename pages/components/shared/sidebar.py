@@ -7,6 +7,7 @@ import streamlit as st
 from optlab.i18n import _, plural
 from optlab.jobs.resolution import title
 from optlab.models.catalog import catalog
+from optlab.store.run import Status
 from pages.components.shared import language, services, view
 
 FRESH_S = 6.0
@@ -56,7 +57,7 @@ def _health() -> None:
         client = services.client()
         alive = [worker for worker in client.workers() if worker.age() < FRESH_S]
         counts = client.counts()
-        waiting, running = counts["queued"], counts["running"]
+        waiting, running = counts[Status.QUEUED], counts[Status.RUNNING]
         if not alive and services.workers_are_starting():
             st.caption(_(":material/hourglass_top: workers are starting"))
         elif not alive:

@@ -14,7 +14,7 @@ import streamlit as st
 
 from optlab.client.client import Client
 from optlab.i18n import _, plural, said
-from optlab.store.run import Run
+from optlab.store.run import Run, Status
 from pages.components.shared import progress, services
 from pages.components.shared.services import escaped
 
@@ -61,14 +61,14 @@ def controls(client: Client, runs: Sequence[Run], key: str, resumes: bool = Fals
     with st.container(horizontal=True, vertical_alignment="center"):
         if live:
             with st.container(width="stretch"):
-                progress.bar(next((run for run in live if run.status == "running"), live[0]))
+                progress.bar(next((run for run in live if run.status == Status.RUNNING), live[0]))
             if any(client.cancelling(run.id) for run in live):
                 st.button(_("Stopping"), key=f"{key}/stopping", disabled=True)
             else:
                 words = _("Stop") if resumes else _("Cancel")
                 services.action(words, f"{key}/cancel", ":material/stop_circle:", _each, client.cancel, live)
             return
-        if resumes and stopped[0].status == "cancelled":
+        if resumes and stopped[0].status == Status.CANCELLED:
             st.info(_("Stopped. Its state is kept, so that it can go on from here."), icon=":material/pause_circle:",
                     width="stretch")  # fmt: skip
         else:
