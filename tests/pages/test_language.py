@@ -24,8 +24,11 @@ NOT_PROSE = re.compile(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$\n]*\$|<[^>]*>|https
 """Code, formulas, tags and addresses are the same in every language."""
 NAMES = re.compile(r"SmolLM2 135M Instruct|World English Bible|来源：.*")
 """Models, texts, and the papers of the methods."""
-BAKED = {"Language · 语言", r"model\.layers\.[0-9]+\.mlp.*", "steps:\n  - quantize: {bits: 4, group_size: 64}"}
-"""What every reader is shown in the same words: both languages at once, and code."""
+BAKED = {
+    "Language · 语言", r"model\.layers\.[0-9]+\.mlp.*", "steps:\n  - quantize: {bits: 4, group_size: 64}",
+    "/models/llama-gptq-4bit",
+}  # fmt: skip
+"""What every reader is shown in the same words: both languages at once, code, and a path."""
 SAID = {"label", "body", "help", "options", "placeholder", "text", "title", "caption", "alt", "columns", "spec", "name",
         "header", "formatted_options", "content"}  # fmt: skip
 """Fields of Streamlit's messages that a person reads."""
