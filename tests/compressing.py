@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab.compression import Compressed, compress
+from optlab.messages import Message
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.protocol import Protocol
@@ -41,3 +42,8 @@ def compressed(model: LanguageModel, folder: Path, *steps: Step, **settings: Any
     """`steps` applied to `model`, calibrated on `calibration_file`."""
     protocol = Protocol(calibration=calibration_file(folder), calibration_tokens=512, context=32, **settings)
     return compress(model, Recipe.from_dict({"steps": list(steps)}), protocol)
+
+
+def step_of(message: str) -> int:
+    """The training step that a message of progress tells of; 0 for any other message."""
+    return message.values.get("step", 0) if isinstance(message, Message) else 0

@@ -12,6 +12,8 @@ from optlab.distill import trainer
 from optlab.distill.curve import MOST_POINTS, Curve
 from optlab.models.language_model import LanguageModel
 from optlab.models.training_checkpoint import TrainingCheckpoint
+from optlab.results.training import TrainingSoFar
+from tests.compressing import step_of
 
 
 class Killed(BaseException):
@@ -52,7 +54,7 @@ def test_a_distillation_killed_in_the_middle_ends_exactly_like_one_that_was_not(
     steps: list[int] = []
 
     def note(fraction, message, partial=None):
-        steps.append(partial["step"]) if partial and "step" in partial else None
+        steps.append(step_of(message)) if step_of(message) else None
 
     again = distil(teacher, note, loss=loss)
     assert steps[0] == 10, "it began behind its last file, not anew"
@@ -69,7 +71,7 @@ def test_another_temperature_does_not_go_on_from_this_ones_state(
     with pytest.raises(Killed):
         distil(teacher, kill_after(5), temperature=2.0)
     steps: list[int] = []
-    distil(teacher, lambda f, m, partial=None: steps.append((partial or {}).get("step", 0)), temperature=3.0)
+    distil(teacher, lambda f, m, partial=None: steps.append(step_of(m)), temperature=3.0)
     assert next(step for step in steps if step) == 1
 
 
@@ -149,9 +151,9 @@ def test_a_curve_stays_small_and_keeps_its_mean() -> None:
 
 
 def test_progress_tells_the_curves_the_speed_and_the_time_left(teacher: LanguageModel, distil) -> None:
-    reports: list[dict] = []
-    distil(teacher, lambda f, m, partial=None: reports.append(partial) if partial and "step" in partial else None)
+    reports: list[TrainingSoFar] = []
+    distil(teacher, lambda f, m, partial=None: reports.append(partial) if step_of(m) else None)
     last = reports[-1]
-    assert len(reports) == 12 and last["left_s"] == 0.0
-    seconds = last["training"]["held_out"][-1][2]
-    assert last["tokens_per_s"] == pytest.approx(12 * 4 * 32 / seconds, rel=0.5)
+    assert len(reports) == 12 and last.left_s == 0.0
+    seconds = last.training.held_out[-1].seconds
+    assert last.tokens_per_s == pytest.approx(12 * 4 * 32 / seconds, rel=0.5)

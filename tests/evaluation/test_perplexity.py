@@ -147,10 +147,10 @@ def test_the_longest_window_that_is_allowed_can_be_read(family: str, tmp_path: P
 def test_progress_sees_the_running_perplexity_and_can_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "_tokens_per_forward", lambda model: 10)
     seen = []
-    found = perplexity(random_model(), random_ids(50), 10, lambda fraction, message, partial=None: seen.append(partial))
-    partials = [partial for partial in seen if partial]
-    assert [partial["windows_done"] for partial in partials] == [1, 2, 3, 4, 5]
-    assert partials[-1]["ppl"] == pytest.approx(found.ppl)
+    found = perplexity(random_model(), random_ids(50), 10, lambda fraction, message, partial=None: seen.append(message))
+    told = [message.values for message in seen if "ppl" in message.values]
+    assert [values["row_count"] for values in told] == [1, 2, 3, 4, 5]
+    assert told[-1]["ppl"] == pytest.approx(found.ppl)
 
     def stop(fraction: float, message: str, partial: dict | None = None) -> None:
         raise Cancelled("enough")

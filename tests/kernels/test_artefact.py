@@ -167,10 +167,11 @@ def test_what_transformers_cannot_read_it_refuses_instead_of_guessing(steps, tmp
         transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out")
 
 
-def test_our_own_loader_of_originals_says_what_it_is(quantized, tmp_path):
+def test_a_saved_folder_is_a_model_of_its_own(quantized, tmp_path):
     save(quantized, tmp_path / "out")
-    with pytest.raises(ModelError, match="not as floats"):
-        load(str(tmp_path / "out"))
+    again = load(str(tmp_path / "out"))
+    for name in quantized.stored:
+        torch.testing.assert_close(again.weight(name), quantized.model.weight(name), rtol=2**-10, atol=2**-14)
 
 
 @pytest.mark.parametrize(

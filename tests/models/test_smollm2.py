@@ -50,7 +50,7 @@ def test_the_tokenizer_equals_the_one_that_transformers_reads(model: LanguageMod
     assert source is not None
     theirs = transformers.AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     text = "In 1969, the first humans walked on the Moon; 12,345 people's eyes = wide = open. \u00e9\u4e2d <|im_end|>"
-    assert model.tokenizer.encode_template(text) == theirs(text, add_special_tokens=False).input_ids
+    assert model.tokenizer._plain.encode_with_control(text).ids == theirs(text, add_special_tokens=False).input_ids
     again = transformers.AutoTokenizer.from_pretrained(model.folder)
     assert model.tokenizer.encode(PROMPT) == again(PROMPT, add_special_tokens=False).input_ids
     assert model.tokenizer.special_id("eos") == again.eos_token_id

@@ -12,6 +12,7 @@ from optlab.models.train import Schedule, next_token_loss, shuffled_windows, tra
 from optlab.models.training_checkpoint import State, TrainingCheckpoint
 from optlab.models.transformer import Config, Transformer
 from optlab.progress import silent
+from tests.compressing import step_of
 
 
 def test_adamw_equals_torchs_on_the_same_gradients() -> None:
@@ -87,7 +88,7 @@ def test_training_learns_a_repeating_text_and_can_be_stopped() -> None:
     assert curve[-1].loss < 0.1
 
     def stop(fraction: float, message: str, partial: dict | None = None) -> None:
-        if partial and partial["step"] == 3:
+        if step_of(message) == 3:
             raise Cancelled("stopped")
 
     with pytest.raises(Cancelled):
@@ -117,7 +118,7 @@ def same_training(training_checkpoint, progress=silent, seconds=None):
 
 def stop_after(steps):
     def stop(fraction, message, partial=None):
-        if partial and partial["step"] == steps:
+        if step_of(message) == steps:
             raise Cancelled("stopped")
 
     return stop
@@ -152,7 +153,7 @@ def test_a_killed_training_goes_on_from_its_last_file(tmp_path) -> None:
     began = []
 
     def first_step(fraction, message, partial=None):
-        began.append(partial["step"])
+        began.append(step_of(message))
 
     again, _ = same_training(TrainingCheckpoint(tmp_path / "state"), first_step)
     whole, _ = same_training(None)
@@ -168,7 +169,7 @@ def test_a_damaged_state_begins_anew(tmp_path, damage) -> None:
     file = tmp_path / "state" / "state.safetensors"
     file.write_bytes(file.read_bytes()[:-100] if damage is None else damage)
     steps = []
-    same_training(training_checkpoint, lambda fraction, message, partial=None: steps.append(partial["step"]))
+    same_training(training_checkpoint, lambda fraction, message, partial=None: steps.append(step_of(message)))
     assert steps == list(range(1, 21))
 
 

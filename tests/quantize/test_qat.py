@@ -18,7 +18,7 @@ from optlab.protocol import Protocol
 from optlab.quantize.straight_through import Shadow, StraightThrough
 from optlab.recipes import Recipe
 from optlab.texts import evaluation_tokens
-from tests.compressing import Step, calibration_file, compressed, prune, quantize, tiny
+from tests.compressing import Step, calibration_file, compressed, prune, quantize, step_of, tiny
 from tests.tiny import FAMILIES
 
 IDS = torch.arange(4, 24).unsqueeze(0)
@@ -130,8 +130,8 @@ def test_it_reports_every_step_and_can_be_stopped(tmp_path):
     seen = []
 
     def stop(fraction, message, partial=None):
-        if partial and "loss" in partial:
-            seen.append(partial["step"])
+        if step_of(message):
+            seen.append(step_of(message))
             if len(seen) == 2:
                 raise Cancelled
 

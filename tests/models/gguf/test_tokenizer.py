@@ -200,7 +200,7 @@ def test_sentencepiece_begins_with_bos_and_knows_its_roles(tmp_path: Path) -> No
     assert tokenizer.framing("causal").before == (1,)
     assert [tokenizer.special_id(role) for role in ("unk", "bos", "eos")] == [0, 1, 2]
     assert tokenizer.encode("a<tool>b")[-2] == len(sentencepiece_vocabulary()[0]) - 1
-    assert tokenizer.encode_template("<s>")[-1] == 1
+    assert tokenizer._plain.encode_with_control("<s>").ids[-1] == 1
 
 
 def test_pieces_without_scores_are_refused(tmp_path: Path) -> None:
