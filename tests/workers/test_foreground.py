@@ -23,7 +23,8 @@ from tests.workers.work import KINDS, Done, Task
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 from optlab import foreground
 from optlab.client.client import Client
 from optlab.store.store import Store
