@@ -33,12 +33,14 @@ def in_parallel(
     Several may read the same thing, but not change it. With `most` 1 an item is begun when its result is asked for.
     Leaving the context early drops what has not begun.
     """
-    with closing(_results(work, items, min(torch.get_num_threads(), most) if device.type == "cpu" else 1)) as results:
+    with closing(_results(work, items, most if device.type == "cpu" else 1)) as results:
         yield results
 
 
-def _results(work: Callable[[Item], Result], items: Iterable[Item], at_once: int) -> Generator[Result, None, None]:
+def _results(work: Callable[[Item], Result], items: Iterable[Item], most: int) -> Generator[Result, None, None]:
+    # read once, and here: a neighbour that comes or goes changes it between the call and the first result
     threads = torch.get_num_threads()
+    at_once = min(threads, most)
     if at_once == 1:
         for item in items:
             with torch.no_grad():

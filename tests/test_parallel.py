@@ -76,3 +76,14 @@ def test_leaving_early_drops_what_has_not_begun() -> None:
         next(found)
     assert len(begun) < 20
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("layers")]
+
+
+def test_threads_that_are_taken_away_before_the_first_result_do_no_harm() -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        with in_parallel(lambda item: item + 1, range(5), torch.device("cpu")) as results:
+            torch.set_num_threads(1)  # a neighbour came
+            assert list(results) == [1, 2, 3, 4, 5]
+    finally:
+        torch.set_num_threads(threads)
