@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from optlab.cli.console import show
+from optlab.cli.main import main
 from optlab.client.client import Client
 from optlab.paths import ASSETS
 from optlab.recipes import Recipe
@@ -163,9 +164,15 @@ def test_models_lists_the_catalog(home: Path) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_inspect_works_on_every_family(family: str, home: Path) -> None:
+def test_inspect_works_on_every_family(
+    family: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tiny_model_folder(family, home / family)
-    found = json.loads(optlab(home, "inspect", str(folder), "--json").stdout)
+    monkeypatch.setenv("OPTLAB_HOME", str(home))
+    monkeypatch.setattr("sys.argv", ["optlab", "inspect", str(folder), "--json"])
+    capsys.readouterr()  # what making the folder said
+    assert main() == 0
+    found = json.loads(capsys.readouterr().out)
     assert found["parameters"] == sum(layer["parameters"] for layer in found["layers"]) > 0
     assert found["size_bytes"] == (folder / "model.safetensors").stat().st_size
     assert {"embedding", "attention.o"} <= {layer["kind"] for layer in found["layers"]}
