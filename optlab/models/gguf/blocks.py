@@ -7,7 +7,6 @@ the same bits as result. A tensor ends as float16 where that keeps it as exactly
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from optlab.errors import ModelError
+from optlab.machine.processor import cores
 from optlab.models.gguf.header import TensorInfo
 
 PIECE = 1 << 18
@@ -86,7 +86,7 @@ def _run(work: Callable[[slice], bool], pieces: list[slice]) -> Any:
     """The answers of `work` for all pieces, in order, on every core (numpy lets go of the interpreter)."""
     if len(pieces) == 1:
         return [work(pieces[0])]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         return list(pool.map(work, pieces))
 
 
