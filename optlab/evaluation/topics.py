@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from optlab.divergence import log_softmax
 from optlab.errors import ModelError
 from optlab.evaluation.paired import Interval, interval
 from optlab.messages import say
@@ -96,7 +97,7 @@ def likelihoods(model: LanguageModel, prompt: list[int], labels: Sequence[list[i
             begun = tuple(label[:place])
             if begun not in known:
                 ids = torch.tensor([[*prompt, *begun]], dtype=torch.long, device=model.device)
-                known[begun] = model.head(model.hidden(ids)[:, -1:])[0, -1].float().log_softmax(-1)
+                known[begun] = log_softmax(model.head(model.hidden(ids)[:, -1:])[0, -1])
             total += float(known[begun][token])
         totals.append(total)
     return np.array(totals)
