@@ -23,9 +23,7 @@ Write = Callable[[Path, Path, Progress], None]
 
 
 def place_of(source: Path, parts: Iterable[Path], name: str, version: int | str) -> Path:
-    """OPTLAB_HOME/models/<name>-<hash of version, path and the state of all parts of the model on the disk>.
-
-    """
+    """OPTLAB_HOME/models/<name>-<hash of version, path and the state of all parts of the model on the disk>."""
     said = [files.version(file) for file in parts if file.exists()]
     identity = json.dumps([version, str(source.resolve()), said])
     return paths.folder("models") / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"

@@ -71,7 +71,10 @@ def layers(found: Comparison) -> None:
         return
     column = st.column_config
     st.dataframe(
-        [{"name": one.name, "error": one.weight_error, "output": one.output_error, "bits": one.bits_other} for one in worst],
+        [
+            {"name": one.name, "error": one.weight_error, "output": one.output_error, "bits": one.bits_other}
+            for one in worst
+        ],
         hide_index=True,
         column_config={
             "name": column.TextColumn(_("Layers that differ most")),
