@@ -77,6 +77,11 @@ def write_json(target: Path, data: Any) -> None:
     write_text(target, json.dumps(data))
 
 
+def write_legible_json(file: Path, data: Any) -> None:
+    """As `write_json`, indented for people. Not in one step: for a folder that appears as a whole (`building`)."""
+    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """A hidden folder on the same disk as `target`, gone afterwards with what is left in it."""

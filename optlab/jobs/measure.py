@@ -16,14 +16,14 @@ from optlab.jobs import model_cache
 from optlab.jobs.baseline import peak_memory_of_original
 from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.resolution import settled, text_identity, title
-from optlab.jobs.sides import side, timed_in_turns
+from optlab.jobs.sides import compared, side, timed_in_turns
 from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
 from optlab.messages import Joined, say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.results.measurement import Measurement, MeasurementSoFar, MeasureSpec, QualitySoFar, Seconds
+from optlab.results.measurement import Measurement, MeasurementSoFar, MeasureSpec, Seconds
 from optlab.results.training import TrainingSoFar
 from optlab.store import artefacts
 
@@ -52,7 +52,6 @@ def measure(
     """
     from optlab import texts
     from optlab.evaluation import environment
-    from optlab.evaluation.compare import compare
     from optlab.evaluation.latency import speedup
     from optlab.evaluation.size import weight_bytes
 
@@ -83,23 +82,9 @@ def measure(
             training=TrainingSoFar(training=compressed.trainings[-1]) if compressed.trainings else None,
         )  # fmt: skip
 
-        def known(fraction: float, message: str, partial: object = None) -> None:
-            quality = {"quality": partial} if isinstance(partial, QualitySoFar) else {}
-            progress(fraction, message, so_far.model_copy(update=quality) if quality else None)
-
-        progress(0.5, say("measuring quality"), so_far)
-
-        began = time.perf_counter()
-        quality = compare(
-            base.to(dtype=protocol.dtype),
-            compressed.model.to(dtype=protocol.dtype),
-            passage,
-            protocol.context,
-            span(known, 0.5, 0.85),
-            protocol.stop_below_percent,
+        quality, seconds["evaluate"] = compared(
+            base, compressed.model, passage, protocol, so_far, span(progress, 0.5, 0.85), log
         )
-        seconds["evaluate"] = time.perf_counter() - began
-        log(f"evaluated {quality.windows} windows in {seconds['evaluate']:.1f} s")
 
     began = time.perf_counter()
     prompt = framing.over(passage.ids)

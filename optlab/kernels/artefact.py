@@ -11,7 +11,6 @@ not written. A folder appears complete or not at all.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from pathlib import Path
@@ -116,19 +115,15 @@ def _write(compressed: Compressed, folder: Path, progress: Progress) -> None:
     quantization = quantization_config(compressed)
     if quantization is not None:
         config["quantization_config"] = quantization
-    _write_json(folder / CONFIG, config)
+    files.write_legible_json(folder / CONFIG, config)
     for name in COPIED:
         if (model.folder / name).is_file():
             shutil.copyfile(model.folder / name, folder / name)
     notice: JsonObject = {"artefact": _notice(compressed)}
     if source.source is not None:
         notice["checkpoint"] = source.source
-    _write_json(folder / NOTICE, notice)
+    files.write_legible_json(folder / NOTICE, notice)
     progress(1.0, say("written"))
-
-
-def _write_json(file: Path, data: JsonObject) -> None:
-    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def _source(folder: Path) -> Checkpoint:

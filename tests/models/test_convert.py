@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optlab.errors import Cancelled, ModelError
-from optlab.models import convert as conversion
+from optlab.models import conversion
+from optlab.models import convert as convert_module
 from optlab.models import load
 from optlab.models.catalog import resolve
 from optlab.models.convert import convert, converted_folder
@@ -155,7 +156,7 @@ def test_a_full_disk_is_one_sentence(tiny: Tiny, tmp_path: Path, monkeypatch: py
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(conversion, "_write_json", full)
+    monkeypatch.setattr(convert_module, "write_legible_json", full)
     with pytest.raises(ModelError, match=r"disk .* is full"):
         convert(write_gguf(tiny("llama"), tmp_path / "m.gguf"), "full")
     assert not list(converted_folder(tmp_path / "m.gguf", "full").parent.glob("*full*/*"))
