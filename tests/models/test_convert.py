@@ -16,9 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optlab.errors import Cancelled, ModelError
-from optlab.models import conversion
+from optlab.models import conversion, load
 from optlab.models import convert as convert_module
-from optlab.models import load
 from optlab.models.catalog import resolve
 from optlab.models.convert import convert, converted_folder
 from optlab.models.tokenizer import Tokenizer
