@@ -1,4 +1,4 @@
-"""Tasks beside the perplexity: what is measured of them here, what is not, and one of them asked for real."""
+"""Tasks beside the perplexity: what is measured of them here, what is not, and some of them asked for real."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from optlab.advice.candidate import Candidate, tried
+from optlab.evaluation.tasks import tasks
 from optlab.figures import format
 from optlab.i18n import _
 from optlab.jobs.tasks import TASKS
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
-from optlab.results.tasks import Topics
+from optlab.results.tasks import TaskResult
 from pages.components.shared import progress, services, view
 from pages.components.shared.services import escaped
 
@@ -20,21 +21,21 @@ MOST = 5
 
 
 def show(shown: view.View, description: Description, found: Sequence[Candidate]) -> None:
-    """What is known of each task, and the topics of articles as this model tells them."""
+    """What is known of each task that people ask about, and how this model does those that are measured."""
     st.markdown(_("Perplexity is an average over all words of a text; a task asks one thing, and may suffer more or "
                   "less than the average. So much is known here:"))  # fmt: skip
     measured = tried(found)
     st.markdown(_known_tasks(measured))
-    heading = _("Asked for real: topics of news")
-    st.markdown(f"**{heading}**")
     if description.objective != "causal":
-        st.markdown(_("This model fills gaps in a text; the task is asked of models that continue one."))
+        st.markdown(_("This model fills gaps in a text; tasks are asked of models that continue one."))
         return
-    st.markdown(_("Articles of BBC News that nothing was calibrated on are followed by the word Topic, and the topic "
-                  "whose name becomes likeliest is the answer. The model was never trained to do this."))  # fmt: skip
     if not measured:
         st.caption(_("Measure a recipe first; then it can be asked."))
-    _topics(shown, measured[:MOST])
+    for task in tasks():
+        heading = _("Asked for real: {task}").format(task=_(task.title))
+        st.markdown(f"**{heading}**")
+        st.markdown(_(task.summary))
+        _asked(task.name, shown, measured[:MOST])
 
 
 def _known_tasks(measured: Sequence[Candidate]) -> str:
@@ -62,28 +63,28 @@ def _known_tasks(measured: Sequence[Candidate]) -> str:
     return "\n".join(f"| {task} | {told} |" for task, told in rows)
 
 
-def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
+def _asked(task: str, shown: view.View, measured: Sequence[Candidate]) -> None:
     """For each recipe the accuracy with its interval, or the button that finds it out."""
     table: dict[str, list[str]] = {
-        _("Recipe"): [], _("Topics right"): [], _("95 % interval"): [], _("Change"): [], _("Answers that flipped"): [],
+        _("Recipe"): [], _("Right"): [], _("95 % interval"): [], _("Change"): [], _("Answers that flipped"): [],
     }  # fmt: skip
     for one in measured:
         recipe = one.recipe
         if not isinstance(recipe, Recipe):
             continue
-        run = services.client().find_tasks(shown.model, recipe, shown.protocol)
-        topics = TASKS.result_of(run) if run is not None else None
-        if topics is not None:
-            _row(table, one, topics)
+        run = services.client().find_task(task, shown.model, recipe, shown.protocol)
+        result = TASKS.result_of(run) if run is not None else None
+        if result is not None:
+            _row(table, one, result)
             continue
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(escaped(one.title), width="stretch")
             if run is not None and run.live:
                 progress.status_badge(run)
             elif st.button(
-                _("Ask"), key=f"tasks/{one.run}", icon=":material/quiz:", help=_("Takes a minute or a few.")
+                _("Ask"), key=f"tasks/{task}/{one.run}", icon=":material/quiz:", help=_("Takes a minute or a few.")
             ):
-                services.client().submit_tasks(shown.model, recipe, shown.protocol)
+                services.client().submit_task(task, shown.model, recipe, shown.protocol)
                 st.rerun()
         if run is not None and run.retryable:
             progress.explain(run)
@@ -91,12 +92,12 @@ def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
         st.dataframe(table, hide_index=True)
 
 
-def _row(table: dict[str, list[str]], one: Candidate, result: Topics) -> None:
+def _row(table: dict[str, list[str]], one: Candidate, result: TaskResult) -> None:
     base, candidate, delta = result.base, result.candidate, result.delta
     if not table[_("Recipe")]:
         same = format.percent(result.always_the_same)
-        st.caption(_("{count} articles; always naming the most common topic would be right in {share}.").format(
-            count=result.articles, share=same))  # fmt: skip
+        st.caption(_("{count} questions; always giving the most common answer would be right in {share}.").format(
+            count=result.questions, share=same))  # fmt: skip
         _fill(table, [_("original"), format.percent(base.accuracy), _range(base.ci95), "", ""])
     changed = _("{points} points").format(points=f"{delta.accuracy * 100:+.1f}")
     if delta.ci95:
