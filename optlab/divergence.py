@@ -28,7 +28,7 @@ def kl_divergence(log_p: Tensor, log_q: Tensor, p: Tensor | None = None) -> Tens
     p = log_p.exp() if p is None else p
     found = (p * (log_p - log_q)).sum(-1)
     if bool(found.isnan().any()):  # 0 * infinity; asked for afterwards because it is rare and costs another pass
-        found = torch.where(p > 0, p * (log_p - log_q), 0.0).sum(-1)
+        found = torch.where(p == 0, 0.0, p * (log_p - log_q)).sum(-1)
     return found
 
 
