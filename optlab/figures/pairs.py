@@ -23,7 +23,7 @@ class Pair:
     """One quantity of both models. low, high: interval of the candidate; base_low, base_high: of the original.
 
     headline: what changed, in words; interval: the uncertainty, in words ('' when there is none). side: "measured" or
-    "predicted", which decides the colour.
+    "predicted", which decides the colour. missing: why there is no candidate, in words, where the caller does not know.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Pair:
     base_low: float | None = None
     base_high: float | None = None
     side: str = "measured"
+    missing: str = ""
 
     @property
     def complete(self) -> bool:
