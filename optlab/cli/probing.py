@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from optlab.cli.console import Json, Model, opened, reporter, show
-from optlab.results.model import Probed
+
+if TYPE_CHECKING:
+    from optlab.results.model import Probed
 
 
 class MadeByDefault(TyperGroup):
