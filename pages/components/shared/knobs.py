@@ -16,12 +16,11 @@ from optlab.fitting import fitted
 from optlab.i18n import _
 from optlab.methods import DEFAULT_METHOD, Parameter, Value, method, names
 from optlab.models.describe import Description
+from optlab.recipe_family import ORDER
 from optlab.recipes import Recipe, Step
 from pages.components.shared import widgets
 
 PREFIX = "knob/"
-ORDER = ("prune", "distill", "quantize", "cache")
-"""Of the steps in the recipe: training comes before quantization, because it would move weights off their grid."""
 DRAWN = ("quantize", "prune", "distill", "cache")
 """Of the knobs on the page: the one that everybody tries first on top."""
 LARGEST_SLIDER = 400
