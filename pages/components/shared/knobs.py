@@ -14,9 +14,9 @@ import streamlit as st
 
 from optlab.fitting import fitted
 from optlab.i18n import _
+from optlab.knobs import ORDER
 from optlab.methods import DEFAULT_METHOD, Parameter, Value, method, names
 from optlab.models.describe import Description
-from optlab.recipe_family import ORDER
 from optlab.recipes import Recipe, Step
 from pages.components.shared import widgets
 

@@ -1,9 +1,9 @@
-"""Three knobs stand for a recipe: bits, sparsity and temperature. What stays while they move is its family.
+"""Three knobs stand for a recipe: bits, sparsity and temperature. The rest of it stays as it is while they move.
 
-A family is a recipe with a hole for each knob: the methods, group sizes, patterns, losses and layer expressions are
-fixed. A knob at its end takes its step out of the recipe: no bits is unquantized, no sparsity prunes nothing, no
-temperature trains nothing. A recipe beyond that (two steps of a kind, another order, a method without the knob) belongs
-to no family, and an editor that shows steps is the place for it.
+A knob at its end takes its step out of the recipe: no bits is unquantized, no sparsity prunes nothing, no temperature
+trains nothing; the step comes back as it was. A recipe beyond that (two steps of a kind, another order, a method
+without the knob) has no knobs, and an editor that shows steps is the place for it. What is predicted of them together:
+`optlab.prediction.recipe_family`.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Knobs:
 
 
 @dataclass(frozen=True)
-class RecipeFamily:
-    """prune, distill, quantize: the step of each kind, whatever its knob; a recipe has it unless the knob is at its
-    end. cache: the step that no knob holds."""
+class KnobbedRecipe:
+    """What stays. prune, distill, quantize: the step of each kind, whatever its knob says; a recipe has it unless the
+    knob is at its end. cache: the step that no knob holds."""
 
     prune: Step
     distill: Step
@@ -49,8 +49,8 @@ class RecipeFamily:
     @classmethod
     def of(
         cls, recipe: Recipe, description: Description, before: Mapping[str, Step] | None = None
-    ) -> RecipeFamily | None:
-        """The family of `recipe`, None when it has none.
+    ) -> KnobbedRecipe | None:
+        """`recipe` with its knobs, None when it has none.
 
         before: for a kind that `recipe` lacks, the step that comes back when its knob is moved; the default method,
         fitted to the model, where there is none either.
@@ -69,7 +69,7 @@ class RecipeFamily:
         return cls(**steps, cache=now.get("cache"))
 
     def recipe(self, knobs: Knobs) -> Recipe:
-        """The member of the family at `knobs`. Raises RecipeError where a method refuses the value."""
+        """The recipe at `knobs`. Raises RecipeError where a method refuses the value."""
         found = {
             "prune": turned(self.prune, knobs.sparsity) if knobs.sparsity > 0 else None,
             "distill": turned(self.distill, knobs.temperature) if knobs.temperature is not None else None,
@@ -92,7 +92,7 @@ class RecipeFamily:
 
 
 def knobs_of(recipe: Recipe) -> Knobs:
-    """Where the knobs stand for a recipe that has a family."""
+    """Where the knobs stand for a recipe that has them."""
     now: dict[str, Any] = {step.kind: step.values[KNOB[step.kind]] for step in recipe.steps if step.kind in KNOB}
     return Knobs(now.get("quantize"), now.get("prune") or 0.0, now.get("distill"))
 

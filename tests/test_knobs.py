@@ -1,4 +1,4 @@
-"""A recipe as three knobs and what stays: there and back again for every stop, and no family where a knob would lie."""
+"""A recipe as three knobs and what stays: there and back again for every stop, and no knobs where one would lie."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 
 from optlab.errors import RecipeError
+from optlab.knobs import KNOB, KnobbedRecipe, Knobs, knobs_of
 from optlab.methods import REGISTRY, method
-from optlab.recipe_family import KNOB, Knobs, RecipeFamily, knobs_of
 from optlab.recipes import Recipe, Step
 from tests.pages import samples
 
@@ -19,8 +19,8 @@ TRAINED = Step("distill", "reverse_kl", {"temperature": 2.0})
 CACHED = Step("cache", "kv", {})
 
 
-def family(*steps: Step) -> RecipeFamily:
-    found = RecipeFamily.of(Recipe.of(*steps), NANO)
+def knobbed(*steps: Step) -> KnobbedRecipe:
+    found = KnobbedRecipe.of(Recipe.of(*steps), NANO)
     assert found is not None
     return found
 
@@ -33,30 +33,30 @@ def family(*steps: Step) -> RecipeFamily:
     ],
     ids=lambda recipe: recipe.content_hash[:4],
 )  # fmt: skip
-def test_a_recipe_is_the_member_of_its_family_at_its_knobs(recipe: Recipe) -> None:
-    assert family(*recipe.steps).recipe(knobs_of(recipe)) == recipe
+def test_a_recipe_is_the_one_at_its_knobs(recipe: Recipe) -> None:
+    assert knobbed(*recipe.steps).recipe(knobs_of(recipe)) == recipe
 
 
 def test_every_stop_is_a_recipe_whose_knobs_stand_there() -> None:
-    one = family(PRUNED, QUANTIZED)
+    one = knobbed(PRUNED, QUANTIZED)
     for stop in product(one.bits(), one.sparsities(), [None, *one.temperatures()]):
         assert knobs_of(one.recipe(Knobs(*stop))) == Knobs(*stop)
 
 
 def test_stops_are_the_declared_ones_and_both_ends() -> None:
-    one = family(PRUNED, QUANTIZED)
+    one = knobbed(PRUNED, QUANTIZED)
     assert one.bits() == [2, 3, 4, 5, 6, 7, 8, None]
     assert one.sparsities() == [round(0.05 * number, 2) for number in range(20)]
 
 
 def test_a_pattern_leaves_only_the_sparsity_that_it_allows() -> None:
-    assert family(Step("prune", "magnitude", {"sparsity": 0.5, "pattern": "2:4"})).sparsities() == [0.0, 0.5]
+    assert knobbed(Step("prune", "magnitude", {"sparsity": 0.5, "pattern": "2:4"})).sparsities() == [0.0, 0.5]
 
 
 def test_a_value_between_stops_is_a_stop_while_it_is_used() -> None:
-    assert 0.37 in family(PRUNED).sparsities(0.37)
-    assert 1.75 in family(TRAINED).temperatures(1.75)
-    assert family(QUANTIZED).bits(4) == family(QUANTIZED).bits()
+    assert 0.37 in knobbed(PRUNED).sparsities(0.37)
+    assert 1.75 in knobbed(TRAINED).temperatures(1.75)
+    assert knobbed(QUANTIZED).bits(4) == knobbed(QUANTIZED).bits()
 
 
 @pytest.mark.parametrize(
@@ -70,26 +70,26 @@ def test_a_value_between_stops_is_a_stop_while_it_is_used() -> None:
     ],
     ids=["twice", "order", "no bits", "threshold", "no sparsity"],
 )
-def test_beyond_the_knobs_there_is_no_family(steps: tuple[Step, ...]) -> None:
-    assert RecipeFamily.of(Recipe(steps), NANO) is None
+def test_beyond_the_knobs_there_is_no_knobbed(steps: tuple[Step, ...]) -> None:
+    assert KnobbedRecipe.of(Recipe(steps), NANO) is None
 
 
 def test_a_step_whose_knob_was_at_its_end_comes_back_as_it_was() -> None:
     before = {"quantize": Step("quantize", "gptq", {"bits": 3, "group_size": 32, "symmetric": True})}
-    one = RecipeFamily.of(Recipe(), NANO, before)
+    one = KnobbedRecipe.of(Recipe(), NANO, before)
     assert one is not None
     (step,) = one.recipe(Knobs(bits=5)).steps
     assert (step.method, step.values["group_size"], step.values["bits"]) == ("gptq", 32, 5)
 
 
 def test_without_a_past_the_default_comes_in_a_group_that_fits() -> None:
-    one = family()
+    one = knobbed()
     one.recipe(Knobs(4, 0.5, 2.0)).check_fits(NANO.linears, NANO.matrices)
 
 
 def test_a_value_that_the_method_refuses_is_refused() -> None:
     with pytest.raises(RecipeError, match="2 to 8"):
-        family(QUANTIZED).recipe(Knobs(bits=16))
+        knobbed(QUANTIZED).recipe(Knobs(bits=16))
 
 
 def test_every_knob_is_declared_by_some_method() -> None:
