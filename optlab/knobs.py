@@ -55,12 +55,9 @@ class KnobbedRecipe:
         before: for a kind that `recipe` lacks, the step that comes back when its knob is moved; the default method,
         fitted to the model, where there is none either.
         """
-        places = [ORDER.index(step.kind) for step in recipe.steps]
-        if places != sorted(set(places)):
+        if not has_knobs(recipe):
             return None
         now = {step.kind: step for step in recipe.steps}
-        if any(not _has_knob(step) for kind, step in now.items() if kind in KNOB):
-            return None
         spare = {kind: step for kind, step in (before or {}).items() if _has_knob(step)}
         steps = {
             kind: now.get(kind) or spare.get(kind) or fitted_step(kind, DEFAULT_METHOD[kind], {}, description)
@@ -89,6 +86,12 @@ class KnobbedRecipe:
     def temperatures(self, also: float | None = None) -> list[float]:
         """Every stop of the knob while something is trained."""
         return sorted({*TEMPERATURES, *([] if also is None else [also])})
+
+
+def has_knobs(recipe: Recipe) -> bool:
+    """Whether three knobs can stand for it: at most one step of each kind, in their order, each with its knob."""
+    places = [ORDER.index(step.kind) for step in recipe.steps]
+    return places == sorted(set(places)) and all(_has_knob(step) for step in recipe.steps if step.kind in KNOB)
 
 
 def knobs_of(recipe: Recipe) -> Knobs:

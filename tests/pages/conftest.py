@@ -28,6 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     nano.mkdir(parents=True)
     (nano / "config.json").write_text("{}")
     (nano / "model.safetensors").write_bytes(b"")
+    (tmp_path / "assets" / "curve").symlink_to(paths.ASSETS / "curve")
     monkeypatch.setattr(paths, "ASSETS", tmp_path / "assets")
     return folder
 
