@@ -53,7 +53,7 @@ def main() -> None:
         if (recipe, settings) != (shown.recipe, shown.protocol):
             shown = view.change(recipe=recipe, protocol=settings)
         with above:  # drawn last, because the boxes below have a say in the recipe
-            curve.show(services.client(), shown, description)
+            curved = curve.show(services.client(), shown, description)
         with left:
             pressed = st.button(
                 _("Measure"), type="primary", icon=":material/play_arrow:", width="stretch", key="explore/measure",
@@ -65,7 +65,7 @@ def main() -> None:
             if problem:
                 st.error(sentence(problem), icon=":material/block:")
             facts.checkpoint_note(description)
-            see(shown, description, pressed)
+            see(shown, description, pressed, curved)
             automatic.watch(services.client(), shown, problem)
 
 
@@ -101,14 +101,17 @@ def _say_misfit(recipe: Recipe, description: Description) -> None:
         st.warning(sentence(_("{why}; the knobs show the nearest that fits").format(why=said(error.message))))
 
 
-def see(shown: view.View, description: Description, pressed: bool) -> None:
-    """Original against candidate, layer by layer, in their own words; and the recipe to take along."""
+def see(shown: view.View, description: Description, pressed: bool, curved: bool) -> None:
+    """Original against candidate, layer by layer, in their own words; and the recipe to take along.
+
+    curved: the curve above shows what is predicted, and where the recipe stands.
+    """
     client = services.client()
     if pressed:
         measuring.start(client, shown)
     if not shown.recipe.steps:
         st.info(_("Switch on a knob to begin. Quantize is a good first one."), icon=":material/tune:")
-    done = measurement.show(client, shown)
+    done = measurement.show(client, shown, predicted=not curved)
     clicked = brought = edited = None
     with folded(_("Attention heads: click to remove"), "heads", ":material/grid_on:") as opened:
         if opened:
@@ -117,7 +120,8 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
         view.change(recipe=clicked)
         st.rerun()
     if shown.recipe.steps:
-        positions.show(client, shown, done)
+        if not curved:
+            positions.show(client, shown, done)
         result = MEASURE.result_of(done) if done else None
         layers = result.layers if result else ()
         with folded(_("Which layer hurts most"), "hurts", ":material/monitor_heart:") as opened:

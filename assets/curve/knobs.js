@@ -66,12 +66,12 @@ function makeKnobs(box, moved, rested) {
       input.value = exact >= 0 ? exact : nearest;
       say(name);
     },
-    // stands: {bits, sparsity, temperature}, as Python's Knobs
-    stand(stands) {
+    // stands: {bits, sparsity, temperature}, as Python's Knobs; usual: the temperature while nothing is trained
+    stand(stands, usual) {
       train.checked = stands.temperature !== null;
       this.turn('bits', stands.bits);
       this.turn('sparsity', stands.sparsity);
-      if (stands.temperature !== null) this.turn('temperature', stands.temperature);
+      this.turn('temperature', stands.temperature ?? usual);
       enable();
     },
     at: (name) => Number(parts[name].input.value),

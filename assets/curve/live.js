@@ -37,7 +37,7 @@ function startCurve(section, heard) {
     section.classList.toggle('stale', knobs.training !== curve.training);
     drawTiles(cell, curve.words);
     chart.move(way(), cell);
-    part('.reason').textContent = cell.reason;
+    part('.note').textContent = cell.reason || (cell.side === 'predicted' ? curve.record : '');
     const allowed = bytes(), size = cell.point?.size ?? cell.tiles[1].value;
     part('.fits').textContent = allowed === null || size === null ? ''
       : size <= allowed ? curve.words.within : curve.words.over;
@@ -49,7 +49,7 @@ function startCurve(section, heard) {
     take(table, stands) {
       curve = table;
       knobs.offer(curve, heard === null);
-      if (stands) knobs.stand(stands);
+      if (stands) knobs.stand(stands, curve.usual_temperature);
       part('.tiles').setAttribute('aria-label', curve.words.figures);
       part('.knobs').setAttribute('aria-label', curve.words.knobs);
       part('.budget label').textContent = curve.words.budget;

@@ -60,8 +60,9 @@ class Dot:
 @dataclass(frozen=True)
 class Curve:
     """stands: where the knobs are put, for whoever sees `token` the first time. training: whether the recipes train.
-    cells: for each stop of bits one for each stop of sparsity, row after row. original: bytes of the original; None
-    where they are not known. dots: what was measured of this model."""
+    usual_temperature: where that knob stands while nothing is trained. cells: for each stop of bits one for each stop
+    of sparsity, row after row. original: bytes of the original; None where they are not known. dots: what was measured
+    of this model. record: how right earlier predictions were, as a sentence."""
 
     token: str
     stands: Knobs
@@ -70,11 +71,13 @@ class Curve:
     sparsity: Knob
     temperature: Knob
     training: bool
+    usual_temperature: float
     cells: tuple[Cell, ...]
     original: float | None
     dots: tuple[Dot, ...]
     size_axis: Axis
     loss_axis: Axis
+    record: str
     words: dict[str, str]
 
     def to_dict(self) -> JsonObject:
@@ -84,10 +87,10 @@ class Curve:
 
 def curve(
     knobbed: KnobbedRecipe, now: Knobs, told: KnobPredictions, measured: Sequence[MeasuredRun] = (), stored: int = 16,
-    token: str = "", stands: Knobs | None = None,
+    token: str = "", stands: Knobs | None = None, record: str = "",
 ) -> Curve:  # fmt: skip
     """now: where the knobs are. measured: of this model on this text, newest first. stored: bits of a weight of the
-    original. stands: see `Curve`; `now` unless given."""
+    original. stands, record: see `Curve`; `now` unless given."""
     known: dict[str, MeasuredRun] = {}
     for one in measured:
         if isinstance(one.spec.recipe, Recipe):
@@ -100,9 +103,10 @@ def curve(
     points = [*(cell.point for cell in cells if cell.point), *(dot.point for dot in dots)]
     bits, sparsity, temperature = knobs_in_words(knobbed, now, told, stored)
     return Curve(
-        token, stands or now, bits, sparsity, temperature, now.temperature is not None, cells, original, dots,
+        token, stands or now, bits, sparsity, temperature, now.temperature is not None,
+        float(knobbed.distill.values["temperature"] or 0.0), cells, original, dots,
         curve_axes.size([point.size for point in points] + ([original] if original else [])),
-        curve_axes.loss([point.ratio for point in points]), words(),
+        curve_axes.loss([point.ratio for point in points]), record, words(),
     )  # fmt: skip
 
 

@@ -76,12 +76,13 @@ def _quality(cell: PredictedCell, original: OriginalFigures) -> Tile:
     low, high = (ratio(edge) for edge in cell.nll_band90 or (None, None))
     unit = base or 1.0
     if base is None:
-        detail = _("{ratio} x the original").format(ratio=format.significant(found))
+        detail = _("{ratio} x the original").format(ratio=format.number(found))
     else:
         detail = _both(format.number(base), format.number(base * found))
     band = _band(format.change_range(low, high)) if low and high else _("no band")
+    headline = format.worse(found) if found != 1.0 else _("as good as the original")
     return Tile(
-        "predicted", format.worse(found), detail, band, unit, unit * found, unit * low if low else None,
+        "predicted", headline, detail, band, unit, unit * found, unit * low if low else None,
         unit * high if high else None,
     )  # fmt: skip
 

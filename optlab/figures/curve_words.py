@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from optlab.client.knob_predictions import KnobPredictions
-from optlab.i18n import _, plural
+from optlab.i18n import _
 from optlab.knobs import KnobbedRecipe, Knobs
 from optlab.methods import method
 from optlab.recipes import Step
@@ -73,7 +73,7 @@ def _method(step: Step) -> str:
 def _bits(bits: int | None, stored: int) -> Stop:
     if bits is None:
         return Stop(None, str(stored), _("{bits} bits, not quantized").format(bits=stored))
-    return Stop(bits, str(bits), plural("{count} bit", "{count} bits", bits))
+    return Stop(bits, str(bits), _("{bits} bits").format(bits=bits))
 
 
 def _share(sparsity: float) -> Stop:

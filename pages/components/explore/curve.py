@@ -21,7 +21,7 @@ from optlab.models.describe import Description
 from optlab.recipes import Step
 from optlab.store.run import Status
 from pages.components.shared import knobs as boxes
-from pages.components.shared import view
+from pages.components.shared import services, view
 from pages.components.shared.view import View
 
 KEY = "curve"
@@ -61,8 +61,8 @@ def of(client: Client, shown: View, description: Description, state: State) -> C
     """What is drawn: every stop of the knobs, predicted or measured."""
     told = knob_predictions(client, shown.model, state.knobbed, state.heard, shown.protocol)
     stored = 32 if "32" in description.dtype else 16
-    measured = _measured(client, shown)
-    return curve(state.knobbed, state.heard, told, measured, stored, state.token, state.put)
+    measured, record = _measured(client, shown), services.plain(client.ledger(shown.model).in_words())
+    return curve(state.knobbed, state.heard, told, measured, stored, state.token, state.put, record)
 
 
 def _state(model: str, knobbed: KnobbedRecipe, now: Knobs) -> State:
