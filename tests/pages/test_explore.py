@@ -124,6 +124,7 @@ def test_a_running_measurement_shows_its_figures_so_far(prepared: Client) -> Non
     text = words(app)
     assert "5.0 % worse" in text
     assert "so far" in text
+    assert "8 of 16 windows" in text
     assert text.count("not measured yet") == 2  # size and latency come later in the run
     app.button(key=f"measure/{prepared.store.list('measure')[0].id}/cancel").click().run()
     assert prepared.store.cancel_requested(prepared.store.list("measure")[0].id)
