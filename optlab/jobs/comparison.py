@@ -60,7 +60,7 @@ def execute(spec: ComparisonSpec, progress: Progress, log: Log) -> Comparison:
         sizes = {"base": _file_bytes(spec.model, base), "candidate": _file_bytes(spec.other, other.model)}
         so_far = MeasurementSoFar(size_base=sizes["base"], size_candidate=sizes["candidate"])
 
-        quality, seconds["evaluate"] = compared(
+        quality, _, seconds["evaluate"] = compared(
             base, other.model, passage, protocol, so_far, span(progress, 0.4, 0.85), log, common
         )
 

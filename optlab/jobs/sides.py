@@ -53,8 +53,9 @@ def timed_in_turns(
 def compared(
     base: LanguageModel, candidate: LanguageModel, passage: Passage, protocol: Protocol, so_far: MeasurementSoFar,
     progress: Progress, log: Log, vocabulary: int | None = None,
-) -> tuple[Quality, float]:  # fmt: skip
-    """Both sides read the passage in the precision of the protocol: what differs, and the seconds that it took.
+) -> tuple[Quality, MeasurementSoFar, float]:  # fmt: skip
+    """Both sides read the passage in the precision of the protocol: what differs, `so_far` with it, and the seconds
+    that it took.
 
     so_far: what is known already; every report holds it, and the figures so far. vocabulary: as in
     `optlab.evaluation.compare.compare`, whose errors this raises.
@@ -62,8 +63,10 @@ def compared(
     from optlab.evaluation.compare import compare
 
     def known(fraction: float, message: str, partial: object = None) -> None:
-        quality = so_far.model_copy(update={"quality": partial}) if isinstance(partial, QualitySoFar) else None
-        progress(fraction, message, quality)
+        nonlocal so_far
+        if isinstance(partial, QualitySoFar):
+            so_far = so_far.model_copy(update={"quality": partial})
+        progress(fraction, message, so_far if partial is not None else None)
 
     progress(0.0, say("measuring quality"), so_far)
     began = time.perf_counter()
@@ -73,7 +76,7 @@ def compared(
     )  # fmt: skip
     seconds = time.perf_counter() - began
     log(f"evaluated {quality.windows} windows in {seconds:.1f} s")
-    return quality, seconds
+    return quality, so_far.model_copy(update={"quality_done": True}), seconds
 
 
 def side(quality: Perplexity, size: int, timed: Latency | None, memory: int | None = None) -> Side:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from optlab.files import write_legible_json
+from optlab.files import write_json
 from optlab.messages import say
 from optlab.models.conversion import in_files, once, place_of
 from optlab.models.gguf import tokenizer
@@ -39,7 +39,7 @@ def _make(source: Path, folder: Path, progress: Progress) -> None:
     progress(0.0, say("reading {name}", name=source.name))
     file = GGUFFile(source)
     _write(file, folder, span(progress, 0.1, 1.0))
-    write_legible_json(folder / "optlab.json", {"source": str(source.resolve()), "checkpoint": file.storage()})
+    write_json(folder / "optlab.json", {"source": str(source.resolve()), "checkpoint": file.storage()}, indent=2)
 
 
 def _write(file: GGUFFile, folder: Path, progress: Progress) -> None:
@@ -55,9 +55,9 @@ def _write(file: GGUFFile, folder: Path, progress: Progress) -> None:
         **{f"{role}_token_id": file.value(f"tokenizer.ggml.{key}_token_id") for role, key in ROLES.items()},
         "torch_dtype": max(bytes_of, key=lambda dtype: bytes_of[dtype]),
     }
-    write_legible_json(folder / "config.json", {**config, **common})
+    write_json(folder / "config.json", {**config, **common}, indent=2)
     made.save(str(folder / "tokenizer.json"))
-    write_legible_json(folder / "tokenizer_config.json", settings)
+    write_json(folder / "tokenizer_config.json", settings, indent=2)
 
 
 def _tied(file: GGUFFile) -> bool:
@@ -104,7 +104,7 @@ def _write_weights(
                 )
         weight_map |= dict.fromkeys(coming, title)
     if len(shards) > 1:
-        write_legible_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map})
+        write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map}, indent=2)
     return bytes_of
 
 

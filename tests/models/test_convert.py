@@ -152,10 +152,10 @@ def test_a_conversion_that_stops_leaves_nothing_and_the_next_one_works(tiny: Tin
 
 
 def test_a_full_disk_is_one_sentence(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(convert_module, "write_legible_json", full)
+    monkeypatch.setattr(convert_module, "write_json", full)
     with pytest.raises(ModelError, match=r"disk .* is full"):
         convert(write_gguf(tiny("llama"), tmp_path / "m.gguf"), "full")
     assert not list(converted_folder(tmp_path / "m.gguf", "full").parent.glob("*full*/*"))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optlab.files import JsonObject, write_legible_json
+from optlab.files import JsonObject, write_json
 from optlab.messages import say
 from optlab.models.checkpoint import FLOATS, Checkpoint, open_checkpoint
 from optlab.models.conversion import in_files, once, place_of
@@ -93,14 +93,14 @@ def _write(source: Path, folder: Path, progress: Progress) -> None:
                 weight_map[name] = file
                 done += 1
     if len(shards) > 1:
-        write_legible_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map})
+        write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map}, indent=2)
     for one in sorted(source.iterdir()):
         if one.suffix in COPIED and one.name not in ("config.json", "model.safetensors.index.json", "optlab.json"):
             shutil.copyfile(one, folder / one.name)
     config = {key: value for key, value in checkpoint.config.items() if key != "quantization_config"}
-    write_legible_json(folder / "config.json", config)
+    write_json(folder / "config.json", config, indent=2)
     storage = _storage(checkpoint, format, layers, widths, elements)
-    write_legible_json(folder / "optlab.json", {"source": str(source), "checkpoint": storage})
+    write_json(folder / "optlab.json", {"source": str(source), "checkpoint": storage}, indent=2)
 
 
 def _floats(layer: PackedLayer, config: Mapping[str, Any]) -> Tensor:
