@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -74,11 +75,25 @@ def intact(path: Path) -> bool:
     try:
         listed = [line.split("  ", 1) for line in sums.read_text(encoding="utf-8").splitlines()]
         if listed and all(_is_as_written(folder / name, digest) for digest, name in listed):
+            with suppress(OSError):  # its time is that of the last use; a disk that is read-only keeps none
+                os.utime(sums)
             return True
     except (OSError, ValueError):
         pass
     discard(path)
     return False
+
+
+def last_used(path: Path) -> float:
+    """When a kept folder or file was last found intact, else written; seconds since 1970. Raises OSError."""
+    sums = path / CHECKSUMS if path.is_dir() else _beside(path)
+    return max(one.stat().st_mtime for one in (path, sums) if one.exists())
+
+
+def remove(path: Path) -> None:
+    """Delete a kept file and its checksum. Raises OSError."""
+    path.unlink(missing_ok=True)
+    _beside(path).unlink(missing_ok=True)
 
 
 def discard(path: Path) -> None:
@@ -88,8 +103,7 @@ def discard(path: Path) -> None:
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink(missing_ok=True)
-            _beside(path).unlink(missing_ok=True)
+            remove(path)
 
 
 def _is_as_written(path: Path, digest: str) -> bool:
