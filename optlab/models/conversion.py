@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from optlab import paths, sealed
+from optlab import files, paths, sealed
 from optlab.errors import ModelError
 from optlab.messages import say
 from optlab.progress import Progress

@@ -13,7 +13,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from optlab import paths, sealed
+from optlab import files, paths, sealed
 from optlab.errors import OptLabError
 from optlab.messages import say
 from optlab.models.checkpoint import Checkpoint
