@@ -26,7 +26,7 @@ def probe(name: str, progress: Progress = silent, log: Log = lambda line: None) 
     from optlab.prediction.timing import time_decoding
 
     def alone() -> AbstractContextManager[None]:
-        return compute_lock(exclusive=True, waiting=lambda: progress(0.97, say("waiting until nothing else computes")))
+        return compute_lock(exclusive=True, waiting=lambda: progress(0.97, say("waiting for other runs to finish")))
 
     with compute_lock():
         model = model_cache.model(name, "float32", "auto", span(progress, 0.0, 0.02))

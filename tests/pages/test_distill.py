@@ -79,13 +79,13 @@ def test_a_training_on_its_way_shows_its_curve_speed_and_forecast(prepared: Clie
     assert f"{math.exp(HELD_OUT[8][1]):.2f}" in text
     assert "Tokens per second 12,345" in text
     assert "Training ends in 1 min 15 s" in text
-    assert "Forecast from the first 40.0 %" in text
+    assert "Forecast from the first 40.0%" in text
     app.button(key=f"training/{run.id}/cancel")
 
 
 def test_a_short_curve_is_not_yet_foretold(prepared: Client) -> None:
     learning(prepared, looks=3)
-    assert "A forecast of the end follows" in words(page())
+    assert "A forecast of the final perplexity appears" in words(page())
 
 
 def test_stop_and_continue_keep_the_same_run(prepared: Client) -> None:
@@ -108,8 +108,8 @@ def test_a_finished_training_says_how_right_the_forecast_was(prepared: Client) -
     result = measured.model_copy(update={"trainings": (curve(21, alpha=0.5),)})
     assert prepared.store.finish(run.id, result, "worker-1-1")
     text = words(page())
-    assert "It was right: 27.11" in text  # exp(3.3), the law of the curve at its end
-    assert "30.0 % worse" in text
+    assert "Actual: 27.11, within the band" in text  # exp(3.3), the law of the curve at its end
+    assert "30.0% worse" in text
 
 
 def test_the_last_distillation_is_found_again_without_a_link(prepared: Client) -> None:
@@ -167,7 +167,7 @@ def test_a_sweep_is_asked_for_and_ends_in_a_map_with_its_best(prepared: Client) 
     }
     samples.finish(prepared, run, sweep_result(scores).model_copy(update={"tokens": 384, "text": "shakespeare"}))
     text = words(page())
-    assert "Best: T 4, alpha 0.5, -0.105 nats per token against the text alone (-0.105 to -0.105" in text
+    assert "Best: T 4, alpha 0.5, -0.105 nats per token against the text alone (95% interval -0.105 to -0.105" in text
     assert "cannot be told" not in text
 
 

@@ -55,8 +55,8 @@ def test_pressing_measure_twice_makes_one_run(prepared: Client) -> None:
 def test_figures_on_the_page_are_those_of_the_store(prepared: Client) -> None:
     samples.measured(prepared, 4)
     text = words(open_page("explore", recipe=FOUR_BITS))
-    assert "10.0 % worse" in text
-    assert "+8.9 % to +11.1 %" in text
+    assert "10.0% worse" in text
+    assert "+8.9% to +11.1%" in text
     assert "4.0 x smaller" in text
     assert "20.0 MB" in text
     assert "5.00 MB" in text
@@ -67,7 +67,7 @@ def test_a_running_measurement_shows_its_figures_so_far(prepared: Client) -> Non
     samples.running(prepared, 6)
     app = open_page("explore", recipe=json.dumps(samples.quantized(6).to_dict()["steps"]))
     text = words(app)
-    assert "5.0 % worse" in text
+    assert "5.0% worse" in text
     assert "so far" in text
     assert text.count("not measured yet") == 2  # size and latency come later in the run
     app.button(key=f"measure/{prepared.store.list('measure')[0].id}/cancel").click().run()
@@ -113,7 +113,7 @@ def test_the_link_holds_the_settings_of_the_measurement(prepared: Client) -> Non
     protocol = Protocol(tokens=1024, latency=False)
     samples.measured(prepared, 4, protocol)
     text = words(open_page("explore", recipe=FOUR_BITS, tokens="1024", latency="false"))
-    assert "10.0 % worse" in text
+    assert "10.0% worse" in text
     assert "--tokens 1024" in text
     assert "--no-latency" in text
 
@@ -192,4 +192,4 @@ def test_what_is_closed_is_not_worked_out(prepared: Client) -> None:
     assert len(shut.dataframe) < len(open_.dataframe)
     assert "python -m optlab measure" not in words(shut)
     assert "python -m optlab measure" in words(open_)
-    assert "10.0 % worse" in words(shut)
+    assert "10.0% worse" in words(shut)

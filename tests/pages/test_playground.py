@@ -45,7 +45,7 @@ def test_the_words_at_the_parting_are_listed(prepared: Client) -> None:
               "parted": {"position": 1, "shared": "the", "tokens": rows}}  # fmt: skip
     samples.finish(prepared, run, result)
     app = well(app.run())
-    assert "part after 1 token" in words(app)
+    assert "diverge after 1 token" in words(app)
     table = app.dataframe[0].value
     assert list(table["word"]) == [" sky", " sea"]
-    assert list(table["original"]) == ["60.0 %", "20.0 %"]
+    assert list(table["original"]) == ["60.0%", "20.0%"]

@@ -29,7 +29,7 @@ def show(client: Client, shown: view.View) -> Run | None:
         return None
     if (why := unreadable(run)) is not None:
         st.error(services.sentence(why), icon=":material/broken_image:")
-        st.page_link("pages/runs.py", label=_("Delete it on the page Runs, and it can be measured again"))
+        st.page_link("pages/runs.py", label=_("Delete it in Runs to measure it again"))
         return None
     meanwhile = [] if run.done else prediction.of(client, shown) or []
     watching.watch(run, "measure", partial(_figures, meanwhile))
@@ -54,7 +54,7 @@ def _details(run: Run) -> None:
     _provenance(run, result)
     if limited := limit.sentence(result):
         st.caption(limited)
-    st.subheader(_("What happened to each layer"))
+    st.subheader(_("Layer by layer"))
     frame = frames.layers_of(result)
     if frame.empty:
         st.caption(_("This recipe left every layer as it was."))
