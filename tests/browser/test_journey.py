@@ -137,7 +137,7 @@ def test_a_closed_tab_loses_nothing(browser: Browser, app: tuple[str, Client], p
 def test_both_models_write(page: Page, client: Client, errors: list[str]) -> None:
     run = measured(client)
     ready(page, link(run), "Explore")
-    page.get_by_role("button", name="Write", exact=True).click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     written = wait_for_run(client, "generate")
     generation = GENERATE.result_of(written)
     assert generation is not None and generation.candidate is not None

@@ -49,22 +49,22 @@ def test_the_answer_is_the_smallest_that_surely_keeps_the_tolerance(worked: Clie
     said = words(app)
     assert "Recommended: **" in said
     assert "0.20% worse" in said.split("Recommended")[1].split("Five questions")[0]  # 4 bits are 10% worse, 5% asked
-    well(number(app, "At most this much worse").set_value(20.0).run())
+    well(number(app, "Quality limit").set_value(20.0).run())
     assert "10.0% worse (95% interval" in words(app)
 
 
 def test_a_task_suggests_a_tolerance(worked: Client) -> None:
     app = open_page("advisor")
-    assert number(app, "At most this much worse").value == 5.0
+    assert number(app, "Quality limit").value == 5.0
     well(app.selectbox(key="advisor/task").set_value("classify").run())
-    assert number(app, "At most this much worse").value == 20.0
+    assert number(app, "Quality limit").value == 20.0
     assert "5.00 MB on disk, 4.0 x smaller" in words(app)
 
 
 def test_limits_that_nothing_keeps_are_counted_and_the_nearest_is_shown(worked: Client) -> None:
     app = open_page("advisor")
     well(number(app, "Tokens per second").set_value(5000.0).run())
-    assert "None of the 4 recipes known keeps all limits" in app.warning[0].value
+    assert "None of the 4 known recipes meets all limits" in app.warning[0].value
     assert "Closest (too slow" in words(app)
 
 
@@ -116,7 +116,7 @@ def test_times_of_another_machine_are_not_told_as_this_machines(
 
 
 def test_topics_are_asked_once_and_shown_with_what_flipped(worked: Client) -> None:
-    press(open_page("advisor"), "Ask")
+    press(open_page("advisor"), "Run the task")
     (run,) = worked.store.list("tasks")
     assert worked.find_tasks("nano", samples.asked(run).recipe, Protocol()).id == run.id
     samples.finish(worked, run, {

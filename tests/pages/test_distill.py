@@ -46,7 +46,7 @@ def page(recipe: Recipe | None = RECIPE):
 
 def test_start_asks_for_the_student_and_a_control_of_the_same_start(prepared: Client) -> None:
     app = page(None)
-    assert "its curve grows here" in words(app)
+    assert "its loss curve appears here" in words(app)
     app.slider(key="distill/knob//temperature").set_value(4.0)
     well(app.run())
     well(app.button(key="distill/start").click().run())
@@ -95,7 +95,7 @@ def test_stop_and_continue_keep_the_same_run(prepared: Client) -> None:
     assert prepared.store.cancel_requested(run.id)
     prepared.store.mark_cancelled(run.id)
     app = page()
-    assert "Its state is kept" in words(app)
+    assert "Its state is saved" in words(app)
     assert len(app.get("plotly_chart")) == 1
     well(app.button(key=f"training/{run.id}/retry").click().run())
     again = prepared.store.get(run.id)
@@ -122,7 +122,7 @@ def test_a_model_that_fills_gaps_is_no_teacher(client: Client) -> None:
 
     masked = replace(samples.description(), objective="masked")
     samples.finish(client, client.submit_prepare("nano"), masked.to_dict())
-    assert "a teacher that continues one" in words(page(None))
+    assert "a teacher that continues text" in words(page(None))
 
 
 def side(seed: int) -> np.ndarray:
@@ -149,7 +149,7 @@ def test_the_lab_shows_the_words_of_a_position_at_a_temperature(prepared: Client
     alike = math.exp(float(temperature_lab.entropy(side(2), 4.0)))
     assert f"between {alike:.1f} equally likely" in text
     pull = -temperature_lab.gradient(side(52), side(2), 4.0)[2]
-    assert ("pushed up" if pull > 0 else "pushed down") in text
+    assert ("token up by" if pull > 0 else "token down by") in text
 
 
 def test_a_sweep_is_asked_for_and_ends_in_a_map_with_its_best(prepared: Client) -> None:
@@ -176,5 +176,5 @@ def test_a_sweep_that_found_nothing_says_so(prepared: Client) -> None:
     windows = noise.normal(3.0, 0.3, 12)
     scores = {None: list(windows), (1.0, 0.0): list(windows + noise.normal(0, 0.1, 12))}
     assert distillation.best_in_words(sweep_result(scores)).startswith(
-        "No temperature beats the text alone for certain"
+        "No temperature certainly beats the text alone"
     )

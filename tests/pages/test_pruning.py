@@ -119,7 +119,7 @@ def test_the_map_is_made_once_and_drawn(prepared: Client) -> None:
     samples.finish(prepared, run, {"heads": [[0.1, 0.2], [0.0, 0.4]], "shared": 2, "windows": 8})
     said = words(open_page("explore"))
     assert "Click a head to remove it" in said
-    assert "groups of 2" in said
+    assert "Every 2 neighbouring heads" in said
     without = Recipe.of(Step("prune", "chosen_heads", {"heads": "0.1"}))
     app = open_page("explore", recipe=json.dumps(without.to_dict()["steps"]))
     assert "1 head is removed" in words(app)
