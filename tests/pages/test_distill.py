@@ -175,6 +175,4 @@ def test_a_sweep_that_found_nothing_says_so(prepared: Client) -> None:
     noise = np.random.default_rng(0)
     windows = noise.normal(3.0, 0.3, 12)
     scores = {None: list(windows), (1.0, 0.0): list(windows + noise.normal(0, 0.1, 12))}
-    assert distillation.best_in_words(sweep_result(scores)).startswith(
-        "No temperature certainly beats the text alone"
-    )
+    assert distillation.best_in_words(sweep_result(scores)).startswith("No temperature certainly beats the text alone")
