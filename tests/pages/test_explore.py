@@ -19,7 +19,7 @@ def test_an_unmeasured_recipe_says_so_and_shows_no_number(prepared: Client) -> N
     app = open_page("explore", recipe=FOUR_BITS)
     cell = here(app, 4)
     assert [tile["headline"] for tile in cell["tiles"]] == ["not measured yet"] * 3
-    assert cell["point"] is None and "not probed" in cell["reason"]
+    assert cell["point"] is None and "not been probed" in cell["reason"]
     assert not app.get("plotly_chart")
 
 
