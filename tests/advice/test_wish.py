@@ -39,7 +39,7 @@ def test_without_limits_the_preference_decides(prefer: Preference, best: Candida
 
 
 def test_the_worse_end_of_the_interval_has_to_keep_the_limit() -> None:
-    assert answer(Wish(worse_percent=11), EVERYONE).best == CLOSE  # FAST may be 12.2 % worse
+    assert answer(Wish(worse_percent=11), EVERYONE).best == CLOSE  # FAST may be 12.2% worse
     assert answer(Wish(worse_percent=13), EVERYONE).best == FAST
 
 
