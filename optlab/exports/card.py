@@ -94,9 +94,8 @@ def _table(figures: Figures) -> str:
     lines += [f"| {' | '.join(cell.replace('|', ' ').strip() for cell in row)} |" for row in rows]
     how = (
         f"Measured by OptLab on {figures.tokens:,} tokens of {Path(figures.text).name} in windows of "
-        f"{figures.context}, computed in {figures.dtype}. Both models read the same tokens, and the interval is of their "
-        "paired difference. "
-        "The size is that of the weights as OptLab packs them."
+        f"{figures.context}, computed in {figures.dtype}. Both models read the same tokens; intervals are of paired "
+        "differences. The size is that of the weights as OptLab packs them."
     )
     return "\n".join(lines) + f"\n\n{how}"
 

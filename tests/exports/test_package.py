@@ -85,7 +85,8 @@ def test_the_safetensors_archive_unpacks_to_what_transformers_reads(tmp_path: Pa
 
 
 def test_a_form_that_only_we_read_says_so_on_its_card(tmp_path: Path, out: Path) -> None:
-    card = export(made("llama", {"quantize": {"method": "nf4", "group_size": 32}}, tmp_path / "m"), "safetensors", out).card
+    step = {"quantize": {"method": "nf4", "group_size": 32}}
+    card = export(made("llama", step, tmp_path / "m"), "safetensors", out).card
     assert "transformers cannot say what this file holds" in card and "load_artefact" in card
 
 

@@ -1,4 +1,4 @@
-"""Explore and Compare offer the measured model as a file; asking for it is a run, and a file that is gone is offered anew."""
+"""A measured model is offered as a file: asking for it is a run, and a file that is gone is offered anew."""
 
 from __future__ import annotations
 
