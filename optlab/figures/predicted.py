@@ -25,6 +25,11 @@ def of(found: Prediction, original: Prediction) -> list[Pair]:
     return [_quality(found), _size(found, original), _latency(found, original)]
 
 
+def not_timed() -> str:
+    """Why no speed is predicted where a model was probed."""
+    return _("Timed on this machine as soon as nothing else runs; it takes seconds.")
+
+
 def _quality(found: Prediction) -> Pair:
     ratio = found.ppl_ratio
     low, high = map(_ratio, found.nll_band90) if found.nll_band90 else (None, None)
@@ -60,12 +65,13 @@ def _size(found: Prediction, original: Prediction) -> Pair:
 def _latency(found: Prediction, original: Prediction) -> Pair:
     base, candidate = original.decode_ms, found.decode_ms
     low, high = found.decode_band90 or (None, None)
-    speedup = base / candidate if base and candidate else None
+    speedup = found.speed.speedup if found.speed else None
+    missing = not_timed() if base is None else ""
     spread = _("90 % band {low} to {high}")
     return Pair(
         _("Latency"), _("From the bytes each token reads and how fast this machine's kernels read them."),
         base, candidate, format.milliseconds(base), format.milliseconds(candidate),
         format.faster(speedup) if speedup else "",
         spread.format(low=format.milliseconds(low), high=format.milliseconds(high)) if low and high else "",
-        low=low, high=high, side="predicted",
+        low=low, high=high, side="predicted", missing=missing,
     )  # fmt: skip

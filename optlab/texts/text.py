@@ -68,15 +68,14 @@ def load(name_or_path: str) -> Text:
 
 
 def version_of(path: Path) -> tuple[tuple[int, ...], ...]:
-    """What changes when the contents of a file, or of a folder's files, do. The time of the last change of status is
-    among it, because tools that put back the time of modification cannot put back that one."""
+    """What changes when the contents of a file, or of a folder's files, do."""
     # a data set's folder holds files and folders of splits; anybody may name "/" instead, which has millions
     places = sorted(islice(chain(path.glob("*"), path.glob("*/*")), MOST_FILES)) if path.is_dir() else [path]
     states = []
     for place in places:
         with suppress(OSError):  # a link to nowhere, or gone since it was listed
-            states.append(place.stat())
-    return tuple((one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino) for one in states)
+            states.append(files.version(place))
+    return tuple(states)
 
 
 def fingerprint(name_or_path: str) -> str:

@@ -33,6 +33,15 @@ def of(client: Client, shown: View) -> list[Pair] | None:
     return predicted.of(predictor.predict(shown.recipe), predictor.predict(Recipe()))
 
 
+def time_speed(client: Client, shown: View) -> None:
+    """Have the machine timed behind the page where its speed is not known, once the model is ready."""
+    run = client.time_speed(shown.model, shown.protocol)
+    if run is None and not client.prepared(shown.model):
+        run = client.latest("prepare", shown.model)
+    if run is not None and run.live:
+        watching.until_done(run)
+
+
 def record(client: Client, model: str) -> str:
     """How right the predictions of this model have been, as one sentence."""
     return sentence(client.ledger(model).in_words())
