@@ -10,7 +10,7 @@ from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
 from optlab.store.run import Status
 from pages.components.compare import outside, side_by_side
-from pages.components.shared import downloads, facts, frame, own_text, services, view
+from pages.components.shared import downloads, facts, frame, own_text, services, take_home, view
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -47,6 +47,8 @@ def main() -> None:
             side_by_side.show(readable(run for id in chosen if (run := client.run(id)) is not None))
         elif len(chosen) == 1:
             open_in_explore(chosen[0])
+            if (run := client.run(chosen[0])) is not None:
+                take_home.show(client, run)
         else:
             st.caption(
                 _("Click a point or tick a row to open its recipe; tick two or more to compare them side by side.")

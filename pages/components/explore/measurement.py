@@ -14,7 +14,7 @@ from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import unreadable
 from optlab.results.measurement import Measurement, MeasurementSoFar
 from optlab.store.run import Run
-from pages.components.shared import downloads, facts, pairs, prediction, services, view, watching
+from pages.components.shared import downloads, facts, pairs, prediction, services, take_home, view, watching
 from pages.components.shared.folded import folded
 
 
@@ -53,6 +53,7 @@ def _details(run: Run) -> None:
     if result is None:
         return
     _provenance(run, result)
+    take_home.show(services.client(), run)
     if limited := limit.sentence(result):
         st.caption(limited)
     st.subheader(_("Layer by layer"))
