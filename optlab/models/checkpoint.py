@@ -20,6 +20,7 @@ from pathlib import Path
 from optlab.errors import ModelError
 from optlab.files import JsonObject
 from optlab.messages import say
+from optlab.models.hub_config import check_sizes
 
 BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
@@ -30,6 +31,9 @@ LARGEST_HEADER = 100 << 20
 LARGEST_JSON = 64 << 20
 ADAPTER = "adapter_model.safetensors"
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+OTHERS = ("*.gguf", "*.h5", "*.msgpack", "*.onnx", "*.npz", "*.bin", "*.incomplete")
+"""Files of weights in formats that are not opened as part of a folder."""
+LFS_POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ def read_header(file: Path) -> list[TensorEntry]:
                     "are opened",
                     name=file.name,
                 )
+            refuse_pointer(file)
             if size == 0:
                 raise ModelError("{name} is empty; download or copy it again", name=file.name)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
@@ -96,6 +101,16 @@ def read_header(file: Path) -> list[TensorEntry]:
     return entries
 
 
+def refuse_pointer(file: Path) -> None:
+    """Raises ModelError when `file` is what git leaves where Git LFS has not put the file itself."""
+    with file.open("rb") as stream:
+        if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise ModelError(
+                "{name} is a pointer of Git LFS, not the file itself; run `git lfs pull` in its folder, or download it",
+                name=file.name,
+            )
+
+
 def _check(entry: TensorEntry) -> None:
     if entry.dtype not in BYTES:
         raise ModelError(
@@ -113,6 +128,7 @@ def read_json(file: Path) -> JsonObject:
     try:
         if file.stat().st_size > LARGEST_JSON:
             raise ModelError("{file} is larger than 64 MB, which no file of its kind is", file=file)
+        refuse_pointer(file)
         data = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ModelError("cannot read {file}: {strerror}", file=file, strerror=error.strerror) from None
@@ -175,6 +191,8 @@ def open_checkpoint(folder: Path, packed: bool = False) -> Checkpoint:
     checkpoint = Checkpoint(folder, read_json(folder / "config.json"), tuple(_weight_files(folder)))
     if not checkpoint.tensors:
         raise ModelError("{folder} holds no weights: its safetensors files are without tensors", folder=folder)
+    shapes = [entry.shape for entry in checkpoint.tensors.values()]
+    check_sizes(checkpoint.config, len(shapes), sum(map(math.prod, shapes)))
     codes = None if packed else next(_packed_tensors(checkpoint), None)
     if codes is not None:
         told = checkpoint.config.get("quantization_config")
@@ -216,9 +234,9 @@ def _weight_files(folder: Path) -> Iterator[Path]:
         if not isinstance(names, dict) or not names:
             raise ModelError("{index} has no weight_map, so the shards of the model are unknown", index=index)
         for name in sorted({str(file) for file in names.values()}):
-            if Path(name).name != name or not name.endswith(".safetensors"):
+            if Path(name).is_absolute() or ".." in Path(name).parts or not name.endswith(".safetensors"):
                 raise ModelError(
-                    "{index} names {name!r}, which is not a safetensors file in the same folder",
+                    "{index} names {name!r}, which is not a safetensors file in its folder",
                     index=index,
                     name=name,
                 )
@@ -243,6 +261,15 @@ def _weight_files(folder: Path) -> Iterator[Path]:
             "safetensors and GGUF are opened)",
             folder=folder,
             pickles=pickles[0],
+        )
+    elif others := sorted(file for pattern in OTHERS for file in folder.glob(pattern)):
+        raise ModelError(
+            "{folder} holds no safetensors file, only {name}; {advice}",
+            folder=folder,
+            name=others[0].name,
+            advice=say("give that file instead")
+            if others[0].suffix == ".gguf"
+            else say("convert it to safetensors (only safetensors and GGUF are opened)"),
         )
     else:
         raise ModelError(
