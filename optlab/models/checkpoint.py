@@ -30,6 +30,8 @@ FLOATS = ("F16", "BF16", "F32", "F64")
 LARGEST_HEADER = 100 << 20
 LARGEST_JSON = 64 << 20
 ADAPTER = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+MLX_ADAPTER = "adapters.safetensors"
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 OTHERS = ("*.gguf", "*.h5", "*.msgpack", "*.onnx", "*.npz", "*.bin", "*.incomplete")
 """Files of weights in formats that are not opened as part of a folder."""
@@ -175,11 +177,19 @@ class Checkpoint:
         path = self.folder / "optlab.json"
         return read_json(path).get("checkpoint") if path.is_file() else None
 
+    @cached_property
+    def adapter(self) -> JsonObject | None:
+        """The adapter that OptLab merged into these weights (the key `adapter` of optlab.json: name, base), or None."""
+        path = self.folder / "optlab.json"
+        return read_json(path).get("adapter") if path.is_file() else None
+
 
 def open_checkpoint(folder: Path, packed: bool = False) -> Checkpoint:
     """Check that `folder` holds a model that can be loaded as float weights; packed: or one whose weights are codes,
     which `optlab.models.quantized` reads. Raises ModelError."""
-    _refuse_adapter(folder)
+    if is_adapter(folder):
+        kind, base = adapter_kind(read_json(folder / ADAPTER_CONFIG))
+        raise ModelError("{name} is a {kind} adapter of {base}, not a model", name=folder.name, kind=kind, base=base)
     if not (folder / "config.json").is_file():
         ggufs = sorted(folder.glob("*.gguf"))
         hint = f"; it holds {ggufs[0].name}: give that file instead" if ggufs else ""
@@ -208,20 +218,18 @@ def open_checkpoint(folder: Path, packed: bool = False) -> Checkpoint:
     return checkpoint
 
 
-def _refuse_adapter(folder: Path) -> None:
-    """Raises ModelError when all that `folder` holds is what was trained beside a model."""
+def is_adapter(folder: Path) -> bool:
+    """Whether all that `folder` holds is what was trained beside a model."""
     names = {file.name for file in folder.glob("*.safetensors")}
-    if (names and not names <= {ADAPTER}) or not (folder / "adapter_config.json").is_file():
-        return
-    about = read_json(folder / "adapter_config.json")
-    base = about.get("base_model_name_or_path")
-    raise ModelError(
-        "{name} is a {kind} adapter of {base}, not a model; merge it into its base (merge_and_unload of the package "
-        "peft), save that, and give its folder",
-        name=folder.name,
-        kind={"LORA": "LoRA"}.get(str(about.get("peft_type")), str(about.get("peft_type") or "PEFT")),
-        base=base if isinstance(base, str) and base else say("a model that it does not name"),
-    )
+    return names <= {ADAPTER, MLX_ADAPTER} and (folder / ADAPTER_CONFIG).is_file()
+
+
+def adapter_kind(about: JsonObject) -> tuple[str, str]:
+    """(kind, base) as words for people, of an adapter_config.json."""
+    kind = about.get("peft_type") or ("LoRA" if "lora_parameters" in about else "PEFT")
+    base = about.get("base_model_name_or_path") or about.get("model")
+    named = isinstance(base, str) and bool(base)
+    return {"LORA": "LoRA"}.get(str(kind), str(kind)), str(base) if named else say("a model that it does not name")
 
 
 def _weight_files(folder: Path) -> Iterator[Path]:

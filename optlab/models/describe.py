@@ -243,7 +243,7 @@ def _personal(found: Description, name: str, checkpoint: Checkpoint) -> Descript
         model=name,
         title=known.title if known else Path(name).name or name,
         default_text=known.default_text if known else FALLBACK_TEXT,
-        checkpoint_note=note_for(checkpoint.config, checkpoint.source, found.idle_bytes),
+        checkpoint_note=note_for(checkpoint.config, checkpoint.source, found.idle_bytes, checkpoint.adapter),
         size_bytes=checkpoint.size_bytes - found.idle_bytes,
     )
 

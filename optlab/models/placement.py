@@ -77,7 +77,8 @@ def place(
     idle = tuple(entry for name, entry in checkpoint.tensors.items() if name not in places)
     _check(checkpoint, parameters, places, [entry for entry in idle if renamed[entry.name] not in first], known_extra)
     counted = {place: name for name, place in places.items()}
-    copies = {entry.name: counted[own] for entry in idle if (own := first.get(renamed[entry.name])) in counted}
+    standing = {entry.name: first.get(renamed[entry.name], "") for entry in idle}
+    copies = {name: counted[own] for name, own in standing.items() if own in counted}
     return Placement(places, idle, copies)
 
 
