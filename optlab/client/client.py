@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from optlab.client import predictions, records
 from optlab.client.records import Row
 from optlab.jobs.comparison import COMPARISON
+from optlab.jobs.export import EXPORT
 from optlab.jobs.generate import GENERATE
 from optlab.jobs.importance import IMPORTANCE
-from optlab.jobs.kind import JobKind, P, R, S
+from optlab.jobs.kind import BACKGROUND, JobKind, P, R, S
 from optlab.jobs.latency_grid import LATENCY_GRID
 from optlab.jobs.layer_inspection import LAYER_INSPECTION
 from optlab.jobs.measure import MEASURE
@@ -27,10 +28,12 @@ from optlab.jobs.prepare import PREPARE
 from optlab.jobs.probe import PROBE
 from optlab.jobs.registry import model_of
 from optlab.jobs.resolution import located
+from optlab.jobs.speed_anchors import SPEED_ANCHORS
 from optlab.jobs.subject import Subject
 from optlab.jobs.sweep import SWEEP
 from optlab.jobs.tasks import TASKS
 from optlab.jobs.temperature_lab import TEMPERATURE_LAB
+from optlab.models import shipped
 from optlab.models.catalog import locate
 from optlab.models.describe import Description
 from optlab.prediction.recipe_family import RecipeFamily
@@ -38,9 +41,10 @@ from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results.comparison import ComparisonSpec
 from optlab.results.document import UnreadableError
+from optlab.results.export import ExportSpec, Figures
 from optlab.results.generation import GenerateSpec
 from optlab.results.measurement import MeasureSpec
-from optlab.results.model import ImportanceSpec, PrepareSpec, ProbeSpec
+from optlab.results.model import ImportanceSpec, PrepareSpec, ProbeSpec, SpeedSpec
 from optlab.results.prediction_table import PredictionTable
 from optlab.store.run import LIVE, Run, Status, Worker
 from optlab.store.store import Store
@@ -51,6 +55,8 @@ if TYPE_CHECKING:
 
 LOOKED_BACK = 50
 """So many runs of a kind are looked through for the newest of a model."""
+TIMED_UNASKED = 500_000_000
+"""Parameters up to which timing a few recipes takes seconds, so that it may begin without being asked for."""
 
 
 class Client:
@@ -66,6 +72,8 @@ class Client:
 
     def submit(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run:
         """Have `spec` done, or the run that does so or did; one that was stopped is queued again."""
+        if kind.priority > BACKGROUND:
+            self._make_way()
         found = self.look_up(kind, spec, subject)
         if found is not None:
             return self.store.retry(found.id)
@@ -86,6 +94,33 @@ class Client:
         """Look at `model` once, so that `predictor` can answer; it can before the run is done, with a wider band."""
         subject = self._prepared(model)
         return self.submit(PROBE, ProbeSpec(model=subject.model), subject)
+
+    def submit_speed(self, model: str) -> Run:
+        """Time a few recipes of `model`, which was probed, on this machine; again if that was done."""
+        subject = self._prepared(model)
+        spec = SpeedSpec(model=subject.model)
+        before = self.look_up(SPEED_ANCHORS, spec, subject)
+        if before is not None and before.done:
+            self.store.delete(before.id)
+        return self.submit(SPEED_ANCHORS, spec, subject)
+
+    def time_speed(self, model: str, protocol: Protocol | None = None) -> Run | None:
+        """The run that times a few recipes of `model` in the background, begun now if that is worth while: it was
+        probed, its speed is not known here (or was timed while something else ran, which is over), and nothing else is
+        to do. None where nothing is being timed."""
+        subject, described = self.subject(model, protocol), self.description(model)
+        if described is None or described.objective != "causal" or predictions.probe_of(subject) is None:
+            return None
+        run = self.look_up(SPEED_ANCHORS, SpeedSpec(model=subject.model), subject)
+        if run is not None and (run.live or run.status == Status.FAILED):
+            return run if run.live else None
+        known = predictions.speed_known(subject)
+        busy = bool(self.runs(status=LIVE, limit=1))
+        if described.parameters > TIMED_UNASKED or busy or (known and not predictions.speed_doubted(subject)):
+            return None
+        if not known and subject.protocol.dtype != Subject.of(model, Protocol(), None).protocol.dtype:
+            return None  # only the default precision of this machine is timed
+        return self.submit_speed(model)
 
     def submit_measure(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
         """Measure `recipe` on `model`, or the run that does so or did."""
@@ -180,8 +215,26 @@ class Client:
         grid = {"temperatures": tuple(sorted(temperatures)), "alphas": tuple(sorted(alphas))}
         return self._submit_made(SWEEP, model, recipe, protocol, **grid)
 
+    def submit_export(self, measured: Run, format: str) -> Run:
+        """Write the model of a measurement that is done as a file to take home (`optlab.exports.formats`)."""
+        spec, subject = self._export(measured, format)
+        return self.submit(EXPORT, spec, subject)
+
+    def find_export(self, measured: Run, format: str) -> Run | None:
+        """The run that wrote it, whatever its status; None when nobody asked for it yet."""
+        spec, subject = self._export(measured, format)
+        return self.look_up(EXPORT, spec, subject)
+
     def description(self, model: str) -> Description | None:
-        """What a prepared model consists of, at once; None when it is not prepared yet. Raises ModelError."""
+        """What a model consists of, at once: as its preparation found it, else as OptLab brings it along for a model of
+        the catalog; None for any other that is not prepared yet. Raises ModelError."""
+        return self._prepared_description(model) or shipped.description(model)
+
+    def prepared(self, model: str) -> bool:
+        """Whether the files of `model` are ready and were read here. Raises ModelError."""
+        return self._prepared_description(model) is not None
+
+    def _prepared_description(self, model: str) -> Description | None:
         locate(model)  # a name that no model can have is told as that, before it is put into a spec
         run = self.store.by_key(PREPARE.key(PrepareSpec(model=located(model)), ""))
         try:
@@ -273,10 +326,23 @@ class Client:
     def _comparison(self, subject: Subject, other: str) -> ComparisonSpec:
         return ComparisonSpec(model=subject.model, other=located(other), protocol=subject.protocol)
 
+    def _export(self, measured: Run, format: str) -> tuple[ExportSpec, Subject]:
+        asked, found = MEASURE.spec_of(measured), MEASURE.result_of(measured)
+        subject = self.subject(asked.model, asked.protocol)
+        figures = Figures.of(found) if found else None
+        return ExportSpec(
+            model=subject.model, recipe=asked.recipe, protocol=subject.protocol, format=format, figures=figures
+        ), subject
+
+    def _make_way(self) -> None:
+        """Stop what runs in the background: somebody asks for something."""
+        for run in self.under_way((SPEED_ANCHORS.name,)):
+            self.store.request_cancel(run.id)
+
     def _prepared(self, model: str, protocol: Protocol | None = None) -> Subject:
         """The subject of a run before which the model is made ready, unless it is."""
         subject = self.subject(model, protocol)
-        if subject.fingerprint is None:
+        if not self.prepared(model):
             self.submit_prepare(model)
         return subject
 

@@ -53,6 +53,11 @@ def under_way(runs: Sequence[Run]) -> None:
         _follow(runs, _bars, REFRESH_S)
 
 
+def until_done(run: Run) -> None:
+    """Draw nothing of `run`; draw the whole page again once it has ended."""
+    _follow([run], lambda runs: None, REFRESH_S)
+
+
 def controls(client: Client, runs: Sequence[Run], key: str, resumes: bool = False) -> None:
     """The bar of live runs with the button that stops them, or why they stopped with the one that tries again."""
     live, stopped = [run for run in runs if run.live], [run for run in runs if run.retryable]
@@ -69,7 +74,7 @@ def controls(client: Client, runs: Sequence[Run], key: str, resumes: bool = Fals
                 services.action(words, f"{key}/cancel", ":material/stop_circle:", _each, client.cancel, live)
             return
         if resumes and stopped[0].status == Status.CANCELLED:
-            st.info(_("Stopped. Its state is kept, so that it can go on from here."), icon=":material/pause_circle:",
+            st.info(_("Stopped. Its state is saved; it can continue from here."), icon=":material/pause_circle:",
                     width="stretch")  # fmt: skip
         else:
             progress.explain(stopped[0])
@@ -95,7 +100,7 @@ def _followed(ids: Sequence[int], live: set[int], draw: Callable[[Sequence[Run]]
 
 
 def _bars(runs: Sequence[Run]) -> None:
-    st.caption(plural("{count} measurement under way", "{count} measurements under way", len(runs)))
+    st.caption(plural("{count} measurement in progress", "{count} measurements in progress", len(runs)))
     for run in runs[:MOST_SHOWN]:
         st.caption(escaped(said(run.title)))
         progress.bar(run)
