@@ -23,8 +23,8 @@ class NextSentence(Task):
     name: ClassVar[str] = "next_sentence"
     title: ClassVar[str] = "Next sentence"
     summary: ClassVar[str] = (
-        "The beginning of an article of BBC News is followed by its own next sentence, or by that of one of three "
-        "other articles; the one that becomes likeliest is the answer. Guessing is right in a quarter."
+        "The first sentences of a BBC News article are followed by its own next sentence, or by one of three from "
+        "other articles; the one whose probability rises most is the answer."
     )
     source: ClassVar[str] = "after HellaSwag, arXiv 1905.07830, with endings of other articles"
 

@@ -13,10 +13,10 @@ ARTICLES = 200
 
 class Topics(Task):
     name: ClassVar[str] = "topics"
-    title: ClassVar[str] = "Topics of news"
+    title: ClassVar[str] = "News topics"
     summary: ClassVar[str] = (
-        "Articles of BBC News that nothing was calibrated on are followed by the word Topic, and the topic whose name "
-        "becomes likeliest is the answer. The model was never trained to do this."
+        "Each BBC News article, none of them used for calibration, is followed by the word Topic; the topic name with "
+        "the highest probability is the answer. The model was never trained for this."
     )
     source: ClassVar[str] = "Greene and Cunningham 2006 (BBC News)"
 
