@@ -97,9 +97,7 @@ def main() -> None:
     if factors:
         within = statistics.mean(factor <= FACTOR for factor in factors)
         runs = sum(all(factor <= FACTOR for factor in one.factors) for one in found)
-        print(
-            f"\n{within:.0%} of {len(factors)} announcements within {FACTOR}; all of them in {runs} of {len(found)} runs"
-        )
+        print(f"\n{within:.0%} of {len(factors)} announcements within {FACTOR}, and in {runs} of {len(found)} runs all")
         print(f"grew at most by {max(one.grew for one in found):.2f}; median factor {statistics.median(factors):.2f}")
 
 
