@@ -8,6 +8,7 @@ same values. A `Message` is the English sentence as well, so that code which onl
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterable, Mapping
 from string import Formatter
 from typing import Any
@@ -16,6 +17,14 @@ Value = Any
 """A number, a text, a message, or a list of them; anything else is kept as the text that Python makes of it."""
 
 LONGEST_SPEC = 8
+LONGEST_VALUE = 2000
+"""Characters of one value that a sentence shows; a message is read by a person, whatever was put into a file."""
+LONGEST_REPRESENTATION = 160
+"""The same for a value that is shown as Python writes it, in quotes or brackets."""
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = LONGEST_REPRESENTATION
+_short.maxlevel = 3
 
 
 class Filling(Formatter):
@@ -29,7 +38,15 @@ class Filling(Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         if len(format_spec) > LONGEST_SPEC or any(len(run) > 2 for run in _digits(format_spec)):
             raise ValueError(f"{format_spec!r} is no format of a message")
-        return str(super().format_field(value, format_spec))
+        return shortened(str(super().format_field(value, format_spec)))
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        if conversion != "r":
+            return super().convert_field(value, conversion)
+        try:
+            return _short.repr(value)
+        except ValueError:  # an integer with more digits than Python writes
+            return say("a {kind} too large to write down", kind=type(value).__name__)
 
 
 FILLING = Filling()
@@ -72,6 +89,14 @@ class Joined(Message):
 
 say = Message
 """`say("there is no run {id}", id=3)`: the name by which the messages of the code are found for the catalogs."""
+
+
+def shortened(text: str) -> str:
+    """`text`, with its middle left out where it is longer than a person reads."""
+    if len(text) <= LONGEST_VALUE or isinstance(text, Message):
+        return text
+    half = LONGEST_VALUE // 2
+    return f"{text[:half]} ... {text[-half:]}"
 
 
 def encoded(text: str) -> str:
@@ -120,7 +145,9 @@ def _plain(value: Any) -> Value:
         return said
     if isinstance(value, (list, tuple)):
         return [_plain(inner) for inner in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+    if isinstance(value, (int, float, bool, type(None), Message)):
+        return value
+    return shortened(str(value))
 
 
 def _digits(text: str) -> list[str]:

@@ -104,7 +104,7 @@ class Parameter:
                     value=value,
                     allowed=self.allowed(),
                 )
-            if not math.isfinite(value) or (self.type is int and value != int(value)):
+            if not _is_finite(value) or (self.type is int and value != int(value)):
                 raise RecipeError(
                     "{name} {value!r} is not a whole, finite number; {allowed}",
                     name=self.name,
@@ -238,3 +238,10 @@ def method(kind: str, name: str) -> type[Method]:
 def divisors_for_groups(width: int) -> list[int]:
     """Group sizes worth offering for a weight of `width` inputs: its divisors that are multiples of 32, and itself."""
     return [size for size in range(1, width + 1) if width % size == 0 and (size % 32 == 0 or size == width)]
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False

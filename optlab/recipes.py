@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -17,12 +16,14 @@ from typing import Any
 
 import yaml
 
+from optlab.bounded_yaml import LARGEST, read_yaml
 from optlab.errors import RecipeError
 from optlab.files import JsonObject
+from optlab.layer_patterns import layer_pattern
 from optlab.messages import Joined, say
 from optlab.methods import DEFAULT_METHOD, METHOD_KEY, REGISTRY, Method, Value, method
 
-LARGEST_FILE = 1 << 20
+MOST_STEPS = 4096
 
 MIXED = 3
 """So many steps of one kind, each for some layers, are named together."""
@@ -34,8 +35,8 @@ LONGEST_EXPRESSION = 48
 class Step:
     """One step: its kind (prune, quantize, distill), its method, the values of all its parameters, and its layers.
 
-    layers: a regular expression that must match a module name from its start; None means every linear layer of the
-        decoder blocks (embedding and head are touched only when an expression names them).
+    layers: a regular expression (RE2's syntax) that must match a module name from its start; None means every linear
+        layer of the decoder blocks (embedding and head are touched only when an expression names them).
     """
 
     kind: str
@@ -47,12 +48,7 @@ class Step:
         checked = method(self.kind, self.method).check(self.values)
         object.__setattr__(self, "values", checked)
         if self.layers is not None:
-            try:
-                re.compile(self.layers)
-            except (re.error, TypeError) as error:
-                raise RecipeError(
-                    "layers {layers!r} is not a regular expression: {error}", layers=self.layers, error=error
-                ) from None
+            layer_pattern(self.layers)
 
     def instance(self) -> Method:
         """The method, ready to be applied."""
@@ -60,7 +56,7 @@ class Step:
 
     def matches(self, name: str) -> bool:
         """Whether this step names the layer `name` by its expression."""
-        return self.layers is not None and re.match(self.layers, name) is not None
+        return self.layers is not None and layer_pattern(self.layers).match(name) is not None
 
     def to_dict(self) -> JsonObject:
         step: JsonObject = {self.kind: {METHOD_KEY[self.kind]: self.method, **self.values}}
@@ -151,21 +147,19 @@ class Recipe:
         steps = data.get("steps") or []
         if not isinstance(steps, Sequence) or isinstance(steps, str):
             raise RecipeError("'steps' must be a list")
+        if len(steps) > MOST_STEPS:
+            raise RecipeError("a recipe has at most {most} steps, not {count}", most=MOST_STEPS, count=len(steps))
         return cls(tuple(Step.from_dict(step) for step in steps))
 
     @classmethod
     def from_yaml(cls, text: str) -> Recipe:
-        try:
-            data = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError) as error:
-            raise RecipeError("the recipe is not valid YAML: {error}", error=str(error).splitlines()[0]) from None
-        return cls.from_dict(data)
+        return cls.from_dict(read_yaml(text))
 
     @classmethod
     def from_file(cls, path: str | Path) -> Recipe:
         path = Path(path)
         try:
-            if path.stat().st_size > LARGEST_FILE:
+            if path.stat().st_size > LARGEST:
                 raise RecipeError("{path} is larger than 1 MB, which no recipe is", path=path)
             return cls.from_yaml(path.read_text(encoding="utf-8"))
         except OSError as error:

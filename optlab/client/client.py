@@ -33,6 +33,7 @@ from optlab.jobs.tasks import TASKS
 from optlab.jobs.temperature_lab import TEMPERATURE_LAB
 from optlab.models.catalog import locate
 from optlab.models.describe import Description
+from optlab.prediction.recipe_family import RecipeFamily
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results.comparison import ComparisonSpec
@@ -40,6 +41,7 @@ from optlab.results.document import UnreadableError
 from optlab.results.generation import GenerateSpec
 from optlab.results.measurement import MeasureSpec
 from optlab.results.model import ImportanceSpec, PrepareSpec, ProbeSpec
+from optlab.results.prediction_table import PredictionTable
 from optlab.store.run import LIVE, Run, Status, Worker
 from optlab.store.store import Store
 
@@ -195,6 +197,14 @@ class Client:
         """What predicts recipes of `model` on the text of `protocol`, having learnt from every finished measurement
         there; None until the model was prepared and its probe has found something."""
         return predictions.predictor(self.store, self.subject(model, protocol))
+
+    def prediction_table(
+        self, model: str, family: RecipeFamily | Recipe, protocol: Protocol | None = None
+    ) -> PredictionTable | None:
+        """What is predicted of every recipe of a family (of a recipe: of the family around it), in one piece; None
+        where `predictor` is None. Raises ModelError, RecipeError."""
+        asked = RecipeFamily.around(family) if isinstance(family, Recipe) else family
+        return predictions.prediction_table(self.store, self.subject(model, protocol), asked)
 
     def ledger(self, model: str | None = None) -> Ledger:
         """Every finished measurement (of `model`) beside the prediction made when it was asked for, newest first."""

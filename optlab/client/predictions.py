@@ -15,9 +15,12 @@ from optlab.errors import ModelError
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import MeasuredRun, readable
 from optlab.jobs.subject import Subject
+from optlab.prediction.family_predictions import prediction_table as table_of
 from optlab.prediction.ledger import Ledger, entry
 from optlab.prediction.ledger import ledger as ledger_of
+from optlab.prediction.recipe_family import RecipeFamily
 from optlab.prediction.state import State, folder_of
+from optlab.results.prediction_table import PredictionTable
 from optlab.results.recipe import UnknownRecipe
 from optlab.store.run import Status
 from optlab.store.store import Store
@@ -27,9 +30,13 @@ if TYPE_CHECKING:
 
 KEPT = 4
 """Predictors, and ledgers, that a process keeps in memory."""
+TABLES_KEPT = 16
+SAME_WORDS = ("text", "tokens", "context", "bos")
+"""What two protocols must share for the original to have one perplexity under both."""
 
 _predictors: OrderedDict[tuple[Any, ...], Predictor] = OrderedDict()
 _ledgers: OrderedDict[object, Ledger] = OrderedDict()
+_tables: OrderedDict[object, PredictionTable] = OrderedDict()
 
 
 def predictor(store: Store, subject: Subject) -> Predictor | None:
@@ -54,6 +61,36 @@ def predictor(store: Store, subject: Subject) -> Predictor | None:
         return None
     _predictors.move_to_end(identity)
     return _predictors[identity]
+
+
+def prediction_table(store: Store, subject: Subject, family: RecipeFamily) -> PredictionTable | None:
+    """What is predicted of every recipe of `family`; None where nothing is (see `predictor`).
+
+    Kept while nothing new is done: a page asks at every movement of a knob.
+    """
+    found = predictor(store, subject)
+    if found is None:
+        return None
+    axes = family.bits, family.sparsities, family.temperatures
+    asked = (found, family.recipe.content_hash, axes, subject.protocol.model_dump_json())
+    if asked not in _tables:
+        text, ppl = subject.protocol.text, original_ppl(store, subject)
+        _tables[asked] = table_of(found, family, subject.model, text, ppl)
+        while len(_tables) > TABLES_KEPT:
+            _tables.popitem(last=False)
+    _tables.move_to_end(asked)
+    return _tables[asked]
+
+
+def original_ppl(store: Store, subject: Subject) -> float | None:
+    """The perplexity of the original on the subject's words, as a measurement there found it; None before the first."""
+    wanted = [getattr(subject.protocol, name) for name in SAME_WORDS]
+    for one in readable(store.list(kind=MEASURE.name, status=Status.DONE)):
+        ppl = one.result.baseline.ppl
+        read = [getattr(one.spec.protocol, name) for name in SAME_WORDS]
+        if _same(one, subject) and read == wanted and not one.result.stopped_early and math.isfinite(ppl):
+            return ppl
+    return None
 
 
 def probed(fingerprint: str, timed: bool) -> bool:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optlab import paths
 from optlab.errors import ModelError
 from optlab.jobs import model_cache
 from optlab.jobs.kind import JobKind, Log
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
     from optlab.texts.passage import Passage
 
 
+TOKENS_FOR_OUTPUTS = 4096
+
+
 def execute(spec: ComparisonSpec, progress: Progress, log: Log) -> Comparison:
     """Raises ModelError (a file that is not read, another tokenizer), TextError, MeasurementError, Cancelled."""
     from optlab import texts
     from optlab.evaluation import environment
     from optlab.evaluation.compare import compare
     from optlab.evaluation.latency import speedup
+    from optlab.evaluation.scoring import windows_of
     from optlab.models.vocabulary import common_vocabulary
 
     protocol = settled(spec.model, spec.protocol)
@@ -51,7 +56,8 @@ def execute(spec: ComparisonSpec, progress: Progress, log: Log) -> Comparison:
         _check_ids(base, other.model, passage, common)
 
         progress(0.3, say("comparing the weights"))
-        layers, unmatched = _layers(spec, base, other)
+        words = windows_of(base, passage.ids, protocol.context, framing)
+        layers, unmatched = _layers(spec, base, other, words, span(progress, 0.3, 0.4))
         sizes = {"base": _file_bytes(spec.model, base), "candidate": _file_bytes(spec.other, other.model)}
         so_far = MeasurementSoFar(size_base=sizes["base"], size_candidate=sizes["candidate"])
 
@@ -74,8 +80,10 @@ def execute(spec: ComparisonSpec, progress: Progress, log: Log) -> Comparison:
         log(f"evaluated {quality.windows} windows in {seconds['evaluate']:.1f} s")
 
     began = time.perf_counter()
-    timed, bandwidth = timed_in_turns(base, other, framing.over(passage.ids), protocol, span(progress, 0.85, 1.0))
+    timed, bandwidth = timed_in_turns(base, other, framing.over(passage.ids), protocol, span(progress, 0.85, 0.95))
     seconds["latency"] = time.perf_counter() - began
+    with compute_lock():
+        memory = _memory(spec, base, other, protocol, span(progress, 0.95, 1.0)) if timed else {}
     progress(1.0, say("done"))
     return Comparison(
         model=spec.model,
@@ -87,8 +95,10 @@ def execute(spec: ComparisonSpec, progress: Progress, log: Log) -> Comparison:
         dtype=protocol.dtype,
         vocabulary=common,
         versions=environment.versions(),
-        baseline=side(quality.base, sizes["base"], timed.base if timed else None),
-        compressed=side(quality.candidate, sizes["candidate"], timed.candidate if timed else None),
+        baseline=side(quality.base, sizes["base"], timed.base if timed else None, memory.get("base")),
+        compressed=side(
+            quality.candidate, sizes["candidate"], timed.candidate if timed else None, memory.get("candidate")
+        ),
         delta=quality.delta if timed is None else quality.delta.model_copy(update=speedup(timed)._asdict()),
         metrics=quality.metrics,
         layers=layers,
@@ -144,8 +154,14 @@ def _check_ids(base: LanguageModel, other: LanguageModel, passage: Passage, comm
         )
 
 
-def _layers(spec: ComparisonSpec, base: LanguageModel, other: Compressed) -> tuple[tuple[ComparedLayer, ...], int]:
-    """Every weight matrix of the blocks that both models have in the same shape, and how many have no counterpart."""
+def _layers(
+    spec: ComparisonSpec, base: LanguageModel, other: Compressed, words: list[list[int]], progress: Progress
+) -> tuple[tuple[ComparedLayer, ...], int]:
+    """Every weight matrix of the blocks that both models have in the same shape, and how many have no counterpart.
+
+    words: the windows that are compared, of which the first `TOKENS_FOR_OUTPUTS` tokens tell the error of outputs.
+    """
+    from optlab.evaluation.output_errors import output_errors
     from optlab.models.as_stored import bits_per_weight
 
     names, others = base.linear_names(), set(other.model.linear_names())
@@ -154,6 +170,8 @@ def _layers(spec: ComparisonSpec, base: LanguageModel, other: Compressed) -> tup
     bits_base = bits_per_weight(_source(spec.model, base), sizes)
     known = {layer.name: layer.bits_per_weight for layer in other.layers}  # of an artefact of ours
     bits_other = known or bits_per_weight(_source(spec.other, other.model), sizes)
+    some = words[: max(1, TOKENS_FOR_OUTPUTS // len(words[0]))]
+    outputs = output_errors(base, other.model, both, some, progress)
     found = []
     for name in both:
         W = base.weight(name).float()
@@ -164,6 +182,7 @@ def _layers(spec: ComparisonSpec, base: LanguageModel, other: Compressed) -> tup
                 bits_base=bits_base.get(name),
                 bits_other=bits_other.get(name),
                 weight_error=float(change),
+                output_error=outputs.get(name),
             )
         )
     return tuple(found), len(names) + len(others) - 2 * len(both)
@@ -180,6 +199,33 @@ def _file_bytes(name: str, model: LanguageModel) -> int:
     from optlab.models.as_stored import weight_files
 
     return sum(file.stat().st_size for file in weight_files(_source(name, model)))
+
+
+def _memory(
+    spec: ComparisonSpec, base: LanguageModel, other: Compressed, protocol: Protocol, progress: Progress
+) -> dict[str, int]:
+    """Peak bytes of processes that do nothing but answer, as they were timed: codes packed where kernels take them."""
+    import tempfile
+
+    import torch
+
+    from optlab.evaluation.memory import peak_memory
+    from optlab.jobs.baseline import peak_memory_of_original
+    from optlab.kernels.artefact import is_artefact, save
+
+    threads = torch.get_num_threads()  # as many as this run was given
+    first, second = span(progress, 0.0, 0.5), span(progress, 0.5, 1.0)
+    found = {"base": peak_memory_of_original(base, protocol.dtype, protocol.device, first, threads)}
+    if not other.stored:
+        found["candidate"] = peak_memory_of_original(other.model, protocol.dtype, protocol.device, second, threads)
+        return found
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=paths.folder("artefacts")) as scratch:
+        folder = _source(spec.other, other.model)
+        if not is_artefact(folder):
+            folder = Path(scratch) / "packed"
+            save(other, folder, second)
+        found["candidate"] = peak_memory(folder, protocol.dtype, protocol.device, second, threads=threads)
+    return found
 
 
 def _notes(
@@ -223,5 +269,5 @@ def _decides(spec: ComparisonSpec, weights: str) -> list[object]:
 COMPARISON = JobKind(
     name="comparison", label="comparison", spec=ComparisonSpec, partial=MeasurementSoFar, result=Comparison,
     execute=execute, decides=_decides,
-    title=lambda spec: say("{other} against {model}", other=title(spec.other), model=title(spec.model)),
+    title=lambda spec: say("{other} against {model}", other=title(spec.other), model=title(spec.model)), version=2,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from optlab import files
 from optlab.machine.identity import resolve_dtype
 from optlab.protocol import FALLBACK_TEXT, Protocol
 
@@ -57,17 +58,23 @@ def title(model: str) -> str:
 
 
 def unread_identity(model: str) -> str:
-    """What tells a model from others before its weights were read: name, size and time of change of its files.
+    """What tells a model from others before its weights were read: names and versions of its files.
 
     Raises ModelError when there is no such model on this disk and the name cannot be one of the hub.
     """
     from optlab.models.catalog import locate
+    from optlab.models.fingerprint import TEXT_FILES
+    from optlab.models.gguf.file import split_parts
 
     path = locate(model)
     if path is None:
         return model
-    files = [path] if path.is_file() else sorted(path.glob("*.safetensors")) + sorted(path.glob("*.json"))
-    seen = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    if path.is_file():
+        parts = [part for part in split_parts(path) if part.is_file()]
+    else:
+        texts = (path / name for name in TEXT_FILES)
+        parts = sorted({*path.glob("*.safetensors"), *path.glob("*.json"), *(file for file in texts if file.is_file())})
+    seen = [[part.name, *files.version(part)] for part in parts if part.is_file()]
     begins = _begins(path, json.dumps(seen)) if path.is_dir() else ""
     # What was measured of a model that wants BOS before windows had one is not looked for; all else is found again.
     return digest(model, seen, begins) if begins else digest(model, seen)

@@ -23,13 +23,8 @@ Write = Callable[[Path, Path, Progress], None]
 
 
 def place_of(source: Path, parts: Iterable[Path], name: str, version: int | str) -> Path:
-    """OPTLAB_HOME/models/<name>-<hash of version, path and the state of all parts of the model on the disk>.
-
-    That is size, inode and both times: a file that was replaced by another of the same size keeps its modification time
-    where a program sets it, never its ctime.
-    """
-    states = [file.stat() for file in parts if file.exists()]
-    said = [(state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino) for state in states]
+    """OPTLAB_HOME/models/<name>-<hash of version, path and the state of all parts of the model on the disk>."""
+    said = [files.version(file) for file in parts if file.exists()]
     identity = json.dumps([version, str(source.resolve()), said])
     return paths.folder("models") / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 

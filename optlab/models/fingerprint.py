@@ -95,7 +95,5 @@ def _text_files(checkpoint: Checkpoint) -> list[Path]:
 def _memory_file(checkpoint: Checkpoint) -> Path:
     stats = []
     for file in [*checkpoint.files, checkpoint.folder / "config.json", *_text_files(checkpoint)]:
-        about = file.stat()
-        times = [about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
-        stats.append([str(file.resolve()), about.st_size, *times])
+        stats.append([str(file.resolve()), *files.version(file)])
     return paths.folder("fingerprints") / hashlib.sha256(json.dumps([RULE, stats]).encode()).hexdigest()[:32]

@@ -24,12 +24,14 @@ class ComparisonSpec(ProtocolSpec):
 class ComparedLayer(Part):
     """One weight matrix that both models have in the same shape. bits_base, bits_other: what each file spends on a
     weight, scales and zero points included; None where the file keeps it together with others. weight_error: root mean
-    square of the difference of the weights, relative to the base's."""
+    square of the difference of the weights, relative to the base's. output_error: the same of the layer's output, when
+    its input is the base's on the words that were compared; None where it is not known."""
 
     name: Name
     bits_base: Number | None = None
     bits_other: Number | None = None
     weight_error: Number
+    output_error: Number | None = None
 
 
 class Comparison(Document):
@@ -76,6 +78,9 @@ class Comparison(Document):
         if worst is not None:
             bits = "" if worst.bits_other is None else f", stored in {worst.bits_other:.2f} bits a weight"
             lines.append(f"weights differ most in {worst.name}: {worst.weight_error:.2%} (root mean square){bits}")
+        farthest = max(self.layers, key=lambda layer: layer.output_error or 0.0, default=None)
+        if farthest is not None and farthest.output_error:
+            lines.append(f"outputs differ most in {farthest.name}: {farthest.output_error:.2%} (root mean square)")
         if self.unmatched:
             lines.append(f"{self.unmatched} weight matrices have no counterpart of the same shape")
         return lines + [f"note: {note}" for note in self.notes]

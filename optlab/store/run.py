@@ -14,10 +14,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from optlab.errors import OptLabError
-from optlab.store import safe_json
 
 
 class Status(StrEnum):
@@ -74,21 +72,6 @@ class Run:
     def done(self) -> bool:
         """Whether its result is there."""
         return self.status == Status.DONE
-
-    @property
-    def spec(self) -> Any:
-        """Parsed; for readers that do not use the types yet."""
-        return safe_json.loads(self.spec_json)
-
-    @property
-    def partial(self) -> Any:
-        """Parsed; for readers that do not use the types yet."""
-        return safe_json.loads(self.partial_json)
-
-    @property
-    def result(self) -> Any:
-        """Parsed; for readers that do not use the types yet."""
-        return None if self.result_json is None else safe_json.loads(self.result_json)
 
     @property
     def live(self) -> bool:

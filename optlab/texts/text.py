@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 
 from optlab import files, paths
@@ -14,6 +16,9 @@ from optlab.texts.near import groups
 from optlab.texts.records import TABLES, Taken, from_folder, from_table
 from optlab.texts.sources import Documents, documents_of
 from optlab.texts.unpacking import decoded, regular, unpacked
+
+MOST_FILES = 10_000
+"""Of a folder, that are looked at to see whether it changed."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,14 @@ def load(name_or_path: str) -> Text:
 
 
 def version_of(path: Path) -> tuple[tuple[int, ...], ...]:
-    """What changes when the contents of a file, or of a folder's files, do. The time of the last change of status is
-    among it, because tools that put back the time of modification cannot put back that one."""
-    places = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return tuple((one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino) for one in (p.stat() for p in places))
+    """What changes when the contents of a file, or of a folder's files, do."""
+    # a data set's folder holds files and folders of splits; anybody may name "/" instead, which has millions
+    places = sorted(islice(chain(path.glob("*"), path.glob("*/*")), MOST_FILES)) if path.is_dir() else [path]
+    states = []
+    for place in places:
+        with suppress(OSError):  # a link to nowhere, or gone since it was listed
+            states.append(files.version(place))
+    return tuple(states)
 
 
 def fingerprint(name_or_path: str) -> str:

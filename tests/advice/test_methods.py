@@ -30,7 +30,7 @@ def measured(client: Client, recipe: Recipe, ratio: float) -> None:
     for waiting in client.runs(status="queued"):
         if waiting.id != run.id:
             client.delete(waiting.id)
-    samples.finish(client, run, samples.result(ratio, 5_000_000, 1.0, recipe))
+    samples.finish(client, run, samples.measurement(ratio, 5_000_000, 1.0, recipe))
 
 
 def test_recipes_of_the_same_bits_are_rows_the_best_first(client: Client) -> None:

@@ -14,6 +14,7 @@ from optlab.client.client import Client
 from optlab.errors import ModelError
 from optlab.jobs import measure, resolution
 from optlab.jobs.generate import GENERATE
+from optlab.jobs.measure import MEASURE
 from optlab.jobs.prepare import PREPARE
 from optlab.models import catalog as catalog_module
 from optlab.protocol import Protocol
@@ -63,7 +64,7 @@ def test_asking_twice_gives_the_same_run(client: Client) -> None:
     first = client.submit_measure("nano", FOUR, PROTOCOL)
     assert client.submit_measure("nano", Recipe.from_yaml(FOUR.to_yaml()), changed()).id == first.id
     assert client.find("nano", FOUR, PROTOCOL) == first
-    assert Recipe.from_dict(first.spec["recipe"]) == FOUR
+    assert MEASURE.spec_of(first).recipe == FOUR
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_the_default_text_is_the_same_as_naming_it(client: Client) -> None:
     default = next(card.default_text for card in catalog_module.catalog() if card.name == "nano")
     first = client.submit_measure("nano", FOUR, changed(text=None))
     assert client.submit_measure("nano", FOUR, changed(text=default)).id == first.id
-    assert first.spec["protocol"]["text"] == default
+    assert MEASURE.spec_of(first).protocol.text == default
 
 
 def test_only_a_latency_belongs_to_the_machine(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +106,7 @@ def test_only_a_latency_belongs_to_the_machine(client: Client, monkeypatch: pyte
 def test_auto_is_settled_when_the_run_is_submitted(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolution, "resolve_dtype", lambda dtype, device: "float32" if dtype == "auto" else dtype)
     run = client.submit_measure("nano", FOUR, changed(dtype="auto"))
-    assert run.spec["protocol"]["dtype"] == "float32"
+    assert MEASURE.spec_of(run).protocol.dtype == "float32"
     assert client.find("nano", FOUR, PROTOCOL).id == run.id  # type: ignore[union-attr]
 
 
@@ -142,7 +143,7 @@ def test_a_changed_folder_is_another_model(client: Client, tmp_path: Path, monke
     mine = folder(tmp_path / "mine")
     monkeypatch.chdir(tmp_path)
     run = client.submit_prepare("./mine")
-    assert run.spec["model"] == mine
+    assert PREPARE.spec_of(run).model == mine
     assert client.submit_prepare(mine).id == run.id
     folder(tmp_path / "mine", b"12")
     assert client.submit_prepare("./mine").id != run.id

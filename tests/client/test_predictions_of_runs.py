@@ -145,3 +145,21 @@ def test_a_recipe_that_is_not_predicted_claims_nothing_and_can_still_be_learnt_b
 
 def test_asking_again_while_nothing_is_new_fits_nothing(client: Client, probed: State) -> None:
     assert client.predictor("nano", PROTOCOL) is client.predictor("nano", PROTOCOL)
+
+
+def test_the_table_of_a_family_knows_the_perplexity_of_the_original_once_it_was_measured(
+    client: Client, probed: State
+) -> None:
+    table = client.prediction_table("nano", TRIED[0], PROTOCOL)
+    assert table is not None and table.original.ppl is None
+    assert client.prediction_table("nano", TRIED[0], PROTOCOL) is table
+    finish(client, client.submit_measure("nano", TRIED[0], PROTOCOL), truth(probed, TRIED[0]))
+    later = client.prediction_table("nano", TRIED[0], PROTOCOL)
+    assert later is not None and later.original.ppl == 20.0
+    other = PROTOCOL.model_copy(update={"tokens": 1024})
+    shorter = client.prediction_table("nano", TRIED[0], other)
+    assert shorter is not None and shorter.original.ppl is None
+
+
+def test_without_a_probe_there_is_no_table(client: Client) -> None:
+    assert client.prediction_table("nano", TRIED[0], PROTOCOL) is None

@@ -156,8 +156,44 @@ def test_codes_of_another_tool_run_in_the_packed_kernels_as_they_are(which: str,
     assert float((found - dense).norm() / dense.norm()) < 0.05  # what bfloat16 does to nano
 
 
+@torch.inference_mode()
+def test_the_error_of_outputs_is_that_of_transformers_layers_with_the_originals_inputs(tmp_path: Path) -> None:
+    settings = {"quant_method": "gptq", "bits": 3, "group_size": 64, "desc_act": False}
+    meant = write(NANO, tmp_path / "gptq", settings, lambda W: gptq(W, 3, 64))
+    found = {layer.name: layer.output_error for layer in compared(tmp_path / "gptq").layers}
+    model = AutoModelForCausalLM.from_pretrained(NANO, dtype=torch.float32)
+    inputs: dict[str, torch.Tensor] = {}
+    modules = {name: module for name, module in model.named_modules() if name in found}
+    for name, module in modules.items():
+        module.register_forward_pre_hook(lambda _, args, name=name: inputs.update({name: args[0].flatten(0, 1)}))
+    nano = optlab.load("nano")
+    ids = evaluation_passage("shakespeare", nano.tokenizer, TOKENS, CONTEXT, nano.framing()).ids
+    model(input_ids=torch.tensor(ids).view(-1, CONTEXT), use_cache=False)
+    assert found.keys() == modules.keys()
+    for name, module in modules.items():
+        x, W, changed = inputs[name], module.weight, meant[f"{name}.weight"].float()
+        assert found[name] == pytest.approx(float((x @ (changed - W).T).norm() / (x @ W.T).norm()), rel=1e-3), name
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["floats", "codes"])
+def test_both_sides_are_timed_and_their_memory_is_measured(packed: bool, tmp_path: Path) -> None:
+    other: Path | str = "nano"
+    if packed:
+        other = tmp_path / "gptq"
+        write(NANO, other, {"quant_method": "gptq", "bits": 4, "group_size": 64}, lambda W: gptq(W, 4, 64))
+    found = compared(other, latency=True, dtype="bfloat16")
+    assert found.latency is not None
+    assert ("int4" in found.latency.candidate.path) is packed
+    assert found.delta.decode_speedup is not None
+    for side in (found.baseline, found.compressed):
+        assert side.peak_rss_bytes is not None
+        assert side.peak_rss_bytes > 100e6
+    assert not list(paths.folder("artefacts").iterdir())
+
+
 def test_the_floats_of_the_catalog_count_as_floats() -> None:
     found = compared("nano")
     assert found.delta.ppl_ratio == 1.0
     assert {layer.weight_error for layer in found.layers} == {0.0}
+    assert {layer.output_error for layer in found.layers} == {0.0}
     assert found.baseline.size_bytes == found.compressed.size_bytes == (NANO / "model.safetensors").stat().st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,31 @@ def test_paths_are_made_absolute_with_their_column(tmp_path: Path, monkeypatch: 
     assert located("shakespeare") == "shakespeare"
     assert located("~nobody-here/a.txt") == "~nobody-here/a.txt"
     assert located("no-such-file#text") == "no-such-file#text"
+
+
+def put_back(file: Path, other: bytes) -> None:
+    """Other contents of the same size, with the old time of modification, as reproducible archives leave them."""
+    before = file.stat()
+    assert len(other) == before.st_size
+    file.write_bytes(other)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("changed", ["model.safetensors", "tokenizer.json", "chat_template.jinja"])
+def test_a_model_replaced_by_another_of_the_same_size_and_time_is_another(folder: Path, changed: str) -> None:
+    file = folder / changed
+    file.touch()
+    unread = unread_identity(str(folder))
+    assert unread_identity(str(folder)) == unread
+    put_back(file, file.read_bytes()[::-1])
+    assert unread_identity(str(folder)) != unread
+
+
+def test_every_part_of_a_split_file_tells_it_from_others(tmp_path: Path) -> None:
+    parts = [tmp_path / f"m-{number:05}-of-00002.gguf" for number in (1, 2)]
+    for part in parts:
+        part.write_bytes(b"GGUF")
+    unread = unread_identity(str(parts[0]))
+    put_back(parts[1], b"FUGG")
+    assert unread_identity(str(parts[0])) != unread

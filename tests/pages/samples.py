@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy
 
 from optlab.client.client import Client
+from optlab.jobs.registry import KINDS
 from optlab.models.describe import Description, LayerInfo
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
@@ -82,15 +83,6 @@ def measurement(
     )  # fmt: skip
 
 
-def result(
-    ratio: float, size: int, decode_ms: float | None, recipe: Recipe, model: str = "nano",
-    speedup: tuple[float, float, float] | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """`measurement` as plain JSON, for readers that do not use the types yet."""
-    found: dict[str, Any] = json.loads(measurement(ratio, size, decode_ms, recipe, model, speedup).to_json())
-    return found
-
-
 def comparison(asked: ComparisonSpec) -> Comparison:
     """A file of half the size and 5 % more perplexity, whose layers differ more the later they come."""
     found = measurement(1.05, BASE_BYTES // 2, None, quantized(4))
@@ -149,7 +141,7 @@ MEASURED = {4: (1.10, 5_000_000, 1.0), 8: (1.002, 8_000_000, 1.6), 2: (45.0, 4_0
 def measured(client: Client, bits: int, protocol: Protocol | None = None) -> Run:
     recipe = quantized(bits)
     run = client.submit_measure("nano", recipe, protocol or Protocol())
-    finish(client, run, result(*MEASURED[bits], recipe))
+    finish(client, run, measurement(*MEASURED[bits], recipe))
     return client.store.get(run.id)  # type: ignore[return-value]
 
 
@@ -201,6 +193,11 @@ def running(client: Client, bits: int = 6) -> Run:
     )  # fmt: skip
     client.store.report(run.id, 0.5, "window 8 of 16", MeasurementSoFar(quality=quality))
     return run
+
+
+def asked(run: Run) -> Any:
+    """What the run was asked, as the type of its kind."""
+    return KINDS[run.kind].spec_of(run)
 
 
 def as_link(bits: int) -> str:

@@ -12,7 +12,6 @@ from optlab.advice import candidate
 from optlab.client.client import Client
 from optlab.prediction.state import folder_of
 from optlab.protocol import Protocol
-from optlab.recipes import Recipe
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words
 from tests.prediction import states
@@ -42,7 +41,7 @@ def test_without_figures_there_is_no_advice_but_a_goal_to_measure(prepared: Clie
     app = open_page("advisor")
     assert "no advice" in app.info[0].value
     press(app, "Fits a phone")
-    assert prepared.store.list("measure")[0].spec["recipe"]["steps"][0]["quantize"]["bits"] == 4
+    assert samples.asked(prepared.store.list("measure")[0]).recipe.steps[0].values["bits"] == 4
 
 
 def test_the_answer_is_the_smallest_that_surely_keeps_the_tolerance(worked: Client) -> None:
@@ -105,7 +104,7 @@ def test_the_five_questions_are_answered_with_figures_of_this_machine(worked: Cl
 def test_a_missing_technique_is_measured_on_demand(worked: Client) -> None:
     app = open_page("advisor")
     well(next(button for button in app.button if button.key.startswith("questions/prune/")).click().run())
-    assert "prune" in worked.store.list("measure")[0].spec["recipe"]["steps"][0]
+    assert samples.asked(worked.store.list("measure")[0]).recipe.steps[0].kind == "prune"
 
 
 def test_times_of_another_machine_are_not_told_as_this_machines(
@@ -119,7 +118,7 @@ def test_times_of_another_machine_are_not_told_as_this_machines(
 def test_topics_are_asked_once_and_shown_with_what_flipped(worked: Client) -> None:
     press(open_page("advisor"), "Ask")
     (run,) = worked.store.list("tasks")
-    assert worked.find_tasks("nano", Recipe.from_dict(run.spec["recipe"]), Protocol()).id == run.id
+    assert worked.find_tasks("nano", samples.asked(run).recipe, Protocol()).id == run.id
     samples.finish(worked, run, {
         "articles": 200, "always_the_same": 0.24, "base": {"accuracy": 0.61, "ci95": [0.54, 0.675]},
         "candidate": {"accuracy": 0.58, "ci95": [0.51, 0.646]},

@@ -50,7 +50,7 @@ def test_start_asks_for_the_student_and_a_control_of_the_same_start(prepared: Cl
     app.slider(key="distill/knob//temperature").set_value(4.0)
     well(app.run())
     well(app.button(key="distill/start").click().run())
-    recipes = [Recipe.from_dict(run.spec["recipe"]) for run in prepared.store.list(kind="measure")]
+    recipes = [samples.asked(run).recipe for run in prepared.store.list(kind="measure")]
     chosen, control = sorted(recipes, key=lambda one: float(one.steps[0].values["alpha"] or 0))
     assert chosen.steps[0].values["temperature"] == 4.0
     assert control.steps[0].values["alpha"] == 1.0
@@ -134,7 +134,7 @@ def test_the_lab_shows_the_words_of_a_position_at_a_temperature(prepared: Client
     assert "The teacher reads a passage" in words(app)
     well(app.button(key="lab/read").click().run())
     (run,) = prepared.store.list(kind="temperature_lab")
-    assert run.spec["passage"] == 0 and run.spec["recipe"] == {"steps": []}
+    assert samples.asked(run).passage == 0 and samples.asked(run).recipe.is_original
     places = [temperature_lab.position(side(n), side(n + 50), n) for n in range(11)]
     names = {one: f"word{one}" for place in places for one in place.ids}
     result = TemperatureLab(tokens=tuple(f" t{n}" for n in range(12)), names=names, positions=tuple(places),
@@ -159,8 +159,8 @@ def test_a_sweep_is_asked_for_and_ends_in_a_map_with_its_best(prepared: Client) 
     well(app.run())
     well(app.button(key="sweep/start").click().run())
     (run,) = prepared.store.list(kind="sweep")
-    assert run.spec["temperatures"] == [1.0, 4.0] and run.spec["alphas"] == [0.0, 0.5]
-    assert run.spec["recipe"] == RECIPE.to_dict()
+    assert samples.asked(run).temperatures == (1.0, 4.0) and samples.asked(run).alphas == (0.0, 0.5)
+    assert samples.asked(run).recipe.content_hash == RECIPE.content_hash
     windows = list(np.random.default_rng(0).normal(3.0, 0.3, 12))
     scores = {None: windows} | {
         (t, a): [w - 0.1 * (t == 4.0) - 0.01 * a for w in windows] for t in (1.0, 4.0) for a in (0.0, 0.5)

@@ -7,7 +7,6 @@ import json
 from optlab.client.client import Client
 from optlab.methods import REGISTRY
 from optlab.protocol import Protocol
-from optlab.recipes import Recipe
 from optlab.texts.text import load
 from pages.components.shared import knobs
 from tests.pages import samples
@@ -41,9 +40,9 @@ def test_measure_submits_what_the_knobs_say(prepared: Client) -> None:
     well(app.run())
     well(app.button(key="explore/measure").click().run())
     (run,) = prepared.store.list(kind="measure")
-    step = Recipe.from_dict(run.spec["recipe"]).steps[0]
+    step = samples.asked(run).recipe.steps[0]
     assert (step.values["bits"], step.values["group_size"]) == (3, 32)
-    assert run.spec["protocol"]["text"] == "shakespeare"
+    assert samples.asked(run).protocol.text == "shakespeare"
 
 
 def test_pressing_measure_twice_makes_one_run(prepared: Client) -> None:
@@ -101,7 +100,7 @@ def test_a_recipe_that_the_knobs_cannot_show_is_kept(prepared: Client) -> None:
     app = open_page("explore", recipe=json.dumps(steps))
     well(app.button(key="explore/measure").click().run())
     (run,) = prepared.store.list(kind="measure")
-    assert [next(iter(step)) for step in run.spec["recipe"]["steps"]] == ["quantize", "prune"]
+    assert [step.kind for step in samples.asked(run).recipe.steps] == ["quantize", "prune"]
 
 
 def test_switching_a_knob_on_adds_its_step(prepared: Client) -> None:
@@ -168,8 +167,8 @@ def test_a_pasted_text_is_what_the_next_measurement_reads(prepared: Client) -> N
     assert load(name).documents[0].startswith("It was a dark and stormy night.")
     well(app.button(key="explore/measure").click().run())
     (run,) = prepared.store.list(kind="measure")
-    assert run.spec["protocol"]["text"] == name
-    assert run.spec["protocol"]["calibration"] == "shakespeare"
+    assert samples.asked(run).protocol.text == name
+    assert samples.asked(run).protocol.calibration == "shakespeare"
 
 
 def test_an_empty_own_text_changes_nothing(prepared: Client) -> None:

@@ -21,7 +21,7 @@ def test_without_a_probe_the_page_offers_one_and_asks_for_it_once(prepared: Clie
     app = open_page("frontier")
     assert not app.get("plotly_chart")
     well(next(button for button in app.button if button.label == "Probe this model").click().run())
-    assert [run.spec["model"] for run in prepared.store.list("probe")] == ["nano"]
+    assert [samples.asked(run).model for run in prepared.store.list("probe")] == ["nano"]
 
 
 def test_explore_offers_the_probe_where_nothing_was_predicted(prepared: Client) -> None:
@@ -36,7 +36,7 @@ def test_the_answer_is_on_the_frontier_and_is_measured_on_demand(probed: Client)
     assert "predicted" in words(app)
     well(next(button for button in app.button if button.label == "Prove it").click().run())
     run = probed.store.list("measure")[0]
-    assert run.spec["recipe"]["steps"]
+    assert samples.asked(run).recipe.steps
 
 
 def test_a_question_that_cannot_be_met_is_one_sentence(probed: Client) -> None:

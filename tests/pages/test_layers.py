@@ -50,8 +50,8 @@ def test_looking_inside_asks_for_the_worst_layer_of_exactly_this_recipe(prepared
     assert "typical layer" in words(app)
     well(next(button for button in app.button if button.label == "Look inside").click().run())
     asked = prepared.store.list("layer_inspection")[0]
-    assert asked.spec["layer"] == NAMES[-1]  # the sample's errors grow from layer to layer
-    assert asked.spec["recipe"] == run.spec["recipe"]
+    assert samples.asked(asked).layer == NAMES[-1]  # the sample's errors grow from layer to layer
+    assert samples.asked(asked).recipe == samples.asked(run).recipe
 
 
 def test_the_table_of_layers_shows_the_error_that_was_measured(prepared: Client) -> None:

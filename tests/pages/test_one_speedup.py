@@ -28,10 +28,9 @@ UNSURE = (1.09, 0.97, 1.22)
 
 def measured(client: Client, recipe: Recipe, decode_ms: float, speedup: tuple[float, float, float]) -> Run:
     """A run of this machine, so that the Advisor takes its times."""
-    result = samples.result(1.1, 5_000_000, decode_ms, recipe, speedup=speedup)
-    result["environment"] = record().to_dict()
+    result = samples.measurement(1.1, 5_000_000, decode_ms, recipe, speedup=speedup)
     run = client.submit_measure("nano", recipe, Protocol())
-    samples.finish(client, run, result)
+    samples.finish(client, run, result.model_copy(update={"environment": record()}))
     done = client.run(run.id)
     assert done is not None
     return done
@@ -70,9 +69,10 @@ def test_every_page_and_the_report_say_the_same_speedup(
 
 
 def test_what_was_timed_before_rounds_were_paired_has_no_speedup(prepared: Client) -> None:
-    result = samples.result(1.1, 5_000_000, 1.0, RECIPE)
-    result["delta"] |= {"decode_speedup": None, "decode_speedup_ci95": None}
-    samples.finish(prepared, prepared.submit_measure("nano", RECIPE, Protocol()), result)
+    result = samples.measurement(1.1, 5_000_000, 1.0, RECIPE)
+    unpaired = result.delta.model_copy(update={"decode_speedup": None, "decode_speedup_ci95": None})
+    run = prepared.submit_measure("nano", RECIPE, Protocol())
+    samples.finish(prepared, run, result.model_copy(update={"delta": unpaired}))
     text = words(open_page("explore", recipe=json.dumps(RECIPE.to_dict()["steps"])))
     assert "1.00 ms" in text
     assert "x faster" not in text and "same speed" not in text

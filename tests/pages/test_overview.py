@@ -56,7 +56,7 @@ def test_a_new_model_is_prepared_once_and_shows_progress(client: Client) -> None
     open_page()
     app = open_page()
     (run,) = client.store.list(kind="prepare")
-    assert run.spec["model"] == "nano"
+    assert samples.asked(run).model == "nano"
     assert "used for the first time" in app.info[0].value
     client.store.claim("worker-1-1")
     client.store.report(run.id, 0.4, "converting layer 3 of 30")
@@ -91,7 +91,7 @@ def test_an_address_without_a_model_shows_the_first_of_the_catalog(client: Clien
     app = open_page(model="")
     assert not app.error
     assert app.title[0].value == "SmolLM2 135M Instruct"
-    assert [(run.kind, run.spec["model"]) for run in client.runs()] == [("prepare", "smollm2-135m")]
+    assert [(run.kind, samples.asked(run).model) for run in client.runs()] == [("prepare", "smollm2-135m")]
 
 
 def test_nano_without_its_files_is_not_the_default(client: Client) -> None:

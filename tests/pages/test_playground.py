@@ -17,8 +17,8 @@ def test_a_measured_recipe_is_offered_and_writing_asks_for_exactly_it(prepared: 
     app = open_page("playground")
     well(next(button for button in app.button if button.label == "Write").click().run())
     run = prepared.store.list("generate")[0]
-    assert run.spec["recipe"] == measured.spec["recipe"]
-    assert (run.spec["prompt"], run.spec["chat"]) == ("ROMEO:\n", False)
+    assert samples.asked(run).recipe == samples.asked(measured).recipe
+    assert (samples.asked(run).prompt, samples.asked(run).chat) == ("ROMEO:\n", False)
 
 
 def test_a_text_is_marked_from_where_it_parts() -> None:

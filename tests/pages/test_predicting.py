@@ -63,7 +63,7 @@ def test_knobs_at_rest_are_measured_and_what_they_left_behind_is_stopped(
         well(bits(app).set_value(value).run())
         time.sleep(0.1)
         well(app.run())
-    runs = {run.spec["recipe"]["steps"][0]["quantize"]["bits"]: run.status for run in probed.store.list("measure")}
+    runs = {samples.asked(run).recipe.steps[0].values["bits"]: run.status for run in probed.store.list("measure")}
     assert runs == {3: "cancelled", 2: "queued"}
     assert "90 % band" in words(app)  # the prediction stays until the figure is there
 
@@ -163,7 +163,7 @@ def test_a_pair_is_measured_by_three_recipes_and_its_interaction_is_what_lies_be
 def test_measuring_a_pair_asks_for_three_runs(probed: Client) -> None:
     app = open_page("explore", recipe=samples.as_link(4))
     well(next(button for button in app.button if button.label == "Measure the pair").click().run())
-    recipes = [Recipe.from_dict(run.spec["recipe"]) for run in probed.store.list("measure")]
+    recipes = [samples.asked(run).recipe for run in probed.store.list("measure")]
     assert sorted(len(recipe.steps) for recipe in recipes) == [1, 1, 1]
     assert len({recipe.content_hash for recipe in recipes}) == 3
 

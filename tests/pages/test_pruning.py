@@ -25,12 +25,13 @@ HALF = Step("prune", "wanda", {"sparsity": 0.5})
 SHAPES = [(192, 192)] * 8 + [(576, 192)] * 4 + [(192, 576)] * 2
 
 
-def measured(client: Client, step: Step, size: int, decode: tuple[float, float, float], **result: Any) -> None:
+def measured(client: Client, step: Step, size: int, decode: tuple[float, float, float]) -> None:
     """A finished measurement of `step` alone. decode: speedup and its interval."""
     recipe = Recipe.of(step)
-    found = samples.result(1.2, size, 2.0 / decode[0], recipe, speedup=decode)
-    found["environment"]["processor"] = processor()
-    samples.finish(client, client.submit_measure("nano", recipe, Protocol()), found | result)
+    found = samples.measurement(1.2, size, 2.0 / decode[0], recipe, speedup=decode)
+    here = found.environment.model_copy(update={"processor": processor()})
+    run = client.submit_measure("nano", recipe, Protocol())
+    samples.finish(client, run, found.model_copy(update={"environment": here}))
 
 
 def judged(client: Client, step: Step) -> Any:
@@ -74,7 +75,7 @@ def test_a_knob_beside_others_is_measured_alone(prepared: Client) -> None:
     assert len(offers) == 2
     well(offers[1].click().run())
     asked = prepared.store.list("measure")[0]
-    assert [next(iter(step)) for step in asked.spec["recipe"]["steps"]] in (["prune"], ["quantize"])
+    assert [step.kind for step in samples.asked(asked).recipe.steps] in (["prune"], ["quantize"])
 
 
 @pytest.mark.parametrize("bits", [16, 4])

@@ -69,7 +69,11 @@ def test_runs_come_back_as_they_were(client: Client, packed: bytes, empty: Store
     for original in client.store.list("measure", "done"):
         copy = empty.by_key(original.key)
         assert copy is not None
-        assert (copy.spec, copy.result, copy.title) == (original.spec, original.result, original.title)
+        assert (copy.spec_json, copy.result_json, copy.title) == (
+            original.spec_json,
+            original.result_json,
+            original.title,
+        )
         assert (copy.created, copy.started, copy.finished) == (original.created, original.started, original.finished)
     assert empty.counts()["done"] == 3  # the failed run and the preparation stayed at home
 
@@ -94,7 +98,8 @@ def test_what_is_here_is_never_overwritten(client: Client, packed: bytes) -> Non
 def test_no_folder_of_weights_comes_along(client: Client, empty: Store) -> None:
     recipe = samples.quantized(4)
     run = client.submit_measure("nano", recipe, samples.Protocol())
-    samples.finish(client, run, {**samples.result(1.1, 5_000_000, 1.0, recipe), "artefact": "/somewhere/weights"})
+    packed = samples.measurement(1.1, 5_000_000, 1.0, recipe).model_copy(update={"artefact": "/somewhere/weights"})
+    samples.finish(client, run, packed)
     data = archive.write(client.store.list())
     assert b"/somewhere/weights" not in zipfile.ZipFile(io.BytesIO(data)).read(archive.RUNS)
     with pytest.raises(OptLabError, match="folder of weights"):
@@ -167,7 +172,7 @@ def test_damage_is_told_or_harmless(packed: bytes, position: int, value: int, cu
         runs, _ = archive.read(damaged)
     except OptLabError:
         return
-    assert [run.result for run in runs] == [run.result for run in archive.read(packed)[0]]
+    assert [run.result_json for run in runs] == [run.result_json for run in archive.read(packed)[0]]
 
 
 def test_an_archive_of_nothing_is_not_written(client: Client) -> None:

@@ -88,7 +88,7 @@ def test_an_old_store_keeps_its_runs_and_logs(old: str) -> None:
         assert run.kind == renamed.get(row.kind, row.kind)
         assert (run.key, run.status, run.title, run.error) == (row.key, row.status, row.title, row.error)
         assert (run.created, run.started, run.finished) == (row.created, row.started, row.finished)
-        assert (run.result is None) == (row.result is None)
+        assert (run.result_json is None) == (row.result is None)
     assert [(id, line) for id in sorted(found) for _, line in store.logs(id)] == [tuple(one) for one in lines]
     assert differences(store.engine) == []
     with store.engine.connect() as connection:

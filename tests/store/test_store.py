@@ -34,7 +34,7 @@ def test_a_submitted_run_waits_and_keeps_what_it_was_given(store: Store) -> None
     before = time.time()
     run = submit(store)
     assert (run.status, run.kind, run.key, run.title) == ("queued", "measure", "k", "title of k")
-    assert (run.spec, run.attempts, run.progress, run.result) == ({"model": "nano"}, 1, 0.0, None)
+    assert (run.spec_json, run.attempts, run.progress, run.result_json) == ('{"model":"nano"}', 1, 0.0, None)
     assert before <= run.created <= time.time()
     assert store.get(run.id) == run == store.by_key("k")
 
@@ -60,7 +60,13 @@ def test_submitting_again_after_a_bad_end_queues_it_again_from_nothing(store: St
     }[end]()
     again = submit(store)
     assert (again.id, again.status, again.attempts) == (run.id, "queued", 2)
-    assert (again.progress, again.partial, again.error, again.started, again.worker) == (0.0, {}, None, None, None)
+    assert (again.progress, again.partial_json, again.error, again.started, again.worker) == (
+        0.0,
+        "{}",
+        None,
+        None,
+        None,
+    )
 
 
 def test_generations_go_before_measurements_and_those_before_preparations_in_order_of_arrival(store: Store) -> None:
@@ -94,7 +100,7 @@ def test_progress_is_kept_until_the_next_report_and_partial_results_until_replac
     assert store.report(run.id, 7.0, "beyond the end")
     seen = store.get(run.id)
     assert seen is not None
-    assert (seen.progress, seen.message, seen.partial) == (1.0, "beyond the end", {"ppl": 7.5})
+    assert (seen.progress, seen.message, seen.partial_json) == (1.0, "beyond the end", '{"ppl":7.5}')
     assert store.report(run.id, math.nan, "")
     assert store.get(run.id).progress == 0.0  # type: ignore[union-attr]
 
@@ -115,7 +121,7 @@ def test_what_has_ended_stays_as_it_ended(store: Store) -> None:
     assert not store.report(run.id, 0.1, "late")
     assert store.retry(run.id).status == "done"
     assert store.request_cancel(run.id).status == "done"
-    assert store.get(run.id).result == {"x": 1}  # type: ignore[union-attr]
+    assert store.get(run.id).result_json == '{"x":1}'  # type: ignore[union-attr]
 
 
 def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked(store: Store) -> None:
@@ -142,8 +148,7 @@ def test_a_run_that_was_to_be_cancelled_is_cancelled_when_its_worker_dies(store:
 def test_results_survive_numbers_that_json_has_no_word_for(store: Store) -> None:
     run = running(store)
     store.finish(run.id, {"inf": math.inf, "nan": math.nan, "huge": 10**40, "text": "a\x00b\ud800", "path": Path("x")})
-    result = store.get(run.id).result  # type: ignore[union-attr]
-    assert result is not None
+    result = safe_json.loads(store.get(run.id).result_json)  # type: ignore[union-attr, arg-type]
     assert result["inf"] == math.inf
     assert math.isnan(result["nan"])
     assert (result["huge"], result["text"], result["path"]) == (10**40, "a\x00b\ud800", "x")

@@ -104,7 +104,7 @@ class Machine(RuleBasedStateMachine):
         for id, run in seen.items():
             assert isinstance(run.status, Status)
             assert (run.finished is not None) == (run.status in BAD_ENDS | {"done"})
-            assert (run.result is not None) == (run.status == "done")
+            assert (run.result_json is not None) == (run.status == "done")
             assert self.store.cancel_requested(id) == (id in self.asked)
 
     def teardown(self) -> None:

@@ -133,6 +133,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     for place in (str(tmp_path / "fifo"), "/proc/self/environ", "/dev/zero"):
         with pytest.raises(TextError, match="is not a regular file"):
             texts.load(place)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "absent")  # Chromium leaves such in /tmp
     with pytest.raises(TextError, match="a folder and no saved data set"):
         texts.load(str(tmp_path))
     with pytest.raises(TextError, match="there is no text '~nobody-here/x'"):

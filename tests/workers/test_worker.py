@@ -87,13 +87,14 @@ def test_a_run_is_done_in_another_process_with_its_last_report_and_log_kept(file
     start(1)
     done = ended(file_store, run)
     assert (done.status, done.progress, done.error) == ("done", 1.0, None)
-    assert done.result is not None
-    assert done.result["sum"] == 5
-    assert done.result["pid"] != os.getpid()
-    assert done.partial["step"] == 100
+    kind = work.KINDS[done.kind]
+    result = kind.result_of(done)
+    assert result.sum == 5
+    assert result.pid != os.getpid()
+    assert kind.partial_of(done).step == 100
     assert "adding" in [line for _, line in file_store.logs(run.id)]
     (worker,) = file_store.workers()
-    assert worker.pid == done.result["pid"]
+    assert worker.pid == result.pid
     assert worker.rss > 1 << 20
 
 

@@ -12,10 +12,11 @@ Packed codes are the signed ones plus 2^(bits-1). Each layer follows the group o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from optlab.errors import ModelError, RecipeError
+from optlab.layer_patterns import Pattern, layer_pattern
 from optlab.messages import Message, say
 from optlab.models.quantized.format import PackedFormat, Settings
 from optlab.models.quantized.grouped import grouped
@@ -58,9 +59,16 @@ def _widths(layer: str, settings: Settings) -> Iterator[int]:
 
 def _names(layer: str, group: Mapping[str, Any]) -> bool:
     return any(
-        re.match(target[3:], layer) is not None if target.startswith("re:") else target == layer
+        _pattern(target[3:]).match(layer) is not None if target.startswith("re:") else target == layer
         for target in group.get("targets") or ()
     )
+
+
+def _pattern(expression: str) -> Pattern:
+    try:
+        return layer_pattern(expression)
+    except RecipeError as error:
+        raise ModelError("its quantization_config cannot be followed: {why}", why=error) from None
 
 
 def _refuses(settings: Settings) -> Message | None:

@@ -71,12 +71,17 @@ def layers(found: Comparison) -> None:
         return
     column = st.column_config
     st.dataframe(
-        [{"name": one.name, "error": one.weight_error, "bits": one.bits_other} for one in worst],
+        [
+            {"name": one.name, "error": one.weight_error, "output": one.output_error, "bits": one.bits_other}
+            for one in worst
+        ],
         hide_index=True,
         column_config={
             "name": column.TextColumn(_("Layers that differ most")),
             "error": column.NumberColumn(_("Change of the weights"), format="percent",
                                          help=_("Root mean square of the difference, relative to the original.")),
+            "output": column.NumberColumn(_("Change of the output"), format="percent",
+                                          help=_("The same of what the layer gives for the inputs of the original.")),
             "bits": column.NumberColumn(_("Bits per weight"), format="%.2f", help=_("As its own file stores it.")),
         },
     )  # fmt: skip

@@ -6,7 +6,7 @@ import streamlit as st
 
 from optlab.errors import RecipeError
 from optlab.i18n import _
-from optlab.recipes import LARGEST_FILE, Recipe
+from optlab.recipes import LARGEST, Recipe
 from optlab.report.links import command
 from pages.components.shared.services import sentence
 from pages.components.shared.view import View
@@ -31,7 +31,7 @@ def brought() -> Recipe | None:
     file = st.file_uploader(_("Use a recipe file"), type=["yaml", "yml"], key="recipe/upload", max_upload_size=1)
     with st.form("recipe/paste", border=False):
         pasted = st.text_area(
-            _("or paste a recipe"), key="recipe/pasted", height=110, max_chars=LARGEST_FILE,
+            _("or paste a recipe"), key="recipe/pasted", height=110, max_chars=LARGEST,
             placeholder="steps:\n  - quantize: {bits: 4, group_size: 64}",
         )  # fmt: skip
         used = st.form_submit_button(_("Use what I pasted"), icon=":material/content_paste:")
@@ -48,7 +48,7 @@ def brought() -> Recipe | None:
 def _read(content: bytes) -> Recipe | None:
     """The recipe; None after saying what is wrong with it."""
     try:
-        if len(content) > LARGEST_FILE:
+        if len(content) > LARGEST:
             raise RecipeError("the recipe is larger than 1 MB, which no recipe is")
         return Recipe.from_yaml(content.decode())
     except UnicodeDecodeError:

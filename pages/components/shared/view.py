@@ -24,6 +24,9 @@ from pages.components.shared import language
 
 KEYS = ("model", "recipe", *SETTINGS, STOP)
 LONGEST = 20_000
+"""Characters of a recipe in an address."""
+LONGEST_SETTING = 4096
+"""Characters of anything else; no path of a file system is longer."""
 
 __all__ = ["KEYS", "View", "change", "current", "link", "link_to_run", "parse_recipe", "read"]
 
@@ -75,6 +78,10 @@ def read(query: Mapping[str, str]) -> View:
     """The view of a query; what makes no sense becomes its default, and the problem says so."""
     problems: list[str] = []
     recipe, protocol = Recipe(), Protocol()
+    if long := [name for name, value in query.items() if name != "recipe" and len(value) > LONGEST_SETTING]:
+        problems.append(_("This link has settings that are not possible ({names}); the usual ones are shown.").format(
+            names=", ".join(long)))  # fmt: skip
+        query = {name: value for name, value in query.items() if name not in long}
     try:
         recipe = parse_recipe(query.get("recipe", ""))
     except RecipeError as error:
