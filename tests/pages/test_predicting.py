@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from optlab.client.client import Client
 from optlab.figures import costs as cost_figure
@@ -24,7 +22,7 @@ from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from pages.components.explore import automatic
 from tests.pages import samples
-from tests.pages.conftest import open_page, well, words
+from tests.pages.conftest import curve_of, here, open_page, parameter, turn, well, words
 from tests.prediction import states
 
 
@@ -34,16 +32,16 @@ def probed(prepared: Client) -> Client:
     return prepared
 
 
-def bits(app: AppTest) -> Any:
-    return next(slider for slider in app.slider if slider.label.startswith("Bits"))
-
-
 def test_a_moved_knob_is_answered_before_anything_ran(probed: Client) -> None:
     app = open_page("explore", recipe=samples.as_link(4))
-    first = words(app)
-    assert "90 % band" in first and "not measured yet" in first  # the latency was not timed
-    well(bits(app).set_value(2).run())
-    assert words(app) != first
+    drawn = curve_of(app)
+    quality, size, speed = here(app, 4)["tiles"]
+    assert "90 % band" in quality["interval"] and "smaller" in size["headline"]
+    assert speed["headline"] == "not measured yet"  # nothing was timed
+    assert here(app, 2)["point"]["ratio"] > here(app, 4)["point"]["ratio"]
+    turn(app, 2)
+    assert curve_of(app) == drawn, "nothing comes back that could undo a key pressed meanwhile"
+    assert '"bits":2' in parameter(app, "recipe")
     assert not probed.store.list("measure")
 
 
@@ -60,7 +58,7 @@ def test_knobs_at_rest_are_measured_and_what_they_left_behind_is_stopped(
     monkeypatch.setattr(automatic, "REST_S", 0.05)
     app = open_page("explore", recipe=samples.as_link(4))
     for value in (3, 2):
-        well(bits(app).set_value(value).run())
+        turn(app, value)
         time.sleep(0.1)
         well(app.run())
     runs = {samples.asked(run).recipe.steps[0].values["bits"]: run.status for run in probed.store.list("measure")}
@@ -74,7 +72,7 @@ def test_switched_off_nothing_is_measured_by_itself(probed: Client, monkeypatch:
     switch = next(toggle for toggle in app.toggle if toggle.label == "Measure by itself")
     assert switch.value  # nano is measured in seconds
     well(switch.set_value(False).run())
-    well(bits(app).set_value(3).run())
+    turn(app, 3)
     well(app.run())
     assert not probed.store.list("measure")
 
