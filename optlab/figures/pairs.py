@@ -24,7 +24,7 @@ class Pair:
 
     headline: what changed, in words; interval: the uncertainty, in words ('' when there is none). side: "measured" or
     "predicted", which decides the colour. so_far: how much of the text the figure knows, while
-    it still moves ('' when it does not).
+    it still moves ('' when it does not). missing: why there is no candidate, in words, where the caller does not know.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Pair:
     base_high: float | None = None
     side: str = "measured"
     so_far: str = ""
+    missing: str = ""
 
     @property
     def complete(self) -> bool:

@@ -17,7 +17,7 @@ from optlab.prediction.costs import Cost, costs
 from optlab.prediction.frontier import Point
 from optlab.prediction.interaction import Interaction, interaction, trio
 from optlab.prediction.predictor import Prediction, Predictor
-from optlab.prediction.state import folder_of
+from optlab.prediction.state import place_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from pages.components.explore import automatic
@@ -28,7 +28,7 @@ from tests.prediction import states
 
 @pytest.fixture
 def probed(prepared: Client) -> Client:
-    states.with_anchors(states.state(blocks=2), 1.3).save(folder_of("f" * 64))
+    states.with_anchors(states.state(blocks=2), 1.3).save(place_of("f" * 64))
     return prepared
 
 

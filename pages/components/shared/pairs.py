@@ -32,7 +32,8 @@ def _card(pair: pairs.Pair, run: Run | None, record: str = "") -> None:
     st.markdown(f"**{pair.name}**", help=pair.help)
     if pair.candidate is None:
         st.markdown(f"### :gray[{format.not_measured()}]")
-        st.caption(_("original {value}").format(value=pair.base_text) if pair.base is not None else _missing(run))
+        known = _("original {value}").format(value=pair.base_text) if pair.base is not None else _missing(run)
+        st.caption(pair.missing or known)
         return
     st.markdown(f"### {pair.headline}")
     st.html(bars.html(pair))
