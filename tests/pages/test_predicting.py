@@ -12,7 +12,6 @@ from optlab.figures import costs as cost_figure
 from optlab.figures import frontier as frontier_figure
 from optlab.figures import positions
 from optlab.figures.positions import Position
-from optlab.i18n import said
 from optlab.prediction.costs import Cost, costs
 from optlab.prediction.frontier import Point
 from optlab.prediction.interaction import Interaction, interaction, trio
@@ -77,28 +76,31 @@ def test_switched_off_nothing_is_measured_by_itself(probed: Client, monkeypatch:
     assert not probed.store.list("measure")
 
 
-def test_training_does_not_start_by_itself(probed: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("training", "begun"), [([], 1), ([{"distill": {"steps": 100}}], 0)])
+def test_training_does_not_start_by_itself(
+    probed: Client, monkeypatch: pytest.MonkeyPatch, training: list[object], begun: int
+) -> None:
     monkeypatch.setattr(automatic, "REST_S", 0.0)
-    steps = [{"distill": {"steps": 100}}, *samples.quantized(4).to_dict()["steps"]]
-    app = open_page("explore", recipe=json.dumps(steps))
-    well(bits(app).set_value(3).run())
-    well(app.run())
-    assert "does not start by itself" in words(app)
-    assert not probed.store.list("measure")
+    app = open_page("explore", recipe=samples.as_link(4))
+    app.query_params["recipe"] = json.dumps([*training, *samples.quantized(3).to_dict()["steps"]])
+    for _ in range(2):
+        well(app.run())
+    assert len(probed.store.list("measure")) == begun
+    assert ("does not start by itself" in words(app)) == bool(training)
 
 
 def test_what_began_by_itself_and_was_then_asked_for_is_not_stopped(
     probed: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(automatic, "REST_S", 0.05)
+    monkeypatch.setattr(automatic, "REST_S", 0.0)
     app = open_page("explore", recipe=samples.as_link(4))
-    well(bits(app).set_value(3).run())
-    time.sleep(0.1)
+    turn(app, 3)
     well(app.run())
+    (run,) = probed.store.list("measure")
     well(app.button(key="explore/measure").click().run())
-    well(bits(app).set_value(2).run())
-    runs = probed.store.list("measure")
-    assert [run.status for run in runs if "3 bits" in said(run.title)] == ["queued"]
+    turn(app, 2)
+    well(app.run())
+    assert {one.id: one.status for one in probed.store.list("measure")}[run.id] == "queued"
 
 
 def test_the_last_five_positions_stay_and_the_same_recipe_only_takes_new_figures() -> None:
