@@ -17,11 +17,13 @@ from optlab.store import artefacts
 
 READ, COMPRESS, QUALITY, LATENCY, MEMORY, LAYERS = "read", "compress", "quality", "latency", "memory", "layers"
 
-PER_PARAMETER_TOKEN_S = 8e-11
-PASS_TOKENS = 200
+PER_PARAMETER_TOKEN_S = 2e-11
+PASS_TOKENS = 500
 """Tokens whose reading takes as long as one pass over the weights of a simple method, packing and writing included."""
-PASSES_OF_TRAINING = 4
-"""Forward of student and teacher, backward twice as long as the forward."""
+PASSES_OF_TRAINING = 6
+"""Forward of student and teacher, backward twice as long as the forward, all in float32."""
+PASSES_OF_CALIBRATION = 2
+"""In float32, and for every layer the second moments of what it reads."""
 TIMING_S = 12.0
 """Warming up, rounds of a small model, and the bandwidth of memory before and after."""
 ROUND_TOKENS = 4 * (512 + 8 * 32)
@@ -76,8 +78,9 @@ def plan(recipe: Recipe, protocol: Protocol, description: Description, known: Du
         parts[MEMORY] = first_or_again(
             Work(f"memory/first/{place}", who, 2 * once, 2 * once), Work(f"memory/again/{place}", who, once, once)
         )
+    report_tokens = min(protocol.calibration_tokens, REPORT_TOKENS)
     parts[LAYERS] = first_or_again(
-        of_tokens("layers/first", f"{who}/{protocol.calibration}", min(protocol.calibration_tokens, REPORT_TOKENS)),
+        of_tokens("layers/first", f"{who}/{protocol.calibration}", PASSES_OF_CALIBRATION * report_tokens),
         of_tokens("layers/again", f"{who}/{protocol.calibration}", PASS_TOKENS),
     )
     return parts
@@ -108,7 +111,7 @@ def compression_tokens(recipe: Recipe, protocol: Protocol) -> float:
     total = PASS_TOKENS
     for step in recipe.steps:
         total += PASS_TOKENS + PASSES_OF_TRAINING * training_tokens(step)
-        total += protocol.calibration_tokens if step.instance().needs_calibration else 0
+        total += PASSES_OF_CALIBRATION * protocol.calibration_tokens if step.instance().needs_calibration else 0
     return total
 
 
