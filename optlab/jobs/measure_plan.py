@@ -108,7 +108,7 @@ def training_tokens(step: Step) -> float:
 
 def compression_tokens(recipe: Recipe, protocol: Protocol) -> float:
     """How many tokens the model would read in the time that `recipe` takes, roughly."""
-    total = PASS_TOKENS
+    total = float(PASS_TOKENS)
     for step in recipe.steps:
         total += PASS_TOKENS + PASSES_OF_TRAINING * training_tokens(step)
         total += PASSES_OF_CALIBRATION * protocol.calibration_tokens if step.instance().needs_calibration else 0
