@@ -28,7 +28,7 @@ from pages.components.explore import (
     storage,
     verdict,
 )
-from pages.components.shared import facts, frame, goals, knobs, measuring, prepare, services, view, writing
+from pages.components.shared import facts, frame, goals, knobs, measuring, prediction, prepare, services, view, writing
 from pages.components.shared.folded import folded
 from pages.components.shared.services import sentence
 
@@ -68,6 +68,7 @@ def main() -> None:
             facts.checkpoint_note(description)
             see(shown, description, pressed, curved)
             automatic.watch(services.client(), shown, problem)
+            prediction.time_speed(services.client(), shown)
 
 
 def choose(shown: view.View, description: Description) -> tuple[Recipe, Protocol, str]:

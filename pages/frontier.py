@@ -33,6 +33,7 @@ def main() -> None:
             return
         try:
             explore(shown, Frontier(predictor))
+            prediction.time_speed(client, shown)
         except OptLabError as error:
             st.info(sentence(error.message), icon=":material/hourglass_top:")
             prediction.offer(client, shown.model)

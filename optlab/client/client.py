@@ -32,6 +32,7 @@ from optlab.jobs.subject import Subject
 from optlab.jobs.sweep import SWEEP
 from optlab.jobs.tasks import TASKS
 from optlab.jobs.temperature_lab import TEMPERATURE_LAB
+from optlab.models import shipped
 from optlab.models.catalog import locate
 from optlab.models.describe import Description
 from optlab.prediction.recipe_family import RecipeFamily
@@ -213,7 +214,15 @@ class Client:
         return self._submit_made(SWEEP, model, recipe, protocol, **grid)
 
     def description(self, model: str) -> Description | None:
-        """What a prepared model consists of, at once; None when it is not prepared yet. Raises ModelError."""
+        """What a model consists of, at once: as its preparation found it, else as OptLab brings it along for a model of
+        the catalog; None for any other that is not prepared yet. Raises ModelError."""
+        return self._prepared_description(model) or shipped.description(model)
+
+    def prepared(self, model: str) -> bool:
+        """Whether the files of `model` are ready and were read here. Raises ModelError."""
+        return self._prepared_description(model) is not None
+
+    def _prepared_description(self, model: str) -> Description | None:
         locate(model)  # a name that no model can have is told as that, before it is put into a spec
         run = self.store.by_key(PREPARE.key(PrepareSpec(model=located(model)), ""))
         try:
@@ -313,7 +322,7 @@ class Client:
     def _prepared(self, model: str, protocol: Protocol | None = None) -> Subject:
         """The subject of a run before which the model is made ready, unless it is."""
         subject = self.subject(model, protocol)
-        if subject.fingerprint is None:
+        if not self.prepared(model):
             self.submit_prepare(model)
         return subject
 

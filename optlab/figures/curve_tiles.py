@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from optlab.figures import format, pairs
+from optlab.figures.predicted import not_timed
 from optlab.i18n import _
 from optlab.results.measurement import Measurement
 from optlab.results.prediction_table import OriginalFigures, PredictedCell
@@ -100,7 +101,7 @@ def _speed(cell: PredictedCell, original: OriginalFigures) -> Tile:
     base = 1000 / original.decode_ms if original.decode_ms else None
     found = cell.decode_speedup
     if base is None or found is None:
-        return Tile("unknown", format.not_measured(), _original(_per_second(base)) if base else "", base=base)
+        return Tile("unknown", format.not_measured(), _original(_per_second(base)) if base else not_timed(), base=base)
     low, high = cell.decode_speedup_band90 or (None, None)
     band = _band(_("{low} to {high} x").format(low=f"{low:.2f}", high=f"{high:.2f}")) if low and high else ""
     return Tile(

@@ -25,6 +25,11 @@ def of(found: Prediction, original: Prediction) -> list[Pair]:
     return [_quality(found), _size(found, original), _latency(found, original)]
 
 
+def not_timed() -> str:
+    """Why no speed is predicted where a model was probed."""
+    return _("Timed on this machine as soon as nothing else runs; it takes seconds.")
+
+
 def _quality(found: Prediction) -> Pair:
     ratio = found.ppl_ratio
     low, high = map(_ratio, found.nll_band90) if found.nll_band90 else (None, None)
@@ -61,7 +66,7 @@ def _latency(found: Prediction, original: Prediction) -> Pair:
     base, candidate = original.decode_ms, found.decode_ms
     low, high = found.decode_band90 or (None, None)
     speedup = found.speed.speedup if found.speed else None
-    missing = _("Timed on this machine as soon as nothing else runs; it takes seconds.") if base is None else ""
+    missing = not_timed() if base is None else ""
     spread = _("90 % band {low} to {high}")
     return Pair(
         _("Latency"), _("From the bytes each token reads and how fast this machine's kernels read them."),

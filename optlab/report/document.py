@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from optlab.client import records
 from optlab.figures import bars, format, frames, layers, pairs, tradeoff
-from optlab.i18n import _, plural, said
+from optlab.i18n import _, language, plural, said
 from optlab.jobs.measured import MeasuredRun
 from optlab.jobs.resolution import title
 from optlab.models.catalog import card
@@ -58,8 +58,7 @@ def html(comparison: Comparison) -> str:
         element("script", Markup(data), type="application/json", id="optlab-report"),
         element("script", Markup(FIT)),
     )
-    # the catalog translates "en" by the code of its own language
-    return f'<!doctype html>\n<html lang="{_("en")}">{head}{body}</html>\n'
+    return f'<!doctype html>\n<html lang="{language()}">{head}{body}</html>\n'
 
 
 def _sections(comparison: Comparison, heading: str) -> list[Markup]:

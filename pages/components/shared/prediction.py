@@ -22,9 +22,6 @@ def show(client: Client, shown: View) -> bool:
     if found[0].candidate is None:
         st.caption(_("This recipe lies outside of what was probed, so its quality is not guessed. Measure it."))
     pairs.show_predicted(found, record(client, shown.model))
-    timing = client.time_speed(shown.model, shown.protocol)
-    if timing is not None:
-        watching.until_done(timing)
     return True
 
 
@@ -34,6 +31,15 @@ def of(client: Client, shown: View) -> list[Pair] | None:
     if predictor is None:
         return None
     return predicted.of(predictor.predict(shown.recipe), predictor.predict(Recipe()))
+
+
+def time_speed(client: Client, shown: View) -> None:
+    """Have the machine timed behind the page where its speed is not known, once the model is ready."""
+    run = client.time_speed(shown.model, shown.protocol)
+    if run is None and not client.prepared(shown.model):
+        run = client.latest("prepare", shown.model)
+    if run is not None and run.live:
+        watching.until_done(run)
 
 
 def record(client: Client, model: str) -> str:

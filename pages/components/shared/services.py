@@ -13,11 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from optlab import paths
+from optlab import i18n, paths
 from optlab.client.client import Client
 from optlab.client.onlookers import Onlookers
 from optlab.errors import OptLabError
-from optlab.i18n import _, said
+from optlab.i18n import _
 from optlab.store.store import Store
 
 if TYPE_CHECKING:
@@ -88,14 +88,7 @@ def act(function: Callable[..., Any], *arguments: Any) -> None:
 def sentence(message: str) -> str:
     """A message of the library as a sentence on a page, in the language of the reader: a capital first, a full stop,
     markdown signs as they are."""
-    return escaped(plain(message))
-
-
-def plain(message: str) -> str:
-    """`sentence` for a place that reads no markdown."""
-    spoken = said(message)
-    stop = "" if spoken.endswith((".", "!", "?", "。", "！", "？")) else _(".")
-    return spoken[:1].upper() + spoken[1:] + stop
+    return escaped(i18n.sentence(message))
 
 
 def escaped(words: str) -> str:
