@@ -11,6 +11,7 @@ was announced should be within a factor of 1.5 of what it really still took, and
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import statistics
 import tempfile
@@ -90,9 +91,10 @@ def main() -> None:
         os.environ["OPTLAB_HOME"] = home
         os.environ.pop("OPTLAB_STORE", None)
         found = []
-        for one in watched(asked.models, asked.runs):
-            found.append(one)
-            print(in_words(one), flush=True)
+        with contextlib.suppress(KeyboardInterrupt):  # whoever stops it sees what there is
+            for one in watched(asked.models, asked.runs):
+                found.append(one)
+                print(in_words(one), flush=True)
     factors = [factor for one in found for factor in one.factors]
     if factors:
         within = statistics.mean(factor <= FACTOR for factor in factors)
