@@ -41,7 +41,7 @@ SEEN = """() => {
         "first perplexity": /so far:/.test(quality) || /measured\\s*$/.test(quality.trim()),
         "perplexity of the whole text": /measured\\s*$/.test(quality.trim()),
         "latency": /measured\\s*$/.test(latency.trim()),
-        "layers": document.querySelector('[data-testid="stMain"]').innerText.includes("What happened to each layer"),
+        "layers": document.querySelector('[data-testid="stMain"]').innerText.includes("Layer by layer"),
     }
 }"""
 """Which figures are on the page as measured; the badge is the last line of a card."""

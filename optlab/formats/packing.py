@@ -22,7 +22,7 @@ def words_per_row(columns: int, bits: int) -> int:
 def pack(codes: Tensor, bits: int) -> Tensor:
     """codes uint8 [rows, columns], each below 2^bits -> int32 [rows, words_per_row]."""
     rows, columns = codes.shape
-    # Eight codes fill exactly `bits` bytes, and 32 fill words: eight are joined in one number, of which so much is kept.
+    # Eight codes fill exactly `bits` bytes, and 32 fill words: eight become one number, of which so much is kept.
     padded = torch.nn.functional.pad(codes, (0, -columns % WORD)).view(rows, -1, 8)
     joined = padded[..., 0].to(torch.int64)
     for i in range(1, 8):

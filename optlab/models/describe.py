@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optlab import files, paths
+from optlab import paths, sealed
 from optlab.errors import ModelError
 from optlab.files import JsonObject
 from optlab.messages import decoded, encoded
@@ -186,7 +186,7 @@ def describe_folder(
         chat=chat.known(checkpoint.folder),
     )
     with suppress(OSError):  # a full disk: it is described again next time
-        files.write_json(_memory_file(found.fingerprint), found.to_dict())
+        sealed.write_json(_memory_file(found.fingerprint), found.to_dict())
     return _personal(found, name, checkpoint)
 
 
@@ -252,11 +252,8 @@ def _remembered(name: str, checkpoint: Checkpoint) -> Description | None:
     fingerprint = fingerprints.known(checkpoint)
     if fingerprint is None:
         return None
-    try:
-        data = json.loads(_memory_file(fingerprint).read_text(encoding="utf-8"))
-        return _personal(Description.from_dict(data), name, checkpoint)
-    except (OSError, ValueError, KeyError, TypeError):  # absent, or damaged: it is made again
-        return None
+    data = sealed.read_json(_memory_file(fingerprint))
+    return None if data is None else _personal(Description.from_dict(data), name, checkpoint)
 
 
 def _describe_elsewhere(name: str, progress: Progress) -> Description:

@@ -36,4 +36,4 @@ def start(client: Client, shown: view.View) -> None:
     run = client.submit_measure(shown.model, shown.recipe, shown.protocol)
     services.onlookers().asked_for(run.id)  # it may have begun by itself a moment ago
     if run.done:
-        st.toast(_("This was measured before; here it is."), icon=":material/check:")
+        st.toast(_("Already measured; here is the result."), icon=":material/check:")

@@ -20,7 +20,7 @@ def show(client: Client, shown: View) -> bool:
     if found is None:
         return False
     if found[0].candidate is None:
-        st.caption(_("This recipe lies outside of what was probed, so its quality is not guessed. Measure it."))
+        st.caption(_("This recipe lies outside what was probed, so its quality is not predicted. Measure it."))
     pairs.show_predicted(found, record(client, shown.model))
     return True
 
@@ -51,12 +51,11 @@ def offer(client: Client, model: str) -> None:
     """A button that probes the model, or how far its probe is."""
     run = client.latest("probe", model)
     if run is not None and not run.done:
-        st.caption(_("The model is being probed; predictions begin while it goes on, and get narrower."))
+        st.caption(_("The model is being probed; predictions appear meanwhile, and their bands get narrower."))
         watching.watch(run, "probe")
         return
-    st.caption(_("Probe this model once, and every recipe is predicted at the speed of a slider."))
-    if st.button(
-        measuring.label_of("probe", model, _("Probe this model")), icon=":material/insights:", key=f"probe/{model}"
-    ):
+    st.caption(_("Probe this model once to predict any recipe instantly."))
+    words = measuring.label_of("probe", model, _("Probe this model"))
+    if st.button(words, icon=":material/insights:", key=f"probe/{model}"):
         client.submit_probe(model)
         st.rerun()

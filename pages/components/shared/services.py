@@ -66,7 +66,7 @@ def shown_errors() -> Iterator[None]:
     except OptLabError as error:
         st.error(sentence(error.message), icon=":material/error:")
     except SQLAlchemyError:
-        st.error(_("The store of runs did not answer. Wait a moment and reload the page."), icon=":material/database:")
+        st.error(_("The run store did not respond. Wait a moment and reload the page."), icon=":material/database:")
 
 
 def action(
