@@ -14,7 +14,7 @@ from optlab.jobs.tasks import TASKS
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.results.tasks import TaskResult
-from pages.components.shared import progress, services, view
+from pages.components.shared import measuring, progress, services, view
 from pages.components.shared.services import escaped
 
 MOST = 5
@@ -83,7 +83,7 @@ def _asked(task: str, shown: view.View, measured: Sequence[Candidate]) -> None:
             if run is not None and run.live:
                 progress.status_badge(run)
             elif st.button(
-                _("Run the task"),
+                measuring.label_of("tasks", shown.model, _("Run the task")),
                 key=f"tasks/{task}/{one.run}",
                 icon=":material/quiz:",
                 help=_("Takes a few minutes."),
