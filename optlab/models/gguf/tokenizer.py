@@ -32,7 +32,7 @@ SENTENCEPIECE_IDS = {"unk": 0, "bos": 1, "eos": 2}
 def build(file: GGUFFile) -> tuple[Tokenizer, HubConfig]:
     """(tokenizer, the hub's tokenizer_config.json). Raises ModelError when it cannot be built from the file."""
     kind = file.value("tokenizer.ggml.model")
-    if kind is None or "tokenizer.ggml.tokens" not in file.values:
+    if kind in (None, "none", "no_vocab") or "tokenizer.ggml.tokens" not in file.values:
         raise ModelError(
             "{file} holds no tokenizer, so no text can be read; make it with its vocabulary",
             file=file.path.name,
