@@ -15,7 +15,7 @@ from optlab.models.gguf.understanding import understood
 from optlab.models.safetensors_writer import DTYPES, SafetensorsWriter
 from optlab.progress import Progress, silent, span
 
-VERSION = 2
+VERSION = 3
 """Raised when the written files change, so that older conversions are not reused."""
 
 SHARD_BYTES = 2 << 30
