@@ -4,6 +4,7 @@
 # make words  collect the messages of the code into the catalogs of the languages
 # make reference  write docs/reference.md from the declarations of methods and commands
 # make nano   train the small model again (about half an hour)
+# make probes make the probes of the catalog's models that OptLab brings along (ten minutes)
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +14,7 @@ PORT ?= 8501
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: setup setup-dev app test slow check words reference nano images clean
+.PHONY: setup setup-dev app test slow check words reference nano probes images clean
 
 setup: $(VENV)/.installed
 
@@ -48,6 +49,9 @@ slow: setup-dev
 
 nano: setup-dev
 	$(BIN)/python -m scripts.train_nano
+
+probes: setup-dev
+	$(BIN)/python -m scripts.ship_probes
 
 reference: setup-dev
 	$(BIN)/python -m scripts.reference

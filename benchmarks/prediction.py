@@ -45,11 +45,14 @@ from optlab.prediction.state import State
 from optlab.prediction.tables import apply
 from optlab.prediction.treatment import damage, treatment
 from optlab.recipes import Recipe, Step
+from optlab.results.recipe import known as known_recipe
 
 SEEDS = (7, 8)
 BITS, SPARSITIES = (2, 3, 4, 5, 6), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 LEAST, MOST = 0.02, 3.0
 """Nats between which a relative error is counted."""
+PLAIN = ("rtn", "magnitude")
+"""The methods of the recipes that are drawn."""
 NOISE_SIZE, NOISE_TOKENS = 0.2, 1024
 
 Floats = NDArray[np.float64]
@@ -60,7 +63,7 @@ def drawn(state: State, count: int, seed: int) -> list[Recipe]:
     rng = random.Random(seed)
     main = next(table for key, table in state.tables.items() if key.startswith("quantize rtn"))
     sizes = sorted({level["group_size"] for level in main.levels}, key=lambda size: size or 1 << 30)
-    anchors = {one["hash"] for one in state.anchors}
+    anchors = {one.recipe.content_hash for one in state.anchors}
     found: dict[str, Recipe] = {}
     while len(found) < count:
         kind, uniform = len(found) % 3, rng.random() < 0.5
@@ -197,10 +200,9 @@ def main() -> None:
     bands = np.array([one.nll_band90 for one in predictions], dtype=float)
     inside = (nll >= bands[:, 0]) & (nll <= bands[:, 1])
     counted = (nll >= LEAST) & (nll <= MOST)
-    told = [one for one in state.anchors if all(step["quantize"]["method"] == "rtn" if "quantize" in step else
-            step["prune"]["method"] == "magnitude" for step in one["recipe"]["steps"])]  # fmt: skip
-    known = np.array([features(state, Recipe.from_dict(one["recipe"]), alpha) for one in told])
-    target = np.array([one["nll"] for one in told])
+    told = [one for one in state.anchors if all(step.method in PLAIN for step in known_recipe(one.recipe).steps)]
+    known = np.array([features(state, known_recipe(one.recipe), alpha) for one in told])
+    target = np.array([one.nll for one in told])
     new = np.array([features(state, recipe, alpha) for recipe in recipes])
     rows = {"optlab": scores(ours, nll)}
     for column, name in enumerate(("HIGGS", "weight error", "bits")):

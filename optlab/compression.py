@@ -10,10 +10,9 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -49,9 +48,18 @@ not wait minutes for its report, and always as many, so that methods can be comp
 
 
 @dataclass
+class Origin:
+    """How each layer of a compressed model goes back to one of the original, so that the two can be compared."""
+
+    scalings: Scalings = field(default_factory=Scalings)
+    lineage: LayerLineage = field(default_factory=LayerLineage)
+
+
+@dataclass
 class Compressed:
-    """A compressed model. layers: of every weight matrix of the blocks and of every other that was touched.
-    notes: sentences for a person. seconds: how long the recipe took. trainings: how each training step went."""
+    """A compressed model. layers: of every weight matrix of the blocks and of every other that was touched; empty
+    before `report_layers`, which needs `origin`. notes: sentences for a person. seconds: how long the recipe took.
+    trainings: how each training step went. origin: None where the layers cannot be traced back any more."""
 
     model: LanguageModel
     stored: dict[str, Stored]
@@ -60,14 +68,24 @@ class Compressed:
     seconds: float
     notes: list[str] = field(default_factory=list)
     trainings: list[Training] = field(default_factory=list)
+    origin: Origin | None = None
 
 
 def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress: Progress = silent) -> Compressed:
-    """`recipe` applied to a copy of `model`, which itself never changes; the result is float32, on its device.
+    """`recipe` applied to a copy of `model`, which itself never changes, and what it did to each layer; the result is
+    float32, on its device.
 
     Raises RecipeError when a step does not fit the model, TextError when it needs a calibration text that cannot be
     had, Cancelled from `progress`.
     """
+    steps = len(recipe.steps)
+    compressed = apply(model, recipe, protocol, span(progress, 0.0, steps / (steps + 1)))
+    report_layers(compressed, model, protocol, span(progress, steps / (steps + 1), 1.0))
+    return compressed
+
+
+def apply(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress: Progress = silent) -> Compressed:
+    """`compress` without the report on layers, which reads a calibration text even where the recipe needs none."""
     check(model, recipe)
     began = time.perf_counter()
     checkpoint = open_checkpoint(model.folder)
@@ -80,7 +98,7 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
     lineage = LayerLineage()
     trainings: list[Training] = []
     states: list[Path | None] = []
-    parts = len(recipe.steps) + 1
+    parts = len(recipe.steps)
     rising = Rising(progress)
 
     def check_text() -> None:
@@ -144,16 +162,69 @@ def compress(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress:
         with torch.set_grad_enabled(step.kind == "distill"):
             step.instance().apply(context)
     _settle_dense(working, teacher, stored, checkpoint)
-    few = partial(statistics_of, min(tokens, REPORT_TOKENS))
-    rest = span(rising, 1 - 1 / parts, 1.0)
-    layers = _report(working, teacher, stored, scalings, lineage, checkpoint, few, notes, rest)
     if recipe.steps:
         learns = any(step.instance().needs_calibration for step in recipe.steps)
         notes += expert_notes(working, (lambda: RemappedStatistics(statistics_of(tokens), lineage)) if learns else None)
     for state in states:
         if state is not None:
             shutil.rmtree(state, ignore_errors=True)
-    return Compressed(working, stored, layers, recipe, time.perf_counter() - began, notes, trainings)
+    took = time.perf_counter() - began
+    return Compressed(working, stored, [], recipe, took, notes, trainings, Origin(scalings, lineage))
+
+
+def report_layers(
+    compressed: Compressed, model: LanguageModel, protocol: Protocol, progress: Progress = silent
+) -> None:
+    """Write into `compressed.layers` the bits, zeros and output error of every layer, against `model`, its original.
+
+    The error is measured on `REPORT_TOKENS` tokens of the calibration text; where there is no such text, a note says
+    so. Does nothing when the report is there. Raises Cancelled from `progress`.
+    """
+    origin = compressed.origin
+    if compressed.layers or origin is None:
+        return
+    checkpoint = open_checkpoint(model.folder)
+    teacher = _in_float32(model, checkpoint)
+    working, stored = compressed.model, compressed.stored
+    linears = working.linear_names()
+    every = [name for name in stored if name not in set(linears)] + linears
+    found: Statistics | None = None
+    if stored or origin.lineage.rows or origin.lineage.columns or origin.lineage.names:
+        try:
+            found = _statistics_for_report(model, protocol, span(progress, 0.0, 0.9))
+        except TextError as error:
+            compressed.notes.append(
+                say("the error of each layer's output is not known: {reason}", reason=error.message)
+            )
+
+    def of_layer(name: str) -> LayerReport:
+        W = working.weight(name)
+        entry = checkpoint.tensors.get(f"{name}.weight")
+        dense_bits = 8.0 * DTYPES[checkpoint.dtype if entry is None else entry.dtype].itemsize
+        written = stored.get(name)
+        return LayerReport(
+            name=name,
+            bits_per_weight=dense_bits if written is None else written.stored_bits() / W.numel(),
+            sparsity=1.0 - int(torch.count_nonzero(W)) / W.numel(),
+            output_error=_output_error(name, working, teacher, origin, found),
+        )
+
+    layers = []
+    with in_parallel(of_layer, every, working.device) as reports:
+        for done, name in enumerate(every):
+            progress(0.9 + 0.1 * done / len(every), say("comparing {name}", name=name))
+            layers.append(next(reports))
+    compressed.layers = layers
+
+
+def _statistics_for_report(model: LanguageModel, protocol: Protocol, progress: Progress) -> Statistics:
+    """Raises TextError."""
+    text = calibration_text(model, protocol)
+    if protocol.text is not None:
+        check_apart(protocol.text, text)
+    tokens = min(protocol.calibration_tokens, REPORT_TOKENS)
+    length = min(protocol.context, tokens, model.description.context_length)
+    return statistics(model, text, tokens, length, protocol.seed, progress, protocol.bos)
 
 
 def _state_folder(model: LanguageModel, recipe: Recipe, number: int, text: str, protocol: Protocol) -> Path:
@@ -238,58 +309,13 @@ def _settle_dense(
             parameter.data.copy_(parameter.data.to(default if entry is None else DTYPES[entry.dtype]))
 
 
-def _report(
-    working: LanguageModel,
-    teacher: LanguageModel,
-    stored: dict[str, Stored],
-    scalings: Scalings,
-    lineage: LayerLineage,
-    checkpoint: Checkpoint,
-    statistics_once: Callable[[], Statistics],
-    notes: list[str],
-    progress: Progress,
-) -> list[LayerReport]:
-    """Bits, zeros and output error of every layer."""
-    linears = working.linear_names()
-    every = [name for name in stored if name not in set(linears)] + linears
-    found: Statistics | None = None
-    if stored or lineage.rows or lineage.columns or lineage.names:
-        try:
-            found = statistics_once()
-        except TextError as error:
-            notes.append(say("the error of each layer's output is not known: {reason}", reason=error.message))
-
-    def of_layer(name: str) -> LayerReport:
-        W = working.weight(name)
-        entry = checkpoint.tensors.get(f"{name}.weight")
-        dense_bits = 8.0 * DTYPES[checkpoint.dtype if entry is None else entry.dtype].itemsize
-        written = stored.get(name)
-        return LayerReport(
-            name=name,
-            bits_per_weight=dense_bits if written is None else written.stored_bits() / W.numel(),
-            sparsity=1.0 - int(torch.count_nonzero(W)) / W.numel(),
-            output_error=_output_error(name, working, teacher, scalings, lineage, found),
-        )
-
-    layers = []
-    with in_parallel(of_layer, every, working.device) as reports:
-        for done, name in enumerate(every):
-            progress(done / len(every), say("comparing {name}", name=name))
-            layers.append(next(reports))
-    return layers
-
-
 def _output_error(
-    name: str,
-    working: LanguageModel,
-    teacher: LanguageModel,
-    scalings: Scalings,
-    lineage: LayerLineage,
-    found: Statistics | None,
+    name: str, working: LanguageModel, teacher: LanguageModel, origin: Origin, found: Statistics | None
 ) -> float | None:
     """sqrt(tr(D A D^T) / tr(W A W^T)) with D the change of the weight W and A the mean of x x^T over its inputs: the
     relative root mean square error of the layer's output when its input is the original's. What was cut out counts as
     0."""
+    scalings, lineage = origin.scalings, origin.lineage
     original = lineage.original(name)
     if original not in teacher.structure.kinds:
         return None

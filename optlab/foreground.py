@@ -72,18 +72,23 @@ def predictor(client: Client, model: str, shown: Progress = silent, text: str | 
         load_text(text)
     description = PREPARE.result_of(prepare(client, model, span(shown, 0.0, PREPARED)))
     assert description is not None  # the preparation is done
-    fingerprint = description.fingerprint
-    if not predictions.probed(fingerprint, timed=description.objective == "causal"):
+    if not predictions.probed(description.fingerprint):
         complete(client, client.submit_probe(model), span(shown, PREPARED, 1.0))
+    elif description.objective == "causal" and not predictions.speed_known(client.subject(model)):
+        complete(client, client.submit_speed(model), span(shown, PREPARED, 1.0))
     found = client.predictor(model, Protocol(text=text))
     if found is None:
-        folder = predictions.folder_of(fingerprint)
+        probe = predictions.probe_of(client.subject(model))
         raise ModelError(
-            "the probe of {model} in {folder} cannot be read; delete that folder and ask again",
-            model=model,
-            folder=folder,
+            "the probe of {model} in {probe} cannot be read; delete that and ask again", model=model, probe=probe
         )
     return found
+
+
+def probe(client: Client, model: str, shown: Progress = silent) -> Run:
+    """The finished probe of `model`. Raises what `complete` raises."""
+    prepare(client, model, span(shown, 0.0, PREPARED))
+    return complete(client, client.submit_probe(model), span(shown, PREPARED, 1.0))
 
 
 def complete(client: Client, run: Run, shown: Progress = silent, kinds: registry.Kinds = registry.KINDS) -> Run:

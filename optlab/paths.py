@@ -14,7 +14,7 @@ from optlab.errors import OptLabError
 PACKAGE = Path(__file__).resolve().parent
 BESIDE, INSIDE = PACKAGE.parent / "assets", PACKAGE / "assets"
 ASSETS = INSIDE if INSIDE.is_dir() else BESIDE
-"""What OptLab brings along (nano, a text, catalogs of languages): beside the package in a checkout, inside a wheel."""
+"""What OptLab brings along (nano, a text, probes, languages): beside the package in a checkout, inside a wheel."""
 
 
 def home() -> Path:

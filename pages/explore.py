@@ -8,12 +8,14 @@ from optlab.errors import OptLabError, RecipeError
 from optlab.figures.storage import pruning
 from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
+from optlab.knobs import has_knobs
 from optlab.models.describe import Description
 from optlab.prediction.layer_values import ZEROS
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from pages.components.explore import (
     automatic,
+    curve,
     heads,
     latency_grid,
     layer_editor,
@@ -41,14 +43,17 @@ def main() -> None:
         description = prepare.description(shown.model)
         if description is None:
             return
+        goal = goals.row(description, shown.recipe)
+        if goal is not None:
+            shown = view.change(recipe=goal)
+        above = st.container()
         left, right = st.columns([5, 11], gap="large")
         with left:
-            goal = goals.row(description, shown.recipe)
-            if goal is not None:
-                shown = view.change(recipe=goal)
             recipe, settings, problem = choose(shown, description)
         if (recipe, settings) != (shown.recipe, shown.protocol):
             shown = view.change(recipe=recipe, protocol=settings)
+        with above:  # drawn last, because the boxes below have a say in the recipe
+            curved = curve.show(services.client(), shown, description)
         with left:
             pressed = st.button(
                 _("Measure"), type="primary", icon=":material/play_arrow:", width="stretch", key="explore/measure",
@@ -60,7 +65,7 @@ def main() -> None:
             if problem:
                 st.error(sentence(problem), icon=":material/block:")
             facts.checkpoint_note(description)
-            see(shown, description, pressed)
+            see(shown, description, pressed, curved)
             automatic.watch(services.client(), shown, problem)
 
 
@@ -71,7 +76,8 @@ def choose(shown: view.View, description: Description) -> tuple[Recipe, Protocol
         if knobs.shows(recipe):
             _say_misfit(recipe, description)
             below = partial(verdict.show, services.client(), shown)
-            recipe = knobs.recipe_knobs(recipe, description.model, description, below)
+            held = has_knobs(recipe)
+            recipe = knobs.recipe_knobs(recipe, description.model, description, below, held)
         else:
             st.info(_("This recipe has more than the knobs can show; it is measured exactly as written below."))
             st.code(recipe.to_yaml(), language="yaml", wrap_lines=True)
@@ -95,14 +101,17 @@ def _say_misfit(recipe: Recipe, description: Description) -> None:
         st.warning(sentence(_("{why}; the knobs show the nearest that fits").format(why=said(error.message))))
 
 
-def see(shown: view.View, description: Description, pressed: bool) -> None:
-    """Original against candidate, layer by layer, in their own words; and the recipe to take along."""
+def see(shown: view.View, description: Description, pressed: bool, curved: bool) -> None:
+    """Original against candidate, layer by layer, in their own words; and the recipe to take along.
+
+    curved: the curve above shows what is predicted, and where the recipe stands.
+    """
     client = services.client()
     if pressed:
         measuring.start(client, shown)
     if not shown.recipe.steps:
         st.info(_("Switch on a knob to begin. Quantize is a good first one."), icon=":material/tune:")
-    done = measurement.show(client, shown)
+    done = measurement.show(client, shown, predicted=not curved)
     clicked = brought = edited = None
     with folded(_("Attention heads: click to remove"), "heads", ":material/grid_on:") as opened:
         if opened:
@@ -111,7 +120,8 @@ def see(shown: view.View, description: Description, pressed: bool) -> None:
         view.change(recipe=clicked)
         st.rerun()
     if shown.recipe.steps:
-        positions.show(client, shown, done)
+        if not curved:
+            positions.show(client, shown, done)
         result = MEASURE.result_of(done) if done else None
         layers = result.layers if result else ()
         with folded(_("Which layer hurts most"), "hurts", ":material/monitor_heart:") as opened:

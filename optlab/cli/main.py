@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from optlab import __version__
-from optlab.cli import archives, catalog, comparing, exporting, measuring, predicting, runs, serving, texts
+from optlab.cli import archives, catalog, comparing, exporting, measuring, predicting, probing, runs, serving, texts
 from optlab.errors import OptLabError
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ for command in (
     predicting.predict, predicting.frontier, exporting.export, archives.report, archives.archive, serving.app,
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(probing.app, name="probe")
 app.add_typer(runs.app, name="runs")
 app.add_typer(texts.app, name="texts")
 app.command(name="import")(archives.import_archive)

@@ -18,7 +18,7 @@ from optlab.client.records import Row
 from optlab.jobs.comparison import COMPARISON
 from optlab.jobs.generate import GENERATE
 from optlab.jobs.importance import IMPORTANCE
-from optlab.jobs.kind import JobKind, P, R, S
+from optlab.jobs.kind import BACKGROUND, JobKind, P, R, S
 from optlab.jobs.latency_grid import LATENCY_GRID
 from optlab.jobs.layer_inspection import LAYER_INSPECTION
 from optlab.jobs.measure import MEASURE
@@ -27,6 +27,7 @@ from optlab.jobs.prepare import PREPARE
 from optlab.jobs.probe import PROBE
 from optlab.jobs.registry import model_of
 from optlab.jobs.resolution import located
+from optlab.jobs.speed_anchors import SPEED_ANCHORS
 from optlab.jobs.subject import Subject
 from optlab.jobs.sweep import SWEEP
 from optlab.jobs.tasks import TASKS
@@ -40,7 +41,7 @@ from optlab.results.comparison import ComparisonSpec
 from optlab.results.document import UnreadableError
 from optlab.results.generation import GenerateSpec
 from optlab.results.measurement import MeasureSpec
-from optlab.results.model import ImportanceSpec, PrepareSpec, ProbeSpec
+from optlab.results.model import ImportanceSpec, PrepareSpec, ProbeSpec, SpeedSpec
 from optlab.results.prediction_table import PredictionTable
 from optlab.store.run import LIVE, Run, Status, Worker
 from optlab.store.store import Store
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 
 LOOKED_BACK = 50
 """So many runs of a kind are looked through for the newest of a model."""
+TIMED_UNASKED = 500_000_000
+"""Parameters up to which timing a few recipes takes seconds, so that it may begin without being asked for."""
 
 
 class Client:
@@ -66,6 +69,8 @@ class Client:
 
     def submit(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run:
         """Have `spec` done, or the run that does so or did; one that was stopped is queued again."""
+        if kind.priority > BACKGROUND:
+            self._make_way()
         found = self.look_up(kind, spec, subject)
         if found is not None:
             return self.store.retry(found.id)
@@ -86,6 +91,33 @@ class Client:
         """Look at `model` once, so that `predictor` can answer; it can before the run is done, with a wider band."""
         subject = self._prepared(model)
         return self.submit(PROBE, ProbeSpec(model=subject.model), subject)
+
+    def submit_speed(self, model: str) -> Run:
+        """Time a few recipes of `model`, which was probed, on this machine; again if that was done."""
+        subject = self._prepared(model)
+        spec = SpeedSpec(model=subject.model)
+        before = self.look_up(SPEED_ANCHORS, spec, subject)
+        if before is not None and before.done:
+            self.store.delete(before.id)
+        return self.submit(SPEED_ANCHORS, spec, subject)
+
+    def time_speed(self, model: str, protocol: Protocol | None = None) -> Run | None:
+        """The run that times a few recipes of `model` in the background, begun now if that is worth while: it was
+        probed, its speed is not known here (or was timed while something else ran, which is over), and nothing else is
+        to do. None where nothing is being timed."""
+        subject, described = self.subject(model, protocol), self.description(model)
+        if described is None or described.objective != "causal" or predictions.probe_of(subject) is None:
+            return None
+        run = self.look_up(SPEED_ANCHORS, SpeedSpec(model=subject.model), subject)
+        if run is not None and (run.live or run.status == Status.FAILED):
+            return run if run.live else None
+        known = predictions.speed_known(subject)
+        busy = bool(self.runs(status=LIVE, limit=1))
+        if described.parameters > TIMED_UNASKED or busy or (known and not predictions.speed_doubted(subject)):
+            return None
+        if not known and subject.protocol.dtype != Subject.of(model, Protocol(), None).protocol.dtype:
+            return None  # only the default precision of this machine is timed
+        return self.submit_speed(model)
 
     def submit_measure(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
         """Measure `recipe` on `model`, or the run that does so or did."""
@@ -272,6 +304,11 @@ class Client:
 
     def _comparison(self, subject: Subject, other: str) -> ComparisonSpec:
         return ComparisonSpec(model=subject.model, other=located(other), protocol=subject.protocol)
+
+    def _make_way(self) -> None:
+        """Stop what runs in the background: somebody asks for something."""
+        for run in self.under_way((SPEED_ANCHORS.name,)):
+            self.store.request_cancel(run.id)
 
     def _prepared(self, model: str, protocol: Protocol | None = None) -> Subject:
         """The subject of a run before which the model is made ready, unless it is."""

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optlab.errors import ModelError
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import MeasuredRun, readable
 from optlab.jobs.subject import Subject
+from optlab.prediction import timing
 from optlab.prediction.family_predictions import prediction_table as table_of
 from optlab.prediction.ledger import Ledger, entry
 from optlab.prediction.ledger import ledger as ledger_of
 from optlab.prediction.recipe_family import RecipeFamily
-from optlab.prediction.state import State, folder_of
+from optlab.prediction.state import State, known
+from optlab.recipes import Recipe
 from optlab.results.prediction_table import PredictionTable
 from optlab.results.recipe import UnknownRecipe
 from optlab.store.run import Status
@@ -27,6 +30,7 @@ from optlab.store.store import Store
 
 if TYPE_CHECKING:
     from optlab.prediction.predictor import Observation, Predictor
+    from optlab.prediction.speed import TimedRatio
 
 KEPT = 4
 """Predictors, and ledgers, that a process keeps in memory."""
@@ -47,14 +51,17 @@ def predictor(store: Store, subject: Subject) -> Predictor | None:
     """
     from optlab.prediction.predictor import Predictor
 
-    if subject.fingerprint is None:
+    probe, text, dtype = probe_of(subject), subject.protocol.text, subject.protocol.dtype
+    if probe is None or subject.fingerprint is None:
         return None
-    folder, text = folder_of(subject.fingerprint), subject.protocol.text
     try:
-        changed = (folder / "state.json").stat().st_mtime_ns
-        identity = (str(folder), changed, store.url, store.counts()[Status.DONE], text)
+        changed = probe.stat().st_mtime_ns
+        timed = timing.known(subject.fingerprint, dtype)
+        done = store.counts()[Status.DONE]
+        identity = (str(probe), changed, timed and timed.made, store.url, done, text, dtype)
         if identity not in _predictors:
-            _predictors[identity] = Predictor(State.load(folder), observations(store, subject), text)
+            taught = observations(store, subject)
+            _predictors[identity] = Predictor(State.load(probe), taught, text, timed, speeds(store, subject))
             while len(_predictors) > KEPT:
                 _predictors.popitem(last=False)
     except (OSError, ModelError):
@@ -93,13 +100,31 @@ def original_ppl(store: Store, subject: Subject) -> float | None:
     return None
 
 
-def probed(fingerprint: str, timed: bool) -> bool:
-    """Whether the probe of the model with these weights is finished on this machine. timed: decoding belongs to it."""
+def probed(fingerprint: str) -> bool:
+    """Whether the probe of the model with these weights is finished, here or where it came from."""
+    probe = known(fingerprint)
     try:
-        state = State.load(folder_of(fingerprint))
-    except (OSError, ModelError):
+        return probe is not None and State.load(probe).done
+    except ModelError:
         return False
-    return state.done and bool(state.timings or not timed)
+
+
+def probe_of(subject: Subject) -> Path | None:
+    """The file of the probe of the subject's model; None where there is none, or its weights were not read yet."""
+    return None if subject.fingerprint is None else known(subject.fingerprint)
+
+
+def speed_known(subject: Subject) -> bool:
+    """Whether the speed anchors of the subject's model were timed on this machine, in its precision."""
+    return subject.fingerprint is not None and timing.known(subject.fingerprint, subject.protocol.dtype) is not None
+
+
+def speed_doubted(subject: Subject) -> bool:
+    """Whether they were timed while something else ran, which seems to be over."""
+    if subject.fingerprint is None:
+        return False
+    anchors = timing.known(subject.fingerprint, subject.protocol.dtype)
+    return anchors is not None and timing.disturbed(anchors) and timing.quiet()
 
 
 def observations(store: Store, subject: Subject) -> list[Observation]:
@@ -114,11 +139,35 @@ def observations(store: Store, subject: Subject) -> list[Observation]:
     return found
 
 
+def speeds(store: Store, subject: Subject) -> list[TimedRatio]:
+    """What finished measurements timed on this machine of the subject's weights, in its precision: ratios of rounds
+    that were timed in turns with the original."""
+    from optlab.prediction.speed import TimedRatio
+
+    found = []
+    for one in readable(store.list(kind=MEASURE.name, status=Status.DONE)):
+        delta, pair = one.result.delta, one.result.latency
+        if pair is None or not delta.decode_speedup or one.spec.protocol.dtype != subject.protocol.dtype:
+            continue
+        if _same_weights(one, subject) and isinstance(one.spec.recipe, Recipe):
+            low, high = delta.decode_speedup_ci95 or (delta.decode_speedup, delta.decode_speedup)
+            found.append(
+                TimedRatio(
+                    one.spec.recipe, 1 / delta.decode_speedup, 1 / high, 1 / low, pair.base.decode_ms,
+                    one.run.finished or 0.0, pair.base.path,
+                )
+            )  # fmt: skip
+    return found
+
+
 def _same(one: MeasuredRun, subject: Subject) -> bool:
     """Whether a measurement is of the subject's weights, on its text."""
-    if (one.spec.model, one.spec.protocol.text) != (subject.model, subject.protocol.text):
-        return False
-    if isinstance(one.spec.recipe, UnknownRecipe):
+    return one.spec.protocol.text == subject.protocol.text and _same_weights(one, subject)
+
+
+def _same_weights(one: MeasuredRun, subject: Subject) -> bool:
+    """Whether a measurement is of the subject's weights; one with a latency, whether it was made on this machine."""
+    if one.spec.model != subject.model or isinstance(one.spec.recipe, UnknownRecipe):
         return False
     return one.run.key in [MEASURE.key(one.spec, weights) for weights in subject.weights]
 

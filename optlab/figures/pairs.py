@@ -23,7 +23,8 @@ class Pair:
     """One quantity of both models. low, high: interval of the candidate; base_low, base_high: of the original.
 
     headline: what changed, in words; interval: the uncertainty, in words ('' when there is none). side: "measured" or
-    "predicted", which decides the colour.
+    "predicted", which decides the colour. so_far: how much of the text the figure knows, while
+    it still moves ('' when it does not). missing: why there is no candidate, in words, where the caller does not know.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Pair:
     base_low: float | None = None
     base_high: float | None = None
     side: str = "measured"
+    so_far: str = ""
+    missing: str = ""
 
     @property
     def complete(self) -> bool:
@@ -64,6 +67,7 @@ def quality(known: Known) -> Pair:
         _("95 % interval {range}").format(range=format.change_range(*ends)) if interval else "",
         low=base * ends[0] if base is not None and drawn else None,
         high=base * ends[1] if base is not None and drawn else None,
+        so_far=_windows_so_far(known),
     )  # fmt: skip
 
 
@@ -82,11 +86,8 @@ def size(known: Known) -> Pair:
 
 def latency(known: Known) -> Pair:
     """Milliseconds per new token of both, timed in turns; the interval is from the 5th to the 95th percentile."""
-    done = known if isinstance(known, (Measurement, Comparison)) else None
-    base = done.baseline.decode_ms_per_token if done else None
-    candidate = done.compressed.decode_ms_per_token if done else None
-    speed = (done.delta.decode_speedup, done.delta.decode_speedup_ci95) if done else (None, None)
-    timed = done.latency if done else None
+    timed = known.latency
+    base, candidate, speed = _times(known)
     low, high = (timed.candidate.decode_ms_p5, timed.candidate.decode_ms_p95) if timed else (None, None)
     spread = _("5 to 95 % of tokens: {low} to {high}")
     return Pair(
@@ -120,6 +121,23 @@ def _perplexities(known: Known) -> tuple[float | None, float | None, float | Non
     if so_far is None:
         return None, None, None, None
     return so_far.ppl_base, so_far.ppl_candidate, so_far.ppl_ratio, so_far.ppl_ratio_ci95
+
+
+def _windows_so_far(known: Known) -> str:
+    if not isinstance(known, MeasurementSoFar) or known.quality is None or known.quality_done:
+        return ""
+    return _("{done} of {all} windows").format(done=known.quality.windows_done, all=known.quality.windows)
+
+
+def _times(known: Known) -> tuple[float | None, float | None, tuple[float | None, tuple[float, float] | None]]:
+    """Milliseconds per token of original and candidate, and the speed-up with its interval."""
+    if isinstance(known, (Measurement, Comparison)):
+        speed = known.delta.decode_speedup, known.delta.decode_speedup_ci95
+        return known.baseline.decode_ms_per_token, known.compressed.decode_ms_per_token, speed
+    if known.latency is None:
+        return None, None, (None, None)
+    speed = known.decode_speedup, known.decode_speedup_ci95
+    return known.latency.base.decode_ms, known.latency.candidate.decode_ms, speed
 
 
 def _sizes(known: Known) -> tuple[int | None, int | None]:

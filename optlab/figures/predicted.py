@@ -60,12 +60,13 @@ def _size(found: Prediction, original: Prediction) -> Pair:
 def _latency(found: Prediction, original: Prediction) -> Pair:
     base, candidate = original.decode_ms, found.decode_ms
     low, high = found.decode_band90 or (None, None)
-    speedup = base / candidate if base and candidate else None
+    speedup = found.speed.speedup if found.speed else None
+    missing = _("Timed on this machine as soon as nothing else runs; it takes seconds.") if base is None else ""
     spread = _("90 % band {low} to {high}")
     return Pair(
         _("Latency"), _("From the bytes each token reads and how fast this machine's kernels read them."),
         base, candidate, format.milliseconds(base), format.milliseconds(candidate),
         format.faster(speedup) if speedup else "",
         spread.format(low=format.milliseconds(low), high=format.milliseconds(high)) if low and high else "",
-        low=low, high=high, side="predicted",
+        low=low, high=high, side="predicted", missing=missing,
     )  # fmt: skip

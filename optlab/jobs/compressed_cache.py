@@ -6,6 +6,8 @@ disk leaves nothing that looks finished.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,18 +27,33 @@ if TYPE_CHECKING:
 def packed(
     model: LanguageModel, recipe: Recipe, protocol: Protocol, progress: Progress = silent
 ) -> tuple[Compressed, Path]:
-    """`recipe` applied to `model`, and the folder of its packed file. Raises RecipeError, MeasurementError, OSError."""
-    from optlab.compression import compress
+    """`recipe` applied to `model`, and the folder of its packed file; without the report on layers, unless somebody
+    has asked for it before (`reported`). Raises RecipeError, MeasurementError, OSError."""
+    from optlab.compression import apply
     from optlab.kernels.artefact import load_artefact
 
     folder = artefacts.folder(artefacts.key(model.fingerprint, recipe, protocol))
     if folder.is_dir():
         progress(0.0, say("reading the packed model"))
         return load_artefact(folder, "float32", protocol.device), folder
-    compressed = compress(model, recipe, protocol, span(progress, 0.0, 0.9))
+    compressed = apply(model, recipe, protocol, span(progress, 0.0, 0.9))
     artefacts.sweep()
     keep(compressed, folder, span(progress, 0.9, 1.0))
     return compressed, folder
+
+
+def reported(
+    compressed: Compressed, model: LanguageModel, protocol: Protocol, folders: Collection[Path],
+    progress: Progress = silent,
+) -> None:  # fmt: skip
+    """What `compressed` did to each layer of `model`, found and noted in these `folders` of it. Raises OSError."""
+    from optlab.compression import report_layers
+    from optlab.kernels.artefact import note_layers
+
+    report_layers(compressed, model, protocol, progress)
+    for folder in folders:
+        with suppress(FileNotFoundError):  # the run before it was deleted meanwhile, and its artefact with it
+            note_layers(compressed, folder)
 
 
 def write(spec: MeasureSpec, folder: Path, progress: Progress = silent) -> None:

@@ -19,8 +19,9 @@ from optlab.store.run import Run
 
 Log = Callable[[str], None]
 
-GENERATING, MEASURING, PREPARING = 2, 1, 0
-"""Priorities, higher first: a person waits for a text that is being written, nobody watches a conversion."""
+GENERATING, MEASURING, PREPARING, BACKGROUND = 2, 1, 0, -1
+"""Priorities, higher first: a person waits for a text that is being written, nobody watches a conversion. What runs in
+the background was asked for by nobody, and makes way for whatever is."""
 
 REMEMBERED = 512
 """Documents that were read and are kept: a page that lists runs reads the same ones at every movement of a knob."""

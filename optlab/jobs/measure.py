@@ -2,7 +2,8 @@
 
 The compressed model is written first, because what is evaluated, timed and shown as a size must be that file. Then
 quality (both models in one pass over the text), then latency (alone on the machine), then the peak memory of a process
-of its own for either side.
+of its own for either side. What happened to each layer comes last: it reads a calibration text, and nobody should wait
+for that to see a perplexity.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def measure(
     from optlab.evaluation.compare import compare
     from optlab.evaluation.latency import speedup
     from optlab.evaluation.size import weight_bytes
+    from optlab.jobs.compressed_cache import reported
 
     protocol = settled(name, protocol)
     text, calibration = str(protocol.text), str(protocol.calibration)
@@ -74,7 +76,8 @@ def measure(
         passage = texts.evaluation_passage(text, base.tokenizer, protocol.tokens, protocol.context, framing)
 
         began = time.perf_counter()
-        compressed, folder = _compress(base, recipe, protocol, save, span(_of_training(progress), 0.1, 0.5))
+        compressed, folders = _compress(base, recipe, protocol, save, span(_of_training(progress), 0.1, 0.3))
+        folder = folders[-1]
         seconds = {"compress": time.perf_counter() - began}
         log(f"compressed in {seconds['compress']:.1f} s; the file is in {folder}")
         sizes = {"base": base.description.size_bytes, "candidate": weight_bytes(folder)}
@@ -84,10 +87,12 @@ def measure(
         )  # fmt: skip
 
         def known(fraction: float, message: str, partial: object = None) -> None:
-            quality = {"quality": partial} if isinstance(partial, QualitySoFar) else {}
-            progress(fraction, message, so_far.model_copy(update=quality) if quality else None)
+            nonlocal so_far
+            if isinstance(partial, QualitySoFar):
+                so_far = so_far.model_copy(update={"quality": partial})
+            progress(fraction, message, so_far if partial is not None else None)
 
-        progress(0.5, say("measuring quality"), so_far)
+        progress(0.3, say("measuring quality"), so_far)
 
         began = time.perf_counter()
         quality = compare(
@@ -95,18 +100,25 @@ def measure(
             compressed.model.to(dtype=protocol.dtype),
             passage,
             protocol.context,
-            span(known, 0.5, 0.85),
+            span(known, 0.3, 0.7),
             protocol.stop_below_percent,
         )
         seconds["evaluate"] = time.perf_counter() - began
         log(f"evaluated {quality.windows} windows in {seconds['evaluate']:.1f} s")
+        so_far = so_far.model_copy(update={"quality_done": True})
+        progress(0.7, say("measuring quality"), so_far)
 
     began = time.perf_counter()
     prompt = framing.over(passage.ids)
-    timed, bandwidth = timed_in_turns(base, compressed, prompt, protocol, span(progress, 0.85, 0.95))
+    timed, bandwidth = timed_in_turns(base, compressed, prompt, protocol, span(progress, 0.7, 0.85))
     seconds["latency"] = time.perf_counter() - began
+    speed = speedup(timed)._asdict() if timed else {}
+    if timed:
+        so_far = so_far.model_copy(update={"latency": timed, **speed})
+    progress(0.85, say("comparing the layers"), so_far)
     with compute_lock():
-        memory = _memory(base, folder, protocol, span(progress, 0.95, 1.0)) if protocol.latency else {}
+        memory = _memory(base, folder, protocol, span(progress, 0.85, 0.92)) if protocol.latency else {}
+        reported(compressed, base, protocol, folders, span(progress, 0.92, 1.0))
     progress(1.0, say("done"))
     return Measurement(
         model=name,
@@ -123,7 +135,7 @@ def measure(
         compressed=side(
             quality.candidate, sizes["candidate"], timed.candidate if timed else None, memory.get("candidate")
         ),
-        delta=quality.delta if timed is None else quality.delta.model_copy(update=speedup(timed)._asdict()),
+        delta=quality.delta.model_copy(update=speed),
         layers=tuple(compressed.layers),
         trainings=tuple(compressed.trainings),
         seconds=Seconds(**seconds),
@@ -153,16 +165,17 @@ def _of_training(progress: Progress) -> Progress:
 
 def _compress(
     base: LanguageModel, recipe: Recipe, protocol: Protocol, save: Path | None, progress: Progress
-) -> tuple[Compressed, Path]:
-    """The compressed model and the folder its file is in; the weights are those that file holds."""
+) -> tuple[Compressed, list[Path]]:
+    """The compressed model and the folders its file is in, the one asked for last; its weights are those of the
+    file."""
     from optlab.jobs.compressed_cache import packed
     from optlab.kernels.artefact import save as write
 
     compressed, folder = packed(base, recipe, protocol, progress)
     if save is None:
-        return compressed, folder
+        return compressed, [folder]
     write(compressed, save, progress)
-    return compressed, save
+    return compressed, [folder, save]
 
 
 def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Progress) -> dict[str, int]:

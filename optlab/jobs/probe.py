@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-
 from optlab.jobs import model_cache
 from optlab.jobs.kind import PREPARING, JobKind, Log
 from optlab.jobs.resolution import title, unread_identity
-from optlab.machine.identity import machine_id, resolve_dtype
+from optlab.jobs.speed_anchors import time_speed
+from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
 from optlab.messages import say
 from optlab.prediction.state import VERSION
@@ -21,22 +20,20 @@ def execute(spec: ProbeSpec, progress: Progress, log: Log) -> Probed:
 
 
 def probe(name: str, progress: Progress = silent, log: Log = lambda line: None) -> Probed:
-    """Make or finish the probe of model `name`; what it found is on disk after every part."""
-    from optlab.prediction.build import build
-    from optlab.prediction.timing import time_decoding
+    """Make or finish the probe of model `name` and time its speed anchors; what was found is on disk after every part.
 
-    def alone() -> AbstractContextManager[None]:
-        return compute_lock(exclusive=True, waiting=lambda: progress(0.97, say("waiting until nothing else computes")))
+    A probe that OptLab brought along, or that somebody gave, is not made again.
+    """
+    from optlab.prediction.build import build
 
     with compute_lock():
         model = model_cache.model(name, "float32", "auto", span(progress, 0.0, 0.02))
         state = build(model, span(progress, 0.02, 0.95))
         log(f"probed {len(state.names)} layers, measured {len(state.anchors)} recipes")
-    time_decoding(model, state, resolve_dtype("auto", "auto"), alone, span(progress, 0.95, 1.0))
-    log(f"timed {len(state.timings)} recipes")
+    timed = time_speed(name, span(progress, 0.95, 1.0), log)
     return Probed(
         model=name, fingerprint=state.fingerprint, anchors=len(state.anchors), families=tuple(state.tables),
-        timings=len(state.timings),
+        timings=timed.recipes,
     )  # fmt: skip
 
 
@@ -46,5 +43,5 @@ PROBE = JobKind(
     title=lambda spec: say("probe {model}", model=title(spec.model)),
     version=VERSION,
     priority=PREPARING,
-    modules=("optlab.prediction.build", "optlab.prediction.timing"),
+    modules=("optlab.prediction.build", "optlab.jobs.speed_anchors"),
 )  # fmt: skip

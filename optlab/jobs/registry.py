@@ -16,6 +16,7 @@ from optlab.jobs.layer_inspection import LAYER_INSPECTION
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.prepare import PREPARE
 from optlab.jobs.probe import PROBE
+from optlab.jobs.speed_anchors import SPEED_ANCHORS
 from optlab.jobs.sweep import SWEEP
 from optlab.jobs.tasks import TASKS
 from optlab.jobs.temperature_lab import TEMPERATURE_LAB
@@ -33,7 +34,7 @@ def table(kinds: Iterable[JobKind[Any, Any, Any]]) -> Kinds:
 KINDS: Kinds = table(
     [
         MEASURE, COMPARISON, GENERATE, LAYER_INSPECTION, IMPORTANCE, TASKS, LATENCY_GRID, TEMPERATURE_LAB, SWEEP,
-        PREPARE, PROBE,
+        PREPARE, PROBE, SPEED_ANCHORS,
     ]
 )  # fmt: skip
 

@@ -109,7 +109,7 @@ def _score(
     model: LanguageModel, recipe: Recipe, protocol: Protocol, windows: list[Window], progress: Progress
 ) -> list[float]:
     """Mean loss of each window (nats per token), from the notes of an earlier attempt or by training the student."""
-    from optlab.compression import compress
+    from optlab.compression import apply
     from optlab.evaluation.scoring import losses, predicting_states, targets_of
 
     made = artefacts.key(model.fingerprint, recipe, protocol)
@@ -121,7 +121,7 @@ def _score(
     except (OSError, ValueError):
         pass
     framing = model.framing(protocol.bos)
-    student = compress(model, recipe, protocol, span(progress, 0.0, 0.95)).model.to(dtype=protocol.dtype)
+    student = apply(model, recipe, protocol, span(progress, 0.0, 0.95)).model.to(dtype=protocol.dtype)
     found = []
     for number, window in enumerate(windows):
         progress(

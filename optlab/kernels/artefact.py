@@ -5,7 +5,8 @@ not read it, see `hub_format`), and `optlab.json`, which tells how to read the w
 is stored as `weight_packed`, `weight_scale`, `weight_zero_point` (or, with a float zero point, `weight_minimum`) and
 `weight_shape`, a sparse one as `weight_values`; where zeros are left out, `weight_bitmask`, `weight_places` or
 `weight_rows` and `weight_columns` say what is there. All other tensors keep the original numbers; a tied head is
-not written. A folder appears complete or not at all.
+not written. A folder appears complete or not at all. Only the report on layers may come later (`note_layers`), because
+it reads a calibration text; until then `optlab.json` and `optlab.origin` keep what it needs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from optlab import files
-from optlab.compression import DTYPES, Compressed
+from optlab.calibrate.remapped import LayerLineage
+from optlab.compression import DTYPES, Compressed, Origin
 from optlab.context import Stored
 from optlab.errors import MeasurementError, ModelError, OptLabError
 from optlab.files import JsonObject
@@ -50,6 +52,8 @@ from optlab.results.training import Training
 
 FORMAT = 1
 NOTICE, CONFIG = "optlab.json", "config.json"
+ORIGIN = "optlab.origin"
+"""Tensors of `Origin` by "scalings.columns.NAME" and the like, as safetensors; not so called, because weights are."""
 COPIED = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
     "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "generation_config.json", "chat_template.jinja",
@@ -81,6 +85,17 @@ def save(compressed: Compressed, folder: str | Path, progress: Progress = silent
         ) from None
 
 
+def note_layers(compressed: Compressed, folder: Path) -> None:
+    """Add the report on layers to the artefact of `compressed` in `folder`, if it is not there. Raises OSError."""
+    whole = read_json(folder / NOTICE)
+    if "origin" not in whole["artefact"]:
+        return
+    del whole["artefact"]["origin"]
+    whole["artefact"] |= _reported(compressed)
+    files.write_text(folder / NOTICE, json.dumps(whole, indent=2) + "\n")
+    (folder / ORIGIN).unlink(missing_ok=True)
+
+
 def is_artefact(folder: Path) -> bool:
     """Whether `folder` says that `save` wrote it. Raises ModelError when it says so in a damaged file."""
     return (folder / NOTICE).is_file() and "artefact" in read_json(folder / NOTICE)
@@ -95,7 +110,7 @@ def _check_free(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise MeasurementError("{folder} is not a folder; name a new one for the compressed model", folder=folder)
     there = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    if there and not (there <= {*COPIED, PLAIN_FILE, OUR_FILE, NOTICE, CONFIG} and is_artefact(folder)):
+    if there and not (there <= {*COPIED, PLAIN_FILE, OUR_FILE, NOTICE, CONFIG, ORIGIN} and is_artefact(folder)):
         raise MeasurementError(
             "{folder} holds other files; name a new or empty folder for the compressed model",
             folder=folder,
@@ -121,10 +136,34 @@ def _write(compressed: Compressed, folder: Path, progress: Progress) -> None:
         if (model.folder / name).is_file():
             shutil.copyfile(model.folder / name, folder / name)
     notice: JsonObject = {"artefact": _notice(compressed)}
+    if not compressed.layers and compressed.origin is not None:
+        notice["artefact"]["origin"] = {"names": compressed.origin.lineage.names}
+        if tensors := _origin_tensors(compressed.origin):
+            save_file(tensors, folder / ORIGIN)
     if source.source is not None:
         notice["checkpoint"] = source.source
     _write_json(folder / NOTICE, notice)
     progress(1.0, say("written"))
+
+
+def _origin_tensors(origin: Origin) -> dict[str, Tensor]:
+    return {
+        f"{of}.{side}.{name}": tensor.cpu().contiguous()
+        for of, holder in (("scalings", origin.scalings), ("lineage", origin.lineage))
+        for side in ("columns", "rows")
+        for name, tensor in getattr(holder, side).items()
+    }
+
+
+def _origin(folder: Path, notice: JsonObject) -> Origin | None:
+    """None where the layers were reported."""
+    if "origin" not in notice:
+        return None
+    origin = Origin(lineage=LayerLineage(names=dict(notice["origin"]["names"])))
+    for key, tensor in (load_file(folder / ORIGIN) if (folder / ORIGIN).is_file() else {}).items():
+        of, side, name = key.split(".", 2)
+        getattr(getattr(origin, of), side)[name] = tensor
+    return origin
 
 
 def _write_json(file: Path, data: JsonObject) -> None:
@@ -191,12 +230,18 @@ def _notice(compressed: Compressed) -> JsonObject:
         "stored": {name: stored.meta() for name, stored in compressed.stored.items()},
         "inputs": {name: chosen.meta() for name, chosen in input_formats(model.module).items()},
         "key_values": {name: chosen.meta() for name, chosen in key_value_formats(model).items()},
-        "layers": [layer.to_dict() for layer in compressed.layers],
-        "notes": [encoded(note) for note in compressed.notes],
+        **_reported(compressed),
         "seconds": compressed.seconds,
         "trainings": [training.to_dict() for training in compressed.trainings],
         "only_optlab_reads_it": reason_against(compressed),
         "description": model.description.to_dict(),
+    }
+
+
+def _reported(compressed: Compressed) -> JsonObject:
+    return {
+        "layers": [layer.to_dict() for layer in compressed.layers],
+        "notes": [encoded(note) for note in compressed.notes],
     }
 
 
@@ -264,9 +309,9 @@ def load_artefact(
         recipe = Recipe.from_dict(notice["recipe"])
         layers = [LayerReport.model_validate(one) for one in notice["layers"]]
         trainings = [Training.model_validate(one) for one in notice.get("trainings", [])]
-        return Compressed(
-            model, stored, layers, recipe, notice["seconds"], [decoded(note) for note in notice["notes"]], trainings
-        )
+        notes = [decoded(note) for note in notice["notes"]]
+        origin = _origin(folder, notice)
+        return Compressed(model, stored, layers, recipe, notice["seconds"], notes, trainings, origin)
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
         if isinstance(error, OptLabError):
             raise

@@ -11,10 +11,13 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from optlab.methods import method
 from optlab.prediction.levels import Family
 from optlab.prediction.mixed import recipe_of
+from optlab.prediction.state import State
+from optlab.prediction.treatment import damage, treatment
 from optlab.recipes import Recipe, Step
 
 SEED = 20_260_000
@@ -22,6 +25,20 @@ COUNT = 16
 """Of candidates that are measured, besides those of `others`."""
 LEAST, MOST = 0.01, 5.0
 """Nats of tabulated damage: of less, a few thousand tokens say nothing; more, and nobody wants the model."""
+
+
+def wanted_anchors(state: State, found: Sequence[Family]) -> list[Recipe]:
+    """The recipes that a probe of these families measures, the most telling first; always the same ones.
+
+    They are chosen by the damage that the tables of the first two families know before single layers were looked at, so
+    that a probe that was stopped goes on with the same recipes. Raises Outside before those tables are there.
+    """
+    blank = replace(state, corrections=[])
+
+    def damage_of(recipe: Recipe) -> float:
+        return float(damage(blank, treatment(blank, recipe)).total.sum())
+
+    return telling(candidates(state.names, found), damage_of) + others(found)
 
 
 def candidates(names: Sequence[str], found: Sequence[Family]) -> list[Recipe]:

@@ -30,18 +30,18 @@ from optlab.models.checkpoint import open_checkpoint
 from optlab.models.device import choose_dtype
 from optlab.models.language_model import LanguageModel
 from optlab.prediction import singles
-from optlab.prediction.anchors import candidates, others, telling
+from optlab.prediction.anchors import wanted_anchors
 from optlab.prediction.fisher import in_groups, sensitivities
 from optlab.prediction.levels import SPARSITIES, Family, families
 from optlab.prediction.link import LONG, SHORT
 from optlab.prediction.reference import Reference
-from optlab.prediction.state import QUANTILES, State, folder_of
+from optlab.prediction.state import QUANTILES, State, known, place_of
 from optlab.prediction.tables import Filler, apply
-from optlab.prediction.treatment import damage, treatment
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results.model import ProbingSoFar
+from optlab.results.probe import Anchor
 
 DEFAULT = Protocol()
 PROBE_TOKENS = 2048
@@ -61,7 +61,7 @@ class Probe:
     model: LanguageModel
     working: LanguageModel
     state: State
-    folder: Path
+    target: Path
     wanted: list[Family]
     recipes: list[Recipe] = field(default_factory=list)
     """The anchors, once `settle` has chosen them."""
@@ -88,7 +88,7 @@ class Probe:
     def save(self) -> None:
         """Write down what is known, unless that was done just now."""
         if time.monotonic() - self.saved > SAVED_EVERY_S:
-            self.state.save(self.folder)
+            self.state.save(self.target)
             self.saved = time.monotonic()
 
     def fill(self, filler: Filler, some: list[Family], ahead: Progress) -> None:
@@ -105,19 +105,18 @@ class Probe:
         for number, family in enumerate(some):
             self.waiting = span(ahead, number / len(some), (number + 1) / len(some))
             filler.fill(family, self.waiting, seen)
-        self.state.save(self.folder)
+        self.state.save(self.target)
 
     def settle(self) -> None:
-        """Choose the anchors, by the damage that the tables of the first two families know."""
+        """Choose the anchors."""
         if not self.recipes:
-            some = candidates(self.state.names, self.wanted)
-            self.recipes = telling(some, lambda recipe: predicted_damage(self.state, recipe)) + others(self.wanted)
+            self.recipes = wanted_anchors(self.state, self.wanted)
             self.state.anchors_wanted = len(self.recipes)
 
     def left(self, some: list[Recipe]) -> list[Recipe]:
         """Those that were not measured yet."""
-        known = {one["hash"] for one in self.state.anchors}
-        return [recipe for recipe in some if recipe.content_hash not in known]
+        measured = {one.recipe.content_hash for one in self.state.anchors}
+        return [recipe for recipe in some if recipe.content_hash not in measured]
 
     def measure(self, some: list[Recipe], ahead: Progress) -> None:
         """Measure those of `some` that were not yet."""
@@ -129,19 +128,15 @@ class Probe:
             for name in self.state.names:
                 self.working.set_weight(name, self.model.weight(name))
             self.save()
-        self.state.save(self.folder)
+        self.state.save(self.target)
 
     def note(self, recipe: Recipe) -> None:
         """Measure `recipe`, which `working` holds."""
         dtype = choose_dtype("auto", self.model.device)  # that of a default measurement
         windows = LONG if recipe in self.recipes[:LONG_ANCHORS] else SHORT
         nll, kl = self.reference.compare(self.working.to(dtype=dtype), windows)
-        self.state.anchors.append(
-            {
-                "hash": recipe.content_hash, "recipe": recipe.to_dict(), "nll": nll, "kl": kl, "windows": windows,
-                "tokens": windows * self.context,
-            }
-        )  # fmt: skip
+        tokens = windows * self.context
+        self.state.anchors.append(Anchor(recipe=recipe, nll=nll, kl=kl, windows=windows, tokens=tokens))
 
     def correct(self, ahead: Progress) -> None:
         """Measure how far single layers are from their quadratic form."""
@@ -155,7 +150,7 @@ class Probe:
         levels += [(main["magnitude"], SPARSITIES.index(0.4)), (main["magnitude"], SPARSITIES.index(0.7))]
         ids = torch.tensor([window[:length]])
         singles.measure(self.state, self.model, self.working, ids, levels, lambda: self.grams, ahead)
-        self.state.save(self.folder)
+        self.state.save(self.target)
 
     def partial(self) -> ProbingSoFar:
         return ProbingSoFar(anchors=len(self.state.anchors), anchors_wanted=len(self.recipes))
@@ -166,10 +161,10 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
 
     Raises TextError when its text is too short, Cancelled from `progress`; what was found until then stays.
     """
-    folder = folder_of(model.fingerprint)
-    state = State.load(folder) if (folder / "state.json").is_file() else new_state(model)
+    before = known(model.fingerprint)
+    state = new_state(model) if before is None else State.load(before)
     wanted = families([columns for _, columns in state.shapes])
-    probe = Probe(model, model.clone(), state, folder, wanted)
+    probe = Probe(model, model.clone(), state, place_of(model.fingerprint), wanted)
     if not all(complete(state, family) for family in wanted):
         windows = probing_windows(model, state.text, PROBE_TOKENS, probe.context)
         filler = Filler(model, probe.working, state, lambda: probe.grams)
@@ -195,11 +190,6 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
     probe.measure(probe.recipes, span(progress, 0.97, 1.0))
     progress(1.0, say("probed"), probe.partial())
     return state
-
-
-def predicted_damage(state: State, recipe: Recipe) -> float:
-    """Nats that the tables expect of a recipe, before any link. Raises Outside."""
-    return float(damage(state, treatment(state, recipe)).total.sum())
 
 
 def calibrated(family: Family) -> bool:

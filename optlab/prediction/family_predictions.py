@@ -9,7 +9,8 @@ from optlab.recipes import Recipe
 from optlab.results.prediction_table import OriginalFigures, PredictedCell, PredictionTable
 
 if TYPE_CHECKING:
-    from optlab.prediction.predictor import Prediction, Predictor
+    from optlab.prediction.predictor import Predictor
+    from optlab.results.prediction import Predicted
 
 
 def prediction_table(
@@ -26,19 +27,15 @@ def prediction_table(
         sparsities=family.sparsities,
         temperatures=family.temperatures,
         original=OriginalFigures(size_bytes=original.size_bytes, ppl=original_ppl, decode_ms=original.decode_ms),
-        cells=tuple(_cell(predictor.predict(recipe), original) for recipe in family.recipes()),
+        cells=tuple(_cell(predictor.predict(recipe).document()) for recipe in family.recipes()),
         anchors=predictor.anchors,
     )
 
 
-def _cell(found: Prediction, original: Prediction) -> PredictedCell:
-    document = found.document()
-    delta = document.delta
-    speedup, band = None, None
-    if original.decode_ms and found.decode_ms and found.decode_band90:
-        low, high = found.decode_band90
-        speedup, band = original.decode_ms / found.decode_ms, (original.decode_ms / high, original.decode_ms / low)
+def _cell(found: Predicted) -> PredictedCell:
+    delta = found.delta
     return PredictedCell(
-        reason=document.reason, nll=delta and delta.nll, nll_band90=delta and delta.nll_band90,
-        size_bytes=document.size_bytes, decode_speedup=speedup, decode_speedup_band90=band,
+        reason=found.reason, nll=delta and delta.nll, nll_band90=delta and delta.nll_band90,
+        size_bytes=found.size_bytes, decode_speedup=found.decode_speedup,
+        decode_speedup_band90=found.decode_speedup_band90,
     )  # fmt: skip

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from optlab.errors import ModelError
-from optlab.prediction.link import OTHER, SAME, SETS, SHORT, Features, Link, read_by
+from optlab.prediction.link import OTHER, SAME, SETS, Features, Link, read_by
 from optlab.prediction.size import recipe_bytes
-from optlab.prediction.speed import Speed
-from optlab.prediction.state import Floats, State, folder_of
+from optlab.prediction.speed import Speed, SpeedModel, TimedRatio
+from optlab.prediction.state import Floats, State, known
 from optlab.prediction.treatment import Damage, Outside, Treatment, damage, treatment
 from optlab.recipes import Recipe
 from optlab.results.prediction import Predicted, PredictedDelta
+from optlab.results.probe import SpeedAnchors
 
 Band = tuple[float, float]
 FAMILIES = ("quantize rtn", "quantize gptq", "prune magnitude", "prune wanda", "prune sparsegpt")
@@ -33,8 +34,7 @@ REMEMBERED = 256
 class Prediction:
     """What to expect of a recipe. Losses in nats per token against the original, bands hold 90 %.
 
-    reason: why there are no figures; None where there are. decode_ms: None where the machine was not timed. exact: the
-    recipe changes nothing, so nothing is guessed.
+    reason: why there are no figures; None where there are. speed: None where this machine was not timed.
     """
 
     model: str
@@ -44,9 +44,17 @@ class Prediction:
     nll: float | None = None
     nll_band90: Band | None = None
     kl: float | None = None
-    decode_ms: float | None = None
-    decode_band90: Band | None = None
+    speed: Speed | None = None
     anchors: int = 0
+
+    @property
+    def decode_ms(self) -> float | None:
+        """Milliseconds per token."""
+        return None if self.speed is None else self.speed.ms
+
+    @property
+    def decode_band90(self) -> Band | None:
+        return None if self.speed is None else self.speed.ms_band90
 
     @property
     def ppl_ratio(self) -> float | None:
@@ -71,7 +79,8 @@ class Prediction:
         return Predicted(
             model=self.model, recipe=self.recipe, inside_probed_range=self.reason is None, reason=self.reason,
             size_bytes=self.size_bytes, delta=delta, decode_ms_per_token=self.decode_ms,
-            decode_band90=self.decode_band90, anchors=self.anchors,
+            decode_band90=self.decode_band90, decode_speedup=self.speed and self.speed.speedup,
+            decode_speedup_band90=self.speed and self.speed.speedup_band90, anchors=self.anchors,
         )  # fmt: skip
 
 
@@ -88,9 +97,13 @@ class Observation:
 
 class Predictor:
     """Predictions for one model on one text. measured: finished measurements there, which the link learns from as well
-    as from the anchors of `state`. text: None is the text of the probe."""
+    as from the anchors of `state`. text: None is the text of the probe. timed: what this machine timed, None for
+    nothing; speeds: what measurements timed here since."""
 
-    def __init__(self, state: State, measured: Iterable[Observation] = (), text: str | None = None) -> None:
+    def __init__(
+        self, state: State, measured: Iterable[Observation] = (), text: str | None = None,
+        timed: SpeedAnchors | None = None, speeds: Iterable[TimedRatio] = (),
+    ) -> None:  # fmt: skip
         self.state = state
         self.kinds = sorted(set(state.kinds))
         self._of_kind = np.array([[kind == one for one in self.kinds] for kind in state.kinds], dtype=float)
@@ -109,16 +122,16 @@ class Predictor:
             joined([features for _, features in known.values()], len(FAMILIES), 2 * len(self.kinds)),
             *(np.array([float(getattr(one, name)) for one, _ in known.values()]) for name in ("kl", "nll", "tokens")),
         )
-        self.speed = Speed(state)
+        self.speed = SpeedModel(state, timed, speeds)
         self._told: dict[tuple[str, int], Prediction] = {}
 
     @classmethod
     def load(cls, fingerprint: str, measured: Iterable[Observation] = ()) -> Predictor:
         """That of the model with these weights. Raises ModelError when it was not probed."""
-        folder = folder_of(fingerprint)
-        if not (folder / "state.json").is_file():
+        probe = known(fingerprint)
+        if probe is None:
             raise ModelError("the model was not probed yet; run a probe first, which takes a few minutes")
-        return cls(State.load(folder), measured)
+        return cls(State.load(probe), measured)
 
     def predict(self, recipe: Recipe, tokens: int = 8192) -> Prediction:
         """What to expect of `recipe`, measured on `tokens` tokens; at once when it was asked before."""
@@ -136,15 +149,13 @@ class Predictor:
         except Outside as outside:
             return Prediction(self.state.model, recipe, str(outside), anchors=self.anchors)
         size = recipe_bytes(self.state, done, found)
-        timed = self.speed(self.state, done)
-        ms, band = (None, None) if timed is None else (timed[0], (timed[1], timed[2]))
+        speed = self.speed(done)
         if found.total.sum() <= 0:
-            zero = (0.0, 0.0)
-            return Prediction(self.state.model, recipe, None, size, 0.0, zero, 0.0, ms, band, self.anchors)
+            return Prediction(self.state.model, recipe, None, size, 0.0, (0.0, 0.0), 0.0, speed, self.anchors)
         out = self.link(self._features(done, found, self._words), tokens)
         edges = (float(out.low[0]), float(out.high[0]))
         return Prediction(
-            self.state.model, recipe, None, size, float(out.nll[0]), edges, float(out.kl[0]), ms, band, self.anchors
+            self.state.model, recipe, None, size, float(out.nll[0]), edges, float(out.kl[0]), speed, self.anchors
         )
 
     def _features(self, done: Treatment, found: Damage, words: Floats) -> Features:
@@ -162,12 +173,9 @@ class Predictor:
 def _anchors(state: State) -> list[tuple[Floats, Observation]]:
     """What a probe measured, each with how its words were read."""
     return [
-        (
-            read_by(int(one.get("windows", SHORT))),
-            Observation(Recipe.from_dict(one["recipe"]), float(one["nll"]), float(one["kl"]), int(one["tokens"])),
-        )
+        (read_by(one.windows), Observation(one.recipe, one.nll, one.kl, one.tokens))
         for one in state.anchors
-        if one["nll"] is not None and one["kl"] is not None
+        if one.nll is not None and one.kl is not None and isinstance(one.recipe, Recipe)
     ]
 
 

@@ -24,6 +24,7 @@ from optlab.prediction.state import State
 from optlab.prediction.tables import apply
 from optlab.progress import Progress, silent
 from optlab.recipes import Recipe
+from optlab.results.probe import Correction
 
 TOKENS = 320
 GROUPS = 48
@@ -92,7 +93,7 @@ def measure(
         predicted = float(state.tables[family.key].damage[rows, level].sum())
         found[number, rows] = max(divergence, 1e-9) / max(predicted, 1e-9)
     state.corrections = [
-        {"family": family.key, "level": level, "ratio": ratio.tolist()}
+        Correction(family=family.key, level=level, ratio=tuple(ratio.tolist()))
         for (family, level), ratio in zip(levels, found, strict=True)
     ]
 

@@ -1,13 +1,16 @@
 """What a probe found out, as arrays on disk: everything a prediction needs, and nothing that needs torch.
 
-One folder for each model (named by the fingerprint of its weights and the version of the probe): `tables.npz` with the
-arrays, `state.json` with the rest. Both are written whole and then put in place, so that a page may read while a probe
-adds to it.
+One file for each model, named by the fingerprint of its weights and the version of the probe: safetensors with the
+arrays, and in its metadata a `ProbeHeader` with the rest. It is written whole and then put in place, so that a page may
+read while a probe adds to it; and because it holds nothing of a machine, it can be given to somebody else
+(`optlab probe export`, `shipped`).
 """
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,15 +18,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from optlab import files, paths
-from optlab.errors import ModelError
+from optlab import __version__, files, paths
+from optlab.errors import ModelError, OptLabError
 from optlab.files import JsonObject
 from optlab.prediction.levels import Family, families
+from optlab.results.probe import Anchor, Correction, ProbeHeader, TableHeader
 
 VERSION = 3
 """Raised whenever a probe would find other numbers than before."""
 QUANTILES = 513
 """Points of the distribution of |w| that are kept of every layer: sparsity to 0.2 %."""
+LARGEST_FILE = 256 << 20
+METADATA = "optlab_probe"
+"""Key of the header in the metadata of the file."""
 
 Floats = NDArray[np.float64]
 ARRAYS = ("damage", "error", "left", "kept_error", "kept_codes")
@@ -73,12 +80,17 @@ class FamilyTable:
         """Whether every level is known."""
         return not any(np.isnan(getattr(self, name)).any() for name in ARRAYS)
 
+    @property
+    def header(self) -> TableHeader:
+        """All but the arrays."""
+        return TableHeader(kind=self.kind, method=self.method, levels=tuple(self.levels), masks=tuple(self.masks))
+
 
 @dataclass
 class State:
     """names, shapes (out, in), kinds and blocks of the linear layers; quantiles [layers, QUANTILES] of |w|; energy:
     |W|^2. tensors: (name, dtype, shape) of everything in the weight files. head: the matrix that turns the last states
-    into logits. text: that was probed with. corrections: see `singles`. anchors, timings: what was measured."""
+    into logits. text: that was probed with. corrections: see `singles`. anchors: what was measured."""
 
     model: str
     fingerprint: str
@@ -94,10 +106,9 @@ class State:
     head: str = ""
     text: str = ""
     anchors_wanted: int = 0
-    corrections: list[JsonObject] = field(default_factory=list)
+    corrections: list[Correction] = field(default_factory=list)
     tables: dict[str, FamilyTable] = field(default_factory=dict)
-    anchors: list[JsonObject] = field(default_factory=list)
-    timings: list[JsonObject] = field(default_factory=list)
+    anchors: list[Anchor] = field(default_factory=list)
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -114,45 +125,120 @@ class State:
         """Every level of the given pruning families, as named in `FamilyTable.masks`."""
         return [f"{key}#{level}" for key in keys for level in range(len(self.tables[key].levels))]
 
-    def save(self, folder: Path) -> None:
-        """Write both files."""
+    def header(self) -> ProbeHeader:
+        """All but the arrays, made now."""
+        given = {name: getattr(self, name) for name in ProbeHeader.model_fields if hasattr(self, name)}
+        tables = {key: table.header for key, table in self.tables.items()}
+        about = {"rule": VERSION, "made": time.time(), "made_with": __version__, "tables": tables}
+        return ProbeHeader.model_validate(given | about)
+
+    def save(self, target: Path) -> None:
+        """Write the file. Raises OSError."""
+        from safetensors.numpy import save
+
         arrays = {"quantiles": self.quantiles, "energy": self.energy}
-        listed = {}
-        for number, (key, table) in enumerate(self.tables.items()):
-            listed[key] = {
-                "number": number, "kind": table.kind, "method": table.method, "levels": table.levels,
-                "masks": table.masks,
-            }  # fmt: skip
+        for number, table in enumerate(self.tables.values()):
             arrays |= {f"{number}.{name}": getattr(table, name) for name in ARRAYS}
-        plain = {name: value for name, value in vars(self).items() if name not in ("tables", "index", *arrays)}
-        folder.mkdir(parents=True, exist_ok=True)
-        with files.writing(folder / "tables.npz") as unfinished:
-            np.savez(unfinished, **{name: array.astype(np.float32) for name, array in arrays.items()})  # type: ignore[arg-type]
-        files.write_json(folder / "state.json", plain | {"tables": listed})
+        plain = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
+        files.write_bytes(target, save(plain, {METADATA: self.header().to_json()}))
 
     @classmethod
-    def load(cls, folder: Path) -> State:
-        """Raises ModelError when there is none or it is damaged."""
+    def load(cls, source: Path) -> State:
+        """What `save` wrote, anywhere. Raises ModelError when there is none, or it is damaged or of another version."""
         try:
-            plain = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-            listed = plain.pop("tables")
-            with np.load(folder / "tables.npz", allow_pickle=False) as file:
-                arrays = {name: file[name].astype(np.float64) for name in file.files}
-            tables = {}
-            for key, one in listed.items():
-                number = one.pop("number")
-                tables[key] = FamilyTable(**one, **{name: arrays[f"{number}.{name}"] for name in ARRAYS})
-            for name in ("shapes", "tensors", "matrices"):
-                plain[name] = [tuple(tuple(x) if isinstance(x, list) else x for x in entry) for entry in plain[name]]
-            return cls(**plain, tables=tables, quantiles=arrays["quantiles"], energy=arrays["energy"])
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(
-                "the probe in {folder} cannot be read ({error!r}); probe the model again",
-                folder=folder,
-                error=error,
-            ) from None
+            header, arrays = read(source)
+            return _assembled(header, arrays)
+        except (OSError, KeyError, OptLabError) as error:
+            why = error.message if isinstance(error, OptLabError) else repr(error)
+            raise ModelError("the probe in {source} cannot be read: {why}", source=source.name, why=why) from None
 
 
-def folder_of(fingerprint: str) -> Path:
-    """Where the probe of the model with these weights is kept."""
-    return paths.folder("predict") / f"{fingerprint[:32]}-{VERSION}"
+def read(source: Path) -> tuple[ProbeHeader, dict[str, Floats]]:
+    """The two parts of a probe's file. Raises OSError, ModelError, UnreadableError."""
+    from safetensors import SafetensorError, safe_open
+
+    if source.stat().st_size > LARGEST_FILE:
+        raise ModelError("it has more than {most} MB, and no probe is that large", most=LARGEST_FILE >> 20)
+    try:
+        with safe_open(source, "numpy") as file:
+            about = (file.metadata() or {}).get(METADATA)
+            if about is None:
+                raise ModelError("it is not the probe of a model")
+            arrays = {name: file.get_tensor(name).astype(np.float64) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ModelError("it is no safetensors file ({error})", error=error) from None
+    return ProbeHeader.from_json(about), arrays
+
+
+def _assembled(header: ProbeHeader, arrays: Mapping[str, Floats]) -> State:
+    """The state of both parts, once they fit each other. Raises ModelError."""
+    if header.rule != VERSION:
+        raise ModelError(
+            "it was made by version {rule} of the probe, and this OptLab reads {version}",
+            rule=header.rule,
+            version=VERSION,
+        )
+    layers = len(header.names)
+    if not layers or not all(len(one) == layers for one in (header.shapes, header.kinds, header.blocks)):
+        raise ModelError("it does not say the same number of layers everywhere")
+    if any(len(one.ratio) != layers or one.family not in header.tables for one in header.corrections):
+        raise ModelError("its corrections are not those of its layers")
+    expected = {"quantiles": (layers, QUANTILES), "energy": (layers,)}
+    for number, table in enumerate(header.tables.values()):
+        flat = (layers, len(table.levels))
+        for name in ARRAYS:
+            expected[f"{number}.{name}"] = (*flat, len(table.masks)) if name.startswith("kept") else flat
+    for name, shape in expected.items():
+        found = arrays[name].shape if name in arrays else None
+        if found != shape:
+            raise ModelError("its array {name} has the shape {found}, not {shape}", name=name, found=found, shape=shape)
+        if np.isinf(arrays[name]).any() or (arrays[name] < 0).any():
+            raise ModelError("its array {name} holds numbers that no probe finds", name=name)
+    tables = {
+        key: FamilyTable(
+            one.kind, one.method, [dict(level) for level in one.levels], list(one.masks),
+            *(arrays[f"{number}.{name}"] for name in ARRAYS),
+        )
+        for number, (key, one) in enumerate(header.tables.items())
+    }  # fmt: skip
+    return State(
+        model=header.model, fingerprint=header.fingerprint, names=list(header.names), shapes=list(header.shapes),
+        kinds=list(header.kinds), blocks=list(header.blocks), matrices=list(header.matrices),
+        tensors=list(header.tensors), storage_dtype=header.storage_dtype, quantiles=arrays["quantiles"],
+        energy=arrays["energy"], head=header.head, text=header.text, anchors_wanted=header.anchors_wanted,
+        corrections=list(header.corrections), tables=tables, anchors=list(header.anchors),
+    )  # fmt: skip
+
+
+def place_of(fingerprint: str) -> Path:
+    """Where the probe of the model with these weights is kept in this home, once there is one."""
+    return paths.folder("probes") / f"{fingerprint[:32]}-{VERSION}.safetensors"
+
+
+def shipped(fingerprint: str) -> Path | None:
+    """The probe of a catalog model that OptLab brings along (`assets/probes`); None for other weights."""
+    return next((paths.ASSETS / "probes").glob(f"*-{fingerprint[:16]}.safetensors"), None)
+
+
+def known(fingerprint: str) -> Path | None:
+    """The probe of the model with these weights: of this home, else one that was brought along; None without either."""
+    own = place_of(fingerprint)
+    if own.is_file():
+        return own
+    before = paths.home() / "predict" / f"{fingerprint[:32]}-{VERSION}"
+    if (before / "state.json").is_file() and _taken_over(before, own):
+        return own
+    return shipped(fingerprint)
+
+
+def _taken_over(folder: Path, target: Path) -> bool:
+    """Write a probe that an earlier OptLab kept in two files as one; whether that went well. What it timed is left
+    behind: nobody knows under which load that was."""
+    try:
+        header = ProbeHeader.from_dict(json.loads((folder / "state.json").read_text(encoding="utf-8")))
+        with np.load(folder / "tables.npz", allow_pickle=False) as file:
+            arrays = {name: file[name].astype(np.float64) for name in file.files}
+        _assembled(header, arrays).save(target)
+    except (OSError, ValueError, KeyError, OptLabError):
+        return False
+    return True

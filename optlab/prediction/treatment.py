@@ -176,11 +176,11 @@ def correction(state: State, key: str, rows: NDArray[np.intp], sparsity: Floats)
     Other variants of the same method make the same kind of change, so they take the same factor.
     """
     like = " ".join(key.split(" ")[:2])
-    known = [one for one in state.corrections if one["family"].startswith(like + " ")]
+    known = [one for one in state.corrections if one.family.startswith(like + " ")]
     if not known:
         return np.ones(len(rows))
-    ratios = np.log([np.array(one["ratio"])[rows] for one in known])
-    at = [float(state.tables[one["family"]].levels[one["level"]].get("sparsity", 0.0)) for one in known]
+    ratios = np.log([np.array(one.ratio)[rows] for one in known])
+    at = [float(state.tables[one.family].levels[one.level].get("sparsity", 0.0)) for one in known]
     found: Floats = np.exp([np.interp(s, at, ratios[:, i]) for i, s in enumerate(sparsity)])
     return found
 

@@ -175,12 +175,17 @@ class QualitySoFar(Part):
 
 
 class MeasurementSoFar(Document):
-    """What is known of a measurement while it goes on; None is not known yet. sizes in bytes."""
+    """What is known of a measurement while it goes on; None is not known yet. sizes in bytes. quality moves until
+    `quality_done`; the others are what the measurement will have. decode_speedup: as in `Delta`."""
 
     size_base: Count | None = None
     size_candidate: Count | None = None
     training: TrainingSoFar | None = None
     quality: QualitySoFar | None = None
+    quality_done: Truth = False
+    latency: TimedPair | None = None
+    decode_speedup: Number | None = None
+    decode_speedup_ci95: Interval | None = None
 
     @classmethod
     def upgraded(cls, fields: JsonObject, version: int) -> JsonObject:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optlab.files import JsonObject
 from optlab.results.document import Document
-from optlab.results.fields import Count, Number, Word
+from optlab.results.fields import Count, Number, Truth, Word
 from optlab.results.specs import ProtocolSpec, Spec
 
 
@@ -14,6 +14,10 @@ class PrepareSpec(Spec):
 
 class ProbeSpec(Spec):
     """Look at a model once, so that every recipe of it can be predicted."""
+
+
+class SpeedSpec(Spec):
+    """Time a few recipes of a probed model on this machine."""
 
 
 class ImportanceSpec(ProtocolSpec):
@@ -49,3 +53,14 @@ class Probed(Document):
         """Untyped results listed the timings, which the probe's folder holds."""
         timings = fields.get("timings")
         return fields | ({"timings": len(timings)} if isinstance(timings, list) else {})
+
+
+class SpeedTimed(Document):
+    """How many recipes were timed in turns, 0 for a model that does not write token by token. disturbed: whether
+    something else ran meanwhile, so that they are worth timing again."""
+
+    model: Word
+    fingerprint: Word
+    dtype: Word
+    recipes: Count
+    disturbed: Truth = False

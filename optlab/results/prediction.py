@@ -33,7 +33,9 @@ class PredictedDelta(Part):
 
 
 class Predicted(Document):
-    """reason: why there are no figures, None where there are. anchors: measurements that it was learned from."""
+    """reason: why there are no figures, None where there are. decode_speedup: how many times faster a token is made
+    than by the original on the same machine; decode_ms_per_token is the original's, as timed last, over it. anchors:
+    measurements that it was learned from."""
 
     model: Word
     recipe: RecipeField
@@ -43,6 +45,8 @@ class Predicted(Document):
     delta: PredictedDelta | None = None
     decode_ms_per_token: Number | None = None
     decode_band90: Band | None = None
+    decode_speedup: Number | None = None
+    decode_speedup_band90: Band | None = None
     anchors: Count = 0
 
 

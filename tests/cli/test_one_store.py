@@ -14,7 +14,7 @@ import pytest
 from optlab.client.client import Client
 from optlab.jobs.measure import MEASURE
 from optlab.models.describe import describe
-from optlab.prediction.state import folder_of
+from optlab.prediction.state import place_of
 from optlab.store.store import Store
 from tests.prediction import states
 
@@ -34,7 +34,7 @@ def test_a_measurement_of_the_command_line_is_wherever_measurements_are_read(
     monkeypatch.setenv("OPTLAB_HOME", str(tmp_path))
     fingerprint = describe("nano").fingerprint
     probe = replace(states.with_anchors(states.state(), 1.0), fingerprint=fingerprint)
-    probe.save(folder_of(fingerprint))
+    probe.save(place_of(fingerprint))
     (tmp_path / "recipe.yaml").write_text(RECIPE)
 
     result: dict[str, Any] = json.loads(optlab(*MEASURING, "--recipe", str(tmp_path / "recipe.yaml"), "--json"))

@@ -81,7 +81,7 @@ def test_a_sweep_compares_students_on_the_same_words(spec: Asked, monkeypatch: p
     shown = [one for one in partial if one is not None]
     assert any(one.training is not None and one.cells for one in shown), "curves and fields come while it runs"
 
-    monkeypatch.setattr("optlab.compression.compress", None)  # nothing is trained again
+    monkeypatch.setattr("optlab.compression.apply", None)  # nothing is trained again
     assert sweep.execute(asked, silent, lines([])) == found
 
 

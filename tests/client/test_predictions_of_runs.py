@@ -9,7 +9,7 @@ import pytest
 
 from optlab.client.client import Client
 from optlab.jobs.measure import MEASURE
-from optlab.prediction.state import State, folder_of
+from optlab.prediction.state import State, place_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.results.prediction import Predicted
@@ -35,7 +35,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
 @pytest.fixture
 def probed(client: Client) -> State:
     found = with_anchors(state(), 1.0)
-    found.save(folder_of(found.fingerprint))
+    found.save(place_of(found.fingerprint))
     return found
 
 

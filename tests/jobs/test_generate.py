@@ -63,7 +63,7 @@ def model() -> SimpleNamespace:
 def kernels(monkeypatch: pytest.MonkeyPatch, model: SimpleNamespace) -> Kernels:
     calls = Kernels([])
 
-    def compress(model: Any, recipe: Recipe, protocol: Protocol, progress: Any) -> str:
+    def apply(model: Any, recipe: Recipe, protocol: Protocol, progress: Any) -> str:
         calls.compressions += 1
         return "compressed"
 
@@ -90,7 +90,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch, model: SimpleNamespace) -> Kernels:
             yield ord(letter), logits
 
     fakes: dict[str, dict[str, Any]] = {
-        "optlab.compression": {"compress": compress},
+        "optlab.compression": {"apply": apply},
         "optlab.kernels.artefact": {"save": save, "load_artefact": load_artefact},
         "optlab.kernels.runtime": {"runtime": lambda model, dtype, room: model, "refusal": lambda model: None},
         "optlab.kernels.generate": {"choices": write},

@@ -12,12 +12,15 @@ import transformers
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from optlab.compression import Compressed
+from optlab.compression import Compressed, apply, compress, report_layers
 from optlab.errors import MeasurementError, ModelError, OptLabError
+from optlab.evaluation.size import weight_bytes
 from optlab.kernels import artefact
 from optlab.kernels.artefact import load_artefact, save
 from optlab.models import load
-from tests.compressing import compressed, prune, quantize, tiny
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from tests.compressing import calibration_file, compressed, prune, quantize, tiny
 from tests.tiny import FAMILIES
 
 DISTILL = {"distill": {"steps": 2, "window": 16, "batch": 2, "student_layers": 1}}
@@ -294,3 +297,32 @@ def test_transformers_gives_the_same_logits_for_smollm2_in_4_bits(tmp_path):
         expected, logits = ours.model.logits(ids).log_softmax(-1), theirs(ids).logits.log_softmax(-1)
     # It multiplies code and scale in float16.
     assert (expected.exp() * (expected - logits)).sum(-1).mean() < 1e-4
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (quantize(bits=3),),
+        ({"quantize": {"method": "awq", "bits": 3, "group_size": 16}},),  # scales columns of one layer into another
+        (prune(method="l1", pattern="neurons", sparsity=0.25), quantize(bits=4)),
+        (prune(method="l1", pattern="layers", sparsity=0.5),),
+    ],
+)
+def test_a_report_on_layers_that_comes_later_from_the_file_says_the_same(steps, tmp_path):
+    model = tiny("llama", tmp_path)
+    protocol = Protocol(calibration=calibration_file(tmp_path), calibration_tokens=512, context=32)
+    recipe = Recipe.from_dict({"steps": list(steps)})
+    at_once = compress(model, recipe, protocol)
+    assert all(layer.output_error is not None for layer in at_once.layers if layer.name in at_once.stored)
+
+    folder = tmp_path / "saved"
+    size = save(apply(model, recipe, protocol), folder)
+    read = load_artefact(folder)
+    assert (read.layers, weight_bytes(folder)) == ([], size)
+    report_layers(read, model, protocol)
+    assert read.layers == at_once.layers
+
+    artefact.note_layers(read, folder)
+    again = load_artefact(folder)
+    assert (again.layers, again.notes, again.origin) == (at_once.layers, at_once.notes, None)
+    assert not (folder / artefact.ORIGIN).exists()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -28,6 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     nano.mkdir(parents=True)
     (nano / "config.json").write_text("{}")
     (nano / "model.safetensors").write_bytes(b"")
+    (tmp_path / "assets" / "curve").symlink_to(paths.ASSETS / "curve")
     monkeypatch.setattr(paths, "ASSETS", tmp_path / "assets")
     return folder
 
@@ -65,6 +68,36 @@ def well(app: AppTest) -> AppTest:
     """`app`, which shows no exception."""
     assert not app.exception, [(e.value, list(e.stack_trace)) for e in app.exception]
     return app
+
+
+def curve_of(app: AppTest) -> Any:
+    """What the curve under the finger was told to draw; None where there is none."""
+    found = app.get("bidi_component")
+    return json.loads(found[0].proto.json) if found else None
+
+
+def here(app: AppTest, bits: int | None, sparsity: float = 0.0) -> Any:
+    """The cell of the curve at a stop of its knobs."""
+    drawn = curve_of(app)
+    row, column = (
+        [stop["value"] for stop in drawn[knob]["stops"]].index(value)
+        for knob, value in (("bits", bits), ("sparsity", sparsity))
+    )
+    return drawn["cells"][row * len(drawn["sparsity"]["stops"]) + column]
+
+
+def turn(app: AppTest, bits: int | None, sparsity: float = 0.0, temperature: float | None = None) -> AppTest:
+    """The knobs of the curve come to rest somewhere, as its script tells it.
+
+    AppTest has no hand for components; this sends what a browser sends.
+    """
+    states = app._tree.get_widget_states()
+    moved = {"bits": bits, "sparsity": sparsity, "temperature": temperature}
+    states.widgets.add(
+        id=f"$$STREAMLIT_INTERNAL_KEY_{app.get('bidi_component')[0].proto.id}__events",
+        json_trigger_value=json.dumps([{"event": "moved", "value": moved}]),
+    )
+    return well(app._run(states))
 
 
 def parameter(app: AppTest, name: str) -> str:

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from optlab.advice import candidate
 from optlab.client.client import Client
-from optlab.prediction.state import folder_of
+from optlab.prediction.state import place_of
 from optlab.protocol import Protocol
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words
@@ -76,7 +76,7 @@ def test_the_answer_opens_in_explore(worked: Client) -> None:
 
 def test_a_prediction_that_beats_the_measured_is_marked_and_proved_on_demand(prepared: Client) -> None:
     samples.measured(prepared, 8)
-    states.with_anchors(states.state(blocks=2), 1.3).save(folder_of("f" * 64))
+    states.with_anchors(states.state(blocks=2), 1.3).save(place_of("f" * 64))
     app = open_page("advisor")
     assert "This may be better, and is not measured yet" in words(app)
     assert "90 % band" in words(app)

@@ -10,21 +10,76 @@ from optlab.protocol import Protocol
 from optlab.texts.text import load
 from pages.components.shared import knobs
 from tests.pages import samples
-from tests.pages.conftest import BOXES, open_page, parameter, well, words
+from tests.pages.conftest import BOXES, curve_of, here, open_page, parameter, turn, well, words
 
 FOUR_BITS = json.dumps(samples.quantized(4).to_dict()["steps"])
 
 
 def test_an_unmeasured_recipe_says_so_and_shows_no_number(prepared: Client) -> None:
     app = open_page("explore", recipe=FOUR_BITS)
-    assert words(app).count("not measured yet") == 3
+    cell = here(app, 4)
+    assert [tile["headline"] for tile in cell["tiles"]] == ["not measured yet"] * 3
+    assert cell["point"] is None and "not probed" in cell["reason"]
     assert not app.get("plotly_chart")
 
 
-def test_the_bits_slider_comes_from_the_declaration(prepared: Client) -> None:
+def test_the_stops_of_bits_come_from_the_declaration_and_end_with_the_original(prepared: Client) -> None:
+    drawn = curve_of(open_page("explore", recipe=FOUR_BITS))
+    assert [stop["value"] for stop in drawn["bits"]["stops"]] == [2, 3, 4, 5, 6, 7, 8, None]
+    assert drawn["bits"]["stops"][-1]["label"] == "32"  # as this model is stored
+    assert drawn["stands"] == {"bits": 4, "sparsity": 0.0, "temperature": None}
+
+
+def test_a_knob_takes_its_step_in_and_out_and_the_step_comes_back_as_it_was(prepared: Client) -> None:
+    steps = [{"prune": {"method": "wanda", "sparsity": 0.3}}, {"quantize": {"bits": 4, "group_size": 32}}]
+    app = open_page("explore", recipe=json.dumps(steps))
+    turn(app, None, 0.0)
+    assert "recipe" not in app.query_params
+    assert not app.toggle(key="knob/quantize/on").value and not app.toggle(key="knob/prune/on").value
+    turn(app, 3, 0.5)
+    pruned, quantized = json.loads(parameter(app, "recipe"))
+    assert (pruned["prune"]["method"], pruned["prune"]["sparsity"]) == ("wanda", 0.5)
+    assert (quantized["quantize"]["group_size"], quantized["quantize"]["bits"]) == (32, 3)
+    assert app.toggle(key="knob/quantize/on").value and app.toggle(key="knob/prune/on").value
+
+
+def test_training_is_switched_on_beside_its_temperature(prepared: Client) -> None:
     app = open_page("explore", recipe=FOUR_BITS)
-    slider = app.slider(key="knob/quantize/rtn/bits")
-    assert (slider.min, slider.max, slider.value) == (2, 8, 4)
+    assert not curve_of(app)["training"]
+    turn(app, 4, 0.0, 3.0)
+    trained, _quantized = json.loads(parameter(app, "recipe"))
+    assert trained["distill"]["temperature"] == 3.0
+    assert curve_of(app)["training"]
+
+
+def test_what_else_changes_the_recipe_puts_the_knobs_there(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    before = curve_of(app)
+    well(app.toggle(key="knob/prune/on").set_value(True).run())
+    after = curve_of(app)
+    assert after["stands"] == {"bits": 4, "sparsity": 0.5, "temperature": None}
+    assert after["token"] != before["token"]
+
+
+def test_another_method_keeps_where_the_knob_stands(prepared: Client) -> None:
+    app = open_page("explore", recipe=json.dumps(samples.quantized(6).to_dict()["steps"]))
+    well(app.selectbox(key="knob/quantize/method").set_value("gptq").run())
+    (step,) = json.loads(parameter(app, "recipe"))
+    assert (step["quantize"]["method"], step["quantize"]["bits"]) == ("gptq", 6)
+
+
+def test_a_measured_stop_shows_the_measurement(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    app = open_page("explore", recipe=FOUR_BITS)
+    cell = here(app, 4)
+    assert cell["side"] == "measured" and cell["point"]["ratio"] == 1.10
+    assert [tile["headline"] for tile in cell["tiles"]] == ["10.0 % worse", "4.0 x smaller", "2.0 x faster"]
+    assert [dot["point"]["size"] for dot in curve_of(app)["dots"]] == [5_000_000]
+    assert here(app, 5)["side"] == "unknown"
+
+
+def test_a_recipe_beyond_three_knobs_has_no_curve(prepared: Client) -> None:
+    assert curve_of(open_page("explore", recipe='[{"quantize":{"method":"nf4"}}]')) is None
 
 
 def test_group_sizes_are_those_that_divide_every_width_of_the_model(prepared: Client) -> None:
@@ -35,9 +90,9 @@ def test_group_sizes_are_those_that_divide_every_width_of_the_model(prepared: Cl
 
 def test_measure_submits_what_the_knobs_say(prepared: Client) -> None:
     app = open_page("explore", recipe=FOUR_BITS)
-    app.slider(key="knob/quantize/rtn/bits").set_value(3)
     app.selectbox(key="knob/quantize/rtn/group_size").set_value(32)
     well(app.run())
+    turn(app, 3)
     well(app.button(key="explore/measure").click().run())
     (run,) = prepared.store.list(kind="measure")
     step = samples.asked(run).recipe.steps[0]
@@ -69,6 +124,7 @@ def test_a_running_measurement_shows_its_figures_so_far(prepared: Client) -> Non
     text = words(app)
     assert "5.0 % worse" in text
     assert "so far" in text
+    assert "8 of 16 windows" in text
     assert text.count("not measured yet") == 2  # size and latency come later in the run
     app.button(key=f"measure/{prepared.store.list('measure')[0].id}/cancel").click().run()
     assert prepared.store.cancel_requested(prepared.store.list("measure")[0].id)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from optlab.client.client import Client
 from optlab.figures import costs as cost_figure
@@ -17,31 +15,31 @@ from optlab.prediction.costs import Cost, costs
 from optlab.prediction.frontier import Point
 from optlab.prediction.interaction import Interaction, interaction, trio
 from optlab.prediction.predictor import Prediction, Predictor
-from optlab.prediction.state import folder_of
+from optlab.prediction.state import place_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from pages.components.explore import automatic
 from tests.pages import samples
-from tests.pages.conftest import open_page, well, words
+from tests.pages.conftest import curve_of, here, open_page, parameter, turn, well, words
 from tests.prediction import states
 
 
 @pytest.fixture
 def probed(prepared: Client) -> Client:
-    states.with_anchors(states.state(blocks=2), 1.3).save(folder_of("f" * 64))
+    states.with_anchors(states.state(blocks=2), 1.3).save(place_of("f" * 64))
     return prepared
-
-
-def bits(app: AppTest) -> Any:
-    return next(slider for slider in app.slider if slider.label.startswith("Bits"))
 
 
 def test_a_moved_knob_is_answered_before_anything_ran(probed: Client) -> None:
     app = open_page("explore", recipe=samples.as_link(4))
-    first = words(app)
-    assert "90 % band" in first and "not measured yet" in first  # the latency was not timed
-    well(bits(app).set_value(2).run())
-    assert words(app) != first
+    drawn = curve_of(app)
+    quality, size, speed = here(app, 4)["tiles"]
+    assert "90 % band" in quality["interval"] and "smaller" in size["headline"]
+    assert speed["headline"] == "not measured yet"  # nothing was timed
+    assert here(app, 2)["point"]["ratio"] > here(app, 4)["point"]["ratio"]
+    turn(app, 2)
+    assert curve_of(app) == drawn, "nothing comes back that could undo a key pressed meanwhile"
+    assert '"bits":2' in parameter(app, "recipe")
     assert not probed.store.list("measure")
 
 
@@ -58,7 +56,7 @@ def test_knobs_at_rest_are_measured_and_what_they_left_behind_is_stopped(
     monkeypatch.setattr(automatic, "REST_S", 0.05)
     app = open_page("explore", recipe=samples.as_link(4))
     for value in (3, 2):
-        well(bits(app).set_value(value).run())
+        turn(app, value)
         time.sleep(0.1)
         well(app.run())
     runs = {samples.asked(run).recipe.steps[0].values["bits"]: run.status for run in probed.store.list("measure")}
@@ -72,7 +70,7 @@ def test_switched_off_nothing_is_measured_by_itself(probed: Client, monkeypatch:
     switch = next(toggle for toggle in app.toggle if toggle.label == "Measure by itself")
     assert switch.value  # nano is measured in seconds
     well(switch.set_value(False).run())
-    well(bits(app).set_value(3).run())
+    turn(app, 3)
     well(app.run())
     assert not probed.store.list("measure")
 

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from optlab.prediction.levels import Family, families
+from optlab.prediction.link import SHORT
 from optlab.prediction.predictor import Prediction
 from optlab.prediction.size import recipe_bytes
+from optlab.prediction.speed import Speed
 from optlab.prediction.state import QUANTILES, FamilyTable, State
 from optlab.prediction.treatment import damage, treatment
 from optlab.recipes import Recipe, Step
+from optlab.results.probe import Anchor
 
 WIDTH = 64
 KINDS = {"self_attn.q_proj": (WIDTH, WIDTH), "mlp.up_proj": (128, WIDTH), "mlp.down_proj": (WIDTH, 128)}
@@ -79,8 +82,11 @@ class Trusting:
         done = treatment(self.state, recipe)
         found = damage(self.state, done)
         size = recipe_bytes(self.state, done, found)
+        whole = treatment(self.state, Recipe())
+        original = recipe_bytes(self.state, whole, damage(self.state, whole))
         nll = float(found.total.sum())
-        return Prediction(self.state.model, recipe, None, size, nll, (nll / 2, 2 * nll), decode_ms=size / 1e6)
+        speed = Speed(size / original, size / original, size / original, original / 1e6)
+        return Prediction(self.state.model, recipe, None, size, nll, (nll / 2, 2 * nll), speed=speed)
 
 
 def truth(found: State, recipe: Recipe) -> float:
@@ -99,12 +105,8 @@ def uniform(bits: int, group: int | None, sparsity: float = 0.0) -> Recipe:
 def with_anchors(found: State, factor: float) -> State:
     """`found` with a dozen anchors, of which each was measured to do `factor` times the damage of the law."""
     recipes = [uniform(bits, group, s) for bits in (2, 3, 4) for group in (32, None) for s in (0.0, 0.3)]
-    found.anchors = [
-        {
-            "hash": recipe.content_hash, "recipe": recipe.to_dict(), "kl": factor * truth(found, recipe),
-            "nll": factor * truth(found, recipe), "tokens": 4096,
-        }
-        for recipe in recipes
-    ]  # fmt: skip
+    for recipe in recipes:
+        lost = factor * truth(found, recipe)
+        found.anchors.append(Anchor(recipe=recipe, kl=lost, nll=lost, windows=SHORT, tokens=4096))
     found.anchors_wanted = len(recipes)
     return found

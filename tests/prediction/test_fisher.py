@@ -101,4 +101,4 @@ def test_layers_changed_alone_in_one_walk_diverge_as_when_each_is_measured_by_it
         divergence = float((base.exp() * (base - working.logits(ids).log_softmax(-1))).sum(-1).mean().detach())
         for name in names:
             working.set_weight(name, model.weight(name))
-        assert state.corrections[0]["ratio"][rows[0]] == pytest.approx(divergence / len(rows), rel=1e-3)
+        assert state.corrections[0].ratio[rows[0]] == pytest.approx(divergence / len(rows), rel=1e-3)

@@ -81,8 +81,8 @@ def test_the_original_takes_the_bytes_of_its_own_file(probed: tuple[object, Stat
 
 def test_a_state_comes_back_from_disk_as_it_was(probed: tuple[object, State], tmp_path: Path) -> None:
     _, state = probed
-    state.save(tmp_path)
-    back = State.load(tmp_path)
+    state.save(tmp_path / "probe.safetensors")
+    back = State.load(tmp_path / "probe.safetensors")
     assert back.names == state.names and back.shapes == state.shapes and back.tensors == state.tensors
     for key, table in state.tables.items():
         np.testing.assert_allclose(back.tables[key].damage, table.damage, rtol=1e-6)

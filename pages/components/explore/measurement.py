@@ -18,14 +18,15 @@ from pages.components.shared import downloads, facts, pairs, prediction, service
 from pages.components.shared.folded import folded
 
 
-def show(client: Client, shown: view.View) -> Run | None:
-    """Draw whatever is known about this recipe; the run when it is done."""
+def show(client: Client, shown: view.View, predicted: bool) -> Run | None:
+    """Draw whatever is known about this recipe; the run when it is done. predicted: here too what is predicted of it,
+    which else stands elsewhere on the page."""
     run = client.find(shown.model, shown.recipe, shown.protocol) if shown.recipe.steps else None
     if run is None:
-        if not shown.recipe.steps or not prediction.show(client, shown):
+        if predicted and not (shown.recipe.steps and prediction.show(client, shown)):
             pairs.show(MeasurementSoFar(), None)
-            if shown.recipe.steps:
-                prediction.offer(client, shown.model)
+        if shown.recipe.steps and client.predictor(shown.model, shown.protocol) is None:
+            prediction.offer(client, shown.model)
         return None
     if (why := unreadable(run)) is not None:
         st.error(services.sentence(why), icon=":material/broken_image:")

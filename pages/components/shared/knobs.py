@@ -14,14 +14,13 @@ import streamlit as st
 
 from optlab.fitting import fitted
 from optlab.i18n import _
+from optlab.knobs import KNOB, ORDER
 from optlab.methods import DEFAULT_METHOD, Parameter, Value, method, names
 from optlab.models.describe import Description
 from optlab.recipes import Recipe, Step
 from pages.components.shared import widgets
 
 PREFIX = "knob/"
-ORDER = ("prune", "distill", "quantize", "cache")
-"""Of the steps in the recipe: training comes before quantization, because it would move weights off their grid."""
 DRAWN = ("quantize", "prune", "distill", "cache")
 """Of the knobs on the page: the one that everybody tries first on top."""
 LARGEST_SLIDER = 400
@@ -61,22 +60,36 @@ def shows(recipe: Recipe) -> bool:
 
 
 def recipe_knobs(
-    recipe: Recipe, model: str, description: Description, below: Callable[[Step], None] = lambda step: None
-) -> Recipe:
+    recipe: Recipe, model: str, description: Description, below: Callable[[Step], None] = lambda step: None,
+    held: bool = False,
+) -> Recipe:  # fmt: skip
     """Draw the knobs, set to `recipe`, and return what they are set to now. Raises RecipeError.
 
-    below: draws what belongs under the knobs of a step.
+    below: draws what belongs under the knobs of a step. held: bits, sparsity and temperature have knobs elsewhere (see
+    `optlab.knobs`) and stay as they are.
     """
     if st.session_state.get(SHOWN_FOR) != (model, recipe.content_hash):
         widgets.forget(PREFIX)  # another recipe came from outside: a link, a file, another page
     now = {step.kind: step for step in recipe.steps}
-    steps = {kind: _step(kind, now.get(kind), description, below) for kind in DRAWN}
+    steps = {kind: _step(kind, now.get(kind), description, below, held) for kind in DRAWN}
     chosen = Recipe(tuple(step for kind in ORDER if (step := steps[kind]) is not None))
     st.session_state[SHOWN_FOR] = (model, chosen.content_hash)
     return chosen
 
 
-def _step(kind: str, step: Step | None, description: Description, below: Callable[[Step], None]) -> Step | None:
+def follow(recipe: Recipe, model: str) -> None:
+    """Show `recipe` from the next run on, which differs from the one that is shown only by what is held elsewhere.
+
+    What a person set in the boxes meanwhile is kept; it would not be if the recipe came as from a link.
+    """
+    for kind in DRAWN:
+        st.session_state[f"{PREFIX}{kind}/on"] = any(step.kind == kind for step in recipe.steps)
+    st.session_state[SHOWN_FOR] = (model, recipe.content_hash)
+
+
+def _step(
+    kind: str, step: Step | None, description: Description, below: Callable[[Step], None], held: bool
+) -> Step | None:
     with st.container(border=True):
         on = widgets.keyed(f"{PREFIX}{kind}/on", step is not None)
         if not st.toggle(f"**{title(kind)}**", key=on, help=meaning(kind)):
@@ -85,9 +98,11 @@ def _step(kind: str, step: Step | None, description: Description, below: Callabl
         found = method(kind, chosen)
         st.caption(_(found.summary))
         start = step.values if step is not None and step.method == chosen else {}
-        parameters = [fitted(parameter, description) for parameter in found.parameters]
+        elsewhere = {KNOB[kind]} if held and kind in KNOB else set()
+        parameters = [fitted(p, description) for p in found.parameters if p.name not in elsewhere]
         scope = f"{PREFIX}{kind}/{chosen}"
-        values = {p.name: knob(scope, p, start) for p in parameters if not p.advanced}
+        values = {name: step.values[name] for name in elsewhere if step is not None and name in step.values}
+        values |= {p.name: knob(scope, p, start) for p in parameters if not p.advanced}
         with st.expander(_("More"), icon=":material/more_horiz:"):
             values |= {p.name: knob(scope, p, start) for p in parameters if p.advanced}
             pattern = step.layers if step is not None else None

@@ -32,7 +32,8 @@ def _card(pair: pairs.Pair, run: Run | None, record: str = "") -> None:
     st.markdown(f"**{pair.name}**", help=pair.help)
     if pair.candidate is None:
         st.markdown(f"### :gray[{format.not_measured()}]")
-        st.caption(_("original {value}").format(value=pair.base_text) if pair.base is not None else _missing(run))
+        known = _("original {value}").format(value=pair.base_text) if pair.base is not None else _missing(run)
+        st.caption(pair.missing or known)
         return
     st.markdown(f"### {pair.headline}")
     st.html(bars.html(pair))
@@ -44,10 +45,16 @@ def _card(pair: pairs.Pair, run: Run | None, record: str = "") -> None:
 
 
 def _badge(pair: pairs.Pair, run: Run | None) -> None:
-    if run is not None and run.done and pair.candidate is not None:
+    if run is None or pair.candidate is None:
+        return
+    if run.done:
         facts.measured_badge(run)
-    elif run is not None and run.live and pair.candidate is not None:
-        st.badge(_("so far"), color="blue", help=_("The figure so far; it still moves while the measurement runs."))
+    elif pair.so_far:
+        help = _("The figure so far; it still moves while the measurement runs.")
+        st.badge(_("so far: {windows}").format(windows=pair.so_far), color="blue", help=help)
+    elif run.live:
+        help = _("Measured just now; the run goes on with the other figures.")
+        st.badge(_("measured"), color="blue", icon=":material/check:", help=help)
 
 
 def _missing(run: Run | None) -> str:

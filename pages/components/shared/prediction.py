@@ -22,6 +22,9 @@ def show(client: Client, shown: View) -> bool:
     if found[0].candidate is None:
         st.caption(_("This recipe lies outside of what was probed, so its quality is not guessed. Measure it."))
     pairs.show_predicted(found, record(client, shown.model))
+    timing = client.time_speed(shown.model, shown.protocol)
+    if timing is not None:
+        watching.until_done(timing)
     return True
 
 

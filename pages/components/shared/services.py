@@ -73,9 +73,14 @@ def act(function: Callable[..., Any], *arguments: Any) -> None:
 def sentence(message: str) -> str:
     """A message of the library as a sentence on a page, in the language of the reader: a capital first, a full stop,
     markdown signs as they are."""
+    return escaped(plain(message))
+
+
+def plain(message: str) -> str:
+    """`sentence` for a place that reads no markdown."""
     spoken = said(message)
     stop = "" if spoken.endswith((".", "!", "?", "。", "！", "？")) else _(".")
-    return escaped(spoken[:1].upper() + spoken[1:] + stop)
+    return spoken[:1].upper() + spoken[1:] + stop
 
 
 def escaped(words: str) -> str:

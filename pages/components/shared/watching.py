@@ -53,6 +53,11 @@ def under_way(runs: Sequence[Run]) -> None:
         _follow(runs, _bars, REFRESH_S)
 
 
+def until_done(run: Run) -> None:
+    """Draw nothing of `run`; draw the whole page again once it has ended."""
+    _follow([run], lambda runs: None, REFRESH_S)
+
+
 def controls(client: Client, runs: Sequence[Run], key: str, resumes: bool = False) -> None:
     """The bar of live runs with the button that stops them, or why they stopped with the one that tries again."""
     live, stopped = [run for run in runs if run.live], [run for run in runs if run.retryable]

@@ -1,0 +1,85 @@
+// Three native range inputs, so that keyboard, touch and screen reader work as everywhere. A knob moves over numbers of
+// stops, not over values: between two stops there is nothing to show.
+
+const KNOBS = ['bits', 'sparsity', 'temperature'];
+const KEY_PAUSE_MS = 350; // somebody who holds an arrow key has not arrived yet
+
+// moved(name): at every movement. rested(): once, when the pointer lets go or the keys pause.
+function makeKnobs(box, moved, rested) {
+  const parts = Object.fromEntries(KNOBS.map((name) => {
+    const knob = box.querySelector(`[data-knob="${name}"]`);
+    const [label, output, input, note] = ['label', 'output', 'input', 'small'].map((tag) => knob.querySelector(tag));
+    return [name, { label, output, input, note, stops: [] }];
+  }));
+  const train = box.querySelector('#knob-train'), trainLabel = box.querySelector('.choice label');
+  let byKey = false, waiting = null;
+
+  function rest(after) {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { waiting = null; rested(); }, after);
+  }
+  for (const [name, { input }] of Object.entries(parts)) {
+    input.addEventListener('keydown', () => { byKey = true; });
+    input.addEventListener('pointerdown', () => { byKey = false; });
+    input.addEventListener('input', () => {
+      clearTimeout(waiting);
+      waiting = null;
+      say(name);
+      moved(name);
+    });
+    input.addEventListener('change', () => rest(byKey ? KEY_PAUSE_MS : 0)); // a key changes at every press
+  }
+  train.addEventListener('change', () => { enable(); moved('temperature'); rest(0); });
+
+  function say(name) {
+    const { input, output, stops } = parts[name];
+    const stop = stops[input.value];
+    output.textContent = stop.label;
+    input.setAttribute('aria-valuetext', stop.spoken);
+  }
+  function enable() {
+    parts.temperature.input.disabled = !train.checked;
+  }
+
+  return {
+    // Names and stops of a new table; the knobs stay at the values where they stand.
+    offer(curve, alone) {
+      for (const name of KNOBS) {
+        const { label, input, note } = parts[name];
+        const value = parts[name].stops[input.value]?.value;
+        label.textContent = curve[name].label;
+        note.textContent = curve[name].note;
+        parts[name].stops = curve[name].stops;
+        input.max = curve[name].stops.length - 1;
+        if (value !== undefined) this.turn(name, value);
+      }
+      trainLabel.textContent = curve.words.train;
+      // without a server nobody can train: the knob is only there when the recipe has it
+      train.parentElement.hidden = alone;
+      parts.temperature.input.closest('.knob').hidden = alone && !curve.training;
+    },
+    turn(name, value) {
+      const { input, stops } = parts[name];
+      const exact = stops.findIndex((stop) => stop.value === value);
+      const distance = (stop) => Math.abs((stop.value ?? Infinity) - value);
+      const nearest = stops.reduce((best, stop, n) => (distance(stop) < distance(stops[best]) ? n : best), 0);
+      input.value = exact >= 0 ? exact : nearest;
+      say(name);
+    },
+    // stands: {bits, sparsity, temperature}, as Python's Knobs; usual: the temperature while nothing is trained
+    stand(stands, usual) {
+      train.checked = stands.temperature !== null;
+      this.turn('bits', stands.bits);
+      this.turn('sparsity', stands.sparsity);
+      this.turn('temperature', stands.temperature ?? usual);
+      enable();
+    },
+    at: (name) => Number(parts[name].input.value),
+    stands() {
+      const value = (name) => parts[name].stops[parts[name].input.value].value;
+      return { bits: value('bits'), sparsity: value('sparsity'), temperature: train.checked ? value('temperature') : null };
+    },
+    get training() { return train.checked; },
+    get resting() { return waiting === null; },
+  };
+}

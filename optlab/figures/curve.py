@@ -1,0 +1,149 @@
+"""What the curve under the finger draws: every stop of the knobs with its figures and its words, ready to be shown.
+
+The browser looks a stop up and puts it on the screen (`assets/curve`): it formats no number and translates no word, so
+what stands there while a knob is dragged is what Python says. A stop that was measured shows that, and no prediction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+
+from optlab.client.knob_predictions import KnobPredictions
+from optlab.figures import curve_axes, curve_tiles
+from optlab.figures.curve_axes import Axis
+from optlab.figures.curve_tiles import Tile
+from optlab.figures.curve_words import Knob, knobs_in_words, words
+from optlab.files import JsonObject
+from optlab.i18n import said
+from optlab.jobs.measured import MeasuredRun
+from optlab.knobs import KnobbedRecipe, Knobs, has_knobs, knobs_of
+from optlab.recipes import Recipe
+from optlab.results.prediction_table import PredictedCell
+
+DOTS = 40
+"""Measurements that are drawn, the newest."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """size: bytes. ratio: perplexity over the original's, with the ends of its interval or band; None is an end that
+    is open."""
+
+    size: float
+    ratio: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One stop. side: 'measured', 'predicted' or 'unknown'. point: None where the quality or the size is not known.
+    reason: why nothing is predicted, as a sentence; '' where something is."""
+
+    side: str
+    point: Point | None
+    tiles: tuple[Tile, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A measurement, in words and as a point."""
+
+    words: str
+    point: Point
+
+
+@dataclass(frozen=True)
+class Curve:
+    """stands: where the knobs are put, for whoever sees `token` the first time. training: whether the recipes train.
+    usual_temperature: where that knob stands while nothing is trained. cells: for each stop of bits one for each stop
+    of sparsity, row after row. original: bytes of the original; None where they are not known. dots: what was measured
+    of this model. record: how right earlier predictions were, as a sentence."""
+
+    token: str
+    stands: Knobs
+
+    bits: Knob
+    sparsity: Knob
+    temperature: Knob
+    training: bool
+    usual_temperature: float
+    cells: tuple[Cell, ...]
+    original: float | None
+    dots: tuple[Dot, ...]
+    size_axis: Axis
+    loss_axis: Axis
+    record: str
+    words: dict[str, str]
+
+    def to_dict(self) -> JsonObject:
+        """Plain JSON, for `assets/curve`."""
+        return asdict(self)
+
+
+def curve(
+    knobbed: KnobbedRecipe, now: Knobs, told: KnobPredictions, measured: Sequence[MeasuredRun] = (), stored: int = 16,
+    token: str = "", stands: Knobs | None = None, record: str = "",
+) -> Curve:  # fmt: skip
+    """now: where the knobs are. measured: of this model on this text, newest first. stored: bits of a weight of the
+    original. stands, record: see `Curve`; `now` unless given."""
+    known: dict[str, MeasuredRun] = {}
+    for one in measured:
+        if isinstance(one.spec.recipe, Recipe):
+            known.setdefault(one.spec.recipe.content_hash, one)
+    here = {knobs: one for one in reversed(measured) if (knobs := _knobs(knobbed, one)) is not None}
+    stops = [Knobs(bits, sparsity, now.temperature) for bits, sparsity in product(told.bits, told.sparsities)]
+    cells = tuple(_cell(stop, told, here.get(stop)) for stop in stops)
+    dots = tuple(dot for one in list(known.values())[:DOTS] if (dot := _dot(one)) is not None)
+    original = float(told.original.size_bytes) if told.original else None
+    points = [*(cell.point for cell in cells if cell.point), *(dot.point for dot in dots)]
+    bits, sparsity, temperature = knobs_in_words(knobbed, now, told, stored)
+    return Curve(
+        token, stands or now, bits, sparsity, temperature, now.temperature is not None,
+        float(knobbed.distill.values["temperature"] or 0.0), cells, original, dots,
+        curve_axes.size([point.size for point in points] + ([original] if original else [])),
+        curve_axes.loss([point.ratio for point in points]), record, words(),
+    )  # fmt: skip
+
+
+def _knobs(knobbed: KnobbedRecipe, one: MeasuredRun) -> Knobs | None:
+    """Where the knobs stand for a measurement; None when it is of another family."""
+    recipe = one.spec.recipe
+    if not isinstance(recipe, Recipe) or not has_knobs(recipe):
+        return None
+    knobs = knobs_of(recipe)
+    return knobs if knobbed.recipe(knobs) == recipe else None
+
+
+def _cell(stop: Knobs, told: KnobPredictions, measured: MeasuredRun | None) -> Cell:
+    if measured is not None:
+        return Cell("measured", _measured_point(measured), curve_tiles.measured(measured.result))
+    if told.original is None:
+        return Cell("unknown", None, curve_tiles.unknown(None), curve_tiles.not_probed())
+    cell = told.at(stop)
+    reason = "" if cell.nll is not None else curve_tiles.not_predicted()
+    point = _predicted_point(cell)
+    side = "predicted" if point is not None else "unknown"
+    return Cell(side, point, curve_tiles.predicted(cell, told.original), reason)
+
+
+def _predicted_point(cell: PredictedCell) -> Point | None:
+    if cell.ppl_ratio is None or cell.size_bytes is None:
+        return None
+    low, high = (curve_tiles.ratio(edge) for edge in cell.nll_band90 or (None, None))
+    return Point(float(cell.size_bytes), cell.ppl_ratio, low, high)
+
+
+def _measured_point(one: MeasuredRun) -> Point | None:
+    delta, size = one.result.delta, float(one.result.compressed.size_bytes)
+    low, high = delta.ppl_ratio_ci95 or (None, None)
+    return Point(size, delta.ppl_ratio, low, high) if math.isfinite(delta.ppl_ratio) else None
+
+
+def _dot(one: MeasuredRun) -> Dot | None:
+    point = _measured_point(one)
+    return None if point is None else Dot(said(one.title), point)

@@ -1,0 +1,87 @@
+"""A measurement tells each figure when it is known, and ends with the figures that it told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from optlab.errors import Cancelled
+from optlab.i18n import said
+from optlab.jobs import compressed_cache
+from optlab.jobs.measure import measure
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from optlab.results.measurement import MeasurementSoFar
+from tests.compressing import calibration_file
+from tests.tiny import tiny_model_folder
+
+RECIPE = Recipe.from_dict({"steps": [{"quantize": {"method": "rtn", "bits": 3, "group_size": 16}}]})
+LEARNING = "learning from the calibration text"
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("OPTLAB_HOME", str(tmp_path / "home"))
+    return str(tiny_model_folder("llama", tmp_path / "llama"))
+
+
+@pytest.fixture
+def protocol(tmp_path: Path) -> Protocol:
+    text = tmp_path / "evaluation.txt"
+    text.write_text(Path(calibration_file(tmp_path)).read_text().upper())
+    return Protocol(
+        text=str(text), calibration=calibration_file(tmp_path), calibration_tokens=512, context=32, tokens=1024,
+        dtype="float32",
+    )  # fmt: skip
+
+
+def test_size_then_perplexity_then_latency_and_the_calibration_text_last(model: str, protocol: Protocol) -> None:
+    told: list[tuple[str, MeasurementSoFar | None]] = []
+
+    def note(fraction: float, message: str, partial: object = None) -> None:
+        assert partial is None or isinstance(partial, MeasurementSoFar)
+        told.append((said(message), partial))
+
+    found = measure(model, RECIPE, protocol, note)
+    known = [partial for _, partial in told if partial is not None]
+    first = {
+        "size": next(place for place, one in enumerate(known) if one.size_candidate is not None),
+        "perplexity": next(place for place, one in enumerate(known) if one.quality is not None),
+        "its end": next(place for place, one in enumerate(known) if one.quality_done),
+        "latency": next(place for place, one in enumerate(known) if one.latency is not None),
+    }
+    assert sorted(first, key=first.__getitem__) == list(first)
+    assert known[first["perplexity"]].quality.windows_done == 16  # type: ignore[union-attr]  # of 32
+    learning = [place for place, (message, _) in enumerate(told) if message.startswith(LEARNING)]
+    assert learning
+    assert learning[0] > max(place for place, (_, partial) in enumerate(told) if partial is not None)
+
+    last = known[-1]
+    assert last.quality is not None
+    assert (last.size_base, last.size_candidate) == (found.baseline.size_bytes, found.compressed.size_bytes)
+    assert last.quality.ppl_base == pytest.approx(found.baseline.ppl, rel=1e-12)  # summed in another order
+    assert last.quality.ppl_ratio == pytest.approx(found.delta.ppl_ratio, rel=1e-12)
+    assert last.quality.ppl_ratio_ci95 == pytest.approx(found.delta.ppl_ratio_ci95, rel=1e-12)
+    assert last.latency == found.latency
+    assert (last.decode_speedup, last.decode_speedup_ci95) == (
+        found.delta.decode_speedup,
+        found.delta.decode_speedup_ci95,
+    )
+    assert all(layer.output_error is not None for layer in found.layers)
+
+
+def test_a_measurement_stopped_before_its_report_on_layers_goes_on_from_the_file(
+    model: str, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(fraction: float, message: str, partial: object = None) -> None:
+        if said(message).startswith(LEARNING):
+            raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        measure(model, RECIPE, protocol, stop)
+    monkeypatch.setattr("optlab.compression.apply", None)  # nothing is compressed again
+    found = measure(model, RECIPE, protocol)
+    assert all(layer.output_error is not None for layer in found.layers)
+    monkeypatch.setattr(compressed_cache, "reported", lambda *asked: None)  # nor is anything compared again
+    assert measure(model, RECIPE, protocol).layers == found.layers
