@@ -81,7 +81,13 @@ def _write_weights(
     file: GGUFFile, architecture: Architecture, folder: Path, tied: bool, progress: Progress
 ) -> dict[str, int]:
     """Write all tensors, in one file or in shards; the bytes of each dtype, by torch's names."""
-    names = [n for n in file.tensors if architecture.hub_name(n) and not (tied and n == "output.weight")]
+    names = [
+        name
+        for name in file.tensors
+        if architecture.hub_name(name)
+        and not architecture.comes_with_another(name)
+        and not (tied and name == "output.weight")
+    ]
     shards = _shards(file, names)
     weight_map: dict[str, str] = {}
     bytes_of: dict[str, int] = {}

@@ -40,7 +40,9 @@ class Architecture:
     config: what its config.json says beyond sizes. outer, block: llama.cpp's name of a part -> the hub's, inside
     `blocks` for those of a block; "{expert}" splits a stack of experts. arrange: part ("attn_q", or "attn_norm.weight"
     without its bias) -> what makes the hub's tensor of llama.cpp's. keys: what it reads beyond KEYS, without the
-    architecture's name in front. bare: parts whose names end there, neither in .weight nor in .bias.
+    architecture's name in front. bare: parts whose names end there, neither in .weight nor in .bias. parameters: parts
+    that are no layers in the hub: X.weight is X there, and X.bias X_bias. fused: part -> another part that the hub
+    keeps in one tensor with it; `arrange` gets both.
     """
 
     model_type: str
@@ -53,6 +55,8 @@ class Architecture:
     arrange: Mapping[str, Arrange] = field(default_factory=dict)
     rotary: bool = True
     bare: frozenset[str] = frozenset()
+    parameters: frozenset[str] = frozenset()
+    fused: Mapping[str, str] = field(default_factory=dict)
 
     def hub_name(self, name: str) -> str | None:
         """The hub's name of a GGUF tensor: blk.3.attn_q.weight -> model.layers.3.self_attn.q_proj.weight, or None."""
@@ -61,7 +65,13 @@ class Architecture:
             return None
         if number is None:
             return f"{self.outer[part]}{leaf}" if part in self.outer else None
+        if part in self.parameters:
+            leaf = leaf.removeprefix(".weight").replace(".", "_")
         return f"{self.blocks}.{number}.{self.block[part]}{leaf}" if part in self.block else None
+
+    def comes_with_another(self, name: str) -> bool:
+        """Whether a tensor is written together with the one that `fused` names before it."""
+        return _parts_of(name)[1] in self.fused.values()
 
     def tensors(self, file: GGUFFile, name: str) -> Iterator[tuple[str, Any]]:
         """(hub name, array) of what the GGUF tensor `name` becomes; more than one for a stack."""
@@ -71,6 +81,8 @@ class Architecture:
         values = file.weights(name)
         _, part, leaf = _parts_of(name)
         arrange = self.arrange.get(part) or self.arrange.get(f"{part}{leaf}")
+        if part in self.fused:
+            values = (values, file.weights(name.replace(part, self.fused[part])))
         if arrange is not None:
             values = arrange(file, values)
         if EXPERT not in target:

@@ -169,7 +169,7 @@ def test_values_for_every_layer_are_read_when_they_are_equal(source: Path, tmp_p
         (setting("tokenizer.ggml.merges", [1, 2]), "is damaged or incomplete"),
         (setting("llama.block_count", 0), "has 0 as llama.block_count, which must be 1 or more"),
         (setting("llama.embedding_length", "x"), "lacks llama.embedding_length, or it is not a number"),
-        (setting("general.architecture", "gpt-oss"), "architecture 'gpt-oss', which is not read; these are: bloom"),
+        (setting("general.architecture", "deepseek2"), "architecture 'deepseek2', which is not read; these are: bloom"),
         (setting("general.architecture", "bert"), r"is an encoder \(bert\) without a head"),
         (setting("general.type", "adapter"), r"is not a model but an adapter \(LoRA\)"),
         (setting("general.type", "mmproj"), r"is not a model but the image or audio part"),

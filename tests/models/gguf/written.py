@@ -165,6 +165,15 @@ def _falcon(writer: gguf.GGUFWriter, _: Any) -> None:
     writer.add_tensor_data_layout("jploski")
 
 
+def _gpt_oss(writer: gguf.GGUFWriter, config: Any) -> None:
+    _experts(writer, config)
+    writer.add_expert_feed_forward_length(config.intermediate_size)
+    writer.add_sliding_window(config.sliding_window)
+    writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+    writer.add_rope_scaling_factor(config.rope_parameters["factor"])
+    writer.add_rope_scaling_orig_ctx_len(config.rope_parameters["original_max_position_embeddings"])
+
+
 ROPE_LONG = {
     "rope_type": "longrope", "rope_theta": 10_000.0, "long_factor": [1.0, 1.5, 2.0], "short_factor": [1.0, 1.1, 1.2],
     "original_max_position_embeddings": 32, "partial_rotary_factor": 0.75,
@@ -182,6 +191,13 @@ CASES: dict[str, Case] = {
     "llama-wide-heads": Case("LlamaForCausalLM", A.LLAMA, {"head_dim": 16}, permuted),
     "mistral": Case("MistralForCausalLM", A.LLAMA, {"sliding_window": None}, permuted),
     "mixtral": Case("MixtralForCausalLM", A.LLAMA, {**EXPERTS, "sliding_window": None}, permuted, _experts),
+    "gpt-oss": Case(
+        "GptOssForCausalLM", A.GPT_OSS,
+        {"head_dim": 16, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 8,
+         "rope_parameters": {"rope_type": "yarn", "rope_theta": 150_000.0, "factor": 4.0, "truncate": False,
+                             "original_max_position_embeddings": 16}},
+        metadata=_gpt_oss,
+    ),
     "qwen2": Case("Qwen2ForCausalLM", A.QWEN2, {"tie_word_embeddings": True}),
     "qwen3": Case("Qwen3ForCausalLM", A.QWEN3, {"head_dim": 16}),
     "qwen2moe": Case(
@@ -320,6 +336,9 @@ def tensors(folder: Path, case: Case, config: Any) -> Iterator[tuple[str, np.nda
     stacks: dict[str, list[tuple[int, np.ndarray]]] = {}
     for hub, W in load_file(folder / "model.safetensors").items():
         parts = hub.split(".")
+        if case.arch == A.GPT_OSS and ("experts" in parts or "sinks" in parts):
+            yield from _of_gpt_oss(f"blk.{parts[2]}", parts[-1], W)
+            continue
         numbered = next((i for i, part in enumerate(parts) if part in ("experts", "norms")), None)
         if numbered is None:
             known = (
@@ -340,6 +359,20 @@ def tensors(folder: Path, case: Case, config: Any) -> Iterator[tuple[str, np.nda
         stacks.setdefault(own, []).append((number, W))
     for own, stack in stacks.items():
         yield own, np.stack([W for _, W in sorted(stack, key=lambda pair: pair[0])])
+
+
+def _of_gpt_oss(block: str, hub: str, W: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Its parameters outside layers, as `GptOssModel` of the converter takes them apart."""
+    if hub == "sinks":
+        yield f"{block}.attn_sinks.weight", W
+        return
+    leaf = "bias" if hub.endswith("_bias") else "weight"
+    W = W if leaf == "bias" else W.swapaxes(1, 2)
+    if hub.startswith("down_proj"):
+        yield f"{block}.ffn_down_exps.{leaf}", W
+    else:
+        yield f"{block}.ffn_gate_exps.{leaf}", W[:, 0::2]
+        yield f"{block}.ffn_up_exps.{leaf}", W[:, 1::2]
 
 
 def _sizes(writer: gguf.GGUFWriter, config: Any, case: Case) -> None:

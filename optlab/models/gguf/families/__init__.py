@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optlab.errors import ModelError
 from optlab.models.gguf.architectures import Architecture
-from optlab.models.gguf.families import gemma, gpt, llama, olmo, parallel, phi, qwen, recurrent
+from optlab.models.gguf.families import gemma, gpt, gpt_oss, llama, olmo, parallel, phi, qwen, recurrent
 from optlab.models.gguf.file import GGUFFile
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -14,6 +14,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     **phi.ARCHITECTURES,
     **olmo.ARCHITECTURES,
     **gpt.ARCHITECTURES,
+    **gpt_oss.ARCHITECTURES,
     **parallel.ARCHITECTURES,
     **recurrent.ARCHITECTURES,
 }
