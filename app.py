@@ -1,13 +1,7 @@
-"""The frame of the dashboard: navigation, the sidebar, and the workers. `streamlit run app.py`, or `make app`."""
+"""The server: the dashboard (`dashboard.py`), and the files that people take home. `streamlit run app.py`."""
 
 import streamlit as st
 
-from pages.components.shared import frame, services, sidebar
+from pages.components.shared import file_route
 
-st.session_state[frame.FRAMED] = True
-
-page = frame.navigation()
-with services.shown_errors():
-    services.start_workers()
-sidebar.show()
-page.run()
+app = st.App("dashboard.py", routes=file_route.routes())

@@ -68,6 +68,13 @@ def said(sentence: str) -> str:
     return FILLING.vformat(translated, (), {name: _value(value) for name, value in sentence.values.items()})
 
 
+def sentence(message: str) -> str:
+    """`said`, with a capital first and a full stop."""
+    spoken = said(message)
+    stop = "" if spoken.endswith((".", "!", "?", "。", "！", "？")) else _(".")
+    return spoken[:1].upper() + spoken[1:] + stop
+
+
 def _value(value: object) -> object:
     if isinstance(value, list):
         return [_value(inner) for inner in value]

@@ -1,4 +1,4 @@
-"""Make the probes of the catalog's models and put them where every installation finds them: `make probes`.
+"""Make the probes and descriptions of the catalog's models that every installation finds: `make probes`.
 
     python -m scripts.ship_probes [MODEL ...]
 
@@ -15,8 +15,9 @@ from pathlib import Path
 
 from optlab import files, paths
 from optlab.machine.identity import machine
-from optlab.models import load
-from optlab.models.catalog import catalog
+from optlab.models import load, shipped
+from optlab.models.catalog import catalog, locate
+from optlab.models.describe import describe
 from optlab.prediction.build import build
 from optlab.prediction.state import State, read
 
@@ -45,6 +46,7 @@ def main(names: list[str]) -> None:
         )
         print(f"\r\033[K{name}: {len(state.anchors)} recipes, {time.perf_counter() - began:.0f} s on {machine()}")
         ship(state)
+        ship_description(name)
     write_readme()
 
 
@@ -60,6 +62,16 @@ def ship(state: State) -> Path:
         old.unlink()
     target = FOLDER / f"{state.model}-{state.fingerprint[:16]}.safetensors"
     state.save(target)
+    return target
+
+
+def ship_description(name: str) -> Path:
+    """Keep what a catalog model consists of."""
+    source = locate(name)
+    assert source is not None, "models of the catalog are on this disk"
+    target = shipped.place_of(name)
+    target.parent.mkdir(exist_ok=True)
+    files.write_text(target, shipped.document(describe(name), source))
     return target
 
 

@@ -51,7 +51,7 @@ GOALS, KINDS_OF_RUNS = "optlab/presets.py", "optlab/jobs/registry.py"
 
 def sources() -> list[Path]:
     """Every file of the program that may say something."""
-    return [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py")), *sorted((ROOT / "optlab").rglob("*.py"))]
+    return [ROOT / "dashboard.py", *sorted((ROOT / "pages").rglob("*.py")), *sorted((ROOT / "optlab").rglob("*.py"))]
 
 
 def collected() -> Catalog:

@@ -92,7 +92,7 @@ def mean_abs_gradients(
             progress(
                 done / len(windows),
                 say(
-                    "learning which weights the loss feels: window {done}/{window_count}",
+                    "measuring how sensitive the loss is to each weight: window {done}/{window_count}",
                     done=done + 1,
                     window_count=len(windows),
                 ),

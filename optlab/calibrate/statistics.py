@@ -213,7 +213,7 @@ def gather(model: LanguageModel, batches: list[Tensor], folder: Path, progress: 
                 progress(
                     done,
                     say(
-                        "learning from the calibration text what each layer is fed: block {number}/{block_count}",
+                        "collecting calibration statistics: block {number}/{block_count}",
                         number=number + 1,
                         block_count=len(blocks),
                     ),

@@ -1,4 +1,4 @@
-"""The commands that take measurements along: a report of a comparison, and a project as one archive."""
+"""The commands that take something along: a report of a comparison, a page of predictions, a project as one archive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optlab.cli.console import Json, opened, show
+from optlab.cli.console import Json, Model, opened, reporter, show
 from optlab.errors import OptLabError
 from optlab.store.run import Run, Status
 
@@ -45,6 +45,33 @@ def report(
     _write(out, content)
     result = {"file": str(out), "bytes": len(content), "runs": [one.id for one in found.measured]}
     show(result, as_json, lambda one: f"{one['file']}: {document.summary(found)}, {one['bytes']:,} bytes")
+
+
+def page(
+    model: Model,
+    out: Annotated[Path, typer.Argument(help="The .html file to write.")],
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe file (YAML) whose bits, sparsity and temperature become knobs.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Named text or path; default: the model's own, which is installed.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one file to send: knobs that show at once what a recipe costs and saves, without a server or a network."""
+    from optlab import foreground
+    from optlab.protocol import Protocol
+    from optlab.recipes import Recipe
+    from optlab.report import page as one_file
+
+    chosen = Recipe.from_file(recipe) if recipe is not None else None
+    if out.suffix.lower() != ".html":
+        raise OptLabError("{out} does not end in .html, which a page does", out=out)
+    with opened() as client:
+        foreground.predictor(client, model, reporter(as_json), text)
+        content = one_file.of(client, model, chosen, Protocol(text=text)).encode()
+    _write(out, content)
+    show({"file": str(out), "bytes": len(content)}, as_json, lambda one: f"{one['file']}: {one['bytes']:,} bytes")
 
 
 def archive(

@@ -40,7 +40,8 @@ def root(version: Version = False) -> None:
 
 for command in (
     catalog.models, catalog.methods, catalog.inspect, measuring.measure, measuring.latency, comparing.compare,
-    predicting.predict, predicting.frontier, exporting.export, archives.report, archives.archive, serving.app,
+    predicting.predict, predicting.frontier, exporting.export, archives.report, archives.page, archives.archive,
+    serving.app,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(probing.app, name="probe")

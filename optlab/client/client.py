@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from optlab.client import predictions, records
 from optlab.client.records import Row
 from optlab.jobs.comparison import COMPARISON
+from optlab.jobs.export import EXPORT
 from optlab.jobs.generate import GENERATE
 from optlab.jobs.importance import IMPORTANCE
 from optlab.jobs.kind import BACKGROUND, JobKind, P, R, S
@@ -32,6 +33,7 @@ from optlab.jobs.subject import Subject
 from optlab.jobs.sweep import SWEEP
 from optlab.jobs.tasks import TASKS
 from optlab.jobs.temperature_lab import TEMPERATURE_LAB
+from optlab.models import shipped
 from optlab.models.catalog import locate
 from optlab.models.describe import Description
 from optlab.prediction.recipe_family import RecipeFamily
@@ -39,6 +41,7 @@ from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results.comparison import ComparisonSpec
 from optlab.results.document import UnreadableError
+from optlab.results.export import ExportSpec, Figures
 from optlab.results.generation import GenerateSpec
 from optlab.results.measurement import MeasureSpec
 from optlab.results.model import ImportanceSpec, PrepareSpec, ProbeSpec, SpeedSpec
@@ -212,8 +215,26 @@ class Client:
         grid = {"temperatures": tuple(sorted(temperatures)), "alphas": tuple(sorted(alphas))}
         return self._submit_made(SWEEP, model, recipe, protocol, **grid)
 
+    def submit_export(self, measured: Run, format: str) -> Run:
+        """Write the model of a measurement that is done as a file to take home (`optlab.exports.formats`)."""
+        spec, subject = self._export(measured, format)
+        return self.submit(EXPORT, spec, subject)
+
+    def find_export(self, measured: Run, format: str) -> Run | None:
+        """The run that wrote it, whatever its status; None when nobody asked for it yet."""
+        spec, subject = self._export(measured, format)
+        return self.look_up(EXPORT, spec, subject)
+
     def description(self, model: str) -> Description | None:
-        """What a prepared model consists of, at once; None when it is not prepared yet. Raises ModelError."""
+        """What a model consists of, at once: as its preparation found it, else as OptLab brings it along for a model of
+        the catalog; None for any other that is not prepared yet. Raises ModelError."""
+        return self._prepared_description(model) or shipped.description(model)
+
+    def prepared(self, model: str) -> bool:
+        """Whether the files of `model` are ready and were read here. Raises ModelError."""
+        return self._prepared_description(model) is not None
+
+    def _prepared_description(self, model: str) -> Description | None:
         locate(model)  # a name that no model can have is told as that, before it is put into a spec
         run = self.store.by_key(PREPARE.key(PrepareSpec(model=located(model)), ""))
         try:
@@ -305,6 +326,14 @@ class Client:
     def _comparison(self, subject: Subject, other: str) -> ComparisonSpec:
         return ComparisonSpec(model=subject.model, other=located(other), protocol=subject.protocol)
 
+    def _export(self, measured: Run, format: str) -> tuple[ExportSpec, Subject]:
+        asked, found = MEASURE.spec_of(measured), MEASURE.result_of(measured)
+        subject = self.subject(asked.model, asked.protocol)
+        figures = Figures.of(found) if found else None
+        return ExportSpec(
+            model=subject.model, recipe=asked.recipe, protocol=subject.protocol, format=format, figures=figures
+        ), subject
+
     def _make_way(self) -> None:
         """Stop what runs in the background: somebody asks for something."""
         for run in self.under_way((SPEED_ANCHORS.name,)):
@@ -313,7 +342,7 @@ class Client:
     def _prepared(self, model: str, protocol: Protocol | None = None) -> Subject:
         """The subject of a run before which the model is made ready, unless it is."""
         subject = self.subject(model, protocol)
-        if subject.fingerprint is None:
+        if not self.prepared(model):
             self.submit_prepare(model)
         return subject
 

@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 
-from optlab.client.knob_predictions import KnobPredictions
+from optlab.client.client import Client
+from optlab.client.knob_predictions import KnobPredictions, knob_predictions, measured
 from optlab.figures import curve_axes, curve_tiles
 from optlab.figures.curve_axes import Axis
 from optlab.figures.curve_tiles import Tile
 from optlab.figures.curve_words import Knob, knobs_in_words, words
 from optlab.files import JsonObject
-from optlab.i18n import said
+from optlab.i18n import said, sentence
 from optlab.jobs.measured import MeasuredRun
 from optlab.knobs import KnobbedRecipe, Knobs, has_knobs, knobs_of
+from optlab.models.describe import Description
+from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results.prediction_table import PredictedCell
 
@@ -85,12 +88,26 @@ class Curve:
         return asdict(self)
 
 
-def curve(
-    knobbed: KnobbedRecipe, now: Knobs, told: KnobPredictions, measured: Sequence[MeasuredRun] = (), stored: int = 16,
-    token: str = "", stands: Knobs | None = None, record: str = "",
+def of(
+    client: Client, description: Description, knobbed: KnobbedRecipe, now: Knobs, protocol: Protocol,
+    token: str = "", stands: Knobs | None = None,
 ) -> Curve:  # fmt: skip
-    """now: where the knobs are. measured: of this model on this text, newest first. stored: bits of a weight of the
-    original. stands, record: see `Curve`; `now` unless given."""
+    """The curve of the model of `description` on the text of `protocol`, from what was measured and probed so far.
+
+    now: where the knobs are; token, stands: see `Curve`; `now` unless given. Raises ModelError.
+    """
+    model, stored = description.model, 32 if "32" in description.dtype else 16
+    told = knob_predictions(client, model, knobbed, now, protocol)
+    record = client.ledger(model).in_words()
+    return curve(knobbed, now, told, measured(client, model, protocol), stored, token, stands or now, sentence(record))
+
+
+def curve(
+    knobbed: KnobbedRecipe, now: Knobs, told: KnobPredictions, measured: Sequence[MeasuredRun], stored: int,
+    token: str, stands: Knobs, record: str,
+) -> Curve:  # fmt: skip
+    """`of`, from what is known. measured: of this model on this text, newest first. stored: bits of a weight of the
+    original."""
     known: dict[str, MeasuredRun] = {}
     for one in measured:
         if isinstance(one.spec.recipe, Recipe):
@@ -103,7 +120,7 @@ def curve(
     points = [*(cell.point for cell in cells if cell.point), *(dot.point for dot in dots)]
     bits, sparsity, temperature = knobs_in_words(knobbed, now, told, stored)
     return Curve(
-        token, stands or now, bits, sparsity, temperature, now.temperature is not None,
+        token, stands, bits, sparsity, temperature, now.temperature is not None,
         float(knobbed.distill.values["temperature"] or 0.0), cells, original, dots,
         curve_axes.size([point.size for point in points] + ([original] if original else [])),
         curve_axes.loss([point.ratio for point in points]), record, words(),

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from optlab.figures import format, pairs
+from optlab.figures.predicted import not_timed
 from optlab.i18n import _
 from optlab.results.measurement import Measurement
 from optlab.results.prediction_table import OriginalFigures, PredictedCell
@@ -47,12 +48,12 @@ def predicted(cell: PredictedCell, original: OriginalFigures) -> tuple[Tile, ...
 
 def not_probed() -> str:
     """Why a model has no predictions at all."""
-    return _("This model was not probed yet, so nothing is predicted. Measure it, or probe it once.")
+    return _("This model has not been probed yet, so nothing is predicted. Measure it, or probe it once.")
 
 
 def not_predicted() -> str:
     """Why a recipe has none."""
-    return _("This recipe lies outside of what was probed, so its quality is not guessed. Measure it.")
+    return _("This recipe lies outside what was probed, so its quality is not predicted. Measure it.")
 
 
 def ratio(nll: float | None) -> float | None:
@@ -100,7 +101,7 @@ def _speed(cell: PredictedCell, original: OriginalFigures) -> Tile:
     base = 1000 / original.decode_ms if original.decode_ms else None
     found = cell.decode_speedup
     if base is None or found is None:
-        return Tile("unknown", format.not_measured(), _original(_per_second(base)) if base else "", base=base)
+        return Tile("unknown", format.not_measured(), _original(_per_second(base)) if base else not_timed(), base=base)
     low, high = cell.decode_speedup_band90 or (None, None)
     band = _band(_("{low} to {high} x").format(low=f"{low:.2f}", high=f"{high:.2f}")) if low and high else ""
     return Tile(
@@ -122,4 +123,4 @@ def _both(base: str, candidate: str) -> str:
 
 
 def _band(range: str) -> str:
-    return _("90 % band {range}").format(range=range)
+    return _("90% band {range}").format(range=range)

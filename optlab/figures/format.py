@@ -1,4 +1,4 @@
-"""Numbers as people read them: '74 MB', '3.6 x smaller', '2.1 % worse'; the exact value is kept for the hover.
+"""Numbers as people read them: '74 MB', '3.6 x smaller', '2.1% worse'; the exact value is kept for the hover.
 
 Megabytes are a million bytes, as file managers and model hubs count them. A quantity that was not measured is None and
 becomes words, never a zero.
@@ -77,29 +77,29 @@ def faster(speedup: float | None) -> str:
 
 
 def worse(ratio: float | None) -> str:
-    """Perplexity of the candidate over that of the original, in words: '2.1 % worse', '31 x worse'."""
+    """Perplexity of the candidate over that of the original, in words: '2.1% worse', '31 x worse'."""
     if ratio is None:
         return not_measured()
     if ratio >= 3:
         return _("{n} x worse").format(n=significant(ratio, 2 if ratio < 100 else 3))
-    return (_("{n} % worse") if ratio >= 1 else _("{n} % better")).format(n=_percent(abs(ratio - 1)))
+    return (_("{n}% worse") if ratio >= 1 else _("{n}% better")).format(n=_percent(abs(ratio - 1)))
 
 
 def change(ratio: float) -> str:
-    """A ratio as signed percent: '+2.1 %', '-0.3 %'; beyond three times as 'x 31'."""
+    """A ratio as signed percent: '+2.1%', '-0.3%'; beyond three times as 'x 31'."""
     if ratio >= 3:
         return f"x {significant(ratio, 3)}"
-    return f"{'+' if ratio >= 1 else '-'}{_percent(abs(ratio - 1))} %"
+    return f"{'+' if ratio >= 1 else '-'}{_percent(abs(ratio - 1))}%"
 
 
 def change_range(low: float, high: float) -> str:
-    """An interval of ratios: '+1.8 to +2.4 %'."""
+    """An interval of ratios: '+1.8 to +2.4%'."""
     return _("{low} to {high}").format(low=change(low), high=change(high))
 
 
 def percent(share: float | None) -> str:
-    """A share of one as '87.5 %'."""
-    return not_measured() if share is None else f"{_percent(share)} %"
+    """A share of one as '87.5%'."""
+    return not_measured() if share is None else f"{_percent(share)}%"
 
 
 def duration(seconds: float | None) -> str:

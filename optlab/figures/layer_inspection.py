@@ -26,7 +26,7 @@ def histogram(found: Histogram) -> Figure:
             hovertemplate="%{x:.4g}: %{y:,}<extra>" + name + "</extra>",
         )  # fmt: skip
     figure.update_xaxes(title_text=_("weight"))
-    figure.update_yaxes(title_text=_("how many"), type="log")
+    figure.update_yaxes(title_text=_("count"), type="log")
     return figure
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from optlab.errors import OptLabError
 from optlab.jobs.comparison import COMPARISON
+from optlab.jobs.export import EXPORT
 from optlab.jobs.generate import GENERATE
 from optlab.jobs.importance import IMPORTANCE
 from optlab.jobs.kind import JobKind
@@ -34,7 +35,7 @@ def table(kinds: Iterable[JobKind[Any, Any, Any]]) -> Kinds:
 KINDS: Kinds = table(
     [
         MEASURE, COMPARISON, GENERATE, LAYER_INSPECTION, IMPORTANCE, TASKS, LATENCY_GRID, TEMPERATURE_LAB, SWEEP,
-        PREPARE, PROBE, SPEED_ANCHORS,
+        EXPORT, PREPARE, PROBE, SPEED_ANCHORS,
     ]
 )  # fmt: skip
 

@@ -78,7 +78,7 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
             parameters = dict(model.module.named_parameters())
             for done, (name, parameter) in enumerate(parameters.items()):
                 progress(done / len(parameters), say("writing {name}", name=name))
-                kind = _add(writer, name, parameter.detach(), stored.get(name.removesuffix(".weight")), config, model)
+                kind = _add(writer, name, parameter.detach(), stored.get(name.removesuffix(".weight")), model)
                 counts[kind] = counts.get(kind, 0) + 1
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
@@ -105,14 +105,22 @@ def row_order(rows: int, heads: int) -> Tensor:
     return torch.arange(rows).view(heads, 2, -1).transpose(1, 2).flatten()
 
 
-def _add(writer: Any, name: str, W: Tensor, stored: object, config: Config, model: LanguageModel) -> str:
+def order_of_rows(name: str, model: LanguageModel) -> Tensor | None:
+    """`row_order` for a hub parameter of `model`, long [rows]; None where llama.cpp keeps the hub's order."""
+    part = name.split(".")[-2]
+    if FAMILIES[model.family] != "llama" or part not in ("q_proj", "k_proj"):
+        return None
+    assert isinstance(model.module, Transformer)  # the only one of these families
+    config = model.module.config
+    heads = config.heads if part == "q_proj" else config.kv_heads
+    return row_order(heads * config.head_dim, heads)
+
+
+def _add(writer: Any, name: str, W: Tensor, stored: object, model: LanguageModel) -> str:
     """Add one tensor; the GGUF type it has there."""
     import gguf
 
-    own = gguf_name(name)
-    order = None
-    if FAMILIES[model.family] == "llama" and own.split(".")[-2] in ("attn_q", "attn_k"):
-        order = row_order(len(W), config.heads if ".attn_q." in own else config.kv_heads)
+    own, order = gguf_name(name), order_of_rows(name, model)
     if isinstance(stored, QuantizedTensor) and (kind := kind_of(stored)) is not None:
         writer.add_tensor(own, blocks(stored, order), raw_dtype=gguf.GGMLQuantizationType[kind])
         return kind

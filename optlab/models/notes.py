@@ -25,7 +25,7 @@ def note_of(storage: Mapping[str, Any] | None) -> str | None:
         return say(
             "Its linear weights were already stored in several formats ({shares} of their bytes): {mean} bits each on "
             "average; curves at {whole} bits and above look better than they would on a float model.",
-            shares=Joined(", ", [f"{100 * share:.0f} % {name}" for name, share in shares.items()]),
+            shares=Joined(", ", [f"{100 * share:.0f}% {name}" for name, share in shares.items()]),
             mean=mean,
             whole=math.floor(mean),
         )

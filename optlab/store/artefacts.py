@@ -49,14 +49,19 @@ def sweep(older_than_s: float = LEFT_BEHIND_S) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def remove(recorded: str) -> bool:
-    """Delete a recorded artefact folder; False when it is not a folder directly inside the cache's `artefacts`.
+def recorded_folder(recorded: str | None) -> Path | None:
+    """A recorded artefact folder; None when it is not a folder directly inside the cache's `artefacts`.
 
     The path comes from a database row, so it is resolved (links and `..` included) before it is believed.
     """
-    root = paths.folder("artefacts").resolve()
-    path = Path(recorded).resolve()
-    if path.parent != root or not path.is_dir():
+    path = Path(recorded or "").resolve()
+    return path if path.parent == paths.folder("artefacts").resolve() and path.is_dir() else None
+
+
+def remove(recorded: str) -> bool:
+    """Delete a recorded artefact folder; False when there is none (`recorded_folder`)."""
+    path = recorded_folder(recorded)
+    if path is None:
         return False
     shutil.rmtree(path)
     return True

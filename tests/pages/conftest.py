@@ -54,7 +54,7 @@ BOXES = ("heads", "hurts", "bits", "zeros", "saves", "latency_grid", "recipe", "
 def open_page(name: str | None = None, boxes: tuple[str, ...] = BOXES, **query: str) -> AppTest:
     """The app with its frame, or one page of it, after its first run; nano unless the query says otherwise. boxes:
     those that are open."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=30)
     for box in boxes:
         app.session_state[f"{PREFIX}{box}"] = True
     for key, value in {"model": "nano", **query}.items():

@@ -22,7 +22,7 @@ def show(shown: view.View, recipe: Recipe | None) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             temperatures = st.multiselect(_("Temperatures"), TEMPERATURES, [1.0, 2.0, 4.0], key="sweep/temperatures",
                                           format_func=lambda one: f"{one:g}", width=320)  # fmt: skip
-            alphas = st.multiselect(_("Weights of the text"), ALPHAS, [0.0, 0.5], key="sweep/alphas",
+            alphas = st.multiselect(_("Weights of the text (alpha)"), ALPHAS, [0.0, 0.5], key="sweep/alphas",
                                     format_func=lambda one: f"{one:g}", width=240)  # fmt: skip
             ready = bool(temperatures and alphas)
             if st.button(_("Sweep"), key="sweep/start", icon=":material/grid_on:", disabled=not ready):

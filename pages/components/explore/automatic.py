@@ -28,8 +28,8 @@ def switch(description: Description) -> None:
     if key not in st.session_state:
         st.session_state[key] = description.parameters <= SMALL
     st.session_state[SWITCH] = st.toggle(
-        _("Measure by itself"), key=key,
-        help=_("Starts measuring when the knobs have rested for two seconds; what was begun so stops when they move."),
+        _("Measure automatically"), key=key,
+        help=_("Starts a measurement two seconds after the last change; moving a knob again stops it."),
     )  # fmt: skip
 
 

@@ -6,22 +6,21 @@ something else changed the recipe are the knobs put somewhere (`token`, see `ass
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from uuid import uuid4
 
 import streamlit as st
 
 from optlab.client.client import Client
-from optlab.client.knob_predictions import knob_predictions
-from optlab.figures import curve_assets
-from optlab.figures.curve import Curve, curve
-from optlab.jobs.measured import MeasuredRun, readable
+from optlab.figures import curve, curve_assets
+from optlab.i18n import _
 from optlab.knobs import KnobbedRecipe, Knobs, knobs_of
 from optlab.models.describe import Description
 from optlab.recipes import Step
-from optlab.store.run import Status
+from optlab.report import page
+from pages.components.shared import downloads, view
 from pages.components.shared import knobs as boxes
-from pages.components.shared import services, view
 from pages.components.shared.view import View
 
 KEY = "curve"
@@ -52,17 +51,17 @@ def show(client: Client, shown: View, description: Description) -> bool:
         return False
     steps.update({step.kind: step for step in shown.recipe.steps})
     state = _state(shown.model, knobbed, knobs_of(shown.recipe))
-    drawn = of(client, shown, description, state)
+    drawn = curve.of(client, description, knobbed, state.heard, shown.protocol, state.token, state.put)
     _mounted(key=KEY, data=drawn.to_dict(), on_moved_change=_heard)
+    about = page.about(description, shown.protocol, shown.recipe)
+    # the person's page begins where the knobs are now, and not where they were put
+    sent = replace(drawn, stands=state.heard)
+    st.download_button(
+        _("One file to send"), downloads.later(partial(page.html, sent, about)), file_name=f"optlab-{about.name}.html",
+        mime="text/html", key="curve/page", icon=":material/send:", type="tertiary", on_click="ignore",
+        help=_("These knobs as one page that opens without a server or a network, to be sent to somebody."),
+    )  # fmt: skip
     return True
-
-
-def of(client: Client, shown: View, description: Description, state: State) -> Curve:
-    """What is drawn: every stop of the knobs, predicted or measured."""
-    told = knob_predictions(client, shown.model, state.knobbed, state.heard, shown.protocol)
-    stored = 32 if "32" in description.dtype else 16
-    measured, record = _measured(client, shown), services.plain(client.ledger(shown.model).in_words())
-    return curve(state.knobbed, state.heard, told, measured, stored, state.token, state.put, record)
 
 
 def _state(model: str, knobbed: KnobbedRecipe, now: Knobs) -> State:
@@ -89,9 +88,3 @@ def _heard() -> None:
     recipe = state.knobbed.recipe(state.heard)
     view.change(recipe=recipe)
     boxes.follow(recipe, state.model)
-
-
-def _measured(client: Client, shown: View) -> list[MeasuredRun]:
-    """What was measured of the model as the page would measure it now, newest first."""
-    found = readable(client.runs("measure", Status.DONE, model=shown.model))
-    return [one for one in found if one.spec.protocol == client.subject(shown.model, shown.protocol).protocol]

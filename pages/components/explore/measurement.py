@@ -14,7 +14,7 @@ from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import unreadable
 from optlab.results.measurement import Measurement, MeasurementSoFar
 from optlab.store.run import Run
-from pages.components.shared import downloads, facts, pairs, prediction, services, view, watching
+from pages.components.shared import downloads, facts, pairs, prediction, services, take_home, view, watching
 from pages.components.shared.folded import folded
 
 
@@ -30,7 +30,7 @@ def show(client: Client, shown: view.View, predicted: bool) -> Run | None:
         return None
     if (why := unreadable(run)) is not None:
         st.error(services.sentence(why), icon=":material/broken_image:")
-        st.page_link("pages/runs.py", label=_("Delete it on the page Runs, and it can be measured again"))
+        st.page_link("pages/runs.py", label=_("Delete it in Runs to measure it again"))
         return None
     meanwhile = [] if run.done else prediction.of(client, shown) or []
     watching.watch(run, "measure", partial(_figures, meanwhile))
@@ -53,9 +53,10 @@ def _details(run: Run) -> None:
     if result is None:
         return
     _provenance(run, result)
+    take_home.show(services.client(), run)
     if limited := limit.sentence(result):
         st.caption(limited)
-    st.subheader(_("What happened to each layer"))
+    st.subheader(_("Layer by layer"))
     frame = frames.layers_of(result)
     if frame.empty:
         st.caption(_("This recipe left every layer as it was."))

@@ -64,7 +64,7 @@ def _attention(found: Walk, block: int, head: int, place: int) -> None:
         )
     )  # fmt: skip
     chart(lessons_model.attention(found.tokens, weights_here), "attention/map")
-    st.caption(_("Each row is a token that looks, each column a token it looks at; a row sums to 100 %. The upper "
+    st.caption(_("Each row is a token that looks, each column a token it looks at; a row sums to 100%. The upper "
                  "right is empty because no token may see what comes after it."))  # fmt: skip
     formula(
         r"A=\operatorname{softmax}\!\left(\frac{QK^{\top}}{\sqrt{d}}+M\right),\qquad \text{out}=A\,V",
@@ -114,7 +114,7 @@ def _feed_forward(found: Walk, block: int, place: int) -> None:
     energy = np.sort(np.square(neurons))[::-1]
     share = float(energy[: max(len(energy) // 20, 1)].sum() / energy.sum())
     st.markdown(
-        _("In block {block}, the loudest 5 % of the {count} neurons carry {share} of the energy for "
+        _("In block {block}, the loudest 5% of the {count} neurons carry {share} of the energy for "
           "**{token}**.").format(
             block=block + 1, count=len(neurons), share=format.percent(share), token=escaped(found.tokens[place])
         )
@@ -157,9 +157,9 @@ def questions() -> list[Question]:
               "infinity, and softmax turns them into 0."),
         ),
         Question(
-            _("A row of attention says 60 % on one token. What are the others worth together?"),
-            (_("40 %"), _("60 % as well"), _("That depends on the head")), 0,
-            _("Softmax makes every row sum to 100 %, in every head."),
+            _("A row of attention says 60% on one token. What are the others worth together?"),
+            (_("40%"), _("60% as well"), _("That depends on the head")), 0,
+            _("Softmax makes every row sum to 100%, in every head."),
         ),
         Question(
             _("What does the feed-forward of a token read?"),

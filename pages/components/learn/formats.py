@@ -44,7 +44,7 @@ def show() -> None:
         (at, 1.0, _("{form} pays from {share} zeros").format(form=names[form], share=format.percent(at)))
         for form, at in found.items() if at < 1
     ]  # fmt: skip
-    chart(lessons_weights.curves(SHARES, lines, _("zeros"), _("size, dense = 100 %"), share, (".0%", ".0%"),
+    chart(lessons_weights.curves(SHARES, lines, _("zeros"), _("size, dense = 100%"), share, (".0%", ".0%"),
                                  points=points), "formats/curve")  # fmt: skip
     now = sizes.sizes(shape, share, bits)
     best = min((form for form in names if form in now), key=lambda form: now[form])
@@ -88,16 +88,16 @@ def questions() -> list[Question]:
     return [
         Question(
             _("Numbers have 8 bits. From which share of zeros does a bitmask pay?"),
-            (_("12.5 %"), _("50 %"), _("6.25 %")), 0,
+            (_("12.5%"), _("50%"), _("6.25%")), 0,
             _("One bit per place costs an eighth of the numbers, so more than one in eight must be gone."),
         ),
         Question(
             _("Half of the weights of a 16-bit matrix are zero. How large is it with a bitmask?"),
-            (_("50 %"), _("56 %"), _("75 %")), 1,
-            _("Half of the numbers, and one bit in 16 for the mask: 50 % + 6.25 %."),
+            (_("50%"), _("56%"), _("75%")), 1,
+            _("Half of the numbers, and one bit in 16 for the mask: 50% + 6.25%."),
         ),
         Question(
-            _("Why is CSR poor at 50 % zeros?"),
+            _("Why is CSR poor at 50% zeros?"),
             (_("Each number that stays needs a position of 16 bits"), _("It keeps the zeros"),
              _("It can only store rows")), 0,
             _("A 16-bit number with a 16-bit position costs 32 bits, so half of them cost as much as all of them "

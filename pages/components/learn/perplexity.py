@@ -60,7 +60,7 @@ def show() -> None:
         {"x_t": _("token t of the text"), "x_{<t}": _("all before it"), "p": _("the chance the model gave it"),
          "N": _("how many tokens were guessed")},
     )  # fmt: skip
-    keep(_("A compressed model whose mean loss is 0.01 higher has a perplexity 1 % higher, whatever the text: that is "
+    keep(_("A compressed model whose mean loss is 0.01 higher has a perplexity 1% higher, whatever the text: that is "
            "why this dashboard speaks of per cent worse."))  # fmt: skip
     with st.expander(_("For experts")):
         st.markdown(
@@ -85,7 +85,7 @@ def questions() -> list[Question]:
         ),
         Question(
             _("Mean loss grows from 3.00 to 3.05. By how much does perplexity grow?"),
-            (_("By about 5 %"), _("By 0.05"), _("By about 1.7 %")), 0,
+            (_("By about 5%"), _("By 0.05"), _("By about 1.7%")), 0,
             _("exp(0.05) is 1.051. Differences of losses are ratios of perplexities."),
         ),
     ]  # fmt: skip

@@ -26,7 +26,7 @@ def promise() -> str:
 def show() -> None:
     st.markdown(
         _("After reading a text the model gives every token of its vocabulary a score, the **logit**. **Softmax** "
-          "makes chances of them: all positive, together 100 %. When the token that really follows is known, "
+          "makes chances of them: all positive, together 100%. When the token that really follows is known, "
           "**cross-entropy** is the model's surprise at it.")
     )  # fmt: skip
     prompt = st.text_area(_("The text so far"), PROMPT, key="learn/softmax/prompt", height=90, max_chars=240)
@@ -67,7 +67,7 @@ def show() -> None:
         _("The slope is what training follows: it lifts the score of **{token}** by {up} and presses every other down "
           "by its own chance.").format(token=escaped(found.tokens[place]), up=f"{(1 - p) / heat:.2f}")
     )  # fmt: skip
-    keep(_("Loss counts only the chance of the right token: 100 % costs nothing, 50 % costs one bit, and every halving "
+    keep(_("Loss counts only the chance of the right token: 100% costs nothing, 50% costs one bit, and every halving "
            "costs one bit more."))  # fmt: skip
     with st.expander(_("For experts")):
         st.markdown(
@@ -86,7 +86,7 @@ def questions() -> list[Question]:
             _("Softmax sees only differences: the common factor stands above and below the fraction."),
         ),
         Question(
-            _("The right token had a chance of 25 %. What is the loss in bits?"),
+            _("The right token had a chance of 25%. What is the loss in bits?"),
             (_("1 bit"), _("2 bits"), _("4 bits")), 1,
             _("A quarter is two halvings of certainty, so 2 bits, or 1.386 nats."),
         ),

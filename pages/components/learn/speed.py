@@ -88,7 +88,7 @@ def questions() -> list[Question]:
             _("The zeros are still read and multiplied like all other numbers."),
         ),
         Question(
-            _("Why is a list of positions slow at 50 % zeros?"),
+            _("Why is a list of positions slow at 50% zeros?"),
             (_("Every number that is left must be looked up alone"), _("It multiplies the zeros too"),
              _("It needs a graphics processor")), 0,
             _("Single look-ups replace a stream that the processor reads many numbers at a time."),

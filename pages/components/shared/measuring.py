@@ -13,4 +13,4 @@ def start(client: Client, shown: view.View) -> None:
     """Ask for the measurement; the same one is never made twice."""
     run = client.submit_measure(shown.model, shown.recipe, shown.protocol)
     if run.done:
-        st.toast(_("This was measured before; here it is."), icon=":material/check:")
+        st.toast(_("Already measured; here is the result."), icon=":material/check:")

@@ -20,11 +20,8 @@ def show(client: Client, shown: View) -> bool:
     if found is None:
         return False
     if found[0].candidate is None:
-        st.caption(_("This recipe lies outside of what was probed, so its quality is not guessed. Measure it."))
+        st.caption(_("This recipe lies outside what was probed, so its quality is not predicted. Measure it."))
     pairs.show_predicted(found, record(client, shown.model))
-    timing = client.time_speed(shown.model, shown.protocol)
-    if timing is not None:
-        watching.until_done(timing)
     return True
 
 
@@ -36,6 +33,15 @@ def of(client: Client, shown: View) -> list[Pair] | None:
     return predicted.of(predictor.predict(shown.recipe), predictor.predict(Recipe()))
 
 
+def time_speed(client: Client, shown: View) -> None:
+    """Have the machine timed behind the page where its speed is not known, once the model is ready."""
+    run = client.time_speed(shown.model, shown.protocol)
+    if run is None and not client.prepared(shown.model):
+        run = client.latest("prepare", shown.model)
+    if run is not None and run.live:
+        watching.until_done(run)
+
+
 def record(client: Client, model: str) -> str:
     """How right the predictions of this model have been, as one sentence."""
     return sentence(client.ledger(model).in_words())
@@ -45,10 +51,10 @@ def offer(client: Client, model: str) -> None:
     """A button that probes the model, or how far its probe is."""
     run = client.latest("probe", model)
     if run is not None and not run.done:
-        st.caption(_("The model is being probed; predictions begin while it goes on, and get narrower."))
+        st.caption(_("The model is being probed; predictions appear meanwhile, and their bands get narrower."))
         watching.watch(run, "probe")
         return
-    st.caption(_("Probe this model once, and every recipe is predicted at the speed of a slider."))
+    st.caption(_("Probe this model once to predict any recipe instantly."))
     if st.button(_("Probe this model"), icon=":material/insights:", key=f"probe/{model}"):
         client.submit_probe(model)
         st.rerun()

@@ -39,7 +39,7 @@ def bar(run: Run) -> None:
 def explain(run: Run) -> None:
     """What happened to a run that did not finish."""
     if run.status == Status.FAILED:
-        st.error(sentence(run.error or _("it failed without a reason")), icon=":material/error:", width="stretch")
+        st.error(sentence(run.error or _("it failed; see the log")), icon=":material/error:", width="stretch")
     elif run.status == Status.INTERRUPTED:
         st.warning(
             _("This run was interrupted: {why}").format(why=sentence(run.message)),

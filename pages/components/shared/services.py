@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
-from optlab import paths
+from optlab import i18n, paths
 from optlab.client.client import Client
 from optlab.errors import OptLabError
-from optlab.i18n import _, said
+from optlab.i18n import _
 from optlab.store.store import Store
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def shown_errors() -> Iterator[None]:
     except OptLabError as error:
         st.error(sentence(error.message), icon=":material/error:")
     except SQLAlchemyError:
-        st.error(_("The store of runs did not answer. Wait a moment and reload the page."), icon=":material/database:")
+        st.error(_("The run store did not respond. Wait a moment and reload the page."), icon=":material/database:")
 
 
 def action(
@@ -73,14 +73,7 @@ def act(function: Callable[..., Any], *arguments: Any) -> None:
 def sentence(message: str) -> str:
     """A message of the library as a sentence on a page, in the language of the reader: a capital first, a full stop,
     markdown signs as they are."""
-    return escaped(plain(message))
-
-
-def plain(message: str) -> str:
-    """`sentence` for a place that reads no markdown."""
-    spoken = said(message)
-    stop = "" if spoken.endswith((".", "!", "?", "。", "！", "？")) else _(".")
-    return spoken[:1].upper() + spoken[1:] + stop
+    return escaped(i18n.sentence(message))
 
 
 def escaped(words: str) -> str:

@@ -396,4 +396,4 @@ def test_the_note_says_how_mixed_weights_were_stored(tmp_path: Path) -> None:
         step()
     shares = {name: 100 * size / sum(mixed.values()) for name, size in mixed.items()}
     note = str(load(str(tmp_path / "mixed.gguf")).description.checkpoint_note)
-    assert f"({shares['Q4_0']:.0f} % Q4_0, {shares['Q8_0']:.0f} % Q8_0 of their bytes)" in note
+    assert f"({shares['Q4_0']:.0f}% Q4_0, {shares['Q8_0']:.0f}% Q8_0 of their bytes)" in note

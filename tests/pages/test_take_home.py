@@ -1,0 +1,51 @@
+"""A measured model is offered as a file: asking for it is a run, and a file that is gone is offered anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from optlab import paths
+from optlab.client.client import Client
+from optlab.exports.formats import FORMATS
+from optlab.jobs.measure import MEASURE
+from optlab.results.export import Export, Figures
+from tests.pages import samples
+from tests.pages.conftest import open_page, well, words
+
+
+def offered(app: AppTest) -> list[str]:
+    return [button.label for button in app.button if " for " in button.label]
+
+
+def test_a_measured_recipe_is_offered_in_every_format_and_a_click_asks_for_it(prepared: Client) -> None:
+    run = samples.measured(prepared, 4)
+    result = MEASURE.result_of(run)
+    assert result is not None
+    app = open_page("explore", recipe=samples.as_link(4))
+    assert offered(app) == [f"{kind.label} for {kind.program}" for kind in FORMATS.values()]
+    well(next(button for button in app.button if button.label == "GGUF for llama.cpp").click().run())
+    (asked,) = prepared.store.list("export")
+    assert samples.asked(asked).format == "gguf"
+    assert samples.asked(asked).recipe == samples.asked(run).recipe
+    assert samples.asked(asked).figures == Figures.of(result)
+    assert len(offered(app)) == len(FORMATS) - 1
+
+
+def test_a_written_file_is_saved_by_its_address_and_offered_anew_when_it_is_gone(prepared: Client) -> None:
+    export = prepared.submit_export(samples.measured(prepared, 4), "gguf")
+    folder: Path = paths.folder("artefacts") / "made"
+    folder.mkdir()
+    (folder / "a.gguf").write_bytes(b"weights")
+    samples.finish(
+        prepared, export,
+        Export(format="gguf", file="a.gguf", size_bytes=7, sha256="beef", tensors={"Q4_1": 3}, rounding=3e-4,
+               exact=False, card="", artefact=str(folder)),
+    )  # fmt: skip
+    app = open_page("explore", recipe=samples.as_link(4))
+    link = next(one.proto for one in app.get("link_button"))
+    assert link.url == f"/take-home/{export.id}/a.gguf"
+    assert "beef" in words(app) and "0.03 %" in words(app)
+    (folder / "a.gguf").unlink()
+    assert "GGUF for llama.cpp" in offered(open_page("explore", recipe=samples.as_link(4)))
