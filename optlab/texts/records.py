@@ -143,10 +143,8 @@ def _content(value: Any) -> Any:
 
 def _together(prompt: Any, completion: Any) -> Any:
     """A prompt and what follows it, both strings or both messages; None where they are not alike."""
-    for kind in (str, list):
-        if isinstance(prompt, kind) and isinstance(completion, kind):
-            return prompt + completion
-    return None
+    alike = type(prompt) is type(completion) and isinstance(prompt, (str, list))
+    return prompt + completion if alike else None
 
 
 def _flat(row: Record) -> Record:
