@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from optlab.errors import RecipeError
 from optlab.messages import Joined, say
 from optlab.methods import Method, Parameter, Value
 from optlab.training_parameters import training
@@ -60,8 +61,15 @@ class Distillation(Method):
     parameters: ClassVar[tuple[Parameter, ...]] = COMMON
     needs_calibration: ClassVar[bool] = True
     changes_shape: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
     looks_at: ClassVar[str | None] = None
     """What `inner_loss` compares: "outputs" of all blocks [B, T, D], or their log-"attention" [B, heads, T, T]."""
+
+    @classmethod
+    def untrained(cls, values: Mapping[str, Value]) -> None:
+        """Nothing is left of it but better weights. Raises RecipeError for a student with fewer blocks."""
+        if values["student_layers"] is not None or values["start"] == "scratch":
+            raise RecipeError("a student with blocks of its own is another model, and nobody knows how well it learns")
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
 from optlab.messages import say
-from optlab.methods import Parameter, Value
+from optlab.methods import Parameter, Probed, Value
 from optlab.prune.pattern import UNSTRUCTURED
 from optlab.prune.scored import ALLOCATION, PATTERN, SPARSITY, ScoredPruning
 
@@ -44,6 +44,7 @@ class Magnitude(ScoredPruning):
         PATTERN,
         ALLOCATION,
     )  # fmt: skip
+    probed: ClassVar[tuple[Probed, ...]] = (Probed((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),)
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:

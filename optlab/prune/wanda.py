@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from optlab.methods import Parameter
+from optlab.methods import Parameter, Probed
 from optlab.prune.scored import ALLOCATION, PATTERN, REFIT, SEQUENTIAL, SPARSITY, ScoredPruning
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Wanda(ScoredPruning):
     needs_calibration: ClassVar[bool] = True
     by_row: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (SPARSITY, PATTERN, ALLOCATION, SEQUENTIAL, REFIT)
+    probed: ClassVar[tuple[Probed, ...]] = (Probed((0.1, 0.3, 0.5, 0.7)),)
 
     _inputs: Inputs
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
-from optlab.methods import Parameter
+from optlab.methods import Parameter, Probed
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class GPTQ(LayerwiseQuantizer):
             minimum=0.0, maximum=1.0, step=0.01, advanced=True,
         ),
     )  # fmt: skip
+    probed: ClassVar[tuple[Probed, ...]] = (Probed((2, 3, 4)),)
 
     _factored: tuple[str, Tensor, Tensor] | None = None
     _sequential: SequentialGrams | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from optlab import cache
 from optlab.errors import Cancelled, OptLabError
 from optlab.jobs import registry
 from optlab.jobs.kind import Readable
@@ -58,6 +59,8 @@ def execute(store: Store, run: Run, heartbeat: Heartbeat, kinds: registry.Kinds,
 def _result(store: Store, run: Run, worker: str, kinds: registry.Kinds, progress: RunProgress) -> Readable:
     kind = registry.kind_of(run.kind, kinds)
     store.log(run.id, f"attempt {run.attempts} by {worker} (process {os.getpid()})")
+    for gone in cache.trim():
+        store.log(run.id, f"made room: {gone.path.name} ({gone.kind}, {gone.bytes >> 20} MB) was not used for longest")
     with compute_lock(exclusive=False, waiting=progress.wait):
         return kind.execute(kind.spec_of(run), progress, lambda line: store.log(run.id, line))
 

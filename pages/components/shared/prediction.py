@@ -22,6 +22,9 @@ def show(client: Client, shown: View) -> bool:
     if found[0].candidate is None:
         st.caption(_("This recipe lies outside what was probed, so its quality is not predicted. Measure it."))
     pairs.show_predicted(found, record(client, shown.model))
+    predictor = client.predictor(shown.model, shown.protocol)
+    if predictor is not None and (note := predictor.predict(shown.recipe).note):
+        st.caption(sentence(note))
     return True
 
 
