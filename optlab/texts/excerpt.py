@@ -26,7 +26,6 @@ class Excerpt:
         return {
             "name": self.text.name, "kind": taken.kind if taken else None, "column": taken.column if taken else None,
             "conversation": self.text.conversation, "documents": len(self.text.documents),
-            "conversation": self.text.conversation, "documents": len(self.text.documents),
             "records_without_text": taken.without if taken else 0,
             "evaluation_documents": len(self.text.evaluation), "calibration_documents": len(self.text.calibration),
             "characters": sum(map(len, self.text.evaluation)), "first_lines": list(self.lines),
