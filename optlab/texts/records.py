@@ -36,12 +36,14 @@ Record = Mapping[str, Any]
 @dataclass(frozen=True)
 class Taken:
     """What was read of a file. documents: in the order of the file. kind: its format in words. column: None where the
-    file is text as it stands. conversation: documents are JSON lists of messages, for a chat template."""
+    file is text as it stands. conversation: documents are JSON lists of messages, for a chat template. without: records
+    that hold nothing in that column and were left out."""
 
     documents: tuple[str, ...]
     kind: str
     column: str | None = None
     conversation: bool = False
+    without: int = 0
 
 
 def from_table(data: bytes, ending: str, name: str, column: str | None) -> Taken:
@@ -117,7 +119,7 @@ def chosen(rows: Sequence[Record], kind: str, name: str, column: str | None) -> 
                 "document {number} of {name} holds half of a surrogate pair, which is no character",
                 number=number, name=name,
             )  # fmt: skip
-    return Taken(documents, kind, column, talk)
+    return Taken(documents, kind, column, talk, len(rows) - len(documents))
 
 
 def _conversation(value: Any, name: str) -> str:

@@ -105,6 +105,9 @@ def test_what_was_taken_is_shown(tmp_path: Path) -> None:
     assert found.words == "JSON lines, column text: 12 documents, 6 of them to measure on, the others to calibrate with"
     assert found.lines[0].startswith("Story")
     assert found.to_dict()["column"] == "text"
+    file.write_bytes(as_lines([*ROWS, {"content": "elsewhere"}, {"text": None}]))
+    assert excerpt(str(file)).words.endswith("to calibrate with (2 records have no text there)")
+    assert excerpt(str(file)).to_dict()["records_without_text"] == 2
 
 
 @pytest.mark.parametrize(
