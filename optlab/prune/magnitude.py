@@ -31,7 +31,7 @@ class Magnitude(ScoredPruning):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         SPARSITY,
         Parameter(
-            "scope", str, "layer", "Counted over",
+            "scope", str, "layer", "Scope",
             "'layer' takes the same share from every layer, 'global' the smallest of all layers together, 'threshold' "
             "everything below a fixed value, whatever share that is.",
             choices=("layer", "global", "threshold"),

@@ -45,7 +45,7 @@ class SparseGPT(ScoredPruning):
         REFIT,
         Parameter(
             "damping", float, 0.1, "Damping",
-            "How much is added to the energy of every input, as a share of their mean: more trusts the calibration "
+            "How much is added to the diagonal of the Hessian, as a share of its mean: more trusts the calibration "
             "text less.",
             minimum=0.0, maximum=1.0, step=0.01, advanced=True,
         ),

@@ -26,7 +26,7 @@ class Wanda(ScoredPruning):
     name: ClassVar[str] = "wanda"
     title: ClassVar[str] = "Wanda"
     summary: ClassVar[str] = (
-        "Zeroes what contributes least, small weights on quiet inputs, and fits the rest; needs a few pages of text."
+        "Zeroes what contributes least, small weights on small inputs, and refits the rest; needs a few pages of text."
     )
     source: ClassVar[str] = "Sun et al. 2023, arXiv 2306.11695"
     needs_calibration: ClassVar[bool] = True

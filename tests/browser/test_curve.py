@@ -57,7 +57,7 @@ def explore(page: Page) -> Page:
     recipe = json.dumps(curves.BEGIN.to_dict()["steps"])
     page.goto(f"/explore?{urlencode({'model': 'nano', 'recipe': recipe, 'tokens': 1024, 'context': 256})}")
     expect(page.locator("section.curve .headline").first).to_be_visible(timeout=60_000)
-    page.get_by_text("Measure by itself").click()
+    page.get_by_text("Measure automatically").click()
     expect(page.locator(AT_REST)).to_be_visible(timeout=60_000)
     return page
 
@@ -106,7 +106,7 @@ def test_the_page_asks_for_nothing_and_follows_the_reader(file: Path, browser: B
 def test_where_nothing_is_predicted_it_says_why(alone: Page) -> None:
     sparsity = alone.get_by_role("slider", name="Sparsity")
     sparsity.press("End")
-    expect(sparsity).to_have_attribute("aria-valuetext", "95 % zeros")
+    expect(sparsity).to_have_attribute("aria-valuetext", "95% zeros")
     expect(alone.locator(".note").last).to_contain_text("outside of what was probed")
     expect(alone.locator("[data-tile=quality] .headline")).to_have_text("not measured yet")
 
@@ -157,10 +157,10 @@ def test_keys_that_are_pressed_while_the_page_is_drawn_again_are_not_lost(explor
     for pause in (500, 380, 420, 0, 450, 0):  # some rest long enough for Python to begin, and go on while it works
         sparsity.press("ArrowRight")
         explore.wait_for_timeout(pause)
-    expect(sparsity).to_have_attribute("aria-valuetext", "50 % zeros")
+    expect(sparsity).to_have_attribute("aria-valuetext", "50% zeros")
     explore.wait_for_url(re.compile("sparsity%22%3A0.5%2C"))
     expect(explore.locator(AT_REST)).to_be_visible()
-    expect(sparsity).to_have_attribute("aria-valuetext", "50 % zeros")
+    expect(sparsity).to_have_attribute("aria-valuetext", "50% zeros")
     expect(sparsity).to_be_focused()
     expect(explore.locator(".spoken")).to_contain_text("smaller")
     assert errors == []
@@ -168,7 +168,7 @@ def test_keys_that_are_pressed_while_the_page_is_drawn_again_are_not_lost(explor
 
 def test_what_else_moves_the_recipe_moves_the_knobs(explore: Page, errors: list[str]) -> None:
     explore.get_by_test_id("stCheckbox").filter(has_text="Prune").locator("label").first.click()
-    expect(explore.get_by_role("slider", name="Sparsity")).to_have_attribute("aria-valuetext", "0 % zeros")
+    expect(explore.get_by_role("slider", name="Sparsity")).to_have_attribute("aria-valuetext", "0% zeros")
     explore.get_by_role("button", name="No visible loss").click()
     expect(explore.get_by_role("slider", name="Bits")).to_have_attribute("aria-valuetext", "8 bits")
     assert errors == []
