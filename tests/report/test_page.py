@@ -14,7 +14,7 @@ from optlab import i18n
 from optlab.client.client import Client
 from optlab.errors import ModelError, RecipeError
 from optlab.knobs import KnobbedRecipe, Knobs
-from optlab.prediction.state import folder_of
+from optlab.prediction.state import place_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from optlab.report import page
@@ -31,7 +31,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.delenv("OPTLAB_STORE", raising=False)
     made = Client(Store())
     samples.prepare(made)
-    states.with_anchors(states.state(blocks=2), 1.3).save(folder_of("f" * 64))
+    states.with_anchors(states.state(blocks=2), 1.3).save(place_of("f" * 64))
     return made
 
 
