@@ -13,7 +13,19 @@ from typing import Annotated
 import typer
 
 from optlab import __version__
-from optlab.cli import archives, catalog, comparing, exporting, measuring, predicting, probing, runs, serving, texts
+from optlab.cli import (
+    archives,
+    catalog,
+    comparing,
+    exporting,
+    measuring,
+    predicting,
+    probing,
+    recipes,
+    runs,
+    serving,
+    texts,
+)
 from optlab.errors import OptLabError
 
 app = typer.Typer(
@@ -46,6 +58,7 @@ for command in (
     app.command()(command)
 app.add_typer(probing.app, name="probe")
 app.add_typer(runs.app, name="runs")
+app.add_typer(recipes.app, name="recipe")
 app.add_typer(texts.app, name="texts")
 app.command(name="import")(archives.import_archive)
 app.command(name="take-in", hidden=True)(archives.import_archive)  # its name in 0.1
