@@ -84,8 +84,9 @@ def curves(done: Compressed) -> list[dict[str, Any]]:
 
 def step_of(message: str) -> list[int]:
     """The training step that a progress message names, if it does."""
-    named = isinstance(message, Message) and "step" in message.values
-    return [int(message.values["step"])] if named else []
+    if not isinstance(message, Message) or "step" not in message.values:
+        return []
+    return [int(message.values["step"])]
 
 
 def cache(count: int) -> dict[str, Any]:

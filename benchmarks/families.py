@@ -41,7 +41,7 @@ def write(folder: Path) -> None:
     from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
     torch.manual_seed(0)
-    made = Gemma3ForCausalLM(Gemma3TextConfig(**SHAPE)).to(torch.bfloat16)
+    made = Gemma3ForCausalLM(Gemma3TextConfig(**SHAPE)).bfloat16()
     made.save_pretrained(folder)
     Tokenizer(WordLevel({"word": 0}, unk_token="word")).save(str(folder / "tokenizer.json"))
 

@@ -69,9 +69,9 @@ class Bench:
         compressed = compress(self.model, recipe, self.protocol)
         seconds, cpu = time.perf_counter() - began, _cpu_s() - cpu
         linears = set(compressed.model.linear_names())
-        layers = [layer for layer in compressed.layers if layer["name"] in linears]
-        sizes = [compressed.model.weight(layer["name"]).numel() for layer in layers]
-        bits = sum(layer["bits_per_weight"] * n for layer, n in zip(layers, sizes, strict=True)) / sum(sizes)
+        layers = [layer for layer in compressed.layers if layer.name in linears]
+        sizes = [compressed.model.weight(layer.name).numel() for layer in layers]
+        bits = sum((layer.bits_per_weight or 0.0) * n for layer, n in zip(layers, sizes, strict=True)) / sum(sizes)
         row = Row(name or recipe.describe(), self.ppl(compressed.model), bits, seconds, cpu)
         return row, compressed
 

@@ -59,7 +59,7 @@ def main() -> None:
             continue
         compressed = compress(model, Recipe.from_dict({"steps": steps}), protocol)
         with tempfile.TemporaryDirectory() as folder:
-            sizes[name] = save(compressed, folder, silent)  # type: ignore[arg-type]
+            sizes[name] = save(compressed, folder, silent)
         weights[name] = sum(p.numel() for p in compressed.model.module.parameters())
         runtimes[name] = runtime(compressed, "bfloat16")
     ids = calibration_windows(CALIBRATION, model.tokenizer, CONTEXT, CONTEXT)[0]

@@ -26,7 +26,7 @@ POINTS = 24
 def main() -> None:
     """Draw the page."""
     st.title(_("Advisor"))
-    st.markdown(_("Say what you need. The answer comes from what was measured and predicted on this machine."))
+    st.markdown(_("Say what you need. The answer comes from measurements and predictions on this machine."))
     with services.shown_errors():
         shown = view.current()
         description = prepare.description(shown.model)
@@ -65,18 +65,18 @@ def ask(found: list[Candidate]) -> Wish:
         "small": _("the smallest"), "fast": _("the fastest"), "close": _("the closest to the original"),
     }  # fmt: skip
     tasks = {
-        "write": (_("write or chat"), 5.0),
-        "classify": (_("sort texts into topics"), 20.0),
-        "draft": (_("suggest the next word"), 10.0),
+        "write": (_("Writing or chat"), 5.0),
+        "classify": (_("Topic classification"), 20.0),
+        "draft": (_("Next-word suggestions"), 10.0),
     }
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             task = st.selectbox(
-                _("It should"), list(tasks), format_func=lambda one: tasks[one][0], width=220, key="advisor/task",
-                help=_("Decides how much worse is suggested as bearable: a topic survives more than a sentence does."),
+                _("Use"), list(tasks), format_func=lambda one: tasks[one][0], width=220, key="advisor/task",
+                help=_("Sets the suggested quality limit: classification tolerates more loss than writing."),
             )  # fmt: skip
             memory = st.number_input(
-                _("Memory of the device, MB"), 1.0, 10_000_000.0, None, step=100.0, width=200, key="advisor/memory",
+                _("Device memory, MB"), 1.0, 10_000_000.0, None, step=100.0, width=200, key="advisor/memory",
                 placeholder=_("no limit"),
             )  # fmt: skip
             speed = st.number_input(
@@ -84,12 +84,12 @@ def ask(found: list[Candidate]) -> Wish:
                 placeholder=_("no limit"), help=_("People read about five tokens per second."),
             )  # fmt: skip
             worse = st.number_input(
-                _("At most this much worse, %"), 0.0, 10_000.0, tasks[task][1], step=1.0, width=210,
+                _("Quality limit, % worse"), 0.0, 10_000.0, tasks[task][1], step=1.0, width=210,
                 key=f"advisor/worse/{task}",
-                help=_("Of the perplexity. Only what is surely within counts: the worse end of the interval."),
+                help=_("In perplexity. The worse end of the interval must stay within it."),
             )  # fmt: skip
         prefer = st.segmented_control(
-            _("Among these, give me"), list(preferences), default="small", format_func=preferences.__getitem__,
+            _("Of those that qualify, choose"), list(preferences), default="small", format_func=preferences.__getitem__,
             key="advisor/prefer",
         )  # fmt: skip
     return Wish(round(memory * MEGABYTE) if memory else None, speed, worse, prefer or "small")
@@ -99,9 +99,9 @@ def show(shown: view.View, wish: Wish, found: Answer, everyone: list[Candidate])
     """The answer with its reasons, or what stands in its way."""
     original = original_of(everyone)
     if found.best is not None:
-        recommend(shown, wish, found.best, original, _("Take this"))
+        recommend(shown, wish, found.best, original, _("Recommended"))
     if found.better is not None:
-        recommend(shown, wish, found.better, original, _("This may be better, and is not measured yet"))
+        recommend(shown, wish, found.better, original, _("Possibly better, not measured yet"))
     if found.best is None and found.better is None:
         refuse(shown, wish, found, original, len(everyone))
 
@@ -121,7 +121,7 @@ def recommend(shown: view.View, wish: Wish, one: Candidate, original: Candidate 
         if not isinstance(recipe, Recipe):
             return  # of a method that is no more: told, but it cannot be applied
         if one.source == "predicted":
-            with st.expander(_("The recipe"), icon=":material/description:"):
+            with st.expander(_("Recipe"), icon=":material/description:"):
                 st.code(recipe.to_yaml(), language="yaml", wrap_lines=True)
         with st.container(horizontal=True):
             if one.source == "predicted" and st.button(
@@ -142,24 +142,24 @@ def refuse(shown: view.View, wish: Wish, found: Answer, original: Candidate | No
     names = {
         "memory": _("too large"),
         "speed": _("too slow, or not timed here"),
-        "quality": _("not surely good enough"),
+        "quality": _("not certain to be good enough"),
     }
-    told = ", ".join(f"{number} {names[limit]}" for limit, number in found.missed.items() if number)
+    told = _(", ").join(f"{number} {names[limit]}" for limit, number in found.missed.items() if number)
     st.warning(
-        _("None of the {count} recipes known keeps all limits: {told}.").format(count=count, told=told),
+        _("None of the {count} known recipes meets all limits: {told}.").format(count=count, told=told),
         icon=":material/rule:",
     )
     if found.nearest is not None:
-        heading = _("The nearest, {why}").format(why=_(" and ").join(names[limit] for limit in found.broken))
+        heading = _("Closest ({why})").format(why=_(" and ").join(names[limit] for limit in found.broken))
         recommend(shown, wish, found.nearest, original, heading)
 
 
 def nothing_yet(shown: view.View, description: Description) -> None:
     """No figure, no advice; where figures come from."""
     st.info(
-        _("Nothing was measured on {model} with this text yet, so there is no advice: measure a goal first.").format(
-            model=escaped(prepare.title(shown.model))
-        ),
+        _(
+            "Nothing has been measured on {model} with this text yet, so there is no advice. Measure a goal first."
+        ).format(model=escaped(prepare.title(shown.model))),
         icon=":material/straighten:",
     )
     recipe = goals.row(description, shown.recipe)

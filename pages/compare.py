@@ -34,7 +34,7 @@ def main() -> None:
             return
         frame = filtered(frame)
         if frame.empty:
-            st.info(_("No measurement fits this filter; choose another model or text."))
+            st.info(_("No measurement matches this filter; choose another model or text."))
             return
         taking = st.container(horizontal=True)
         point = chart(frame)
@@ -50,7 +50,9 @@ def main() -> None:
             if (run := client.run(chosen[0])) is not None:
                 take_home.show(client, run)
         else:
-            st.caption(_("Click a point or tick a row to open its recipe; tick two or more to lay them side by side."))
+            st.caption(
+                _("Click a point or tick a row to open its recipe; tick two or more to compare them side by side.")
+            )
 
 
 def filtered(frame: "DataFrame") -> "DataFrame":
@@ -66,7 +68,7 @@ def filtered(frame: "DataFrame") -> "DataFrame":
         texts = list(dict.fromkeys(rows["text"]))
         text = st.selectbox(
             _("Text"), texts, key=f"compare/text/{model}", width=240,
-            help=_("Perplexities of different texts do not compare."), format_func=own_text.title,
+            help=_("Perplexities on different texts are not comparable."), format_func=own_text.title,
         )  # fmt: skip
     return rows[rows["text"] == text].reset_index(drop=True)
 
@@ -91,18 +93,18 @@ def table(frame: "DataFrame") -> list[int]:
         column_config={
             "recipe": column.TextColumn(_("Recipe"), width="medium", pinned=True),
             "ppl_ratio": column.NumberColumn(_("Perplexity ratio"), format="%.4f",
-                                             help=_("Of the compressed over the original model; 1 is no loss.")),
-            "low": column.NumberColumn(_("from"), format="%.4f", help=_("Lower end of the 95 % interval")),
-            "high": column.NumberColumn(_("to"), format="%.4f", help=_("Upper end of the 95 % interval")),
+                                             help=_("Compressed over original; 1 means no loss.")),
+            "low": column.NumberColumn(_("from"), format="%.4f", help=_("Lower end of the 95% interval")),
+            "high": column.NumberColumn(_("to"), format="%.4f", help=_("Upper end of the 95% interval")),
             "size_ratio": column.NumberColumn(_("Size ratio"), format="%.3f"),
             "size_bytes": column.NumberColumn(_("Size"), format="bytes"),
-            "speed": column.TextColumn(_("Speed"), help=_("The same speed, where the 95 % interval holds 1.")),
+            "speed": column.TextColumn(_("Speed"), help=_("\"Same speed\" where the 95% interval contains 1.")),
             "speedup": column.NumberColumn(_("Speed-up"), format="%.2f x",
-                                           help=_("Of both models timed in turns. Empty: not measured.")),
+                                           help=_("Both models timed in turns. Empty: not measured.")),
             "decode_ms": column.NumberColumn(_("ms per token"), format="%.3f"),
             "ppl": column.NumberColumn(_("Perplexity"), format="%.3f"),
             "kl": column.NumberColumn(_("KL, nats"), format="%.4f"),
-            "agreement": column.NumberColumn(_("Same top word"), format="percent"),
+            "agreement": column.NumberColumn(_("Top-1 agreement"), format="percent"),
             "tokens": column.NumberColumn(_("Tokens"), format="localized"),
             "dtype": column.TextColumn(_("Precision")),
             "finished": column.DatetimeColumn(_("Measured"), format="YYYY-MM-DD HH:mm"),

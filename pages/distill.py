@@ -11,21 +11,21 @@ from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.store.run import Run
 from pages.components.distill import lab, student, sweep, training
-from pages.components.shared import facts, frame, pairs, prepare, services, view
+from pages.components.shared import facts, frame, measuring, pairs, prepare, services, view
 
 
 def main() -> None:
     """Draw the page."""
     shown = view.current()
     st.title(_("Distill"))
-    st.caption(_("A small student learns from a large teacher: not only which word is right, but how likely the "
-                 "teacher finds every other word."))  # fmt: skip
+    st.caption(_("A small student learns from a large teacher: not only which token is right, but how likely the "
+                 "teacher finds every other token."))  # fmt: skip
     with services.shown_errors():
         description = prepare.description(shown.model)
         if description is None:
             return
         if description.objective != "causal":
-            st.info(_("This model fills gaps in a text; a student needs a teacher that continues one."))
+            st.info(_("This model fills gaps in a text; a student needs a teacher that continues text."))
             return
         client = services.client()
         now = shown.recipe if is_distillation(shown.recipe) else last_student(client, shown.model)
@@ -54,12 +54,13 @@ def set_up(shown: view.View, description: Description, now: Recipe | None) -> Re
             return None
         control = st.toggle(
             _("With a control student"), value=True, key="distill/control",
-            help=_("The same student, start and time, taught by the text alone: what the teacher is worth is the "
-                   "difference."),
+            help=_("The same student, start and time, trained on the text alone: the difference is what the teacher "
+                   "adds."),
         )  # fmt: skip
     pressed = st.button(
-        _("Start"), type="primary", icon=":material/play_arrow:", width="stretch", key="distill/start",
-        help=_("Trains the student and measures it; a training that was stopped goes on where it was."),
+        measuring.label(services.client(), shown, _("Start"), recipe),
+        type="primary", icon=":material/play_arrow:", width="stretch", key="distill/start",
+        help=_("Trains the student and measures it; a stopped training continues where it was."),
     )  # fmt: skip
     if not pressed:
         return None

@@ -56,7 +56,8 @@ def main() -> None:
             curved = curve.show(services.client(), shown, description)
         with left:
             pressed = st.button(
-                _("Measure"), type="primary", icon=":material/play_arrow:", width="stretch", key="explore/measure",
+                measuring.label(services.client(), shown, _("Measure")),
+                type="primary", icon=":material/play_arrow:", width="stretch", key="explore/measure",
                 disabled=bool(problem) or not recipe.steps,
                 help=_("Compresses the model with this recipe and measures both; at once if that was done before."),
             )  # fmt: skip
@@ -80,7 +81,7 @@ def choose(shown: view.View, description: Description) -> tuple[Recipe, Protocol
             held = has_knobs(recipe)
             recipe = knobs.recipe_knobs(recipe, description.model, description, below, held)
         else:
-            st.info(_("This recipe has more than the knobs can show; it is measured exactly as written below."))
+            st.info(_("Too detailed for the knobs; this recipe is measured exactly as written below."))
             st.code(recipe.to_yaml(), language="yaml", wrap_lines=True)
             if st.button(_("Start again with knobs")):
                 recipe = Recipe()
@@ -99,7 +100,7 @@ def _say_misfit(recipe: Recipe, description: Description) -> None:
     try:
         recipe.check_fits(description.linears, description.matrices)
     except RecipeError as error:
-        st.warning(sentence(_("{why}; the knobs show the nearest that fits").format(why=said(error.message))))
+        st.warning(sentence(_("{why}; the knobs show the nearest valid setting").format(why=said(error.message))))
 
 
 def see(shown: view.View, description: Description, pressed: bool, curved: bool) -> None:
@@ -125,14 +126,14 @@ def see(shown: view.View, description: Description, pressed: bool, curved: bool)
             positions.show(client, shown, done)
         result = MEASURE.result_of(done) if done else None
         layers = result.layers if result else ()
-        with folded(_("Which layer hurts most"), "hurts", ":material/monitor_heart:") as opened:
+        with folded(_("Most sensitive layers"), "hurts", ":material/monitor_heart:") as opened:
             if opened:
                 sensitivity.show(client, shown, description)
-        with folded(_("Bits layer by layer"), "bits", ":material/view_list:") as opened:
+        with folded(_("Bits per layer"), "bits", ":material/view_list:") as opened:
             if opened:
                 edited = layer_editor.show(shown.recipe, description, layers)
         if pruning(shown.recipe) is not None:
-            with folded(_("Zeros layer by layer"), "zeros", ":material/view_list:") as opened:
+            with folded(_("Sparsity per layer"), "zeros", ":material/view_list:") as opened:
                 if opened:
                     edited = layer_editor.show(shown.recipe, description, layers, ZEROS) or edited
             with folded(_("What zeros save"), "saves", ":material/save:") as opened:
@@ -143,12 +144,12 @@ def see(shown: view.View, description: Description, pressed: bool, curved: bool)
             st.rerun()
         if done is not None:
             if description.objective == "causal":
-                with folded(_("Speed at other sizes"), "latency_grid", ":material/speed:") as opened:
+                with folded(_("Speed at other batch and prompt sizes"), "latency_grid", ":material/speed:") as opened:
                     if opened:
                         latency_grid.show(client, shown)
-            st.subheader(_("Why the perplexity moved"))
+            st.subheader(_("Why perplexity changed"))
             layer_inspection.show(client, shown, done)
-        st.subheader(_("What it writes"))
+        st.subheader(_("Sample output"))
         if description.objective == "causal":
             writing.show(client, shown, description.default_text)
         else:

@@ -10,7 +10,7 @@ from optlab.figures import frontier as figure
 from optlab.i18n import _, plural
 from optlab.prediction.frontier import Frontier, Point
 from pages.components.frontier import proving
-from pages.components.shared import facts, frame, prediction, prepare, services, view, watching
+from pages.components.shared import facts, frame, measuring, prediction, prepare, services, view, watching
 from pages.components.shared.services import sentence
 
 MEGABYTE = 1_000_000
@@ -28,7 +28,7 @@ def main() -> None:
         client = services.client()
         predictor = client.predictor(shown.model, shown.protocol)
         if predictor is None:
-            st.markdown(_("For every size the best recipe is searched, layer by layer, among thousands."))
+            st.markdown(_("For every size, the best of thousands of recipes, chosen layer by layer."))
             prediction.offer(client, shown.model)
             return
         try:
@@ -59,7 +59,7 @@ def explore(shown: view.View, frontier: Frontier) -> None:
         ):  # fmt: skip
             proving.ask(client, shown, chosen)
     if not chosen:
-        st.caption(_("Click a point of the line, or drag a box around several, to have them measured."))
+        st.caption(_("Click a point on the line, or drag a box around several, to measure them."))
     if answer is not None:
         prove(shown, answer)
     watching.under_way(client.under_way(("measure",), shown.model))
@@ -68,9 +68,9 @@ def explore(shown: view.View, frontier: Frontier) -> None:
 def ask(frontier: Frontier, points: list[Point]) -> Point | None:
     """The point that answers what the person asks."""
     questions = {
-        "size": _("at most this many MB"),
-        "quality": _("at most this much worse"),
-        "speed": _("at least this fast"),
+        "size": _("at most a size"),
+        "quality": _("at most a loss"),
+        "speed": _("at least a speed"),
     }
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.selectbox(
@@ -104,15 +104,19 @@ def prove(shown: view.View, answer: Point) -> None:
         words.append(_("{time} per token").format(time=format.milliseconds(told.decode_ms)))
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{', '.join(words)}**", width="stretch")
+            st.markdown(f"**{_(', ').join(words)}**", width="stretch")
             st.badge(_("predicted"), color="orange", icon=":material/insights:")
-            if st.button(_("Prove it"), type="primary", icon=":material/play_arrow:", help=_("Measures this recipe.")):
+            proof = measuring.label(services.client(), shown, _("Prove it"), answer.recipe)
+            if st.button(
+                proof, type="primary", icon=":material/play_arrow:", key="frontier/prove/one",
+                help=_("Measures this recipe."),
+            ):  # fmt: skip
                 proving.ask(services.client(), shown, [answer])
             if st.button(_("Open in Explore"), icon=":material/tune:"):
                 changed = view.change(recipe=answer.recipe)
                 link = view.link(changed.model, changed.recipe, changed.protocol)
                 st.switch_page("pages/explore.py", query_params=link)
-        with st.expander(_("The recipe"), icon=":material/description:"):
+        with st.expander(_("Recipe"), icon=":material/description:"):
             st.code(answer.recipe.to_yaml(), language="yaml", wrap_lines=True)
 
 

@@ -24,7 +24,7 @@ def main() -> None:
         return
     st.title(_("Learn"))
     if slug:
-        st.warning(_("There is no lesson of this name; these are all."), icon=":material/school:")
+        st.warning(_("There is no lesson with this name; here are all of them."), icon=":material/school:")
     overview()
 
 

@@ -21,7 +21,7 @@ def main() -> None:
     shown = view.current()
     known = card(shown.model)
     st.title(known.title if known else prepare.title(shown.model))
-    st.markdown(_("See what it costs and what it saves to make this model smaller. Every figure here was measured."))
+    st.markdown(_("What compressing this model costs and saves. Every figure here was measured."))
     with services.shown_errors():
         description = prepare.description(shown.model)
         if description is None:
@@ -42,7 +42,7 @@ def model_facts(description: Description) -> None:
             (_("Size on disk"), format.megabytes(description.size_bytes),
              f"{format.exact(description.size_bytes, _('bytes'))}, {description.dtype}"),
             (_("Vocabulary"), format.amount(description.vocabulary), _("Different tokens it can read and write.")),
-            (_("Context"), format.amount(description.context_length), _("Tokens it can look back on.")),
+            (_("Context"), format.amount(description.context_length), _("Tokens it can attend to.")),
             (_("Blocks"), str(description.blocks), description.family),
             (_("Licence"), _(known.licence) if known else _("see its source"), _(known.location) if known else None),
         ]
@@ -54,11 +54,14 @@ def first_step(description: Description) -> None:
     """One click to a first insight, or to a goal."""
     with st.container(border=True, horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(
-            _("**New here?** Write each weight with {bits} bits and see how much smaller, faster and worse the model "
+            _("**New here?** Store each weight with {bits} bits and see how much smaller, faster and worse the model "
               "becomes.").format(bits=FIRST_BITS), width=520,
         )  # fmt: skip
-        if st.button(_("Try {bits} bits").format(bits=FIRST_BITS), type="primary", icon=":material/bolt:"):
-            explore(first_recipe(FIRST_BITS, description), measure=True)
+        recipe = first_recipe(FIRST_BITS, description)
+        words = _("Try {bits} bits").format(bits=FIRST_BITS)
+        told = measuring.label(services.client(), view.current(), words, recipe)
+        if st.button(told, type="primary", icon=":material/bolt:", key="overview/first"):
+            explore(recipe, measure=True)
     st.subheader(_("Or start from a goal"))
     chosen = goals.cards(description)
     if chosen is not None:
@@ -81,8 +84,8 @@ def where_the_bytes_are(description: Description) -> None:
         config={"displayModeBar": False}, alt=_("Bytes of each block, by component"),
     )  # fmt: skip
     st.caption(
-        _("A recipe touches the attention and feed-forward weights of the blocks unless it names others; the embedding "
-          "stays as it is, which is why a small model with a large vocabulary shrinks less than its bits promise.")
+        _("Unless a recipe names other layers, it changes the attention and feed-forward weights of the blocks. The "
+          "embedding stays as it is, so a small model with a large vocabulary shrinks less than its bits suggest.")
     )  # fmt: skip
 
 
@@ -102,7 +105,7 @@ def measured_so_far(model: str) -> None:
     facts.unreadable(runs)
     done = readable(runs)
     if not done:
-        st.caption(_("Nothing has been measured on this model yet. The first measurement will appear here."))
+        st.caption(_("Nothing has been measured on this model yet."))
         return
     latest = done[0]
     st.markdown(_("The latest of {runs}: {title}").format(

@@ -43,7 +43,7 @@ def play(shown: view.View, description: Description) -> None:
         return
     chat = False
     if description.chat:
-        modes = {"ask": _("Ask"), "continue": _("Continue a text")}
+        modes = {"ask": _("Run the task"), "continue": _("Continue a text")}
         mode = st.segmented_control(
             _("Mode"), list(modes), default="ask", format_func=lambda mode: modes[mode], label_visibility="collapsed",
         )  # fmt: skip

@@ -10,7 +10,7 @@ from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
 from optlab.jobs.registry import KINDS
 from optlab.store.run import LIVE, RETRYABLE, Run, Status
-from pages.components.runs import project
+from pages.components.runs import disk, project
 from pages.components.shared import facts, frame, progress, services, view
 
 PER_PAGE = 12
@@ -34,6 +34,7 @@ def main() -> None:
             label_visibility="collapsed",
         )  # fmt: skip
         with services.shown_errors():
+            disk.show()
             project.show()
     queue(FILTERS[chosen or "all"])
 

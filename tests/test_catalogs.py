@@ -127,14 +127,14 @@ def refused(recipe: str) -> str:
 
 def test_the_library_is_read_in_the_language_of_the_reader() -> None:
     four = Recipe.from_dict({"steps": [{"quantize": {"bits": 4, "group_size": 64}}]})
-    assert chinese(four.describe()) == "rtn 4 位，分组 64"
+    assert chinese(four.describe()) == "rtn 4 比特，分组 64"
     both = Recipe.from_yaml("steps: [prune: {sparsity: 0.5}, {quantize: {bits: 3, group_size: null}, layers: .*mlp.*}]")
-    assert chinese(both.describe()) == "magnitude 50% + rtn 3 位，逐通道（限 .*mlp.*）"
+    assert chinese(both.describe()) == "magnitude 50% + rtn 3 比特，逐通道（限 .*mlp.*）"
     with pytest.raises(RecipeError) as refusal:
         four.check_fits([("model.layers.0.q", (576, 96))])
     assert chinese(refusal.value.message) == "group_size 64 不能整除 96；请用 32 或 96"
     assert chinese(refused("steps: [quantize: {bits: 9}]")) == "bits 的值 9 超出范围；请用 2 到 8"
-    assert chinese(decoded(encoded(four.describe()))) == "rtn 4 位，分组 64"
+    assert chinese(decoded(encoded(four.describe()))) == "rtn 4 比特，分组 64"
 
 
 def test_what_nobody_translated_stays_as_it_was_said() -> None:

@@ -141,6 +141,30 @@ SHARED: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }  # fmt: skip
 """Models with blocks that are called several times, that answer with several values, or with a config of their own."""
+OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "bloom": ("BloomForCausalLM", {"vocab_size": VOCABULARY, "hidden_size": 32, "n_layer": 2, "n_head": 4}),
+    "falcon": (
+        "FalconForCausalLM",
+        {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4},
+    ),
+    "gptj": (
+        "GPTJForCausalLM",
+        {"vocab_size": VOCABULARY, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "rotary_dim": 4},
+    ),
+    "phi": ("PhiForCausalLM", SIZES),
+    "nemotron": ("NemotronForCausalLM", GROUPED),
+    "glm4": ("Glm4ForCausalLM", {**GROUPED, "head_dim": 8, "pad_token_id": 0}),
+    "cohere2": ("Cohere2ForCausalLM", {**GROUPED, "sliding_window": 8, "pad_token_id": 0}),
+    "electra": ("ElectraForMaskedLM", {**ENCODER, "embedding_size": 16}),
+    "xlm_roberta": ("XLMRobertaForMaskedLM", ENCODER),
+    "mpnet": ("MPNetForMaskedLM", {**SIZES, "pad_token_id": 0}),
+    "modernbert": (
+        "ModernBertForMaskedLM",
+        {**SIZES, "local_attention": 8, "global_attn_every_n_layers": 2, "pad_token_id": 0, "cls_token_id": 1,
+         "sep_token_id": 1},
+    ),
+}  # fmt: skip
+"""Models that transformers computes, beside those above."""
 FAMILIES = tuple(CONFIGS)
 OWN = (
     "llama", "mistral", "qwen2", "gemma", "qwen3", "gemma2", "gemma3", "phi3", "olmo2", "smollm3", "gpt2", "neox",
@@ -158,7 +182,7 @@ def tiny_model_folder(family: str, folder: Path, dtype: str = "float32", seed: i
     import torch
     import transformers
 
-    architecture, values = {**CONFIGS, **MIXTURES, **RECURRENT, **SHARED}[family]
+    architecture, values = {**CONFIGS, **MIXTURES, **RECURRENT, **SHARED, **OTHERS}[family]
     kind = getattr(transformers, architecture)
     torch.manual_seed(seed)
     model = kind(kind.config_class(**{**values, "bos_token_id": 1, "eos_token_id": 1, **changes})).eval()

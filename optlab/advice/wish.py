@@ -90,25 +90,23 @@ def _size(one: Candidate, original: Candidate | None) -> str:
 
 def _memory(wish: Wish, one: Candidate) -> str:
     if one.memory_bytes is not None:
-        return _("{size} of memory while it answers, the program included").format(
-            size=format.megabytes(one.memory_bytes)
-        )
+        return _("{size} of memory while generating, program included").format(size=format.megabytes(one.memory_bytes))
     if wish.memory_bytes is None:
         return ""
-    return _("its weights alone fit your memory; what the program takes besides is known after a measurement")
+    return _("its weights alone fit in your memory; the total is known after a measurement")
 
 
 def _quality(wish: Wish, one: Candidate) -> str:
     if one.is_original:
-        return _("the original itself, nothing is lost")
+        return _("the original itself, no loss")
     if one.ratio is None:
         return ""
     said = format.worse(one.ratio)
     if one.low is not None and one.high is not None:
-        kind = _("95 % interval") if one.source == "measured" else _("90 % band")
+        kind = _("95% interval") if one.source == "measured" else _("90% band")
         said += f" ({kind} {format.change_range(one.low, one.high)})"
     if wish.worse_percent is not None:
-        said += _(", you allow {limit} %").format(limit=f"{wish.worse_percent:g}")
+        said += _(", your limit is {limit}%").format(limit=f"{wish.worse_percent:g}")
     return said
 
 
@@ -119,7 +117,7 @@ def _speed(wish: Wish, one: Candidate) -> str:
     if one.speedup is not None:
         said += f", {speedup.in_words(one.speedup, one.speedup_ci95)}"
     if wish.tokens_per_s is not None:
-        said += _(", you ask for {limit}").format(limit=f"{wish.tokens_per_s:g}")
+        said += _(", your target is {limit}").format(limit=f"{wish.tokens_per_s:g}")
     return said
 
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from optlab import files, paths, texts
+from optlab import paths, sealed, texts
 from optlab.errors import ModelError
 from optlab.framing import BosRule
 from optlab.messages import say
@@ -68,14 +68,14 @@ def gradients(
     decides += [framing.before, framing.after] if framing else []  # what had none before is what it was
     key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
     file = paths.folder("calibration") / f"gradients-{key}.safetensors"
-    if file.is_file():
+    if sealed.intact(file):
         try:
             return Gradients(file)
         except (SafetensorError, OSError):
-            file.unlink(missing_ok=True)
+            sealed.discard(file)
     windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed, framing)
     found = mean_abs_gradients(model, windows, seed, progress)
-    with files.writing(file) as unfinished:
+    with sealed.writing(file) as unfinished:
         save_file({name: G.to(torch.bfloat16).cpu().contiguous() for name, G in found.items()}, unfinished)
     return Gradients(file)
 
@@ -92,7 +92,7 @@ def mean_abs_gradients(
             progress(
                 done / len(windows),
                 say(
-                    "learning which weights the loss feels: window {done}/{window_count}",
+                    "measuring how sensitive the loss is to each weight: window {done}/{window_count}",
                     done=done + 1,
                     window_count=len(windows),
                 ),

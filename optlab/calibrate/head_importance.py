@@ -41,7 +41,7 @@ def head_importance(
             for done, window in enumerate(windows):
                 progress(
                     done / len(windows),
-                    say("judging heads: window {done}/{window_count}", done=done + 1, window_count=len(windows)),
+                    say("scoring heads: window {done}/{window_count}", done=done + 1, window_count=len(windows)),
                 )
                 found = loss(model, torch.tensor([window], device=model.device), generator)
                 total += torch.stack(torch.autograd.grad(found, gates)).abs().cpu()

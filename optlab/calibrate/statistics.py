@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from optlab import files, paths, texts
+from optlab import paths, sealed, texts
 from optlab.calibrate.walk import Walk, in_batches, linears_of
 from optlab.errors import ModelError
 from optlab.framing import BosRule, Framing
@@ -108,13 +107,13 @@ def statistics(
     """
     framing = model.framing(bos)
     folder = paths.folder("calibration") / _key(model, text, tokens, context, seed, framing)
-    if folder.is_dir():
+    if sealed.intact(folder):
         try:
             return Statistics(folder)
         except (ModelError, KeyError, TypeError, ValueError):
-            shutil.rmtree(folder, ignore_errors=True)
+            sealed.discard(folder)
     windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed, framing)
-    with files.building(folder) as unfinished:
+    with sealed.building(folder) as unfinished:
         gather(model, in_batches(windows), unfinished, progress)
     return Statistics(folder)
 
@@ -213,7 +212,7 @@ def gather(model: LanguageModel, batches: list[Tensor], folder: Path, progress: 
                 progress(
                     done,
                     say(
-                        "learning from the calibration text what each layer is fed: block {number}/{block_count}",
+                        "collecting calibration statistics: block {number}/{block_count}",
                         number=number + 1,
                         block_count=len(blocks),
                     ),

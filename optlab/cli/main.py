@@ -15,6 +15,7 @@ import typer
 from optlab import __version__
 from optlab.cli import (
     archives,
+    caches,
     catalog,
     comparing,
     exporting,
@@ -60,6 +61,7 @@ app.add_typer(probing.app, name="probe")
 app.add_typer(runs.app, name="runs")
 app.add_typer(recipes.app, name="recipe")
 app.add_typer(texts.app, name="texts")
+app.add_typer(caches.app, name="cache")
 app.command(name="import")(archives.import_archive)
 app.command(name="take-in", hidden=True)(archives.import_archive)  # its name in 0.1
 

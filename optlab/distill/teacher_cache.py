@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
+import zlib
 from pathlib import Path
 from typing import Protocol
 
@@ -28,11 +30,13 @@ from optlab.distill.head import ROWS, head, predicting
 from optlab.errors import MeasurementError
 from optlab.models.language_model import LanguageModel
 
-VERSION = 2
+VERSION = 3
 LOGITS_BYTES = 2 << 30
 """Largest file of logits; beyond it hidden states are kept."""
 FREE_SHARE = 0.25
 """Of the free disk, that a new file of logits may take."""
+
+log = logging.getLogger(__name__)
 
 
 class Teacher(Protocol):
@@ -66,7 +70,9 @@ class AskedTeacher:
 class TeacherCache:
     """The teacher's answers to the windows [N, T] of one text, computed when first asked for, and kept.
 
-    Two processes may fill one cache: both would write the same numbers. Raises MeasurementError on a full disk.
+    Two processes may fill one cache: both would write the same numbers. Each window's answers have a CRC-32, compared
+    when this process first reads them; those that do not agree are asked for again. Raises MeasurementError on a full
+    disk.
     """
 
     def __init__(self, teacher: LanguageModel, windows: Tensor, logits_bytes: int = LOGITS_BYTES) -> None:
@@ -89,8 +95,10 @@ class TeacherCache:
             shape = (count, length - 1, vocabulary if self.keeps == "logits" else width)
             self.kept, whole = _mapped(self.folder / self.keeps, np.float16, shape)
             self.known, _ = _mapped(self.folder / f"{self.keeps}.known", np.uint8, (count,))
-            if not whole:
+            self.sums, whole_sums = _mapped(self.folder / f"{self.keeps}.crc32", np.uint32, (count,))
+            if not (whole and whole_sums):
                 self.known[:] = 0
+            self.compared = np.zeros(count, dtype=bool)
         except OSError as error:
             raise self._full(error) from None
 
@@ -98,7 +106,8 @@ class TeacherCache:
     def read(self, rows: Tensor) -> Tensor:
         """float16 [B (T - 1), V or D]. Raises MeasurementError on a full disk."""
         numbers = rows.numpy()
-        missing = np.unique(numbers[self.known[numbers] == 0])
+        self._compare(numbers)
+        missing = np.unique(numbers[self.known[numbers] != 1])
         if len(missing):
             with _as_it_is(self.windows):
                 found = predicting(self.teacher.hidden(self.windows[torch.from_numpy(missing)]))
@@ -108,8 +117,16 @@ class TeacherCache:
             except OSError as error:
                 raise self._full(error) from None
             self.kept[missing] = answers.view(len(missing), *self.kept.shape[1:]).cpu().numpy()
+            self.sums[missing] = [zlib.crc32(self.kept[number]) for number in missing]
             self.known[missing] = 1  # last: a process killed in between leaves windows that are asked for again
         return torch.from_numpy(self.kept[numbers]).flatten(0, 1).to(self.windows.device)
+
+    def _compare(self, numbers: np.ndarray) -> None:
+        for number in np.unique(numbers[(self.known[numbers] == 1) & ~self.compared[numbers]]):
+            if zlib.crc32(self.kept[number]) != self.sums[number]:
+                log.warning("the teacher's answers to window %d in %s are damaged: asked again", number, self.folder)
+                self.known[number] = 0
+        self.compared[numbers] = True
 
     def logits(self, piece: Tensor) -> Tensor:
         if self.keeps == "logits":

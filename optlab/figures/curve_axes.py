@@ -49,8 +49,8 @@ def loss(ratios: Sequence[float]) -> Axis:
     worst = max([100 * (ratio - 1) for ratio in ratios], default=FLOOR)
     high = min([tick for tick in TICKS if tick >= min(worst, WORST)], default=WORST)
     high = max(high, 10.0)
-    ticks = [Tick(FLOOR, f"\N{LESS-THAN OR EQUAL TO} {format.significant(FLOOR, 1)} %")]
-    ticks += [Tick(tick, f"{tick:,g} %") for tick in TICKS if tick <= high and tick >= 0.2]
+    ticks = [Tick(FLOOR, f"\N{LESS-THAN OR EQUAL TO} {format.significant(FLOOR, 1)}%")]
+    ticks += [Tick(tick, f"{tick:,g}%") for tick in TICKS if tick <= high and tick >= 0.2]
     return Axis(FLOOR, high, tuple(ticks))
 
 

@@ -48,12 +48,12 @@ def predicted(cell: PredictedCell, original: OriginalFigures) -> tuple[Tile, ...
 
 def not_probed() -> str:
     """Why a model has no predictions at all."""
-    return _("This model was not probed yet, so nothing is predicted. Measure it, or probe it once.")
+    return _("This model has not been probed yet, so nothing is predicted. Measure it, or probe it once.")
 
 
 def not_predicted() -> str:
     """Why a recipe has none."""
-    return _("This recipe lies outside of what was probed, so its quality is not guessed. Measure it.")
+    return _("This recipe lies outside what was probed, so its quality is not predicted. Measure it.")
 
 
 def ratio(nll: float | None) -> float | None:
@@ -123,4 +123,4 @@ def _both(base: str, candidate: str) -> str:
 
 
 def _band(range: str) -> str:
-    return _("90 % band {range}").format(range=range)
+    return _("90% band {range}").format(range=range)

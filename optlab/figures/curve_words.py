@@ -52,7 +52,7 @@ def words() -> dict[str, str]:
         "predicted": _("predicted"),
         "original": _("original"),
         "here": _("you are here"),
-        "band": _("90 % band"),
+        "band": _("90% band"),
         "train": _("Recover by training"),
         "budget": _("Budget (MB)"),
         "within": _("within the budget"),

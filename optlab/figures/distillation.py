@@ -53,7 +53,7 @@ def curves(
         )  # fmt: skip
     if foretold is not None and end is not None:
         figure.add_scatter(
-            x=[end], y=[foretold.nll], mode="markers", name=_("forecast of the end"),
+            x=[end], y=[foretold.nll], mode="markers", name=_("forecast of the final loss"),
             marker={"color": style.PREDICTED, "size": 11, "symbol": "diamond"},
             error_y={"type": "data", "symmetric": False, "array": [foretold.high - foretold.nll],
                      "arrayminus": [foretold.nll - foretold.low], "thickness": 3, "width": 8,
@@ -71,7 +71,7 @@ def curves(
         title_text=_("seconds of training") if by_time else _("training steps"),
         range=[0, end * 1.04] if end else None,
     )  # fmt: skip
-    figure.update_yaxes(title_text=_("loss on words it never trained on, nats"))
+    figure.update_yaxes(title_text=_("held-out loss, nats"))
     return figure
 
 
@@ -85,7 +85,9 @@ def top_tokens(tokens: Sequence[str], teacher: Sequence[float], student: Sequenc
                 y=names, x=list(side)[::-1], orientation="h", name=name, marker_color=colour,
                 hovertemplate="%{y}: %{x:.3%}<extra>" + name + "</extra>",
             )  # fmt: skip
-    figure.update_xaxes(tickformat=".0%", title_text=_("probability at this temperature"), rangemode="tozero")
+    figure.update_xaxes(
+        tickformat=style.PERCENT_TICKS, title_text=_("probability at this temperature"), rangemode="tozero"
+    )
     figure.update_yaxes(type="category")
     return figure
 
@@ -140,16 +142,16 @@ def best_in_words(found: Sweep) -> str:
     name = _("T {t}, alpha {a}").format(t=f"{best.temperature:g}", a=f"{best.alpha:g}")
     low, high = best.ci95 or (float("-inf"), float("inf"))
     if high < 0:
-        words = _("Best: {name}, {delta} nats per token against the text alone ({low} to {high}, 95 %, the same "
-                  "{windows} windows).")  # fmt: skip
+        words = _("Best: {name}, {delta} nats per token against the text alone (95% interval {low} to {high}, the "
+                  "same {windows} windows).")  # fmt: skip
     else:
-        words = _("No temperature beats the text alone for certain; the lowest loss has {name}, {delta} nats ({low} to "
-                  "{high}, 95 %, the same {windows} windows).")  # fmt: skip
+        words = _("No temperature certainly beats the text alone; {name} has the lowest loss, {delta} nats (95% "
+                  "interval {low} to {high}, the same {windows} windows).")  # fmt: skip
     words = words.format(name=name, delta=f"{best.delta:+.3f}", low=f"{low:+.3f}", high=f"{high:+.3f}",
                          windows=found.windows)  # fmt: skip
     others = sum(cell.as_good for cell in found.cells) - 1
     if others:
-        words += " " + _("{count} others cannot be told from it.").format(count=others)
+        words += " " + _("{count} others are within the noise.").format(count=others)
     return words
 
 

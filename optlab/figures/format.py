@@ -1,4 +1,4 @@
-"""Numbers as people read them: '74 MB', '3.6 x smaller', '2.1 % worse'; the exact value is kept for the hover.
+"""Numbers as people read them: '74 MB', '3.6 x smaller', '2.1% worse'; the exact value is kept for the hover.
 
 Megabytes are a million bytes, as file managers and model hubs count them. A quantity that was not measured is None and
 becomes words, never a zero.
@@ -77,29 +77,29 @@ def faster(speedup: float | None) -> str:
 
 
 def worse(ratio: float | None) -> str:
-    """Perplexity of the candidate over that of the original, in words: '2.1 % worse', '31 x worse'."""
+    """Perplexity of the candidate over that of the original, in words: '2.1% worse', '31 x worse'."""
     if ratio is None:
         return not_measured()
     if ratio >= 3:
         return _("{n} x worse").format(n=significant(ratio, 2 if ratio < 100 else 3))
-    return (_("{n} % worse") if ratio >= 1 else _("{n} % better")).format(n=_percent(abs(ratio - 1)))
+    return (_("{n}% worse") if ratio >= 1 else _("{n}% better")).format(n=_percent(abs(ratio - 1)))
 
 
 def change(ratio: float) -> str:
-    """A ratio as signed percent: '+2.1 %', '-0.3 %'; beyond three times as 'x 31'."""
+    """A ratio as signed percent: '+2.1%', '-0.3%'; beyond three times as 'x 31'."""
     if ratio >= 3:
         return f"x {significant(ratio, 3)}"
-    return f"{'+' if ratio >= 1 else '-'}{_percent(abs(ratio - 1))} %"
+    return f"{'+' if ratio >= 1 else '-'}{_percent(abs(ratio - 1))}%"
 
 
 def change_range(low: float, high: float) -> str:
-    """An interval of ratios: '+1.8 to +2.4 %'."""
+    """An interval of ratios: '+1.8 to +2.4%'."""
     return _("{low} to {high}").format(low=change(low), high=change(high))
 
 
 def percent(share: float | None) -> str:
-    """A share of one as '87.5 %'."""
-    return not_measured() if share is None else f"{_percent(share)} %"
+    """A share of one as '87.5%'."""
+    return not_measured() if share is None else f"{_percent(share)}%"
 
 
 def duration(seconds: float | None) -> str:
@@ -114,6 +114,17 @@ def duration(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def roughly(seconds: float) -> str:
+    """A duration that is expected, no finer than it is known: '25 s', '90 s', '4 min', '1 h 10 min'."""
+    if seconds < 100:
+        return f"{max(5 * round(seconds / 5), 5)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(10 * round(minutes / 10), 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
 def moment(when: float | None) -> str:

@@ -62,7 +62,7 @@ def chart(found: DataFrame, measured: DataFrame, chosen: Point | None = None) ->
     high, low = (_heights(found[edge].tolist()) for edge in ("high", "low"))
     figure.add_scatter(
         x=[*sizes, *reversed(sizes)], y=[*high, *reversed(low)], fill="toself",
-        fillcolor=BAND, line={"width": 0}, hoverinfo="skip", name=_("90 % band"),
+        fillcolor=BAND, line={"width": 0}, hoverinfo="skip", name=_("90% band"),
     )  # fmt: skip
     figure.add_scatter(
         x=sizes, y=_heights(found["ratio"].tolist()), mode="lines+markers", name=_("predicted"),
@@ -101,7 +101,7 @@ def chart(found: DataFrame, measured: DataFrame, chosen: Point | None = None) ->
     figure.update_xaxes(title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B")
     figure.update_yaxes(
         title_text=_("perplexity, % worse"), type="log", tickvals=[FLOOR, *TICKS],
-        ticktext=[f"≤ {format.significant(FLOOR, 1)} %", *(f"{tick:,g} %" for tick in TICKS)],
+        ticktext=[f"≤ {format.significant(FLOOR, 1)}%", *(f"{tick:,g}%" for tick in TICKS)],
     )  # fmt: skip
     return figure
 

@@ -32,7 +32,8 @@ def chart(importance: Sequence[Sequence[float]], removed: set[Head]) -> Figure:
             "line": {"width": [2 if place in removed else 0 for place in places], "color": style.BASE},
         },
         selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
-        hovertemplate=_("block %{x}, head %{y}: the loss feels it by %{customdata[2]:.3g} nats") + "<extra></extra>",
+        hovertemplate=_("block %{x}, head %{y}: removing it changes the loss by about %{customdata[2]:.3g} nats")
+        + "<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(title_text=_("block"), showgrid=False, zeroline=False, dtick=max(1, blocks // 10))
     figure.update_yaxes(title_text=_("head"), showgrid=False, zeroline=False, dtick=1 if heads <= 12 else 4)

@@ -39,7 +39,7 @@ def table(result: LatencyGrid) -> DataFrame:
 
     rows = []
     for number, base in enumerate(result.cells.base):
-        row: dict[str, float] = {_("prompt, tokens"): base.prompt_tokens, _("texts at once"): base.batch}
+        row: dict[str, float] = {_("prompt, tokens"): base.prompt_tokens, _("batch size"): base.batch}
         for side, cells in result.cells.sides():
             if number < len(cells):
                 name = side_name(side)
@@ -75,16 +75,16 @@ def by_batch(result: LatencyGrid, prompt_tokens: int) -> Figure:
             },
             "customdata": [[format.milliseconds(c.step_ms), format.milliseconds(c.time_to_first_token_ms)]
                            for c in some],
-            "hovertemplate": _("%{x} texts: %{y:.4s} tokens/s together, one each in %{customdata[0]}<br>"
-                               "first token after %{customdata[1]}")
+            "hovertemplate": _("batch %{x}: %{y:.4s} tokens/s in total, one token each in %{customdata[0]}<br>first "
+                               "token after %{customdata[1]}")
             + f"<extra>{side_name(side)}</extra>",
         })  # fmt: skip
     batches = sorted({cell.batch for _side, cells in result.cells.sides() for cell in cells})
     return style.figure(
         height=320, data=traces,
-        x={"title": {"text": _("texts at once")}, "type": "log", "tickmode": "array", "tickvals": batches,
+        x={"title": {"text": _("batch size")}, "type": "log", "tickmode": "array", "tickvals": batches,
            "ticktext": [str(batch) for batch in batches]},
-        y={"title": {"text": _("new tokens per second, all texts")}, "rangemode": "tozero"},
+        y={"title": {"text": _("new tokens per second, whole batch")}, "rangemode": "tozero"},
     )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def roofline(result: LatencyGrid) -> Figure | None:
                 "x": list(some["intensity"]), "y": list(some["speed"]),
                 "marker": {"color": SIDES[side], "symbol": symbol, "size": 9},
                 "customdata": [list(row) for row in zip(some["batch"], some["prompt_tokens"], strict=True)],
-                "hovertemplate": _("%{customdata[0]} texts, prompt of %{customdata[1]} tokens<br>%{x:.3s} operations "
+                "hovertemplate": _("batch %{customdata[0]}, prompt of %{customdata[1]} tokens<br>%{x:.3s} operations "
                                    "per byte, %{y:.3s} operations/s") + f"<extra>{side_name(side)}: {name}</extra>",
             })  # fmt: skip
     return style.figure(
@@ -156,8 +156,8 @@ def sentence(result: LatencyGrid) -> str:
         return ""
     one, many = _gain(gains, min), _gain(gains, max)
     return _(
-        "With one text at a time the compressed model is {one}, with {count} at once {many}. One text waits for "
-        "weights to come from memory; many share each weight, and then arithmetic decides."
+        "At batch size 1 the compressed model: {one}; at {count}: {many}. A single text waits for weights from "
+        "memory; a batch shares each weight, so arithmetic decides."
     ).format(one=format.faster(one), many=format.faster(many), count=max(batch for batch, _length, _gain in gains))
 
 

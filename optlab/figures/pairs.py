@@ -64,7 +64,7 @@ def quality(known: Known) -> Pair:
         _("How surprised the model is by a text it has not seen; lower is better, 1 would be perfect foresight."),
         base, candidate, format.number(base), format.number(candidate),
         _("no measurable change") if _holds_one(interval) else format.worse(ratio),
-        _("95 % interval {range}").format(range=format.change_range(*ends)) if interval else "",
+        _("95% interval {range}").format(range=format.change_range(*ends)) if interval else "",
         low=base * ends[0] if base is not None and drawn else None,
         high=base * ends[1] if base is not None and drawn else None,
         so_far=_windows_so_far(known),
@@ -77,7 +77,7 @@ def size(known: Known) -> Pair:
     ratio = candidate / base if base and candidate is not None else None
     return Pair(
         _("Size"),
-        _("Bytes of the weights as they lie on the disk, scales and indices included."),
+        _("Bytes of the weights on disk, scales and indices included."),
         base, candidate, format.megabytes(base), format.megabytes(candidate),
         format.smaller(ratio),
         _("exact, counted on disk") if ratio is not None else "",
@@ -89,7 +89,7 @@ def latency(known: Known) -> Pair:
     timed = known.latency
     base, candidate, speed = _times(known)
     low, high = (timed.candidate.decode_ms_p5, timed.candidate.decode_ms_p95) if timed else (None, None)
-    spread = _("5 to 95 % of tokens: {low} to {high}")
+    spread = _("middle 90% of tokens: {low} to {high}")
     return Pair(
         _("Latency"),
         _("Time for each new token, one text at a time, on this machine; both models are timed in turns."),
@@ -110,7 +110,7 @@ def in_one_line(result: Measurement) -> str:
     """What was saved and what it cost: '3.6 x smaller, 3.1 x faster, 2.0 % worse'; only what was measured."""
     words = [pair.headline for pair in (size(result), latency(result)) if pair.complete and pair.headline]
     loss = _("no measurable loss") if _holds_one(result.delta.ppl_ratio_ci95) else quality(result).headline
-    return ", ".join([*words, loss])
+    return _(", ").join([*words, loss])
 
 
 def _perplexities(known: Known) -> tuple[float | None, float | None, float | None, tuple[float, float] | None]:

@@ -38,7 +38,7 @@ def _quality(found: Prediction) -> Pair:
         _("How many times that of the original; a measurement gives the perplexities themselves."),
         1.0, ratio, _("original"), _not_above(ratio),
         format.worse(ratio) if ratio is not None else "",
-        _("90 % band {range}").format(range=format.change_range(low, high)) if low and high else _("no band"),
+        _("90% band {range}").format(range=format.change_range(low, high)) if low and high else _("no band"),
         low=low, high=high, side="predicted",
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ def _size(found: Prediction, original: Prediction) -> Pair:
     base, candidate = original.size_bytes, found.size_bytes
     ratio = candidate / base if base and candidate is not None else None
     return Pair(
-        _("Size"), _("Worked out from the format of every weight, without writing the file."),
+        _("Size"), _("Computed from the format of every weight, without writing the file."),
         base, candidate, format.megabytes(base), format.megabytes(candidate), format.smaller(ratio),
         _("exact"), side="predicted",
     )  # fmt: skip
@@ -67,9 +67,9 @@ def _latency(found: Prediction, original: Prediction) -> Pair:
     low, high = found.decode_band90 or (None, None)
     speedup = found.speed.speedup if found.speed else None
     missing = not_timed() if base is None else ""
-    spread = _("90 % band {low} to {high}")
+    spread = _("90% band {low} to {high}")
     return Pair(
-        _("Latency"), _("From the bytes each token reads and how fast this machine's kernels read them."),
+        _("Latency"), _("From the bytes read per token and how fast this machine's kernels read them."),
         base, candidate, format.milliseconds(base), format.milliseconds(candidate),
         format.faster(speedup) if speedup else "",
         spread.format(low=format.milliseconds(low), high=format.milliseconds(high)) if low and high else "",

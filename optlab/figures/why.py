@@ -24,7 +24,7 @@ def sentences(result: Measurement) -> list[str]:
     worst = sorted(known, key=lambda layer: layer[0], reverse=True)
     typical = worst[len(worst) // 2][0]
     said = [
-        _("A typical layer's output is {typical} off, the worst {worst}.").format(
+        _("Layer outputs are off by {typical} at the median, {worst} at worst.").format(
             typical=format.percent(typical), worst=format.percent(worst[0][0])
         )
     ]
@@ -34,9 +34,7 @@ def sentences(result: Measurement) -> list[str]:
         named = ", ".join(f"`{name}`" for _error, name in worst[:NAMED])
         if share > 2 * fair:
             said.append(
-                _(
-                    "{layers} of {count} make {share} of the squared error: {names}. Giving them more bits pays first."
-                ).format(
+                _("{layers} of {count} cause {share} of the error: {names}. Give these more bits first.").format(
                     layers=NAMED,
                     count=plural("{count} layer", "{count} layers", len(known)),
                     share=format.percent(share),
@@ -44,9 +42,9 @@ def sentences(result: Measurement) -> list[str]:
                 )
             )
         else:
-            said.append(_("The error is spread evenly: no few layers carry it, so all need the same care."))
+            said.append(_("The error is spread evenly over the layers."))
     said.append(
-        _("Small errors add up from block to block; in the end the model names the same next word in {share} of "
-          "all places.").format(share=format.percent(result.delta.top1_agreement))
+        _("Small errors add up from block to block; in the end the model predicts the same next token {share} of the "
+          "time.").format(share=format.percent(result.delta.top1_agreement))
     )  # fmt: skip
     return said

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from optlab import files, paths
+from optlab import paths, sealed
 from optlab.machine.identity import machine_id
 from optlab.progress import Progress, silent
 
@@ -23,10 +22,8 @@ def peak_memory_of_original(
     from optlab.evaluation.memory import peak_memory
 
     remembered = paths.folder("memory") / f"{model.fingerprint[:16]}-{machine_id()}-{model.device.type}-{dtype}.json"
-    try:
-        return int(json.loads(remembered.read_text())["peak_rss_bytes"])
-    except (OSError, ValueError, KeyError, TypeError):  # not measured yet
-        pass
+    if (known := sealed.read_json(remembered)) is not None:
+        return int(known)
     peak = peak_memory(model.folder, dtype, device, progress, threads=threads)
-    files.write_json(remembered, {"peak_rss_bytes": peak})
+    sealed.write_json(remembered, peak)
     return peak

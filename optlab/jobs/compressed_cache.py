@@ -1,7 +1,7 @@
 """The compressed model of a recipe, from its artefact when there is one, else made and kept as one.
 
 An artefact appears under its key complete or not at all: it is written beside and renamed, so that a crash or a full
-disk leaves nothing that looks finished.
+disk leaves nothing that looks finished. One that was damaged since is made again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optlab import files
+from optlab import sealed
 from optlab.messages import say
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
@@ -33,7 +33,7 @@ def packed(
     from optlab.kernels.artefact import load_artefact
 
     folder = artefacts.folder(artefacts.key(model.fingerprint, recipe, protocol))
-    if folder.is_dir():
+    if sealed.intact(folder):
         progress(0.0, say("reading the packed model"))
         return load_artefact(folder, "float32", protocol.device), folder
     compressed = apply(model, recipe, protocol, span(progress, 0.0, 0.9))
@@ -73,5 +73,5 @@ def keep(compressed: Compressed, folder: Path, progress: Progress = silent) -> N
     """Write `compressed` to `folder` in one step; what another process put there meanwhile stays. Raises OSError."""
     from optlab.kernels.artefact import save
 
-    with files.building(folder) as unfinished:
+    with sealed.building(folder) as unfinished:
         save(compressed, unfinished, progress)

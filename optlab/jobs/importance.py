@@ -34,7 +34,7 @@ def execute(spec: ImportanceSpec, progress: Progress, log: Log) -> HeadImportanc
 
 
 IMPORTANCE = JobKind(
-    name="importance", label="importance of heads", spec=ImportanceSpec, partial=Nothing, result=HeadImportance,
+    name="importance", label="head importance", spec=ImportanceSpec, partial=Nothing, result=HeadImportance,
     execute=execute,
     decides=lambda spec, weights: [
         weights, [text_identity(spec.protocol.calibration), spec.protocol.context, spec.protocol.seed],

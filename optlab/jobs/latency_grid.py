@@ -76,7 +76,7 @@ def time_grid(
             runtimes["candidate"] = runtime(compressed, protocol.dtype, room)
 
     def waiting() -> None:
-        progress(0.2, say("waiting until nothing else computes, to time alone"))
+        progress(0.2, say("waiting for other runs to finish before timing"))
 
     def cells(fraction: float, message: str, partial: object = None) -> None:
         progress(fraction, message, LatencyGridSoFar(cells=partial) if isinstance(partial, Cells) else None)

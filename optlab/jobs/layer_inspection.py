@@ -35,7 +35,7 @@ def execute(spec: LayerInspectionSpec, progress: Progress, log: Log) -> LayerIns
 
 
 LAYER_INSPECTION = JobKind(
-    name="layer_inspection", label="look inside a layer", spec=LayerInspectionSpec, partial=Nothing,
+    name="layer_inspection", label="layer inspection", spec=LayerInspectionSpec, partial=Nothing,
     result=LayerInspection, execute=execute,
     decides=lambda spec, weights: [
         artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.device, spec.layer,

@@ -33,7 +33,7 @@ def timed_in_turns(
         return None, None
 
     def waiting() -> None:
-        progress(0.0, say("waiting until nothing else computes, to time alone"))
+        progress(0.0, say("waiting for other runs to finish before timing"))
 
     waiting()
     with compute_lock(exclusive=True, waiting=waiting):

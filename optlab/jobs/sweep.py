@@ -7,7 +7,6 @@ a student scored is kept, so that a sweep that was stopped goes on with the next
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optlab import files, paths
+from optlab import paths, sealed
 from optlab.evaluation.paired import interval
 from optlab.jobs import model_cache
 from optlab.jobs.kind import JobKind, Log
@@ -114,12 +113,9 @@ def _score(
 
     made = artefacts.key(model.fingerprint, recipe, protocol)
     kept = paths.folder("sweeps") / f"{digest(made, protocol.text, protocol.tokens, protocol.dtype)[:32]}.json"
-    try:
-        found: list[float] = json.loads(kept.read_text(encoding="utf-8"))
-        if len(found) == len(windows):
-            return found
-    except (OSError, ValueError):
-        pass
+    found: list[float] | None = sealed.read_json(kept)
+    if found is not None and len(found) == len(windows):
+        return found
     framing = model.framing(protocol.bos)
     student = apply(model, recipe, protocol, span(progress, 0.0, 0.95)).model.to(dtype=protocol.dtype)
     found = []
@@ -136,4 +132,4 @@ def _score(
 
 def _keep(place: Path, found: list[float]) -> None:
     with suppress(OSError):  # a full disk costs the chance to go on later, not the sweep
-        files.write_json(place, found)
+        sealed.write_json(place, found)

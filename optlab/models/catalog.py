@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from optlab import paths
 from optlab.errors import ModelError
-from optlab.models.checkpoint import open_checkpoint
+from optlab.models import adapter
+from optlab.models.checkpoint import ADAPTER_CONFIG, adapter_kind, is_adapter, open_checkpoint, read_json
 from optlab.models.notes import note_of
 from optlab.models.quantized import convert as quantized
-from optlab.progress import Progress, silent
+from optlab.progress import Progress, silent, span
 
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 SMOLLM2_STORAGE = {"format": "Q4_1", "bits": 4, "block": 32, "layers": 210, "embedding": "Q8_0"}
@@ -81,6 +83,9 @@ def resolve(name: str, progress: Progress = silent) -> Path:
         source = download(name, progress)
     if source.is_file():
         return convert(source, _plain_word(name if card(name) else source.stem), progress)
+    if is_adapter(source):
+        base = resolve(_base(source), span(progress, 0.0, 0.5))
+        return adapter.merge(source, base, _plain_word(Path(name).name), span(progress, 0.5, 1.0))
     if quantized.is_packed(source):
         return quantized.convert(source, _plain_word(Path(name).name), progress)
     open_checkpoint(source)
@@ -88,13 +93,16 @@ def resolve(name: str, progress: Progress = silent) -> Path:
 
 
 def source_of(name: str) -> Path:
-    """The folder or GGUF file of a model as it came, before any conversion. Raises ModelError as `resolve` does."""
+    """The folder or GGUF file of a model as it came, before any conversion; of an adapter, what it was merged into.
+
+    Raises ModelError as `resolve` does.
+    """
     source = locate(name)
     if source is None:
         from optlab.models.hub import download
 
         source = download(name, silent)
-    return source
+    return resolve(name) if source.is_dir() and is_adapter(source) else source
 
 
 def ready_folder(name: str) -> Path | None:
@@ -111,10 +119,43 @@ def ready_folder(name: str) -> Path | None:
     if source.is_file():
         folder = converted_folder(source, _plain_word(name if card(name) else source.stem))
         return folder if folder.is_dir() else None
+    if is_adapter(source):
+        base = ready_folder(_base(source))
+        if base is None:
+            return None
+        folder = adapter.merged_folder(source, base, _plain_word(Path(name).name))
+        return folder if folder.is_dir() else None
     if quantized.is_packed(source):
         folder = quantized.converted_folder(source, _plain_word(Path(name).name))
         return folder if folder.is_dir() else None
     return source
+
+
+def _base(source: Path) -> str:
+    """The name by which the base of an adapter is found on this disk: a folder, as seen from the adapter or from here,
+    a name of the catalog, or a hub id whose files are in the hub's cache. Raises ModelError when it is not there."""
+    said = adapter.base_of(source)
+    with suppress(OSError, ValueError, RuntimeError):  # a name that no file system takes
+        for place in (source / said, Path(said).expanduser()):
+            if place.is_dir() and not is_adapter(place):
+                return str(place.resolve())
+    if card(said):
+        return said
+    if HUB_ID.fullmatch(said):
+        from optlab.models.hub import cached
+
+        found = cached(said)
+        if found is not None and not is_adapter(found):
+            return str(found)
+    kind, base = adapter_kind(read_json(source / ADAPTER_CONFIG))
+    raise ModelError(
+        "{name} is a {kind} adapter of {base}, not a model, and no such model is on this disk; download it, or write "
+        "its folder into base_model_name_or_path of {file}, and it is merged",
+        name=source.name,
+        kind=kind,
+        base=base,
+        file=ADAPTER_CONFIG,
+    )
 
 
 def locate(name: str) -> Path | None:

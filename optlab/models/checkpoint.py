@@ -20,6 +20,7 @@ from pathlib import Path
 from optlab.errors import ModelError
 from optlab.files import JsonObject
 from optlab.messages import say
+from optlab.models.hub_config import check_sizes
 
 BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
@@ -29,7 +30,12 @@ FLOATS = ("F16", "BF16", "F32", "F64")
 LARGEST_HEADER = 100 << 20
 LARGEST_JSON = 64 << 20
 ADAPTER = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+MLX_ADAPTER = "adapters.safetensors"
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+OTHERS = ("*.gguf", "*.h5", "*.msgpack", "*.onnx", "*.npz", "*.bin", "*.incomplete")
+"""Files of weights in formats that are not opened as part of a folder."""
+LFS_POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ def read_header(file: Path) -> list[TensorEntry]:
                     "are opened",
                     name=file.name,
                 )
+            refuse_pointer(file)
             if size == 0:
                 raise ModelError("{name} is empty; download or copy it again", name=file.name)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
@@ -96,6 +103,16 @@ def read_header(file: Path) -> list[TensorEntry]:
     return entries
 
 
+def refuse_pointer(file: Path) -> None:
+    """Raises ModelError when `file` is what git leaves where Git LFS has not put the file itself."""
+    with file.open("rb") as stream:
+        if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise ModelError(
+                "{name} is a pointer of Git LFS, not the file itself; run `git lfs pull` in its folder, or download it",
+                name=file.name,
+            )
+
+
 def _check(entry: TensorEntry) -> None:
     if entry.dtype not in BYTES:
         raise ModelError(
@@ -113,6 +130,7 @@ def read_json(file: Path) -> JsonObject:
     try:
         if file.stat().st_size > LARGEST_JSON:
             raise ModelError("{file} is larger than 64 MB, which no file of its kind is", file=file)
+        refuse_pointer(file)
         data = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ModelError("cannot read {file}: {strerror}", file=file, strerror=error.strerror) from None
@@ -159,11 +177,19 @@ class Checkpoint:
         path = self.folder / "optlab.json"
         return read_json(path).get("checkpoint") if path.is_file() else None
 
+    @cached_property
+    def adapter(self) -> JsonObject | None:
+        """The adapter that OptLab merged into these weights (the key `adapter` of optlab.json: name, base), or None."""
+        path = self.folder / "optlab.json"
+        return read_json(path).get("adapter") if path.is_file() else None
+
 
 def open_checkpoint(folder: Path, packed: bool = False) -> Checkpoint:
     """Check that `folder` holds a model that can be loaded as float weights; packed: or one whose weights are codes,
     which `optlab.models.quantized` reads. Raises ModelError."""
-    _refuse_adapter(folder)
+    if is_adapter(folder):
+        kind, base = adapter_kind(read_json(folder / ADAPTER_CONFIG))
+        raise ModelError("{name} is a {kind} adapter of {base}, not a model", name=folder.name, kind=kind, base=base)
     if not (folder / "config.json").is_file():
         ggufs = sorted(folder.glob("*.gguf"))
         hint = f"; it holds {ggufs[0].name}: give that file instead" if ggufs else ""
@@ -175,6 +201,8 @@ def open_checkpoint(folder: Path, packed: bool = False) -> Checkpoint:
     checkpoint = Checkpoint(folder, read_json(folder / "config.json"), tuple(_weight_files(folder)))
     if not checkpoint.tensors:
         raise ModelError("{folder} holds no weights: its safetensors files are without tensors", folder=folder)
+    shapes = [entry.shape for entry in checkpoint.tensors.values()]
+    check_sizes(checkpoint.config, len(shapes), sum(map(math.prod, shapes)))
     codes = None if packed else next(_packed_tensors(checkpoint), None)
     if codes is not None:
         told = checkpoint.config.get("quantization_config")
@@ -190,20 +218,18 @@ def open_checkpoint(folder: Path, packed: bool = False) -> Checkpoint:
     return checkpoint
 
 
-def _refuse_adapter(folder: Path) -> None:
-    """Raises ModelError when all that `folder` holds is what was trained beside a model."""
+def is_adapter(folder: Path) -> bool:
+    """Whether all that `folder` holds is what was trained beside a model."""
     names = {file.name for file in folder.glob("*.safetensors")}
-    if (names and not names <= {ADAPTER}) or not (folder / "adapter_config.json").is_file():
-        return
-    about = read_json(folder / "adapter_config.json")
-    base = about.get("base_model_name_or_path")
-    raise ModelError(
-        "{name} is a {kind} adapter of {base}, not a model; merge it into its base (merge_and_unload of the package "
-        "peft), save that, and give its folder",
-        name=folder.name,
-        kind={"LORA": "LoRA"}.get(str(about.get("peft_type")), str(about.get("peft_type") or "PEFT")),
-        base=base if isinstance(base, str) and base else say("a model that it does not name"),
-    )
+    return names <= {ADAPTER, MLX_ADAPTER} and (folder / ADAPTER_CONFIG).is_file()
+
+
+def adapter_kind(about: JsonObject) -> tuple[str, str]:
+    """(kind, base) as words for people, of an adapter_config.json."""
+    kind = about.get("peft_type") or ("LoRA" if "lora_parameters" in about else "PEFT")
+    base = about.get("base_model_name_or_path") or about.get("model")
+    named = isinstance(base, str) and bool(base)
+    return {"LORA": "LoRA"}.get(str(kind), str(kind)), str(base) if named else say("a model that it does not name")
 
 
 def _weight_files(folder: Path) -> Iterator[Path]:
@@ -216,9 +242,9 @@ def _weight_files(folder: Path) -> Iterator[Path]:
         if not isinstance(names, dict) or not names:
             raise ModelError("{index} has no weight_map, so the shards of the model are unknown", index=index)
         for name in sorted({str(file) for file in names.values()}):
-            if Path(name).name != name or not name.endswith(".safetensors"):
+            if Path(name).is_absolute() or ".." in Path(name).parts or not name.endswith(".safetensors"):
                 raise ModelError(
-                    "{index} names {name!r}, which is not a safetensors file in the same folder",
+                    "{index} names {name!r}, which is not a safetensors file in its folder",
                     index=index,
                     name=name,
                 )
@@ -243,6 +269,15 @@ def _weight_files(folder: Path) -> Iterator[Path]:
             "safetensors and GGUF are opened)",
             folder=folder,
             pickles=pickles[0],
+        )
+    elif others := sorted(file for pattern in OTHERS for file in folder.glob(pattern)):
+        raise ModelError(
+            "{folder} holds no safetensors file, only {name}; {advice}",
+            folder=folder,
+            name=others[0].name,
+            advice=say("give that file instead")
+            if others[0].suffix == ".gguf"
+            else say("convert it to safetensors (only safetensors and GGUF are opened)"),
         )
     else:
         raise ModelError(

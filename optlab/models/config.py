@@ -195,48 +195,68 @@ def _check_understood(hub: Mapping[str, Any], architecture: Architecture) -> Non
 
 
 def _sizes(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture) -> HubConfig:
-    sizes = {own: int(hub[key]) for own, key in architecture.sizes.items() if own != "context_length"}
-    sizes["context_length"] = int(hub.get(architecture.sizes["context_length"], 2048))
+    sizes = {own: _whole(hub[key]) for own, key in architecture.sizes.items() if own != "context_length"}
+    sizes["context_length"] = _whole(hub.get(architecture.sizes["context_length"], 2048))
     heads, width = sizes["heads"], sizes["width"]
-    sizes["kv_heads"] = int(said.get("num_key_value_heads") or heads)
+    kv_heads, head_dim, inner = (said.get(key) for key in ("num_key_value_heads", "head_dim", "n_inner"))
+    sizes["kv_heads"] = heads if kv_heads is None else _whole(kv_heads)
     if architecture.reads_head_dim:
-        sizes["head_dim"] = int(said.get("head_dim") or width // heads)
+        sizes["head_dim"] = width // heads if head_dim is None else _whole(head_dim)
     else:
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of {heads} heads")
         sizes["head_dim"] = width // heads
-    sizes.setdefault("mlp_width", int(said.get("n_inner") or 4 * width))
+    sizes.setdefault("mlp_width", 4 * width if inner is None else _whole(inner))
     return sizes
+
+
+def _whole(value: Any) -> int:
+    """Raises ValueError unless `value` is a whole number: transformers takes no "4" and no 4.0 either."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{value!r} is no whole number")
+    return value
+
+
+def _real(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
 
 
 def _habits(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture) -> HubConfig:
     """The fields of Config that are no sizes."""
     traits = dict(architecture.traits)
-    width = int(hub[architecture.sizes["width"]])
+    width = _whole(hub[architecture.sizes["width"]])
     local, pattern = traits.pop("local_rope", False), traits.pop("window_pattern", None)
     if traits.get("embedding_scale") == "width":
         traits["embedding_scale"] = math.sqrt(width)
-    attention_bias = bool(said.get("attention_bias", False))
+    attention_bias = _flag(said.get("attention_bias", False))
     habits: HubConfig = {
-        "norm_eps": float(_first(said, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon")),
-        "qkv_bias": bool(said.get("use_qkv_bias", attention_bias)),
+        "norm_eps": _real(_first(said, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon")),
+        "qkv_bias": _flag(said.get("use_qkv_bias", attention_bias)),
         "o_bias": attention_bias,
-        "mlp_bias": bool(said.get("mlp_bias", False)),
-        "tied": bool(said["tie_word_embeddings"]),
+        "mlp_bias": _flag(said.get("mlp_bias", False)),
+        "tied": _flag(said["tie_word_embeddings"]),
         "activation": _activation(hub, said),
-        "embedding_scale": float(said.get("embedding_multiplier", 1.0)),
-        "residual_scale": float(said.get("residual_multiplier", 1.0)),
+        "embedding_scale": _real(said.get("embedding_multiplier", 1.0)),
+        "residual_scale": _real(said.get("residual_multiplier", 1.0)),
         "logit_scale": _logit_scale(said),
         "logit_cap": _number(said.get("final_logit_softcapping")),
         "attention_cap": _number(said.get("attn_logit_softcapping")),
         "attention_scale": _attention_scale(said),
     }
     if "use_parallel_residual" in said:
-        habits["parallel"] = bool(said["use_parallel_residual"])
+        habits["parallel"] = _flag(said["use_parallel_residual"])
         habits["shared_norm"] = habits["parallel"] and hub["model_type"] == "stablelm"
-    blocks = int(hub[architecture.sizes["blocks"]])
+    blocks = _whole(hub[architecture.sizes["blocks"]])
     if "no_rope_layers" in said:
-        every = int(said["no_rope_layer_interval"])
+        every = _whole(said["no_rope_layer_interval"])
         rotated = said["no_rope_layers"] or [(i + 1) % every for i in range(blocks)]
         habits["rotated"] = tuple(bool(one) for one in _each(rotated, blocks))
     habits["windows"] = _windows(said, blocks, pattern, habits.get("rotated", ()))
@@ -250,7 +270,7 @@ def _first(said: Mapping[str, Any], *keys: str) -> Any:
 
 
 def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
+    return None if value is None else _real(value)
 
 
 def _each(values: Any, blocks: int) -> list[Any]:
@@ -273,15 +293,15 @@ def _activation(hub: Mapping[str, Any], said: Mapping[str, Any]) -> str:
 
 def _logit_scale(said: Mapping[str, Any]) -> float:
     if "logits_scaling" in said:
-        return 1.0 / float(said["logits_scaling"])
-    return float(said.get("logit_scale", 1.0))
+        return 1.0 / _real(said["logits_scaling"])
+    return _real(said.get("logit_scale", 1.0))
 
 
 def _attention_scale(said: Mapping[str, Any]) -> float | None:
     if "attention_multiplier" in said:
-        return float(said["attention_multiplier"])
+        return _real(said["attention_multiplier"])
     if "query_pre_attn_scalar" in said:
-        return float(said["query_pre_attn_scalar"]) ** -0.5
+        return _real(said["query_pre_attn_scalar"]) ** -0.5
     return None
 
 
@@ -290,14 +310,14 @@ def _windows(
 ) -> tuple[int | None, ...]:
     """The window of each block; () when none has one."""
     window = said.get("sliding_window") if said.get("use_sliding_window", True) else None
-    window = None if window is None else int(window)
+    window = None if window is None else _whole(window)
     types = said.get("layer_types")
     if types is None:
         pattern = pattern or said.get("_sliding_window_pattern") or said.get("sliding_window_pattern")
         if pattern is not None:
-            slides = [(i + 1) % int(pattern) != 0 for i in range(blocks)]
+            slides = [(i + 1) % _whole(pattern) != 0 for i in range(blocks)]
         elif "max_window_layers" in said:
-            slides = [i >= int(said["max_window_layers"]) for i in range(blocks)]
+            slides = [i >= _whole(said["max_window_layers"]) for i in range(blocks)]
         elif "no_rope_layers" in said:
             slides = [not one for one in rotated]
         else:
@@ -364,10 +384,10 @@ def _scaling(rope: Mapping[str, Any], theta: Any) -> HubConfig:
             kind=kind,
             scalings=", ".join(SCALINGS[kind]) or "nothing else",
         )
-    base = rope.get("rope_theta") or theta
-    if isinstance(base, bool) or not isinstance(base, (int, float)):
-        raise ValueError(f"rope_theta {base!r} is no number")
+    base = _real(rope.get("rope_theta", theta))
+    if not base > 0:
+        raise ImpossibleConfigError("config.json says that rope_theta is {base:g}; it must be positive", base=base)
     return {
-        "rope_theta": float(base),
+        "rope_theta": base,
         "rope_scaling": () if kind == "default" else (("rope_type", kind), *sorted(given.items())),
     }

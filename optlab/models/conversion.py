@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from optlab import files, paths
+from optlab import files, paths, sealed
 from optlab.errors import ModelError
 from optlab.messages import say
 from optlab.progress import Progress
@@ -36,7 +36,7 @@ def once(target: Path, source: Path, write: Write, progress: Progress) -> Path:
     """
     from filelock import FileLock, Timeout
 
-    if target.is_dir():
+    if sealed.intact(target):
         return target
     lock = FileLock(target.with_name(f".{target.name}.lock"))
     while True:
@@ -46,7 +46,7 @@ def once(target: Path, source: Path, write: Write, progress: Progress) -> Path:
         except Timeout:
             progress(0.0, say("waiting for another process that is converting {name}", name=source.name))
     try:
-        if not target.is_dir():
+        if not sealed.intact(target):
             _make(target, source, write, progress)
     finally:
         lock.release()
@@ -57,7 +57,7 @@ def _make(target: Path, source: Path, write: Write, progress: Progress) -> None:
     for left in target.parent.glob(f".{target.name}-*"):  # of a process that was killed; the lock says it is gone
         shutil.rmtree(left, ignore_errors=True)
     try:
-        with files.building(target) as half:
+        with sealed.building(target) as half:
             write(source, half, progress)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

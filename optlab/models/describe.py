@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optlab import files, paths
+from optlab import paths, sealed
 from optlab.errors import ModelError
 from optlab.files import JsonObject
 from optlab.messages import decoded, encoded
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from optlab.models.structure import Structure
 
-VERSION = 5
+VERSION = 6
 """Raised when the content of a description changes, so that older ones are not read."""
 
 UNTOUCHED = ("router", "state")
@@ -146,13 +146,15 @@ def describe(name: str, progress: Progress = silent) -> Description:
         return _describe_elsewhere(name, progress)
     checkpoint = open_checkpoint(resolve(name, span(progress, 0.0, 0.6)))
     from optlab.models.families import placed, skeleton
-    from optlab.models.soundness import check_file, fitting_tokenizer
+    from optlab.models.soundness import check_copies, check_file, fitting_tokenizer
     from optlab.models.structure import analyse
 
+    placement = placed(checkpoint)
     module = skeleton(checkpoint.config)
     structure = analyse(module)
     fitting_tokenizer(checkpoint, module, structure)
-    check_file(checkpoint, {entry.name for entry in placed(checkpoint).idle}, span(progress, 0.6, 0.8))
+    check_copies(checkpoint, placement)
+    check_file(checkpoint, {entry.name for entry in placement.idle}, span(progress, 0.6, 0.8))
     return describe_folder(name, checkpoint, structure, module, span(progress, 0.8, 1.0))
 
 
@@ -186,7 +188,7 @@ def describe_folder(
         chat=chat.known(checkpoint.folder),
     )
     with suppress(OSError):  # a full disk: it is described again next time
-        files.write_json(_memory_file(found.fingerprint), found.to_dict())
+        sealed.write_json(_memory_file(found.fingerprint), found.to_dict())
     return _personal(found, name, checkpoint)
 
 
@@ -208,6 +210,8 @@ def _layers(checkpoint: Checkpoint, structure: Structure, module: nn.Module) -> 
     layers = []
     for full_name, parameter in module.named_parameters():  # names a tied tensor once
         owner_name, _, leaf = full_name.rpartition(".")
+        if structure.tied and owner_name == structure.head and leaf == "weight":
+            owner_name = structure.embedding  # some classes list the head first
         owner = module.get_submodule(owner_name)
         shape = tuple(parameter.shape)
         kind = structure.kinds.get(owner_name, "other")
@@ -239,7 +243,7 @@ def _personal(found: Description, name: str, checkpoint: Checkpoint) -> Descript
         model=name,
         title=known.title if known else Path(name).name or name,
         default_text=known.default_text if known else FALLBACK_TEXT,
-        checkpoint_note=note_for(checkpoint.config, checkpoint.source, found.idle_bytes),
+        checkpoint_note=note_for(checkpoint.config, checkpoint.source, found.idle_bytes, checkpoint.adapter),
         size_bytes=checkpoint.size_bytes - found.idle_bytes,
     )
 
@@ -252,11 +256,8 @@ def _remembered(name: str, checkpoint: Checkpoint) -> Description | None:
     fingerprint = fingerprints.known(checkpoint)
     if fingerprint is None:
         return None
-    try:
-        data = json.loads(_memory_file(fingerprint).read_text(encoding="utf-8"))
-        return _personal(Description.from_dict(data), name, checkpoint)
-    except (OSError, ValueError, KeyError, TypeError):  # absent, or damaged: it is made again
-        return None
+    data = sealed.read_json(_memory_file(fingerprint))
+    return None if data is None else _personal(Description.from_dict(data), name, checkpoint)
 
 
 def _describe_elsewhere(name: str, progress: Progress) -> Description:

@@ -6,7 +6,6 @@ library only; code inside a model folder is never run.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from huggingface_hub.errors import StrictDataclassError
 from optlab.errors import ModelError
 from optlab.models.checkpoint import Checkpoint, TensorEntry
 from optlab.models.hub_config import HubConfig
-from optlab.models.placement import COMPUTED, Placement, library_names, place, wrapper
+from optlab.models.placement import COMPUTED, Placement, library_names, place, unwrapping
 
 if TYPE_CHECKING:
     import torch
@@ -26,8 +25,6 @@ LIBRARY_ERRORS = (
     ZeroDivisionError, IndexError, StrictDataclassError,
 )  # fmt: skip
 """What transformers raises, from anywhere, when a config or a checkpoint does not fit its class."""
-HEADS = ("lm_head.weight", "embed_out.weight")
-EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight")
 UNREAD = ("model_type", "auto_map", "quantization_config")
 """Keys of config.json that its config object is made without."""
 
@@ -82,7 +79,7 @@ def _has_class(hub: HubConfig, objective: str) -> bool:
 
 def library_config(hub: HubConfig) -> Any:
     """transformers' config object for a hub config. Raises ModelError when the library has no such model."""
-    from transformers import AutoConfig
+    from transformers import CONFIG_MAPPING, AutoConfig
 
     kind = hub.get("model_type")
     if not isinstance(kind, str) or not kind:
@@ -97,8 +94,10 @@ def library_config(hub: HubConfig) -> Any:
                 "whose class is part of transformers",
                 kind=kind,
             ) from None
+        if kind not in CONFIG_MAPPING:
+            raise ModelError("model_type {kind!r} is not one that transformers knows", kind=kind[:80]) from None
         raise ModelError(
-            "model_type {kind!r} is not one that transformers can build: {first_line}",
+            "config.json does not describe a model of type {kind!r}: {first_line}",
             kind=kind,
             first_line=_first_line(error),
         ) from None
@@ -149,15 +148,15 @@ def _library_skeleton(hub: HubConfig) -> nn.Module:
 def placed(checkpoint: Checkpoint) -> Placement:
     """Which tensors are weights of the model that config.json describes. Raises ModelError as `placement.place`."""
     config = own_config(checkpoint.config)
-    prefix = wrapper(checkpoint.tensors)
+    unwrapped = unwrapping(checkpoint.tensors)
     if config is None:
         module: Any = _library_skeleton(checkpoint.config)
         left_out = module._keys_to_ignore_on_load_unexpected or ()
-        return place(checkpoint, module, library_names(module, prefix), left_out)
-    names = hub_names(config, [name.removeprefix(prefix) for name in checkpoint.tensors])
+        return place(checkpoint, module, library_names(module, unwrapped), left_out)
+    names = hub_names(config, map(unwrapped, checkpoint.tensors))
 
     def rename(name: str) -> str:
-        return names.get(name.removeprefix(prefix), name)
+        return names.get(unwrapped(name), name)
 
     return place(checkpoint, _own_skeleton(config), rename)
 
@@ -196,27 +195,9 @@ def _build_own(checkpoint: Checkpoint, config: Any, dtype: torch.dtype) -> nn.Mo
     found = placed(checkpoint)
     read = read_tensors({name: checkpoint.tensors[name] for name in found.places}, dtype)
     weights = {found.places[name]: values for name, values in read.items()}
-    if config.tied:
-        _check_tied(checkpoint, weights, found.idle, dtype)
     module.load_state_dict(weights, strict=False, assign=True)
     module.tie()
     return module
-
-
-def _check_tied(
-    checkpoint: Checkpoint, weights: dict[str, Tensor], idle: Iterable[TensorEntry], dtype: torch.dtype
-) -> None:
-    import torch
-
-    for entry in idle:
-        if entry.name.endswith(HEADS):
-            embedding = next(values for name, values in weights.items() if name.endswith(EMBEDDINGS))
-            if not torch.equal(read_tensors({entry.name: entry}, dtype)[entry.name], embedding):
-                raise ModelError(
-                    "{name} says that head and embedding are one tensor (tie_word_embeddings) but stores two different "
-                    "ones; set tie_word_embeddings to false in its config.json",
-                    name=checkpoint.folder.name,
-                )
 
 
 def hub_names(config: Any, stored: Iterable[str]) -> dict[str, str]:
@@ -251,6 +232,7 @@ def read_tensors(entries: dict[str, TensorEntry], dtype: torch.dtype) -> dict[st
 
 
 def _build_library(checkpoint: Checkpoint, dtype: torch.dtype) -> nn.Module:
+    from safetensors import safe_open
     from transformers.utils.logging import disable_progress_bar
 
     from optlab.models.experts import separate
@@ -262,14 +244,15 @@ def _build_library(checkpoint: Checkpoint, dtype: torch.dtype) -> nn.Module:
     config.use_cache = False
     if (checkpoint.config.get("quantization_config") or {}).get("quant_method") == "mxfp4":
         config.quantization_config = {"quant_method": "mxfp4", "dequantize": True}
-    prefix = wrapper(checkpoint.tensors)
+    unwrapped = unwrapping(checkpoint.tensors)
     try:
-        # transformers renames the tensors of older checkpoints; the list of what it missed tells whether all arrived.
+        # Which files there are is this library's to say, so transformers gets tensors, each read when it is needed. It
+        # renames those of older checkpoints; the list of what it missed tells whether all arrived.
+        opened = {file: safe_open(file, framework="pt") for file in checkpoint.files}
+        tensors = {unwrapped(name): opened[entry.file].get_slice(name) for name, entry in checkpoint.tensors.items()}
         module, report = kind.from_pretrained(
-            str(checkpoint.folder), config=config, dtype=dtype, use_safetensors=True, local_files_only=True,
-            trust_remote_code=False, output_loading_info=True,
-            key_mapping={f"^{re.escape(prefix)}": ""} if prefix else None,
-        )  # fmt: skip
+            None, config=config, dtype=dtype, state_dict=tensors, output_loading_info=True
+        )
     except LIBRARY_ERRORS as error:
         raise ModelError(
             "{name} does not fit its config.json: {first_line}",

@@ -13,7 +13,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from optlab import files, paths
+from optlab import files, paths, sealed
 from optlab.errors import OptLabError
 from optlab.messages import say
 from optlab.models.checkpoint import Checkpoint
@@ -35,23 +35,18 @@ IDLE_KEYS = ("_name_or_path", "transformers_version", "torch_dtype", "dtype", "u
 
 def fingerprint(checkpoint: Checkpoint, progress: Progress = silent) -> str:
     """The fingerprint of a checkpoint, from the cache when its files have not changed."""
-    remembered = _memory_file(checkpoint)
-    try:
-        return remembered.read_text(encoding="ascii")
-    except OSError:
-        pass
+    if (kept := known(checkpoint)) is not None:
+        return kept
     found = compute(checkpoint, progress)
     with suppress(OSError):  # a full disk: it is hashed again next time
-        files.write_text(remembered, found)
+        sealed.write_json(_memory_file(checkpoint), found)
     return found
 
 
 def known(checkpoint: Checkpoint) -> str | None:
     """The fingerprint if it has been computed before, without reading the weights."""
-    try:
-        return _memory_file(checkpoint).read_text(encoding="ascii")
-    except OSError:
-        return None
+    kept = sealed.read_json(_memory_file(checkpoint))
+    return None if kept is None else str(kept)
 
 
 def compute(checkpoint: Checkpoint, progress: Progress = silent) -> str:

@@ -12,13 +12,13 @@ from typing import Any
 
 from optlab.errors import ModelError, OptLabError
 from optlab.messages import say
-from optlab.models.checkpoint import open_checkpoint
+from optlab.models.checkpoint import is_adapter, open_checkpoint
 from optlab.progress import Progress
 
 WANTED = [
     "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt",
-    "tokenizer.model", "spiece.model",
+    "tokenizer.model", "spiece.model", "adapter_config.json",
 ]  # fmt: skip
 UNWANTED = ["consolidated*", "*/*"]
 
@@ -34,7 +34,8 @@ def cached(hub_id: str) -> Path | None:
 
     try:
         folder = Path(snapshot_download(hub_id, local_files_only=True, allow_patterns=WANTED, ignore_patterns=UNWANTED))
-        open_checkpoint(folder, packed=True)
+        if not is_adapter(folder):
+            open_checkpoint(folder, packed=True)
     except (OSError, ValueError, ModelError):
         return None
     return folder

@@ -5,6 +5,52 @@ It holds whatever its author put there. `Config` (of our Transformer) and `Descr
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
+from optlab.errors import ModelError
+
 HubConfig = dict[str, Any]
+
+COUNTS = (
+    "num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_local_experts", "num_experts",
+    "n_routed_experts",
+)  # fmt: skip
+"""How many blocks and experts a model has, by the names that families use."""
+SIZES = (
+    "hidden_size", "n_embd", "d_model", "dim", "intermediate_size", "vocab_size", "head_dim", "num_attention_heads",
+    "n_head", "n_heads", "num_key_value_heads",
+)  # fmt: skip
+"""Sizes that no model has without as many weights."""
+FEWEST = 1000
+"""So many are believed of any checkpoint: blocks may share their weights, experts lie in one tensor."""
+
+
+def check_sizes(config: HubConfig, tensors: int, numbers: int) -> None:
+    """Raises ModelError when `config` cannot belong to a checkpoint of so many tensors and numbers: a skeleton of
+    what it asks for would not fit into memory. Also when it holds NaN, which computes nothing."""
+    for key, value in _leaves(config):
+        if isinstance(value, float) and math.isnan(value):
+            raise ModelError("config.json says that {key} is NaN, so nothing computed with it is a number", key=key)
+    for keys, most in ((COUNTS, max(FEWEST, tensors)), (SIZES, max(FEWEST, numbers))):
+        for key in keys:
+            value = config.get(key)
+            if isinstance(value, (int, float)) and value > most:
+                raise ModelError(
+                    "config.json says that {key} is {value}, but its checkpoint holds {tensors} tensors of {numbers} "
+                    "numbers in all; they do not belong together",
+                    key=key,
+                    value=value,
+                    tensors=tensors,
+                    numbers=numbers,
+                )
+
+
+def _leaves(config: HubConfig) -> Iterator[tuple[str, Any]]:
+    """(key, value) of everything that is no object, at any depth."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _leaves(value)
+        else:
+            yield key, value

@@ -7,9 +7,9 @@ from optlab.models.catalog import resolve
 from optlab.models.checkpoint import open_checkpoint
 from optlab.models.describe import describe_folder
 from optlab.models.device import choose_device, choose_dtype
-from optlab.models.families import build, objective_of
+from optlab.models.families import build, objective_of, placed
 from optlab.models.language_model import LanguageModel
-from optlab.models.soundness import check_finite, fitting_tokenizer
+from optlab.models.soundness import check_copies, check_finite, fitting_tokenizer
 from optlab.models.structure import analyse
 from optlab.progress import Progress, silent, span
 
@@ -24,6 +24,7 @@ def load(name: str, dtype: str = "float32", device: str = "auto", progress: Prog
     module = build(checkpoint, chosen)
     structure = analyse(module)
     tokenizer = fitting_tokenizer(checkpoint, module, structure)
+    check_copies(checkpoint, placed(checkpoint))
     for parameter, values in module.named_parameters():
         check_finite(parameter, values.detach())
     progress(0.9, say("describing {name}", name=name))

@@ -25,7 +25,7 @@ def note_of(storage: Mapping[str, Any] | None) -> str | None:
         return say(
             "Its linear weights were already stored in several formats ({shares} of their bytes): {mean} bits each on "
             "average; curves at {whole} bits and above look better than they would on a float model.",
-            shares=Joined(", ", [f"{100 * share:.0f} % {name}" for name, share in shares.items()]),
+            shares=Joined(", ", [f"{100 * share:.0f}% {name}" for name, share in shares.items()]),
             mean=mean,
             whole=math.floor(mean),
         )
@@ -63,11 +63,27 @@ def _note_of_packed(storage: Mapping[str, Any]) -> Any:
     )
 
 
-def note_for(config: Mapping[str, Any], storage: Mapping[str, Any] | None, idle_bytes: int = 0) -> str | None:
-    """The note of a checkpoint, from what its conversion recorded, what its config.json says about itself, and how many
-    bytes of its files are no weights."""
-    notes = [note for note in (_storage_note(config, storage), _idle_note(idle_bytes)) if note is not None]
+def note_for(
+    config: Mapping[str, Any],
+    storage: Mapping[str, Any] | None,
+    idle_bytes: int = 0,
+    adapter: Mapping[str, Any] | None = None,
+) -> str | None:
+    """The note of a checkpoint, from what its conversion recorded, what its config.json says about itself, how many
+    bytes of its files are no weights, and the adapter (name, base) that was merged into it."""
+    found = (_adapter_note(adapter), _storage_note(config, storage), _idle_note(idle_bytes))
+    notes = [note for note in found if note is not None]
     return Joined(" ", notes) if len(notes) > 1 else notes[0] if notes else None
+
+
+def _adapter_note(adapter: Mapping[str, Any] | None) -> str | None:
+    if adapter is None:
+        return None
+    return say(
+        "The LoRA adapter {name} was merged into its base {base}; its size is that of the merged weights.",
+        name=adapter["name"],
+        base=adapter["base"],
+    )
 
 
 def _idle_note(idle_bytes: int) -> str | None:

@@ -20,32 +20,39 @@ from optlab.models.checkpoint import BYTES, FLOATS, Checkpoint, TensorEntry
 if TYPE_CHECKING:
     from torch import nn
 
-COMPUTED = re.compile(r"rotary_emb\.inv_freq$|\.(attn|attention)\.(masked_)?bias$|(^|\.)(position_ids|token_type_ids)$")
-"""Tensors of older checkpoints that are no weights: rotary frequencies, causal masks, counted positions."""
+COMPUTED = re.compile(
+    r"rotary_emb\.(inv_freq|cos_cached|sin_cached|cos_sin_cache)$|\.(attn|attention)\.(masked_)?bias$|(^|\.)(position_ids|token_type_ids)$"
+)
+"""Tensors of older checkpoints that are no weights: rotary frequencies and tables, causal masks, counted positions."""
 OTHER_HEADS = re.compile(
     r"(^|\.)(pooler|seq_relationship|sop_classifier|classifier|score|qa_outputs|v_head|value_head|nsp_\w+|"
-    r"discriminator_predictions|lm_head\.decoder|vocab_projector|vision_tower|multi_modal_projector|visual)\."
+    r"discriminator_predictions|multiple_choice_head|lm_head\.decoder|vocab_projector|vision_tower|multi_modal_projector|visual)\."
 )
 """Parts of a checkpoint that a language model of the same family does not have."""
 MXFP4_PARTS = re.compile(r"(?<=_proj)_(blocks|scales)$")
 """The two tensors of a weight in MXFP4: codes of 4 bits, and an exponent for 32 of them (OCP MX specification 1.0)."""
-WRAPPERS = ("_orig_mod.", "module.", "base_model.model.")
-"""What torch.compile, DataParallel and PEFT put before every name when the wrapped model was saved."""
+WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "module.", "base_model.model.", "language_model.")
+"""What torch.compile, FSDP, DataParallel, PEFT and models with pictures put before every name of the wrapped model."""
+WRAPPED_PARTS = re.compile(r"(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+"""What torch.compile, FSDP and activation checkpointing put before the names of wrapped parts, anywhere."""
 
 
 @dataclass(frozen=True)
 class Placement:
     """places: tensor of the checkpoint -> parameter or buffer of the model (several tensors become one where
-    transformers fuses experts). idle: tensors that are no weights of the model."""
+    transformers fuses experts). idle: tensors that are no weights of the model. copies: those of them that stand for a
+    parameter once more, such as a tied head -> the tensor that counts."""
 
     places: dict[str, str]
     idle: tuple[TensorEntry, ...]
+    copies: dict[str, str]
 
 
-def wrapper(names: Iterable[str]) -> str:
-    """The prefix that was put before all of `names`, "" when there is none."""
+def unwrapping(names: Iterable[str]) -> Callable[[str], str]:
+    """The function that takes off what a wrapper put before each of `names`, and before parts of them."""
     listed = list(names)
-    return next((one for one in WRAPPERS if listed and all(name.startswith(one) for name in listed)), "")
+    prefix = next((one for one in WRAPPERS if listed and all(name.startswith(one) for name in listed)), "")
+    return lambda name: WRAPPED_PARTS.sub("", name.removeprefix(prefix))
 
 
 def place(
@@ -69,7 +76,10 @@ def place(
             places[name] = own
     idle = tuple(entry for name, entry in checkpoint.tensors.items() if name not in places)
     _check(checkpoint, parameters, places, [entry for entry in idle if renamed[entry.name] not in first], known_extra)
-    return Placement(places, idle)
+    counted = {place: name for name, place in places.items()}
+    standing = {entry.name: first.get(renamed[entry.name], "") for entry in idle}
+    copies = {name: counted[own] for name, own in standing.items() if own in counted}
+    return Placement(places, idle, copies)
 
 
 def _check(
@@ -143,7 +153,7 @@ def _first_names(module: nn.Module) -> dict[str, str]:
     }
 
 
-def library_names(module: Any, prefix: str) -> Callable[[str], str]:
+def library_names(module: Any, unwrapped: Callable[[str], str]) -> Callable[[str], str]:
     """The function from a checkpoint's name of a tensor to the name in transformers' `module`, as it loads them."""
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
@@ -154,7 +164,7 @@ def library_names(module: Any, prefix: str) -> Callable[[str], str]:
     state = module.state_dict()
 
     def rename(name: str) -> str:
-        bare = MXFP4_PARTS.sub("", name.removeprefix(prefix))
+        bare = MXFP4_PARTS.sub("", unwrapped(name))
         found: str = rename_source_key(bare, renamings, converters, module.base_model_prefix, state)[0]
         if found not in state and bare in state:
             return bare

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from optlab.errors import ModelError
 from optlab.messages import say
 from optlab.models.checkpoint import FLOATS, Checkpoint
+from optlab.models.placement import Placement
 from optlab.models.structure import Structure, linear_weight
 from optlab.models.tokenizer import Tokenizer
 from optlab.progress import Progress
@@ -23,6 +24,26 @@ def fitting_tokenizer(checkpoint: Checkpoint, module: nn.Module, structure: Stru
     tokenizer = Tokenizer.from_folder(checkpoint.folder)
     tokenizer.fit(linear_weight(module.get_submodule(structure.embedding)).shape[0])
     return tokenizer
+
+
+def check_copies(checkpoint: Checkpoint, placement: Placement) -> None:
+    """Raises ModelError when what is one tensor in the model, such as a tied head, is stored as two different ones."""
+    import torch
+
+    from optlab.models.families import read_tensors
+
+    for copy, counted in placement.copies.items():
+        entries = {name: checkpoint.tensors[name] for name in (copy, counted)}
+        if copy.endswith(".weight") and entries[copy].dtype in FLOATS:
+            first, second = read_tensors(entries, torch.float32).values()
+            if not torch.equal(first, second):
+                raise ModelError(
+                    "{name} says that {copy} and {counted} are one tensor (tie_word_embeddings) but stores two "
+                    "different ones; set tie_word_embeddings to false in its config.json if both are meant",
+                    name=checkpoint.folder.name,
+                    copy=copy,
+                    counted=counted,
+                )
 
 
 def check_file(checkpoint: Checkpoint, idle: set[str], progress: Progress) -> None:

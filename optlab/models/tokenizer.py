@@ -20,9 +20,9 @@ from optlab.errors import ModelError, TextError
 from optlab.files import JsonObject
 from optlab.framing import BosRule, Framing
 from optlab.models import chat
-from optlab.models.checkpoint import read_json
+from optlab.models.checkpoint import read_json, refuse_pointer
 from optlab.models.plain_text import PlainText
-from optlab.models.token_bytes import has_part, sizes
+from optlab.models.token_bytes import has_part, sizes, spelled
 
 if TYPE_CHECKING:
     import tokenizers
@@ -67,10 +67,11 @@ class Tokenizer:
             try:
                 return cls(tokenizers.Tokenizer.from_file(str(file)), settings, chat.template(folder, settings))
             except Exception:  # the package raises bare Exception
+                refuse_pointer(file)
                 raise ModelError("{file} is not a tokenizer; copy it again", file=file) from None
         if not any((folder / name).is_file() for name in OLDER_FILES):
             raise ModelError("{folder} has no tokenizer; tokenizer.json is needed beside config.json", folder=folder)
-        return cls(_from_older_files(folder), settings, chat.template(folder, settings))
+        return cls(_from_older_files(folder, settings), settings, chat.template(folder, settings))
 
     def __len__(self) -> int:
         """Number of tokens, added ones included."""
@@ -217,6 +218,11 @@ class Tokenizer:
         """Text of token ids; special tokens are written out unless skip_special."""
         return str(self.backend.decode(list(ids), skip_special_tokens=skip_special))
 
+    def readable(self, token_id: int) -> str:
+        """Text of one token; its bytes (\\xe2\\x80) where it spells only part of a character."""
+        text = self.decode([token_id])
+        return spelled(self.token(token_id)) if "\N{REPLACEMENT CHARACTER}" in text else text
+
     def token(self, token_id: int) -> str:
         """The token as the vocabulary spells it ("Ġthe"), empty for an id that has no token."""
         return str(self.backend.id_to_token(token_id) or "")
@@ -230,8 +236,11 @@ class Tokenizer:
         return None if found is None else int(found)
 
 
-def _from_older_files(folder: Path) -> tokenizers.Tokenizer:
+def _from_older_files(folder: Path, settings: JsonObject) -> tokenizers.Tokenizer:
     from transformers import AutoTokenizer
+
+    if (folder / "vocab.json").is_file() and not (folder / "merges.txt").is_file():
+        raise ModelError("{folder} lacks merges.txt, without which its vocab.json is no tokenizer", folder=folder)
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(
@@ -239,9 +248,16 @@ def _from_older_files(folder: Path) -> tokenizers.Tokenizer:
         )
         backend: tokenizers.Tokenizer = tokenizer.backend_tokenizer
     except Exception as error:
+        if settings.get("auto_map"):
+            raise ModelError(
+                "the tokenizer in {folder} needs the code in its own folder (auto_map), which OptLab never runs; save "
+                "it as tokenizer.json",
+                folder=folder,
+            ) from None
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ModelError(
-            "the tokenizer in {folder} could not be read ({name}); save it as tokenizer.json",
+            "the tokenizer in {folder} could not be read ({reason}); save it as tokenizer.json",
             folder=folder,
-            name=type(error).__name__,
+            reason=lines[0][:200] if lines else type(error).__name__,
         ) from None
     return backend

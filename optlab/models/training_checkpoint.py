@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from optlab import files
+from optlab import sealed
 from optlab.files import JsonObject
 from optlab.models.optimizer import AdamW
 
@@ -47,6 +47,8 @@ class TrainingCheckpoint:
 
     def load(self, module: nn.Module, optimizer: AdamW) -> State:
         """Put the saved state into `module` and `optimizer`; the beginning when none fits (a damaged file included)."""
+        if not sealed.intact(self.folder / FILE):
+            return State()
         try:
             with safe_open(self.folder / FILE, framework="pt") as file:
                 about = json.loads(file.metadata()["state"])
@@ -74,7 +76,7 @@ class TrainingCheckpoint:
         with suppress(OSError, SafetensorError):
             self.folder.mkdir(parents=True, exist_ok=True)
             tensors = {name: tensor.cpu().contiguous() for name, tensor in _tensors(module, optimizer).items()}
-            with files.writing(self.folder / FILE) as unfinished:
+            with sealed.writing(self.folder / FILE) as unfinished:
                 save_file(tensors, unfinished, metadata={"state": json.dumps(about)})
         self.saved_at = time.monotonic()
         self.cost_s = self.saved_at - began

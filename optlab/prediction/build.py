@@ -32,7 +32,7 @@ from optlab.models.language_model import LanguageModel
 from optlab.prediction import singles
 from optlab.prediction.anchors import wanted_anchors
 from optlab.prediction.fisher import in_groups, sensitivities
-from optlab.prediction.levels import SPARSITIES, Family, families
+from optlab.prediction.levels import Family, families
 from optlab.prediction.link import LONG, SHORT
 from optlab.prediction.reference import Reference
 from optlab.prediction.state import QUANTILES, State, known, place_of
@@ -147,7 +147,8 @@ class Probe:
         window = probing_windows(self.model, self.state.text, asked, self.context)[-1]
         main = {family.method: family for family in reversed(self.wanted)}
         levels = [(main["rtn"], 0)]
-        levels += [(main["magnitude"], SPARSITIES.index(0.4)), (main["magnitude"], SPARSITIES.index(0.7))]
+        zeros = main["magnitude"]
+        levels += [(zeros, zeros.levels.index({"sparsity": share})) for share in (0.4, 0.7)]
         ids = torch.tensor([window[:length]])
         singles.measure(self.state, self.model, self.working, ids, levels, lambda: self.grams, ahead)
         self.state.save(self.target)

@@ -124,7 +124,7 @@ def sensitivities(
         }
         with _frozen(model), Recorder({name: model.module_named(name) for name in names}, factors):
             for done, ids in enumerate(batches):
-                progress((number + done / len(batches)) / len(groups), say("learning how sensitive each layer is"))
+                progress((number + done / len(batches)) / len(groups), say("measuring how sensitive each layer is"))
                 _backward(model, ids.to(model.device), generator)
         yield {name: found.settled() for name, found in factors.items()}
 

@@ -92,7 +92,7 @@ class Ledger:
         """The running record as one line."""
         last = self.last(count)
         if not last.entries:
-            return say("no prediction was measured yet")
+            return say("no prediction checked yet")
         line = say(
             "{inside} of the last {measured} measurements lay inside the {claimed:.0%} band",
             inside=last.inside,

@@ -67,7 +67,7 @@ class Comparison:
     def _check_one(name: str, found: set[str]) -> None:
         if len(found) > 1:
             raise OptLabError(
-                "perplexities of different {name}s do not compare; choose one of {found}",
+                "perplexities of different {name}s are not comparable; choose one of {found}",
                 name=name,
                 found=", ".join(sorted(found)),
             )

@@ -41,7 +41,7 @@ def html(comparison: Comparison) -> str:
 
     known = card(comparison.model)
     name = known.title if known else title(comparison.model)
-    heading = _("{model}: what it cost and what it saved").format(model=name)
+    heading = _("{model}: compression report").format(model=name)
     data = json.dumps(comparison.to_dict(), indent=1, allow_nan=False).replace("<", "\\u003c")
     head = element(
         "head",
@@ -68,15 +68,15 @@ def _sections(comparison: Comparison, heading: str) -> list[Markup]:
         element("h1", heading),
         element("p", words.introduction(comparison), class_="muted"),
         *[element("p", said(why), class_="muted") for why in comparison.unread],
-        element("h2", _("In one look")),
+        element("h2", _("Summary")),
         _overview(runs),
         _chart(tradeoff.scatter(frame), "tradeoff"),
-        element("p", _("Down and to the left is better. The bars are 95 % intervals."), class_="muted"),
+        element("p", _("Lower left is better. Bars are 95% intervals."), class_="muted"),
     ]
     overlaid = frames.overlay([(f"#{run.id} {said(run.title)}", run.result) for run in runs[:OVERLAID]])
     shown = [one for one in layers.QUANTITIES if len(overlaid) and overlaid[one].notna().any()]
     if shown:
-        parts += [element("h2", _("What happened to each layer")), *_layers(overlaid, shown)]
+        parts += [element("h2", _("Layer by layer")), *_layers(overlaid, shown)]
     for run in runs:
         parts += _run(comparison, run)
     parts += [element("h2", _("Where it was measured")), table([], words.environment(runs[0].result), False)]
@@ -85,13 +85,13 @@ def _sections(comparison: Comparison, heading: str) -> list[Markup]:
 
 
 def _overview(runs: tuple[MeasuredRun, ...]) -> Markup:
-    head = [_("Recipe"), _("Run"), _("Size"), _("Perplexity"), _("95 % interval"), _("Latency"), _("Same top word")]
+    head = [_("Recipe"), _("Run"), _("Size"), _("Perplexity"), _("95% interval"), _("Latency"), _("Top-1 agreement")]
     rows = []
     for run in runs:
         quality, size, latency = pairs.of(run.result)
         rows.append(
             [said(run.title), f"#{run.id}", _cell(size), _cell(quality),
-             quality.interval.removeprefix(_("95 % interval {range}").format(range="")), _cell(latency),
+             quality.interval.removeprefix(_("95% interval {range}").format(range="")), _cell(latency),
              format.percent(run.result.delta.top1_agreement)]
         )  # fmt: skip
     return table(head, rows)
@@ -134,9 +134,9 @@ def _run(comparison: Comparison, run: MeasuredRun) -> list[Markup]:
         )
         parts += [element("h3", _("Recipe")), element("pre", yaml), element("p", link)]
     if line:
-        parts += [element("h3", _("The same from the command line")), element("pre", line, class_="command")]
+        parts += [element("h3", _("From the command line")), element("pre", line, class_="command")]
     if address:
-        words_of = _("Open this view in the dashboard, where it is running")
+        words_of = _("Open this view in a running dashboard")
         parts.append(element("p", element("a", words_of, href=address, rel="noreferrer")))
     return parts
 

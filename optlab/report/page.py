@@ -103,7 +103,8 @@ def _said(curve: Curve, shown: About, heading: str) -> list[Markup]:
     )
     meanings = [
         _("Orange is predicted and blue is measured; grey is the original."),
-        _("The band holds 90 % of the outcomes: of ten recipes that are measured, nine are expected inside of theirs."),
+        _("The band holds 90% of the outcomes: of ten recipes that are measured, nine are expected inside their "
+          "bands."),
         _("Perplexity says how surprised the model is by a text that it has not seen; lower is better."),
         _("Size is that of the weights file, worked out byte by byte. Speed is for one text at a time, on the machine "
           "where this page was made."),

@@ -15,7 +15,7 @@ from optlab.results.measurement import Measurement
 
 def introduction(comparison: Comparison) -> str:
     """What the reader has before them."""
-    return _("{runs} on the text {text}, by OptLab {version}. No figure is a prediction. Made {when}.").format(
+    return _("{runs} on the text {text}, by OptLab {version}. Every figure is measured. Made {when}.").format(
         runs=plural("{count} measurement", "{count} measurements", len(comparison.measured)),
         text=comparison.text, version=__version__, when=format.moment(time.time()),
     )  # fmt: skip
@@ -67,16 +67,16 @@ def meanings() -> list[tuple[str, str]]:
     """The figures and their definitions."""
     return [
         (_("Perplexity"),
-         _("exp of the mean negative log-likelihood per token of a text that calibrated nothing. Lower is better. The "
-           "ratio is of the compressed over the original model.")),
-        (_("95 % interval"),
-         _("Of the ratio, from the differences of both models on the same windows of text (paired), because two "
-           "separate error bars would hide most of what is known.")),
+         _("exp of the mean negative log-likelihood per token, on text not used for calibration. Lower is better. "
+           "The ratio is compressed over original.")),
+        (_("95% interval"),
+         _("Of the ratio, from the differences of both models on the same windows of text (paired): two separate "
+           "error bars would hide most of what is known.")),
         (_("Size"),
          _("Bytes of the weights file as written, with scales, zero points and indices. Zeros that are stored as "
            "numbers save nothing.")),
         (_("Latency"),
          _("Milliseconds for each new token, one text at a time; both models were timed in turns with nothing else "
            "computing.")),
-        (_("Same top word"), _("The share of positions where both models put the same token first.")),
+        (_("Top-1 agreement"), _("The share of positions at which both models predict the same token.")),
     ]  # fmt: skip

@@ -90,4 +90,4 @@ def _cell(value: float | None, form: str) -> str:
 def _interval(ends: tuple[float, float] | None, form: str, how: str, alone: str) -> str:
     if ends is None:
         return f"{alone}: no interval"
-    return f"95 % interval {form.format(ends[0])} to {form.format(ends[1])} ({how})"
+    return f"95% interval {form.format(ends[0])} to {form.format(ends[1])} ({how})"

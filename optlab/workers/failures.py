@@ -22,7 +22,9 @@ def sentence(error: BaseException) -> Message:
     for cause in chain(error):
         if _says(cause, DISK_WORDS) or getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             return say(
-                "the disk of {home} is full; delete some runs, or set OPTLAB_HOME to a larger disk", home=paths.home()
+                "the disk of {home} is full; free some of it with `optlab cache clean` or on the page Runs under Disk, "
+                "or set OPTLAB_HOME to a larger disk",
+                home=paths.home(),
             )
         if isinstance(cause, MemoryError) or _says(cause, MEMORY_WORDS):
             return say("there is not enough memory for this run; use a smaller model, bfloat16, or a shorter context")

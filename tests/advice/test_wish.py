@@ -39,7 +39,7 @@ def test_without_limits_the_preference_decides(prefer: Preference, best: Candida
 
 
 def test_the_worse_end_of_the_interval_has_to_keep_the_limit() -> None:
-    assert answer(Wish(worse_percent=11), EVERYONE).best == CLOSE  # FAST may be 12.2 % worse
+    assert answer(Wish(worse_percent=11), EVERYONE).best == CLOSE  # FAST may be 12.2% worse
     assert answer(Wish(worse_percent=13), EVERYONE).best == FAST
 
 
@@ -80,11 +80,11 @@ def test_nothing_known_is_no_answer() -> None:
 
 def test_reasons_hold_the_figures_and_the_limits() -> None:
     said = "\n".join(reasons(Wish(tokens_per_s=100, worse_percent=60), SMALL, ORIGINAL))
-    for part in ("5.0 x smaller", "50.0 % worse", "95 % interval", "you allow 60 %", "250 tokens per second",
-                 "2.3 x faster", "you ask for 100"):  # fmt: skip
+    for part in ("5.0 x smaller", "50.0% worse", "95% interval", "your limit is 60%", "250 tokens per second",
+                 "2.3 x faster", "your target is 100"):  # fmt: skip
         assert part in said
     guessed = "\n".join(reasons(Wish(memory_bytes=10**6), candidate("a", 100, 1.3, "predicted"), ORIGINAL))
-    assert "90 % band" in guessed
+    assert "90% band" in guessed
     assert "not measured on this machine" in guessed
 
 

@@ -118,7 +118,7 @@ def arguments() -> argparse.Namespace:
 
 def write(page: Page) -> None:
     """Have both models continue the prompt, and wait for it."""
-    page.get_by_role("button", name=_("Write"), exact=True).click()
+    page.get_by_role("button", name=_("Generate"), exact=True).click()
     told = max(re.split(r"\{\w+\}", _("{count} tokens, {speed} tokens per second in this run")), key=len).strip()
     page.get_by_text(told).nth(1).wait_for(timeout=120_000)
 

@@ -78,8 +78,8 @@ def test_from_the_slider_to_a_measured_result(page: Page, client: Client, errors
     page.wait_for_url(re.compile("bits%22%3A(%20)?3|bits%22:3"))
     expect(page.locator(".tile .headline", has_text=format.not_measured())).to_have_count(3)
 
-    page.get_by_role("button", name="Measure", exact=True).click()
-    expect(page.get_by_text("What happened to each layer")).to_be_visible(timeout=MEASURED_S)
+    page.get_by_role("button", name=re.compile("^Measure( |$)")).click()
+    expect(page.get_by_text("Layer by layer")).to_be_visible(timeout=MEASURED_S)
     run = wait_for_run(client, "measure")
     assert MEASURE.spec_of(run).known_recipe.steps[0].values["bits"] == 3
     result = MEASURE.result_of(run)
@@ -101,12 +101,12 @@ def test_a_link_reopens_the_same_view(page: Page, browser: Browser, app: tuple[s
     ready(page, f"/explore?{QUICK}", "Explore")
     run = measured(client)
     ready(page, link(run), "Explore")
-    expect(page.get_by_text("What happened to each layer")).to_be_visible()
+    expect(page.get_by_text("Layer by layer")).to_be_visible()
     address = page.url
     with browser.new_context(base_url=app[0]) as other:
         second = other.new_page()
         second.goto(address)
-        expect(second.get_by_text("What happened to each layer")).to_be_visible()
+        expect(second.get_by_text("Layer by layer")).to_be_visible()
         result = MEASURE.result_of(run)
         assert result is not None
         expect(second.get_by_test_id("stMain")).to_contain_text(pairs.quality(result).headline)
@@ -127,7 +127,7 @@ def test_a_closed_tab_loses_nothing(browser: Browser, app: tuple[str, Client], p
     with browser.new_context(base_url=app[0]) as short:
         tab = short.new_page()
         ready(tab, f"/explore?{QUICK}&seed=7&recipe=[{{%22quantize%22:{{%22bits%22:5}}}}]", "Explore")
-        tab.get_by_role("button", name="Measure", exact=True).click()
+        tab.get_by_role("button", name=re.compile("^Measure( |$)")).click()
         expect(tab.get_by_role("button", name="Cancel")).to_be_visible()
     run = wait_for_run(app[1], "measure")
     assert MEASURE.spec_of(run).protocol.seed == 7
@@ -137,7 +137,7 @@ def test_a_closed_tab_loses_nothing(browser: Browser, app: tuple[str, Client], p
 def test_both_models_write(page: Page, client: Client, errors: list[str]) -> None:
     run = measured(client)
     ready(page, link(run), "Explore")
-    page.get_by_role("button", name="Write", exact=True).click()
+    page.get_by_role("button", name="Generate", exact=True).click()
     written = wait_for_run(client, "generate")
     generation = GENERATE.result_of(written)
     assert generation is not None and generation.candidate is not None
@@ -164,7 +164,7 @@ def test_compare_opens_a_recipe_in_explore(page: Page, client: Client, errors: l
     expect(opener).to_be_visible()
     opener.click()
     expect(page.get_by_role("heading", name="Explore", level=1)).to_be_visible()
-    expect(page.get_by_text("What happened to each layer")).to_be_visible()
+    expect(page.get_by_text("Layer by layer")).to_be_visible()
     assert MEASURE.result_of(run) is not None
     assert errors == []
 

@@ -68,9 +68,9 @@ def test_an_engineer_brings_a_recipe_measures_it_and_takes_a_report_along(
     recipe = Recipe.from_file(file)
     ready(page, f"/explore?{QUICK}", "Explore")
     page.locator("input[type=file]").set_input_files(file)
-    expect(page.get_by_text("This recipe has more than the knobs can show")).to_be_visible()
-    page.get_by_role("button", name="Measure", exact=True).click()
-    expect(page.get_by_text("What happened to each layer")).to_be_visible(timeout=MEASURED_S)
+    expect(page.get_by_text("Too detailed for the knobs")).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Measure( |$)")).click()
+    expect(page.get_by_text("Layer by layer")).to_be_visible(timeout=MEASURED_S)
     run = wait_for_run(client, "measure")
     assert MEASURE.spec_of(run).recipe.content_hash == recipe.content_hash
     result = MEASURE.result_of(run)
@@ -78,8 +78,8 @@ def test_an_engineer_brings_a_recipe_measures_it_and_takes_a_report_along(
     bits = {layer.name: layer.bits_per_weight or 0.0 for layer in result.layers}
     assert bits["model.layers.0.self_attn.q_proj"] > 6 > bits["model.layers.0.mlp.up_proj"] > 4
 
-    page.get_by_text("Speed at other sizes").click()
-    page.get_by_role("button", name="Time other sizes").click()
+    page.get_by_text("Speed at other batch and prompt sizes").click()
+    page.get_by_role("button", name="Time other batch and prompt sizes").click()
     timed = wait_for_run(client, "latency_grid", seconds=MEASURED_S / 1000)
     grid = LATENCY_GRID.result_of(timed)
     assert grid is not None and grid.cells.candidate is not None
@@ -131,12 +131,12 @@ def test_the_theme_follows_the_browser(app: tuple[str, Client], browser: Browser
 
 def test_a_reload_in_the_middle_of_a_run_finds_it_again(page: Page, client: Client, errors: list[str]) -> None:
     ready(page, f"/explore?{QUICK}&seed=11&recipe=[{{%22quantize%22:{{%22bits%22:7}}}}]", "Explore")
-    page.get_by_role("button", name="Measure", exact=True).click()
+    page.get_by_role("button", name=re.compile("^Measure( |$)")).click()
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name="Explore", level=1)).to_be_visible()
     run = wait_for_run(client, "measure")
     assert MEASURE.spec_of(run).protocol.seed == 11
-    expect(page.get_by_text("What happened to each layer")).to_be_visible()
+    expect(page.get_by_text("Layer by layer")).to_be_visible()
     assert main_text(page).count("measured") >= 3
     assert errors == []

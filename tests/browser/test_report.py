@@ -36,7 +36,7 @@ def test_a_project_comes_in_and_its_report_opens_offline(
     page.goto("/runs?model=nano")
     page.get_by_role("button", name="Project").click()
     page.locator("input[type=file]").set_input_files(packed)
-    expect(page.get_by_text("3 runs added, 0 were here already.")).to_be_visible()
+    expect(page.get_by_text("3 runs added, 0 already present.")).to_be_visible()
 
     page.goto("/compare?model=nano")
     with page.expect_download() as caught:

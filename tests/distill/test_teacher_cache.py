@@ -82,3 +82,15 @@ def test_a_full_disk_is_said_in_words(
     monkeypatch.setattr("optlab.distill.teacher_cache.os.posix_fallocate", full)
     with pytest.raises(MeasurementError, match="No space left"):
         TeacherCache(teacher, windows).read(torch.arange(2))
+
+
+def test_answers_that_were_damaged_are_asked_for_again(teacher: LanguageModel, windows: torch.Tensor) -> None:
+    rows = torch.arange(len(windows))
+    first = TeacherCache(teacher, windows)
+    expected = first.read(rows).clone()
+    place = first.folder / first.keeps
+    data = bytearray(place.read_bytes())
+    for position in range(64):
+        data[position * 97] ^= 0x10
+    place.write_bytes(data)
+    assert torch.equal(TeacherCache(teacher, windows).read(rows), expected)

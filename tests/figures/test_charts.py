@@ -57,7 +57,7 @@ def test_what_was_not_measured_is_words_not_zero(result: Measurement) -> None:
 def test_an_interval_that_contains_one_is_no_measurable_change(result: Measurement) -> None:
     delta = result.delta.model_copy(update={"ppl_ratio": 1.001, "ppl_ratio_ci95": (0.998, 1.004)})
     pair = pairs.quality(result.model_copy(update={"delta": delta}))
-    assert (pair.headline, pair.interval) == ("no measurable change", "95 % interval -0.20 % to +0.40 %")
+    assert (pair.headline, pair.interval) == ("no measurable change", "95% interval -0.20% to +0.40%")
 
 
 def test_a_running_measurement_has_the_pairs_that_it_knows() -> None:
@@ -66,7 +66,7 @@ def test_a_running_measurement_has_the_pairs_that_it_knows() -> None:
         ppl_ratio_ci95=None, kl_mean=0.03, top1_agreement=0.93,
     )  # fmt: skip
     quality, size, latency = pairs.of(MeasurementSoFar(size_base=100, size_candidate=25, quality=known))
-    assert (quality.base, quality.candidate, quality.headline, quality.interval) == (20.0, 21.0, "5.0 % worse", "")
+    assert (quality.base, quality.candidate, quality.headline, quality.interval) == (20.0, 21.0, "5.0% worse", "")
     assert size.headline == "4.0 x smaller"
     assert not latency.complete
     assert not any(pair.complete for pair in pairs.of(MeasurementSoFar()))

@@ -35,7 +35,7 @@ def test_speed_is_a_factor_with_its_direction(speedup: float, shown: str) -> Non
 
 @pytest.mark.parametrize(
     ("ratio", "shown"),
-    [(1.021, "2.1 % worse"), (0.997, "0.30 % better"), (1.0004, "0.04 % worse"), (31.0, "31 x worse"),
+    [(1.021, "2.1% worse"), (0.997, "0.30% better"), (1.0004, "0.04% worse"), (31.0, "31 x worse"),
      (6.8e5, "680,000 x worse"), (math.inf, "beyond measure x worse")],
 )  # fmt: skip
 def test_perplexity_is_percent_until_it_is_times(ratio: float, shown: str) -> None:
@@ -43,7 +43,7 @@ def test_perplexity_is_percent_until_it_is_times(ratio: float, shown: str) -> No
 
 
 def test_an_interval_has_signs() -> None:
-    assert format.change_range(0.998, 1.012) == "-0.20 % to +1.2 %"
+    assert format.change_range(0.998, 1.012) == "-0.20% to +1.2%"
 
 
 @pytest.mark.parametrize(

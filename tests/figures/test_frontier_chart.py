@@ -57,5 +57,5 @@ def test_a_band_without_an_upper_edge_reaches_the_top() -> None:
 def test_every_tick_says_what_it_stands_for() -> None:
     axis = drawn().layout.yaxis
     assert len(axis.tickvals) == len(axis.ticktext)
-    assert axis.ticktext[0] == "≤ 0.05 %"
-    assert dict(zip(axis.tickvals, axis.ticktext, strict=True))[1.0] == "1 %"
+    assert axis.ticktext[0] == "≤ 0.05%"
+    assert dict(zip(axis.tickvals, axis.ticktext, strict=True))[1.0] == "1%"

@@ -72,7 +72,7 @@ def test_lines_are_those_of_one_prompt_length() -> None:
 def test_the_sentence_says_how_the_gain_shrinks() -> None:
     said = latency_grid.sentence(result())
     assert "4.0 x faster" in said
-    assert "with 8 at once same speed" in said
+    assert "at 8: same speed" in said
     assert latency_grid.sentence(result(alone=True)) == ""
 
 

@@ -12,6 +12,7 @@ import torch
 
 from optlab.errors import ModelError
 from optlab.models import load
+from optlab.models.describe import describe
 from optlab.models.transformer import Transformer
 from tests.tiny import VOCABULARY, tiny_model_folder
 
@@ -61,6 +62,19 @@ SPELLINGS: dict[str, tuple[str, Change, dict[str, Any], bool | None]] = {
     "no count of key heads": ("llama", without("num_key_value_heads"), FOUR, True),
     "no epsilon": ("llama", without("rms_norm_eps"), {}, True),
     "no length": ("llama", without("max_position_embeddings"), {}, True),
+    "heads in quotes": ("llama", saying(num_attention_heads="4"), {}, None),
+    "a size with a point": ("llama", saying(hidden_size=32.0), {}, None),
+    "a truth in quotes": ("llama", saying(tie_word_embeddings="false"), {}, None),
+    "heads of no size": ("llama", saying(head_dim=0), {}, None),
+    "an epsilon that is no number": ("llama", saying(rms_norm_eps=float("nan")), {}, None),
+    "a negative theta": ("llama", lambda c: c["rope_parameters"].update(rope_theta=-1.0), {}, None),
+    "theta null inside": ("llama", lambda c: c["rope_parameters"].update(rope_theta=None), {}, None),
+    "a billion blocks": ("llama", saying(num_hidden_layers=10**9), {}, None),
+    "a billion experts": ("mixtral", saying(num_local_experts=10**9), {}, None),
+    "width beyond all memory": ("bert", saying(hidden_size=10**15), {}, None),
+    "a type that nobody knows": ("llama", saying(model_type="LLaMA"), {}, None),
+    "architectures null": ("llama", saying(architectures=None), {}, True),
+    "no dtype": ("llama", without("dtype"), {}, True),
     "length null": ("llama", saying(max_position_embeddings=None), {}, None),
     "no architecture": ("llama", without("architectures"), {}, True),
     "no activation": ("llama", without("hidden_act"), {}, True),
@@ -112,10 +126,11 @@ def test_it_is_computed_as_transformers_does_or_refused_in_a_sentence(name: str,
     (folder / "config.json").write_text(json.dumps(config))
     ids = torch.randint(4, VOCABULARY, (1, 40), generator=torch.Generator().manual_seed(1))
     if ours is None:
-        with pytest.raises(ModelError) as refused:
-            load(str(folder), "float32", "cpu")
-        assert len(str(refused.value)) > 20
-        assert "\n" not in str(refused.value)
+        for ask in (describe, load):
+            with pytest.raises(ModelError) as refused:
+                ask(str(folder))
+            assert len(str(refused.value)) > 20
+            assert "\n" not in str(refused.value)
         return
     model = load(str(folder), "float32", "cpu")
     theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()

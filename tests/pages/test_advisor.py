@@ -47,25 +47,25 @@ def test_without_figures_there_is_no_advice_but_a_goal_to_measure(prepared: Clie
 def test_the_answer_is_the_smallest_that_surely_keeps_the_tolerance(worked: Client) -> None:
     app = open_page("advisor")
     said = words(app)
-    assert "Take this: **" in said
-    assert "0.20 % worse" in said.split("Take this")[1].split("Five questions")[0]  # 4 bits are 10 % worse, 5 % asked
-    well(number(app, "At most this much worse").set_value(20.0).run())
-    assert "10.0 % worse (95 % interval" in words(app)
+    assert "Recommended: **" in said
+    assert "0.20% worse" in said.split("Recommended")[1].split("Five questions")[0]  # 4 bits are 10% worse, 5% asked
+    well(number(app, "Quality limit").set_value(20.0).run())
+    assert "10.0% worse (95% interval" in words(app)
 
 
 def test_a_task_suggests_a_tolerance(worked: Client) -> None:
     app = open_page("advisor")
-    assert number(app, "At most this much worse").value == 5.0
+    assert number(app, "Quality limit").value == 5.0
     well(app.selectbox(key="advisor/task").set_value("classify").run())
-    assert number(app, "At most this much worse").value == 20.0
+    assert number(app, "Quality limit").value == 20.0
     assert "5.00 MB on disk, 4.0 x smaller" in words(app)
 
 
 def test_limits_that_nothing_keeps_are_counted_and_the_nearest_is_shown(worked: Client) -> None:
     app = open_page("advisor")
     well(number(app, "Tokens per second").set_value(5000.0).run())
-    assert "None of the 4 recipes known keeps all limits" in app.warning[0].value
-    assert "The nearest, too slow" in words(app)
+    assert "None of the 4 known recipes meets all limits" in app.warning[0].value
+    assert "Closest (too slow" in words(app)
 
 
 def test_the_answer_opens_in_explore(worked: Client) -> None:
@@ -78,8 +78,8 @@ def test_a_prediction_that_beats_the_measured_is_marked_and_proved_on_demand(pre
     samples.measured(prepared, 8)
     states.with_anchors(states.state(blocks=2), 1.3).save(place_of("f" * 64))
     app = open_page("advisor")
-    assert "This may be better, and is not measured yet" in words(app)
-    assert "90 % band" in words(app)
+    assert "Possibly better, not measured yet" in words(app)
+    assert "90% band" in words(app)
     press(app, "Prove it")
     assert prepared.store.list("measure")[0].status == "queued"
 
@@ -88,7 +88,7 @@ def test_the_five_questions_are_answered_with_figures_of_this_machine(worked: Cl
     app = open_page("advisor")
     labels = [box.label for box in app.expander]
     assert labels == [
-        "Which model should I choose?", "What does it take?", "What happens to the tasks I use it for?",
+        "Which model should I choose?", "What resources does it need?", "What happens to the tasks I use it for?",
         "How do I balance speed and quality?", "How do quantization, pruning and distillation differ?",
     ]  # fmt: skip
     tables = "\n".join(frame.value.to_string() for frame in app.dataframe)
@@ -116,7 +116,7 @@ def test_times_of_another_machine_are_not_told_as_this_machines(
 
 
 def test_topics_are_asked_once_and_shown_with_what_flipped(worked: Client) -> None:
-    press(open_page("advisor"), "Ask")
+    press(open_page("advisor"), "Run the task")
     (run,) = worked.store.list("tasks")
     assert worked.find_tasks("nano", samples.asked(run).recipe, Protocol()).id == run.id
     samples.finish(worked, run, {
@@ -125,11 +125,11 @@ def test_topics_are_asked_once_and_shown_with_what_flipped(worked: Client) -> No
         "delta": {"accuracy": -0.03, "ci95": [-0.062, 0.002], "lost": 9, "won": 3},
     })  # fmt: skip
     app = open_page("advisor")
-    table = next(frame.value for frame in app.dataframe if "Topics right" in frame.value)
-    assert table["Topics right"].tolist() == ["61.0 %", "58.0 %"]
+    table = next(frame.value for frame in app.dataframe if "Topic accuracy" in frame.value)
+    assert table["Topic accuracy"].tolist() == ["61.0%", "58.0%"]
     assert table["Change"].tolist()[1] == "-3.0 points (-6.2 ... +0.2)"
-    assert table["Answers that flipped"].tolist()[1] == "9 lost, 3 won"
-    assert "right in 24.0 %" in words(app)
+    assert table["Flipped answers"].tolist()[1] == "9 lost, 3 won"
+    assert "would score 24.0%" in words(app)
 
 
 def test_a_link_keeps_the_model_and_the_text(worked: Client) -> None:

@@ -67,7 +67,7 @@ def test_two_rows_are_laid_side_by_side(prepared: Client) -> None:
     app = select(open_page("compare"), [0, 1])
     text = words(app)
     assert "Side by side" in text
-    assert "10.0 % worse" in text
+    assert "10.0% worse" in text
     assert "no measurable change" in text  # the interval of 8 bits contains 1
     overlay = json.loads(app.get("plotly_chart")[-1].proto.spec)
     assert len(overlay["data"]) == 2

@@ -46,7 +46,7 @@ def page(recipe: Recipe | None = RECIPE):
 
 def test_start_asks_for_the_student_and_a_control_of_the_same_start(prepared: Client) -> None:
     app = page(None)
-    assert "its curve grows here" in words(app)
+    assert "its loss curve appears here" in words(app)
     app.slider(key="distill/knob//temperature").set_value(4.0)
     well(app.run())
     well(app.button(key="distill/start").click().run())
@@ -79,13 +79,13 @@ def test_a_training_on_its_way_shows_its_curve_speed_and_forecast(prepared: Clie
     assert f"{math.exp(HELD_OUT[8][1]):.2f}" in text
     assert "Tokens per second 12,345" in text
     assert "Training ends in 1 min 15 s" in text
-    assert "Forecast from the first 40.0 %" in text
+    assert "Forecast from the first 40.0%" in text
     app.button(key=f"training/{run.id}/cancel")
 
 
 def test_a_short_curve_is_not_yet_foretold(prepared: Client) -> None:
     learning(prepared, looks=3)
-    assert "A forecast of the end follows" in words(page())
+    assert "A forecast of the final perplexity appears" in words(page())
 
 
 def test_stop_and_continue_keep_the_same_run(prepared: Client) -> None:
@@ -95,7 +95,7 @@ def test_stop_and_continue_keep_the_same_run(prepared: Client) -> None:
     assert prepared.store.cancel_requested(run.id)
     prepared.store.mark_cancelled(run.id)
     app = page()
-    assert "Its state is kept" in words(app)
+    assert "Its state is saved" in words(app)
     assert len(app.get("plotly_chart")) == 1
     well(app.button(key=f"training/{run.id}/retry").click().run())
     again = prepared.store.get(run.id)
@@ -108,8 +108,8 @@ def test_a_finished_training_says_how_right_the_forecast_was(prepared: Client) -
     result = measured.model_copy(update={"trainings": (curve(21, alpha=0.5),)})
     assert prepared.store.finish(run.id, result, "worker-1-1")
     text = words(page())
-    assert "It was right: 27.11" in text  # exp(3.3), the law of the curve at its end
-    assert "30.0 % worse" in text
+    assert "Actual: 27.11, within the band" in text  # exp(3.3), the law of the curve at its end
+    assert "30.0% worse" in text
 
 
 def test_the_last_distillation_is_found_again_without_a_link(prepared: Client) -> None:
@@ -122,7 +122,7 @@ def test_a_model_that_fills_gaps_is_no_teacher(client: Client) -> None:
 
     masked = replace(samples.description(), objective="masked")
     samples.finish(client, client.submit_prepare("nano"), masked.to_dict())
-    assert "a teacher that continues one" in words(page(None))
+    assert "a teacher that continues text" in words(page(None))
 
 
 def side(seed: int) -> np.ndarray:
@@ -149,7 +149,7 @@ def test_the_lab_shows_the_words_of_a_position_at_a_temperature(prepared: Client
     alike = math.exp(float(temperature_lab.entropy(side(2), 4.0)))
     assert f"between {alike:.1f} equally likely" in text
     pull = -temperature_lab.gradient(side(52), side(2), 4.0)[2]
-    assert ("pushed up" if pull > 0 else "pushed down") in text
+    assert ("token up by" if pull > 0 else "token down by") in text
 
 
 def test_a_sweep_is_asked_for_and_ends_in_a_map_with_its_best(prepared: Client) -> None:
@@ -167,7 +167,7 @@ def test_a_sweep_is_asked_for_and_ends_in_a_map_with_its_best(prepared: Client) 
     }
     samples.finish(prepared, run, sweep_result(scores).model_copy(update={"tokens": 384, "text": "shakespeare"}))
     text = words(page())
-    assert "Best: T 4, alpha 0.5, -0.105 nats per token against the text alone (-0.105 to -0.105" in text
+    assert "Best: T 4, alpha 0.5, -0.105 nats per token against the text alone (95% interval -0.105 to -0.105" in text
     assert "cannot be told" not in text
 
 
@@ -175,6 +175,4 @@ def test_a_sweep_that_found_nothing_says_so(prepared: Client) -> None:
     noise = np.random.default_rng(0)
     windows = noise.normal(3.0, 0.3, 12)
     scores = {None: list(windows), (1.0, 0.0): list(windows + noise.normal(0, 0.1, 12))}
-    assert distillation.best_in_words(sweep_result(scores)).startswith(
-        "No temperature beats the text alone for certain"
-    )
+    assert distillation.best_in_words(sweep_result(scores)).startswith("No temperature certainly beats the text alone")

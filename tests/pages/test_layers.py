@@ -47,7 +47,7 @@ def test_looking_inside_asks_for_the_worst_layer_of_exactly_this_recipe(prepared
     run = samples.measured(prepared, 4)
     link = {"recipe": samples.as_link(4)}
     app = open_page("explore", **link)
-    assert "typical layer" in words(app)
+    assert "at the median" in words(app)
     well(next(button for button in app.button if button.label == "Look inside").click().run())
     asked = prepared.store.list("layer_inspection")[0]
     assert samples.asked(asked).layer == NAMES[-1]  # the sample's errors grow from layer to layer

@@ -36,7 +36,7 @@ def test_the_page_lists_every_lesson_and_opens_it() -> None:
 
 def test_an_unknown_lesson_is_said_and_all_are_offered() -> None:
     app = open_page("learn", lesson="no-such")
-    assert "no lesson of this name" in words(app)
+    assert "no lesson with this name" in words(app)
     assert app.button(key="learn/open/attention")
 
 

@@ -39,7 +39,7 @@ def test_the_latest_measurement_is_shown(prepared: Client) -> None:
     samples.measured(prepared, 8)
     samples.measured(prepared, 4)
     text = words(open_page())
-    assert "10.0 % worse" in text
+    assert "10.0% worse" in text
     assert "2 measurements" in text
 
 
@@ -57,7 +57,7 @@ def test_a_new_model_is_prepared_once_and_shows_progress(client: Client) -> None
     app = open_page()
     (run,) = client.store.list(kind="prepare")
     assert samples.asked(run).model == "nano"
-    assert "used for the first time" in app.info[0].value
+    assert "Preparing" in app.info[0].value
     client.store.claim("worker-1-1")
     client.store.report(run.id, 0.4, "converting layer 3 of 30")
     assert "Converting layer 3 of 30" in open_page().get("progress")[0].proto.text

@@ -15,7 +15,7 @@ def test_without_any_recipe_the_page_says_where_to_find_one(prepared: Client) ->
 def test_a_measured_recipe_is_offered_and_writing_asks_for_exactly_it(prepared: Client) -> None:
     measured = samples.measured(prepared, 4)
     app = open_page("playground")
-    well(next(button for button in app.button if button.label == "Write").click().run())
+    well(next(button for button in app.button if button.label == "Generate").click().run())
     run = prepared.store.list("generate")[0]
     assert samples.asked(run).recipe == samples.asked(measured).recipe
     assert (samples.asked(run).prompt, samples.asked(run).chat) == ("ROMEO:\n", False)
@@ -39,13 +39,13 @@ def test_the_words_at_the_parting_are_listed(prepared: Client) -> None:
     ]
     side = {"text": "the sky", "tokens": 2, "tokens_per_second": 10.0}
     app = open_page("playground", recipe='[{"quantize":{"bits":4}}]')
-    well(next(button for button in app.button if button.label == "Write").click().run())
+    well(next(button for button in app.button if button.label == "Generate").click().run())
     run = prepared.store.list("generate")[0]
     result = {"base": side, "candidate": {**side, "text": "the sea"},
               "parted": {"position": 1, "shared": "the", "tokens": rows}}  # fmt: skip
     samples.finish(prepared, run, result)
     app = well(app.run())
-    assert "part after 1 token" in words(app)
+    assert "diverge after 1 token" in words(app)
     table = app.dataframe[0].value
-    assert list(table["word"]) == [" sky", " sea"]
-    assert list(table["original"]) == ["60.0 %", "20.0 %"]
+    assert list(table["token"]) == [" sky", " sea"]
+    assert list(table["original"]) == ["60.0%", "20.0%"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -34,7 +35,7 @@ def test_a_moved_knob_is_answered_before_anything_ran(probed: Client) -> None:
     app = open_page("explore", recipe=samples.as_link(4))
     drawn = curve_of(app)
     quality, size, speed = here(app, 4)["tiles"]
-    assert "90 % band" in quality["interval"] and "smaller" in size["headline"]
+    assert "90% band" in quality["interval"] and "smaller" in size["headline"]
     assert speed["headline"] == "not measured yet"  # nothing was timed
     assert here(app, 2)["point"]["ratio"] > here(app, 4)["point"]["ratio"]
     turn(app, 2)
@@ -61,18 +62,45 @@ def test_knobs_at_rest_are_measured_and_what_they_left_behind_is_stopped(
         well(app.run())
     runs = {samples.asked(run).recipe.steps[0].values["bits"]: run.status for run in probed.store.list("measure")}
     assert runs == {3: "cancelled", 2: "queued"}
-    assert "90 % band" in words(app)  # the prediction stays until the figure is there
+    assert "90% band" in words(app)  # the prediction stays until the figure is there
 
 
 def test_switched_off_nothing_is_measured_by_itself(probed: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(automatic, "REST_S", 0.0)
     app = open_page("explore", recipe=samples.as_link(4))
-    switch = next(toggle for toggle in app.toggle if toggle.label == "Measure by itself")
+    switch = next(toggle for toggle in app.toggle if toggle.label == "Measure automatically")
     assert switch.value  # nano is measured in seconds
     well(switch.set_value(False).run())
     turn(app, 3)
     well(app.run())
     assert not probed.store.list("measure")
+
+
+@pytest.mark.parametrize(("training", "begun"), [([], 1), ([{"distill": {"steps": 100}}], 0)])
+def test_training_does_not_start_by_itself(
+    probed: Client, monkeypatch: pytest.MonkeyPatch, training: list[object], begun: int
+) -> None:
+    monkeypatch.setattr(automatic, "REST_S", 0.0)
+    app = open_page("explore", recipe=samples.as_link(4))
+    app.query_params["recipe"] = json.dumps([*training, *samples.quantized(3).to_dict()["steps"]])
+    for _ in range(2):
+        well(app.run())
+    assert len(probed.store.list("measure")) == begun
+    assert ("does not start by itself" in words(app)) == bool(training)
+
+
+def test_what_began_by_itself_and_was_then_asked_for_is_not_stopped(
+    probed: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "REST_S", 0.0)
+    app = open_page("explore", recipe=samples.as_link(4))
+    turn(app, 3)
+    well(app.run())
+    (run,) = probed.store.list("measure")
+    well(app.button(key="explore/measure").click().run())
+    turn(app, 2)
+    well(app.run())
+    assert {one.id: one.status for one in probed.store.list("measure")}[run.id] == "queued"
 
 
 def test_the_last_five_positions_stay_and_the_same_recipe_only_takes_new_figures() -> None:
@@ -150,4 +178,4 @@ def test_points_chosen_on_the_chart_are_those_that_the_event_names() -> None:
 
 def test_the_frontier_shows_what_is_being_measured(probed: Client) -> None:
     probed.submit_measure("nano", samples.quantized(3), Protocol())
-    assert "1 measurement under way" in words(open_page("frontier"))
+    assert "1 measurement in progress" in words(open_page("frontier"))

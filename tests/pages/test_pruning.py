@@ -60,12 +60,12 @@ def test_zeros_weigh_the_same_whoever_chose_them_but_other_patterns_do_not_speak
 
 def test_explore_says_smaller_and_faster_from_measurement(prepared: Client) -> None:
     link = json.dumps(Recipe.of(HALF).to_dict()["steps"])
-    assert "This appears when it was measured" in words(open_page("explore", recipe=link))
+    assert "Measure to see whether it is smaller or faster" in words(open_page("explore", recipe=link))
     measured(prepared, HALF, samples.BASE_BYTES // 2, (1.0, 0.9, 1.1))
     said = words(open_page("explore", recipe=link)).replace("\\", "")
-    assert "smaller: yes, 50%" in said
-    assert "faster here: no, same speed" in said
-    assert "faster where: nowhere yet" in said
+    assert "50% of the original file" in said
+    assert "Not measurably faster here (same speed)" in said
+    assert "No speed-up found yet" in said
 
 
 def test_a_knob_beside_others_is_measured_alone(prepared: Client) -> None:
@@ -114,12 +114,12 @@ def test_a_click_removes_a_head_and_another_brings_it_back() -> None:
 
 def test_the_map_is_made_once_and_drawn(prepared: Client) -> None:
     app = open_page("explore")
-    well(next(button for button in app.button if button.label == "Judge every head").click().run())
+    well(next(button for button in app.button if button.label == "Score all heads").click().run())
     (run,) = prepared.store.list("importance")
     samples.finish(prepared, run, {"heads": [[0.1, 0.2], [0.0, 0.4]], "shared": 2, "windows": 8})
     said = words(open_page("explore"))
     assert "Click a head to remove it" in said
-    assert "groups of 2" in said
+    assert "Every 2 neighbouring heads" in said
     without = Recipe.of(Step("prune", "chosen_heads", {"heads": "0.1"}))
     app = open_page("explore", recipe=json.dumps(without.to_dict()["steps"]))
     assert "1 head is removed" in words(app)

@@ -46,7 +46,7 @@ def test_a_written_file_is_saved_by_its_address_and_offered_anew_when_it_is_gone
     app = open_page("explore", recipe=samples.as_link(4))
     link = next(one.proto for one in app.get("link_button"))
     assert link.url == f"/take-home/{export.id}/a.gguf"
-    assert "beef" in words(app) and "0.03 %" in words(app)
+    assert "beef" in words(app) and "0.03%" in words(app)
     (folder / "a.gguf").unlink()
     assert "GGUF for llama.cpp" in offered(open_page("explore", recipe=samples.as_link(4)))
 

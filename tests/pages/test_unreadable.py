@@ -27,7 +27,7 @@ def test_compare_shows_the_others(bad: int) -> None:
 def test_runs_says_which_one_it_is_and_lets_it_be_deleted(prepared: Client, bad: int) -> None:
     page = open_page("runs")
     assert words(page).lower().count("cannot be read") == 1
-    assert "4.0 x smaller, 2.0 x faster, 10.0 % worse" in words(page)
+    assert "4.0 x smaller, 2.0 x faster, 10.0% worse" in words(page)
     page.button(key=f"delete/{bad}").click().run()
     page.button(key="delete/yes").click().run()
     assert prepared.run(bad) is None
@@ -40,7 +40,7 @@ def test_advisor_advises_from_the_others(bad: int) -> None:
 
 
 def test_overview_tells_of_the_newest_that_can_be_read(bad: int) -> None:
-    assert "4.0 x smaller, 2.0 x faster, 10.0 % worse" in words(open_page("overview"))
+    assert "4.0 x smaller, 2.0 x faster, 10.0% worse" in words(open_page("overview"))
 
 
 def test_explore_says_why_it_shows_no_figures(bad: int) -> None:

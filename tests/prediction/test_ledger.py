@@ -90,5 +90,5 @@ def test_the_line_for_people_is_about_the_newest_entries() -> None:
     hit, miss = Entry(RECIPE, 0.107, (0.0, 0.2), 0.1), Entry(RECIPE, 0.1, (0.0, 0.2), 0.5)
     line = Ledger((hit,) * 28 + (miss,) * 10).in_words(30)
     assert line == "28 of the last 30 measurements lay inside the 90% band, median error 7%"
-    assert Ledger(()).in_words() == "no prediction was measured yet"
+    assert Ledger(()).in_words() == "no prediction checked yet"
     assert Ledger((miss,)).document().to_dict() == {"measured": 1, "inside": 0, "median_error": pytest.approx(0.8)}

@@ -125,7 +125,7 @@ def test_a_name_never_becomes_markup(client: Client, runs: list[Run]) -> None:
 
 def test_only_what_compares_is_compared(client: Client, runs: list[Run]) -> None:
     other = replace(saying(runs[0], text="bbc-news"), id=99)
-    with pytest.raises(OptLabError, match="different texts do not compare"):
+    with pytest.raises(OptLabError, match="different texts are not comparable"):
         Comparison.of([runs[0], other])
     assert [one.run for one in chosen([other, *runs])] == [other]
     assert [one.run for one in chosen([other, *runs], text="shakespeare")] == runs

@@ -63,7 +63,7 @@ def test_it_begins_where_the_recipe_is_and_says_of_what_it_speaks(client: Client
     recipe = Recipe.of(Step("prune", "magnitude", {"sparsity": 0.3}), *samples.quantized(3).steps)
     html = page.of(client, "nano", recipe)
     assert drawn(html)["stands"] == {"bits": 3, "sparsity": 0.3, "temperature": None}
-    for word in ("nano", "shakespeare", "rtn 3 bits, group 64", "90 % of the outcomes"):
+    for word in ("nano", "shakespeare", "rtn 3 bits, group 64", "90% of the outcomes"):
         assert word in html
 
 

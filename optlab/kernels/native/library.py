@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from optlab import files, paths
+from optlab import paths, sealed
 from optlab.kernels.native.layout import assertions
 from optlab.machine.processor import cpu_flags
 
@@ -156,8 +156,8 @@ def _built(compiler: str) -> Path:
     key = hashlib.sha256(b"\0".join(decides)).hexdigest()[:16]
     target = paths.folder("native") / f"decode-{key}.so"
     with FileLock(target.with_suffix(".lock")):
-        if not target.exists():
-            with files.writing(target) as made:
+        if not sealed.intact(target):
+            with sealed.writing(target) as made:
                 check = made.with_name("layout.cpp")
                 check.write_text(layout, encoding="utf-8")
                 command = [compiler, *FLAGS, f"-I{FOLDER}", *map(str, (check, *SOURCES)), "-o", str(made)]

@@ -28,7 +28,7 @@ def show(shown: view.View, description: Description, found: Sequence[Candidate])
     done = readable(services.client().runs("measure", Status.DONE))
     with st.expander(_("Which model should I choose?"), icon=":material/counter_1:", expanded=True):
         which_model(shown, done)
-    with st.expander(_("What does it take?"), icon=":material/counter_2:"):
+    with st.expander(_("What resources does it need?"), icon=":material/counter_2:"):
         what_it_takes(shown, description, found)
     with st.expander(_("What happens to the tasks I use it for?"), icon=":material/counter_3:"):
         tasks.show(shown, description, found)
@@ -53,14 +53,14 @@ def which_model(shown: view.View, done: Sequence[MeasuredRun]) -> None:
             },
             hide_index=True,
         )
-        compares = _("On the text {text}. Bits per byte compare between models, lower is better; perplexities do not, "
-                     "because every model cuts text into tokens of its own.")  # fmt: skip
+        compares = _("On the text {text}. Bits per byte are comparable between models (lower is better); "
+                     "perplexities are not, because every model has its own tokenizer.")  # fmt: skip
         st.caption(compares.format(text=own_text.title(text or "")))
     if len(here) > 1:
         best, smallest = best_and_smallest(here)
         told = _("{best} predicts this text best.").format(best=f"**{escaped(title(best.model))}**")
         if smallest is not best:
-            told += " " + _("{small} is {smaller} and needs {more} more bits for each byte of it.").format(
+            told += " " + _("{small} is {smaller} and needs {more} more bits per byte.").format(
                 small=f"**{escaped(title(smallest.model))}**",
                 smaller=format.smaller(smallest.size_over(best)),
                 more=format.significant(smallest.bits_per_byte - best.bits_per_byte, 2),
@@ -71,7 +71,7 @@ def which_model(shown: view.View, done: Sequence[MeasuredRun]) -> None:
     if missing:
         st.markdown(_("Not measured on this text yet:"))
     for name in missing:
-        if st.button(_("Measure {model} as it is").format(model=title(name)), key=f"questions/model/{name}"):
+        if st.button(_("Measure {model} uncompressed").format(model=title(name)), key=f"questions/model/{name}"):
             measure(view.View(name, Recipe(), shown.protocol.model_copy(update={"text": text})), Recipe())
 
 
@@ -79,7 +79,7 @@ def what_it_takes(shown: view.View, description: Description, found: Sequence[Ca
     """Disk, memory and time of the original and of the smallest that was measured."""
     smaller = tried(found)
     if not smaller:
-        offer(shown, first_recipe(rows.FIRST_BITS, description), _("No compressed model was measured here yet."))
+        offer(shown, first_recipe(rows.FIRST_BITS, description), _("No compressed model has been measured here yet."))
         return
     smallest = smaller[0]
     found_run = services.client().run(smallest.run or 0)
@@ -87,10 +87,10 @@ def what_it_takes(shown: view.View, description: Description, found: Sequence[Ca
     if run is None:
         return
     shapes: dict[str, tuple[str, Callable[[float | None], str]]] = {
-        "size": (_("On disk"), format.megabytes), "memory": (_("In memory while it answers"), format.megabytes),
-        "decode": (_("For each token"), format.milliseconds), "prefill": (_("Tokens read per second"), format.number),
+        "size": (_("On disk"), format.megabytes), "memory": (_("Memory while generating"), format.megabytes),
+        "decode": (_("Per new token"), format.milliseconds), "prefill": (_("Prompt tokens per second"), format.number),
     }  # fmt: skip
-    table: dict[str, list[str]] = {_("It takes"): [], _("original"): [], smallest.title: []}
+    table: dict[str, list[str]] = {_("Resource"): [], _("original"): [], smallest.title: []}
     for name, base, candidate in rows.resources(run.result):
         label, shape = shapes[name]
         for column, cell in zip(table.values(), (label, shape(base), shape(candidate)), strict=True):
@@ -103,10 +103,10 @@ def what_it_takes(shown: view.View, description: Description, found: Sequence[Ca
 
 def balance(found: Sequence[Candidate]) -> None:
     """The smallest that is surely within each tolerance, measured beside predicted."""
-    st.markdown(_("Decide how much worse you bear, then take the smallest that is surely within it."))
+    st.markdown(_("Set a quality limit; choose the smallest model certain to meet it."))
     table: dict[str, list[str]] = {_("At most"): [], _("measured"): [], _("predicted"): []}
     for percent in rows.ALLOWED_PERCENT:
-        table[_("At most")].append(_("{n} % worse").format(n=f"{percent:g}"))
+        table[_("At most")].append(_("{n}% worse").format(n=f"{percent:g}"))
         for source, heading in (("measured", _("measured")), ("predicted", _("predicted"))):
             table[heading].append(_in_short(rows.within(found, percent, source)))
     st.dataframe(table, hide_index=True)
@@ -153,4 +153,4 @@ def _in_short(one: Candidate | None) -> str:
     parts = [one.title, format.megabytes(one.size_bytes), format.worse(one.ratio)]
     if one.decode_ms:
         parts.append(_("{time} per token").format(time=format.milliseconds(one.decode_ms)))
-    return ", ".join(parts) if one.source == "measured" else ", ".join(parts[1:])
+    return _(", ").join(parts if one.source == "measured" else parts[1:])

@@ -13,7 +13,7 @@ from optlab.jobs.tasks import TASKS
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.results.tasks import Topics
-from pages.components.shared import progress, services, view
+from pages.components.shared import measuring, progress, services, view
 from pages.components.shared.services import escaped
 
 MOST = 5
@@ -21,19 +21,20 @@ MOST = 5
 
 def show(shown: view.View, description: Description, found: Sequence[Candidate]) -> None:
     """What is known of each task, and the topics of articles as this model tells them."""
-    st.markdown(_("Perplexity is an average over all words of a text; a task asks one thing, and may suffer more or "
-                  "less than the average. So much is known here:"))  # fmt: skip
+    st.markdown(_("Perplexity averages over all tokens of a text; a single task may lose more or less than that. "
+                  "What is known here:"))  # fmt: skip
     measured = tried(found)
     st.markdown(_known_tasks(measured))
-    heading = _("Asked for real: topics of news")
+    heading = _("Measured: news topics")
     st.markdown(f"**{heading}**")
     if description.objective != "causal":
-        st.markdown(_("This model fills gaps in a text; the task is asked of models that continue one."))
+        st.markdown(_("This model fills gaps in a text; the task needs a model that continues one."))
         return
-    st.markdown(_("Articles of BBC News that nothing was calibrated on are followed by the word Topic, and the topic "
-                  "whose name becomes likeliest is the answer. The model was never trained to do this."))  # fmt: skip
+    st.markdown(_("Each BBC News article, none of them used for calibration, is followed by the word Topic; the "
+                  "topic name with the highest probability is the answer. The model was never trained for "
+                  "this."))  # fmt: skip
     if not measured:
-        st.caption(_("Measure a recipe first; then it can be asked."))
+        st.caption(_("Measure a recipe first."))
     _topics(shown, measured[:MOST])
 
 
@@ -44,20 +45,21 @@ def _known_tasks(measured: Sequence[Candidate]) -> str:
     if agreed:
         ends = (min(agreed, key=_agreement), max(agreed, key=_agreement))
         shares = dict.fromkeys(f"{format.percent(one.agreement)} ({escaped(one.title)})" for one in ends)
-        sentences.append(_("How often its next word is the original's was measured here: {shares}.").format(
-            shares=", ".join(shares)))  # fmt: skip
+        sentences.append(_("Top-1 agreement with the original, measured here: {shares}.").format(
+            shares=_(", ").join(shares)))  # fmt: skip
     sentences.append(_("Read its answers side by side in Playground."))
     rows = [
         (_("Question answering"), " ".join(sentences)),
-        (_("Summarization"), _("Not measured as a task. It is written word after word too, so the same figure holds. "
-                               "Long inputs also fill the key-value cache, which a recipe may round as well.")),
-        (_("Translation"), _("Not measured. It needs a model trained on both languages, and those of the catalog read "
-                             "English; bring your own, and paste sentences of both languages as the text.")),
-        (_("Sentiment"), _("Not measured. It is one label for a text, as the topics below are: they are the nearest "
-                           "evidence here, and no proof.")),
-        (_("Speech recognition"), _("Cannot be measured here: it begins with sound, and OptLab reads models of text.")),
+        (_("Summarization"), _("Not measured as a task. It is generated token by token too, so the same figure "
+                               "applies. Long inputs also fill the key-value cache, which a recipe can quantize too.")),
+        (_("Translation"), _("Not measured. It needs a model trained on both languages, and those in the catalog "
+                             "read English. Bring your own model, and paste sentences in both languages as the text.")),
+        (_("Sentiment"), _("Not measured. It is one label per text, like the topics below: the closest evidence "
+                           "here, but no proof.")),
+        (_("Speech recognition"), _("Cannot be measured here: it starts from audio, and OptLab reads text models "
+                                    "only.")),
     ]  # fmt: skip
-    rows.insert(0, (_("Task"), _("What is known here")))
+    rows.insert(0, (_("Task"), _("Evidence")))
     rows.insert(1, ("---", "---"))
     return "\n".join(f"| {task} | {told} |" for task, told in rows)
 
@@ -65,7 +67,7 @@ def _known_tasks(measured: Sequence[Candidate]) -> str:
 def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
     """For each recipe the accuracy with its interval, or the button that finds it out."""
     table: dict[str, list[str]] = {
-        _("Recipe"): [], _("Topics right"): [], _("95 % interval"): [], _("Change"): [], _("Answers that flipped"): [],
+        _("Recipe"): [], _("Topic accuracy"): [], _("95% interval"): [], _("Change"): [], _("Flipped answers"): [],
     }  # fmt: skip
     for one in measured:
         recipe = one.recipe
@@ -81,7 +83,10 @@ def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
             if run is not None and run.live:
                 progress.status_badge(run)
             elif st.button(
-                _("Ask"), key=f"tasks/{one.run}", icon=":material/quiz:", help=_("Takes a minute or a few.")
+                measuring.label_of("tasks", shown.model, _("Run the task")),
+                key=f"tasks/{one.run}",
+                icon=":material/quiz:",
+                help=_("Takes a few minutes."),
             ):
                 services.client().submit_tasks(shown.model, recipe, shown.protocol)
                 st.rerun()
@@ -95,7 +100,7 @@ def _row(table: dict[str, list[str]], one: Candidate, result: Topics) -> None:
     base, candidate, delta = result.base, result.candidate, result.delta
     if not table[_("Recipe")]:
         same = format.percent(result.always_the_same)
-        st.caption(_("{count} articles; always naming the most common topic would be right in {share}.").format(
+        st.caption(_("{count} articles; always guessing the most common topic would score {share}.").format(
             count=result.articles, share=same))  # fmt: skip
         _fill(table, [_("original"), format.percent(base.accuracy), _range(base.ci95), "", ""])
     changed = _("{points} points").format(points=f"{delta.accuracy * 100:+.1f}")

@@ -22,8 +22,8 @@ def show(client: Client) -> None:
     with st.expander(_("Compare a file"), icon=":material/difference:", expanded=bool(st.session_state.get(OTHER))):
         st.caption(
             _(
-                "Of this model, made by any tool: GGUF, GPTQ, AWQ, compressed-tensors, bitsandbytes, HQQ, float8, or "
-                "another fine-tune with the same tokenizer. It is read as it is, beside {model}."
+                "A file of this model made by any tool: GGUF, GPTQ, AWQ, compressed-tensors, bitsandbytes, HQQ, "
+                "float8, or another fine-tune with the same tokenizer. It is measured as is, against {model}."
             ).format(model=services.escaped(shown.model))
         )
         with st.form("compare/file", border=False):
@@ -55,7 +55,7 @@ def draw(run: Run) -> None:
     facts.row(
         [
             (_("KL divergence"), f"{found.delta.kl_mean:.5f}", _("Nats per token, original against file.")),
-            (_("Same top word"), f"{found.delta.top1_agreement:.1%}", None),
+            (_("Top-1 agreement"), f"{found.delta.top1_agreement:.1%}", None),
         ]
     )
     for note in found.notes:
@@ -81,7 +81,7 @@ def layers(found: Comparison) -> None:
             "error": column.NumberColumn(_("Change of the weights"), format="percent",
                                          help=_("Root mean square of the difference, relative to the original.")),
             "output": column.NumberColumn(_("Change of the output"), format="percent",
-                                          help=_("The same of what the layer gives for the inputs of the original.")),
+                                          help=_("The same for what the layer outputs on the inputs of the original.")),
             "bits": column.NumberColumn(_("Bits per weight"), format="%.2f", help=_("As its own file stores it.")),
         },
     )  # fmt: skip

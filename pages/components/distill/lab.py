@@ -26,11 +26,11 @@ def show(shown: view.View, done: Run | None) -> None:
     recipe = None if done is None else MEASURE.spec_of(done).known_recipe
     with st.container(horizontal=True, vertical_alignment="bottom"):
         passage = st.number_input(_("Passage of the text"), 1, PASSAGES, 1, key="lab/passage", width=160)
-        if st.button(_("Read it"), key="lab/read", icon=":material/menu_book:"):
+        if st.button(_("Read passage"), key="lab/read", icon=":material/menu_book:"):
             client.submit_temperature_lab(shown.model, recipe, shown.protocol, int(passage) - 1)
     run = client.latest("temperature_lab", shown.model)
     if run is None:
-        st.caption(_("The teacher reads a passage, and you see at each word what it expected, at every temperature."))
+        st.caption(_("The teacher reads a passage; at every position you see what it predicted, at each temperature."))
         return
     watching.watch(run, "lab", _look)
 
@@ -45,7 +45,7 @@ def _look(run: Run) -> None:
     at = left.select_slider(
         _("Position"), list(range(len(found.positions))), min(8, len(found.positions) - 1), key="lab/position",
         format_func=lambda one: f"{one + 1}: {tokens[one].strip() or '·'}",
-        help=_("The models have read up to this word and expect the next."),
+        help=_("The models have read up to here and predict the next token."),
     )  # fmt: skip
     chosen = right.select_slider(
         _("Temperature"), temperatures, 1.0, key="lab/temperature", format_func=lambda one: f"{one:g}"
@@ -62,7 +62,7 @@ def _words(names: Mapping[int, str], place: Position, number: int) -> None:
     student = temperature_lab.shown(place.student, number) if place.student else None
     st.plotly_chart(
         distillation.top_tokens([names[one] for one in place.ids], teacher, student), key="lab/words", config=CHART,
-        alt=_("Probabilities of the likeliest next words at this temperature"),
+        alt=_("Probabilities of the most likely next tokens at this temperature"),
     )  # fmt: skip
 
 
@@ -74,12 +74,12 @@ def _numbers(place: Position, number: int, temperatures: Sequence[float]) -> Non
         st.plotly_chart(
             distillation.over_temperatures(temperatures, [side.entropy for side in sides], names,
                                            _("entropy, nats"), temperatures[number]),
-            key="lab/entropy", config=CHART, alt=_("Entropy of the answers at every temperature"),
+            key="lab/entropy", config=CHART, alt=_("Entropy of the predictions at every temperature"),
         )  # fmt: skip
-        st.caption(_("At this temperature the teacher hesitates as between {count} equally likely words.").format(
+        st.caption(_("At this temperature the teacher is as unsure as between {count} equally likely tokens.").format(
             count=format.number(math.exp(place.teacher.entropy[number]), 3)))  # fmt: skip
     if place.student is None or place.gradient is None or place.pull is None:
-        columns[1].caption(_("Train a student, and its answers and its gradient appear beside the teacher's."))
+        columns[1].caption(_("Train a student to see its predictions and gradient beside the teacher's."))
         return
     with columns[1]:
         st.plotly_chart(
@@ -88,7 +88,7 @@ def _numbers(place: Position, number: int, temperatures: Sequence[float]) -> Non
             key="lab/gradient", config=CHART, alt=_("Size of the student's gradient at every temperature"),
         )  # fmt: skip
         pull = place.pull[number][place.ids.index(place.true)] if place.true is not None else 0.0
-        words = _("The word that really follows is pushed {way} by {pull} here; the true text alone would give a "
+        words = _("The gradient pushes the true next token {way} by {pull} here; the text alone would give a "
                   "gradient of size {hard}.")  # fmt: skip
         st.caption(words.format(way=_("up") if pull > 0 else _("down"), pull=format.number(abs(pull), 2),
                                 hard=format.number(place.hard_gradient, 3)))  # fmt: skip

@@ -31,7 +31,9 @@ def show(client: Client, shown: view.View, recipe: Recipe | None) -> Run | None:
     """Draw the training of `recipe`; its run, once it is done."""
     run = None if recipe is None else client.find(shown.model, recipe, shown.protocol)
     if recipe is None or run is None:
-        st.info(_("Choose a student and press Start: its curve grows here while it learns."), icon=":material/science:")
+        st.info(
+            _("Choose a student and press Start; its loss curve appears here as it trains."), icon=":material/science:"
+        )
         return None
     other = client.find(shown.model, control(recipe), shown.protocol)
     runs = [run] if other is None or other.id == run.id else [run, other]
@@ -82,7 +84,7 @@ def _chart(runs: Sequence[Run], recipe: Recipe, foretold: forecast.Forecast | No
         end = training_of(runs[0]).held_out[-1].seconds
     st.plotly_chart(
         distillation.curves(lines, foretold, end, by_time), key="distill/chart", config={"displayModeBar": False},
-        alt=_("Loss of student and control on held-out words while they learn"),
+        alt=_("Held-out loss of student and control during training"),
     )  # fmt: skip
 
 
@@ -90,13 +92,15 @@ def _verdict(run: Run, foretold: forecast.Forecast | None) -> None:
     """The forecast in words, and how right it was."""
     if foretold is None:
         if run.live:
-            st.caption(_("A forecast of the end follows once a quarter of the training is over."))
+            st.caption(_("A forecast of the final perplexity appears after a quarter of the training."))
         return
     names = {"ppl": distillation.perplexity(foretold.nll), "low": distillation.perplexity(foretold.low),
              "high": distillation.perplexity(foretold.high), "share": format.percent(foretold.share)}  # fmt: skip
-    words = _("Forecast from the first {share}: perplexity {ppl} at the end ({low} to {high}, 90 %).").format(**names)
+    words = _("Forecast from the first {share}: final perplexity {ppl} (90% band {low} to {high}).").format(**names)
     if run.done:
         final = training_of(run).held_out[-1].nll
-        judged = _("It was right: {ppl}.") if foretold.holds(final) else _("It missed: {ppl}.")
+        judged = (
+            _("Actual: {ppl}, within the band.") if foretold.holds(final) else _("Actual: {ppl}, outside the band.")
+        )
         words += " " + judged.format(ppl=distillation.perplexity(final))
     st.caption(words)

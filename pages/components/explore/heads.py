@@ -10,7 +10,7 @@ from optlab.i18n import _, plural
 from optlab.jobs.importance import IMPORTANCE
 from optlab.prune.chosen_heads import removed, toggled
 from optlab.recipes import Recipe
-from pages.components.shared import services, watching
+from pages.components.shared import measuring, services, watching
 from pages.components.shared.view import View
 
 
@@ -18,9 +18,9 @@ def show(client: Client, shown: View) -> Recipe | None:
     """Draw the map, or the button that has it made; the recipe that a click asks for, None without one."""
     run = client.find_importance(shown.model, shown.protocol)
     if run is None:
-        st.caption(_("Which heads matter? One backward pass over a few pages tells for all of them."))
+        st.caption(_("Which heads matter? One backward pass over a few pages scores them all."))
         services.action(
-            _("Judge every head"), "heads/judge", ":material/grid_on:",
+            measuring.label_of("importance", shown.model, _("Score all heads")), "heads/judge", ":material/grid_on:",
             client.submit_importance, shown.model, shown.protocol,
         )  # fmt: skip
         return None
@@ -32,11 +32,16 @@ def show(client: Client, shown: View) -> Recipe | None:
     event = st.plotly_chart(
         figure.chart(result.heads, gone or set()), key=f"heads/map/{shown.recipe.content_hash}",
         config={"displayModeBar": False}, on_select="rerun", selection_mode="points",
-        alt=_("Attention heads, a column for each block, coloured by what the loss would feel without them"),
+        alt=_("Attention heads, a column for each block, coloured by how much the loss depends on them"),
     )  # fmt: skip
-    st.caption(_("Green: the loss would hardly feel it. Pink: it would feel it most. The scale is logarithmic."))
+    st.caption(
+        _(
+            "Green: removing it hardly changes the loss. Pink: removing it changes the loss most. The scale is "
+            "logarithmic."
+        )
+    )
     if gone is None:
-        st.caption(_("This recipe prunes in another way. Switch Prune off, and a click here removes a head."))
+        st.caption(_("This recipe prunes differently. Switch Prune off to remove heads by clicking here."))
         return None
     _say(len(gone), result.shared)
     clicked = figure.clicked(event)
@@ -46,15 +51,15 @@ def show(client: Client, shown: View) -> Recipe | None:
 def _say(count: int, shared: int) -> None:
     if count:
         st.markdown(plural("{count} head is removed.", "{count} heads are removed.", count) + " "
-                    + _("Click on a cross to have its head back."))  # fmt: skip
+                    + _("Click a cross to restore its head."))  # fmt: skip
     else:
         st.markdown(_("Click a head to remove it."))
     st.caption(
-        _("Heads that go in some blocks only are silenced: zeros in the file, no time saved. Take as many in every "
-          "block, and the matrices shrink: that is faster.")
+        _("Heads removed in only some blocks are set to zero, which saves no time. Remove the same number in every "
+          "block and the matrices shrink, which is faster.")
     )  # fmt: skip
     if shared > 1:
         st.caption(
-            _("Neighbours in groups of {shared} share keys and values; only whole groups can be cut out.").format(
+            _("Every {shared} neighbouring heads share keys and values; only whole groups can be removed.").format(
                 shared=shared)
         )  # fmt: skip

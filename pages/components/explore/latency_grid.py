@@ -8,7 +8,7 @@ from optlab.client.client import Client
 from optlab.figures import latency_grid
 from optlab.i18n import _, said
 from optlab.jobs.latency_grid import LATENCY_GRID
-from pages.components.shared import downloads, services, watching
+from pages.components.shared import downloads, measuring, services, watching
 from pages.components.shared.view import View
 
 CHART = {"displayModeBar": False}
@@ -19,11 +19,12 @@ def show(client: Client, shown: View) -> None:
     run = client.find_latency_grid(shown.model, shown.recipe, shown.protocol)
     if run is None:
         st.caption(
-            _("The speed above is that of one person waiting. Servers answer many at once, and long prompts take their "
-              "time. This times both models at several sizes, alone on the machine: a minute or a few.")
+            _("The speed above is for a single request. Servers batch many, and long prompts take longer. This times "
+              "both models at several batch and prompt sizes, with nothing else running; it takes a few minutes.")
         )  # fmt: skip
         services.action(
-            _("Time other sizes"), "latency_grid/time", ":material/speed:",
+            measuring.label_of("latency_grid", shown.model, _("Time other batch and prompt sizes")),
+            "latency_grid/time", ":material/speed:",
             client.submit_latency_grid, shown.model, shown.recipe, shown.protocol,
         )  # fmt: skip
         return
@@ -39,15 +40,15 @@ def show(client: Client, shown: View) -> None:
     ) or lengths[len(lengths) // 2]  # fmt: skip
     st.plotly_chart(
         latency_grid.by_batch(result, chosen), key="latency_grid/batches", config=CHART,
-        alt=_("New tokens per second of all texts together against their number, original and compressed"),
+        alt=_("New tokens per second over all texts against batch size, original and compressed"),
     )  # fmt: skip
     limits = latency_grid.roofline(result)
     if limits is not None:
-        heading = _("How near to what this machine can do")
+        heading = _("How close to this machine's limit")
         st.markdown(f"**{heading}**", help=_(
-            "The dashed line is the limit of this machine, as measured: on the left the memory cannot deliver more, on "
-            "the right the processor cannot multiply more. Points above it had part of their weights in the "
-            "processor's cache."))  # fmt: skip
+            "The dashed line is this machine's limit as measured (the roofline): memory bandwidth on the left, "
+            "arithmetic on the right. Points above it had part of their weights in the processor's "
+            "cache."))  # fmt: skip
         st.plotly_chart(
             limits, key="latency_grid/roofline", config=CHART,
             alt=_("Operations per second against operations for each byte read, below the limits of the machine"),

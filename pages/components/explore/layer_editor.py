@@ -25,8 +25,8 @@ def show(
     step = offered(recipe, quantity)
     if step is None:
         st.caption(
-            _("Switch on Quantize (with one method) to give layers bits of their own.") if quantity is BITS else
-            _("Prune anywhere, the same share from every layer, to give layers shares of their own.")
+            _("Switch on Quantize (with one method) to set the bits of each layer.") if quantity is BITS else
+            _("To set the sparsity of each layer, prune unstructured with the same share in every layer.")
         )  # fmt: skip
         return None
     now = values_of(recipe, description, quantity)
@@ -47,8 +47,8 @@ def show(
             "weights": st.column_config.NumberColumn(_("Weights"), format="localized"),
             "error": st.column_config.NumberColumn(
                 _("Output error"), format="percent",
-                help=_("How far this layer's output is off as it was measured last: the higher, the more it gains from "
-                       "another bit, or from fewer zeros."),
+                help=_("Relative error of this layer's output in the last measurement: the higher, the more it gains "
+                       "from another bit or fewer zeros."),
             ),
         },
     )  # fmt: skip
@@ -64,7 +64,7 @@ def show(
             disabled=wanted == now, icon=":material/check:",
         )  # fmt: skip
         reset = st.button(
-            _("All the same again"), disabled=len(set(now.values())) == 1, icon=":material/restart_alt:",
+            _("Reset to uniform"), disabled=len(set(now.values())) == 1, icon=":material/restart_alt:",
             key=f"layer-editor/{quantity.key}/reset",
         )  # fmt: skip
     if reset:

@@ -46,8 +46,8 @@ def _charts(run: Run) -> None:
     if found is None:
         return
     st.caption(
-        _("The weights moved by {error} of their size on average; {distinct} different values are left in the first "
-          "rows, {zeros} of all weights are zero.").format(
+        _("The weights moved by {error} of their size on average; {distinct} distinct values remain in the first "
+          "rows, and {zeros} of all weights are zero.").format(
             error=format.percent(found.error), distinct=format.amount(found.distinct),
             zeros=format.percent(found.sparsity),
         )
@@ -56,19 +56,22 @@ def _charts(run: Run) -> None:
     with tabs[0]:
         st.plotly_chart(layer_inspection.histogram(found.histogram), key="layer_inspection/histogram", config=CHART)
         st.caption(
-            _("Grey: the original weights. Blue: what they became. Few bits leave few values, so blue stands in combs.")
+            _("Grey: original weights. Blue: compressed weights. Few bits allow few values, so blue forms a comb.")
         )
     with tabs[1]:
         st.plotly_chart(layer_inspection.group(found.group), key="layer_inspection/group", config=CHART)
         st.caption(
-            _("Row {row}, weights from {begin} on, a group whose error is the median of all. Lines are the values that "
-              "its scale and zero point allow; every weight must sit on one.").format(
+            _("Row {row}, from weight {begin} on: the group with the median error. Lines are the values that its "
+              "scale and zero point allow; every weight sits on one.").format(
                 row=found.group.row, begin=found.group.begin)
         )  # fmt: skip
     with tabs[2]:
         st.plotly_chart(layer_inspection.error_map(found.map), key="layer_inspection/map", config=CHART)
         st.caption(
-            _("Change of the weights relative to their size. Vertical stripes are inputs that suffer in every output.")
+            _(
+                "Change of the weights relative to their size. Vertical stripes are inputs whose weights changed in "
+                "every output."
+            )
         )
 
 
@@ -79,7 +82,7 @@ def methods(client: Client, view: View, layer: str) -> None:
         return
     found = at_bits(readable(client.runs("measure", Status.DONE, model=view.model)), bits, layer, view.protocol.text)
     if len(found) < 2:
-        st.caption(_("Measure another method at {bits} bits, and both are compared here.").format(bits=bits))
+        st.caption(_("Measure another method at {bits} bits to compare both here.").format(bits=bits))
         return
     st.markdown(_("**Methods at {bits} bits on this model**").format(bits=bits))
     column = st.column_config
@@ -97,6 +100,6 @@ def methods(client: Client, view: View, layer: str) -> None:
         },
     )  # fmt: skip
     for one in worse_than_plain(found):
-        words = _("{method} measures worse than plain rounding here, whatever its fame.")
+        words = _("{method} measures worse than plain rounding here.")
         st.caption(words.format(method=services.escaped(one.title)))
     st.caption(_("Best so far: {method}.").format(method=services.escaped(found[0].title)))

@@ -14,6 +14,7 @@ from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import unreadable
 from optlab.results.measurement import Measurement, MeasurementSoFar
 from optlab.store.run import Run
+from pages.components.explore import automatic
 from pages.components.shared import downloads, facts, pairs, prediction, services, take_home, view, watching
 from pages.components.shared.folded import folded
 
@@ -30,8 +31,10 @@ def show(client: Client, shown: view.View, predicted: bool) -> Run | None:
         return None
     if (why := unreadable(run)) is not None:
         st.error(services.sentence(why), icon=":material/broken_image:")
-        st.page_link("pages/runs.py", label=_("Delete it on the page Runs, and it can be measured again"))
+        st.page_link("pages/runs.py", label=_("Delete it in Runs to measure it again"))
         return None
+    if run.live:
+        automatic.look(run)
     meanwhile = [] if run.done else prediction.of(client, shown) or []
     watching.watch(run, "measure", partial(_figures, meanwhile))
     if not run.done:
@@ -56,7 +59,7 @@ def _details(run: Run) -> None:
     take_home.show(services.client(), run)
     if limited := limit.sentence(result):
         st.caption(limited)
-    st.subheader(_("What happened to each layer"))
+    st.subheader(_("Layer by layer"))
     frame = frames.layers_of(result)
     if frame.empty:
         st.caption(_("This recipe left every layer as it was."))

@@ -28,7 +28,7 @@ def show(client: Client, shown: View, done: Run | None) -> None:
         alt=_("Size against perplexity of this recipe and of the last ones"),
     )  # fmt: skip
     if len(found) > 1:
-        st.caption(_("The fainter points are where the knobs stood before."))
+        st.caption(_("Faint points: earlier settings."))
 
 
 def _here(client: Client, shown: View, done: Run | None) -> Position | None:

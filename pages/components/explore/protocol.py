@@ -32,8 +32,8 @@ def settings(protocol: Protocol, description: Description) -> Protocol:
         text = widgets.choice(
             _("Text"), _with([None, *texts], protocol.text, own_text.latest()), protocol.text, f"{PREFIX}text",
             lambda name: default if name is None else texts[name].title if name in texts else own_text.title(name),
-            _("The text whose next words the model must guess. A named text, or the path of a text file. Calibration "
-              "never sees what is evaluated."), free=True,
+            _("The text to evaluate on: a named text, or the path of a text file. Calibration never sees the "
+              "evaluation text."), free=True,
         )  # fmt: skip
         if text in texts:
             st.caption(_(texts[text].summary))
@@ -49,30 +49,30 @@ def settings(protocol: Protocol, description: Description) -> Protocol:
             dtype = widgets.choice(
                 _("Precision"), ["auto", "bfloat16", "float32"], protocol.dtype, f"{PREFIX}dtype",
                 str,
-                _("Numbers that the computation uses; not the bits that are stored. On this machine, auto is {dtype}.")
+                _("Number format used for computing, not for storage. On this machine, auto is {dtype}.")
                 .format(dtype=resolve_dtype("auto")),
             )  # fmt: skip
         with right:
             contexts = [size for size in CONTEXTS if size <= description.context_length]
             context = widgets.choice(
                 _("Context"), _with(contexts, protocol.context), protocol.context, f"{PREFIX}context",
-                lambda count: f"{count:,}", _("Tokens in a window; the model sees nothing before it."),
+                lambda count: f"{count:,}", _("Tokens per window; the model sees nothing before it."),
             )  # fmt: skip
             stop = widgets.choice(
                 _("Stop early"), _with(STOPS, protocol.stop_below_percent), protocol.stop_below_percent,
                 f"{PREFIX}stop",
-                lambda width: _("never") if width is None else _("at {width:g} %").format(width=width),
-                _("Stop as soon as the 95 % interval of the perplexity ratio is narrower than this."),
+                lambda width: _("never") if width is None else _("at {width:g}%").format(width=width),
+                _("Stop as soon as the 95% interval of the perplexity ratio is narrower than this."),
             )  # fmt: skip
         bos = widgets.choice(
-            _("Begin of text"), ["auto", "always", "never"], protocol.bos, f"{PREFIX}bos", begin_in_words,
-            _("Many models expect a token that marks the beginning of a text (BOS) before the first word of every "
-              "window. It is context and not counted."),
+            _("BOS token"), ["auto", "always", "never"], protocol.bos, f"{PREFIX}bos", begin_in_words,
+            _("Many models expect a token that marks the beginning of a text (BOS) at the start of every window. It "
+              "is context and is not scored."),
         )  # fmt: skip
         latency = st.toggle(
             _("Time both models"),
             key=widgets.keyed(f"{PREFIX}latency", protocol.latency),
-            help=_("Batch 1, in turns, alone on the machine: other runs wait meanwhile."),
+            help=_("Batch 1, both models in turns, with nothing else running: other runs wait."),
         )
     chosen = _checked(
         protocol, text=text or None, tokens=tokens, context=context, dtype=dtype, stop_below_percent=stop,
@@ -84,7 +84,7 @@ def settings(protocol: Protocol, description: Description) -> Protocol:
 
 def begin_in_words(bos: str) -> str:
     """A rule for BOS as a person says it."""
-    return {"auto": _("as the tokenizer says"), "always": _("always"), "never": _("never")}[bos]
+    return {"auto": _("as the tokenizer does"), "always": _("always"), "never": _("never")}[bos]
 
 
 def _checked(protocol: Protocol, **changes: Any) -> Protocol:

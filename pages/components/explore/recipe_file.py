@@ -22,7 +22,7 @@ def show(view: View) -> Recipe | None:
         _("Download recipe"), view.recipe.to_yaml(), file_name=f"recipe-{view.recipe.content_hash[:8]}.yaml",
         mime="application/yaml", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
-    st.markdown(_("The same from the command line:"))
+    st.markdown(_("From the command line:"))
     st.code(command(view.model, view.protocol), language="bash", wrap_lines=True)
     description = services.client().description(view.model)
     other_tools.show(view.recipe, [layer for layer, _ in description.linears] if description else [])

@@ -24,7 +24,7 @@ def show(client: Client, shown: View, description: Description) -> None:
     predictor = client.predictor(shown.model, shown.protocol)
     found = costs(predictor, shown.recipe) if predictor is not None else []
     if not found:
-        st.caption(_("Probe this model to see which layers hurt most; the recipe must lie within what was probed."))
+        st.caption(_("Probe this model to see its most sensitive layers; the recipe must lie within what was probed."))
         return
     quantity = st.segmented_control(
         _("Shown per layer"), figure.QUANTITIES, default=figure.QUANTITIES[0], format_func=figure.label,
@@ -36,7 +36,7 @@ def show(client: Client, shown: View, description: Description) -> None:
     )  # fmt: skip
     worst = figure.worst(found, quantity)
     names = ", ".join(services.escaped(one.name) for one in worst)
-    st.caption(_("Dearest: {layers}. Give these more bits first.").format(layers=names))
+    st.caption(_("Most sensitive: {layers}. Give these more bits first.").format(layers=names))
     _pair(client, shown, description, worst)
 
 
@@ -54,7 +54,12 @@ def _pair(client: Client, shown: View, description: Description, worst: list[Cos
         return
     runs = [client.find(shown.model, one, shown.protocol) for one in recipes]
     if any(run is None for run in runs):
-        st.caption(_("A sum of layers cannot know how they meet. Three measurements tell: each alone, and both."))
+        st.caption(
+            _(
+                "A prediction adds layers up and misses interactions. Three measurements show them: each layer "
+                "alone, and both together."
+            )
+        )
         if st.button(_("Measure the pair"), icon=":material/join_inner:", key="pair/measure"):
             for one in recipes:
                 client.submit_measure(shown.model, one, shown.protocol)
@@ -70,12 +75,12 @@ def _measured(runs: Sequence[Run]) -> None:
         return
     with st.container(horizontal=True):
         for label, value in (
-            (_("one alone"), found.first), (_("the other alone"), found.second), (_("both"), found.both),
-            (_("beyond the sum"), found.excess),
+            (_("first alone"), found.first), (_("second alone"), found.second), (_("both"), found.both),
+            (_("interaction"), found.excess),
         ):  # fmt: skip
             st.metric(label, f"{format.significant(value)}", border=True)
     st.caption(
-        _("Divergence in nats per token. Together these layers cost {share} {direction} than their sum.").format(
+        _("KL divergence in nats per token. Together these layers cost {share} {direction} than their sum.").format(
             share=f"{abs(found.relative_excess):.0%}", direction=_("more") if found.excess >= 0 else _("less")
         )
     )

@@ -19,14 +19,12 @@ def show(recipe: Recipe, description: Description, layers: Sequence[LayerReport]
     if step is None:
         return
     if step.values.get("pattern") in storage.UNITS:
-        st.caption(
-            _("Removed units leave smaller matrices: there are no zeros to store, and the file shrinks with them.")
-        )
+        st.caption(_("Removed units leave smaller matrices: there are no zeros to store, and the file shrinks too."))
         return
     shapes = storage.treated(step, description)
     choices = storage.offered_bits(recipe, description)
     bits = st.segmented_control(
-        _("Bits of a number that stays"), choices, default=choices[-1], key=f"storage/bits/{choices}",
+        _("Bits per remaining weight"), choices, default=choices[-1], key=f"storage/bits/{choices}",
         format_func=lambda count: _("{bits} bits").format(bits=count),
     ) or choices[-1]  # fmt: skip
     measured = storage.written(layers, shapes) if bits == choices[-1] else None

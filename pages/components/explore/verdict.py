@@ -11,7 +11,7 @@ from optlab.i18n import _
 from optlab.machine.identity import processor
 from optlab.recipes import Recipe, Step
 from optlab.store.run import Status
-from pages.components.shared import facts, services
+from pages.components.shared import facts, measuring, services
 from pages.components.shared.view import View
 
 
@@ -36,25 +36,25 @@ def show(client: Client, shown: View, step: Step) -> None:
 def smaller(found: Verdict) -> str:
     """Whether the file shrank, and to which share."""
     if found.smaller:
-        return _("smaller: yes, {share} of the file").format(share=f"{found.size:.0%}")
-    return _("smaller: no")
+        return _("{share} of the original file").format(share=f"{found.size:.0%}")
+    return _("Not smaller")
 
 
 def faster(found: Verdict) -> str:
     """Whether new words come faster on this machine, and how many times."""
     if found.speedup is None:
-        return _("faster here: not timed")
-    answer = _("faster here: yes, {speed}") if found.faster else _("faster here: no, {speed}")
+        return _("Speed not timed")
+    answer = _("Faster here: {speed}") if found.faster else _("Not measurably faster here ({speed})")
     return answer.format(speed=speedup.in_words(found.speedup, found.speedup_ci95))
 
 
 def where(found: Verdict) -> list[str]:
     """Every place and kind of work in which any measurement found it faster, a badge each."""
-    return [_gain(gain) for gain in found.gains] or [_("faster where: nowhere yet")]
+    return [_gain(gain) for gain in found.gains] or [_("No speed-up found yet")]
 
 
 def _gain(gain: Gain) -> str:
-    said = _("faster where: writing") if gain.work == "decode" else _("faster where: reading")
+    said = _("Faster at: generating") if gain.work == "decode" else _("Faster at: reading prompts")
     if gain.speedup is not None:
         said += f", {speedup.in_words(gain.speedup, None)}"
     return said if gain.machine in ("", processor()) else f"{said} ({gain.machine})"
@@ -64,9 +64,10 @@ def _offer(client: Client, shown: View, step: Step) -> None:
     recipe = Recipe.of(step)
     run = client.find(shown.model, recipe, shown.protocol)
     if recipe == shown.recipe or (run is not None and run.live):
-        st.caption(_("Smaller? Faster? This appears when it was measured."))
+        st.caption(_("Measure to see whether it is smaller or faster."))
         return
     services.action(
-        _("Is it smaller? Faster? Measure this knob alone"), f"verdict/{step.kind}", ":material/speed:",
+        measuring.label(client, shown, _("Measure this knob alone"), recipe),
+        f"verdict/{step.kind}", ":material/speed:",
         client.submit_measure, shown.model, recipe, shown.protocol,
     )  # fmt: skip

@@ -17,7 +17,7 @@ def show() -> None:
     """The archive of all finished runs out, and another one in."""
     client = services.client()
     with st.popover(_("Project"), icon=":material/inventory_2:"):
-        st.markdown(_("Finished runs and their recipes as one file: to keep, to send, to take in elsewhere."))
+        st.markdown(_("Finished runs and their recipes in one file, to keep, share or import elsewhere."))
         st.download_button(
             _("Save project"), downloads.later(lambda: archive.write(client.runs(status=Status.DONE))),
             file_name="optlab-project.zip", mime="application/zip", key="project/save", icon=":material/archive:",
@@ -25,8 +25,8 @@ def show() -> None:
             disabled=not any(archive.portable(run) for run in client.runs(status=Status.DONE)),
         )  # fmt: skip
         file = st.file_uploader(
-            _("Take in a project"), type=["zip"], key="project/file", max_upload_size=archive.LARGEST_FILE >> 20,
-            help=_("Adds its runs to yours. Nothing that is here is changed, and no run is added twice."),
+            _("Import project"), type=["zip"], key="project/file", max_upload_size=archive.LARGEST_FILE >> 20,
+            help=_("Adds its runs to yours. Nothing here changes, and no run is added twice."),
         )  # fmt: skip
         if file is not None and st.session_state.get(IMPORTED, ("",))[0] != file.file_id:
             st.session_state[IMPORTED] = (file.file_id, *_import(file.getvalue()))
@@ -42,5 +42,5 @@ def _import(content: bytes) -> tuple[bool, str]:
     except OptLabError as error:
         return False, services.sentence(error.message)
     added = plural("{count} run added", "{count} runs added", imported.added)
-    known = plural("{count} was here already", "{count} were here already", imported.known)
+    known = plural("{count} already present", "{count} already present", imported.known)
     return True, f"{added}, {known}."

@@ -34,8 +34,8 @@ def report(runs: Sequence[Run]) -> None:
     st.download_button(
         _("Report"), later(page), file_name=f"{name}.html", mime="text/html", key="report/html", type="primary",
         icon=":material/description:", on_click="ignore", disabled=not shown,
-        help=_("{about}: one file that opens without a network, with every figure, interval, chart and recipe, and the "
-               "command line that measures it again.").format(about=about),
+        help=_("{about}: one file that opens offline, with every figure, interval, chart and recipe, and the command "
+               "line that measures it again.").format(about=about),
     )  # fmt: skip
     printer = pdf.browser()
     st.download_button(

@@ -47,7 +47,8 @@ def measured_badge(run: Run) -> None:
     st.badge(
         _("measured"), color="blue", icon=":material/check:",
         help=_("Measured {when} on {where}: {how}").format(
-            when=format.moment(run.finished), where=", ".join(where), how=escaped(", ".join(protocol_words(result))),
+            when=format.moment(run.finished), where=_(", ").join(where),
+            how=escaped(_(", ").join(protocol_words(result))),
         ),
     )  # fmt: skip
 
@@ -70,7 +71,7 @@ def begin_words(result: Measurement) -> list[str]:
         begins = " ".join(result.begins_with)
         words.append(_("windows begin with {token}").format(token=begins) if begins else _("no BOS"))
     if result.lookalikes:
-        words.append(_("{count} times what looks like a special token was read as text").format(
+        words.append(_("special tokens read as plain text: {count}").format(
             count=format.amount(result.lookalikes)))  # fmt: skip
     return words
 

@@ -36,14 +36,14 @@ def title(kind: str) -> str:
 def meaning(kind: str) -> str:
     """What a kind of step does, for someone who hears the word for the first time."""
     return {
-        "prune": _("Removes the weights that matter least by setting them to zero. Half can often go; it is smaller "
-                   "only when the zeros are stored as such, and faster only where a kernel can skip them."),
-        "distill": _("Trains the compressed model, or one with fewer blocks, to answer as the original does. The "
-                     "temperature decides how much of the original's second guesses it gets to see."),
-        "quantize": _("Writes each weight with fewer bits, as a step on a short ruler. 8 bits lose almost nothing, 2 "
-                      "bits can lose a lot; how much, you measure. What is written so shrinks in proportion."),
-        "cache": _("Keeps what the model remembers of the words before (its keys and values) with fewer bits. The file "
-                   "stays as it is; with long texts, this memory can outgrow the weights."),
+        "prune": _("Sets the weights that matter least to zero. Often half can go; the file only shrinks when zeros "
+                   "are left out of it, and the model is only faster where a kernel skips them."),
+        "distill": _("Trains the compressed model, or one with fewer blocks, to predict like the original. The "
+                     "temperature sets how much it sees of the original's less likely tokens."),
+        "quantize": _("Stores each weight with fewer bits. 8 bits lose almost nothing, 2 bits can lose a lot; "
+                      "measure to see how much. Quantized weights shrink in proportion."),
+        "cache": _("Stores the key-value cache, the model's memory of earlier tokens, with fewer bits. The file "
+                   "stays the same; with long texts the cache can outgrow the weights."),
     }[kind]  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def bring(chooser: str) -> None:
         st.form("own text", border=False),
     ):
         st.text_area(_("Paste a text"), key=AREA, height=140)
-        st.file_uploader(_("or bring a file: text, JSON, CSV or Parquet"), key=FILE, max_upload_size=LARGEST_MB)
+        st.file_uploader(_("or upload a file: text, JSON, CSV or Parquet"), key=FILE, max_upload_size=LARGEST_MB)
         st.form_submit_button(_("Use this text"), on_click=_choose, args=(chooser,))
 
 

@@ -63,5 +63,5 @@ def _missing(run: Run | None) -> str:
     if run.live:
         return _("It comes later in this run.")
     if run.done:
-        return _("This run was made without it.")
+        return _("Not part of this run.")
     return _("The run did not get that far.")

@@ -9,7 +9,7 @@ from optlab.figures import predicted
 from optlab.figures.pairs import Pair
 from optlab.i18n import _
 from optlab.recipes import Recipe
-from pages.components.shared import pairs, watching
+from pages.components.shared import measuring, pairs, watching
 from pages.components.shared.services import sentence
 from pages.components.shared.view import View
 
@@ -20,8 +20,11 @@ def show(client: Client, shown: View) -> bool:
     if found is None:
         return False
     if found[0].candidate is None:
-        st.caption(_("This recipe lies outside of what was probed, so its quality is not guessed. Measure it."))
+        st.caption(_("This recipe lies outside what was probed, so its quality is not predicted. Measure it."))
     pairs.show_predicted(found, record(client, shown.model))
+    predictor = client.predictor(shown.model, shown.protocol)
+    if predictor is not None and (note := predictor.predict(shown.recipe).note):
+        st.caption(sentence(note))
     return True
 
 
@@ -51,10 +54,11 @@ def offer(client: Client, model: str) -> None:
     """A button that probes the model, or how far its probe is."""
     run = client.latest("probe", model)
     if run is not None and not run.done:
-        st.caption(_("The model is being probed; predictions begin while it goes on, and get narrower."))
+        st.caption(_("The model is being probed; predictions appear meanwhile, and their bands get narrower."))
         watching.watch(run, "probe")
         return
-    st.caption(_("Probe this model once, and every recipe is predicted at the speed of a slider."))
-    if st.button(_("Probe this model"), icon=":material/insights:", key=f"probe/{model}"):
+    st.caption(_("Probe this model once to predict any recipe instantly."))
+    words = measuring.label_of("probe", model, _("Probe this model"))
+    if st.button(words, icon=":material/insights:", key=f"probe/{model}"):
         client.submit_probe(model)
         st.rerun()

@@ -26,7 +26,7 @@ def description(model: str) -> Description | None:
         return found
     known = card(model)
     name = known.title if known else title(model)
-    words = _("{model} is used for the first time: its weights are read once and its layers are listed.")
+    words = _("Preparing {model} (once only)")
     st.info(
         words.format(model=name),
         icon=":material/hourglass_top:",

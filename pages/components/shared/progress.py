@@ -29,7 +29,7 @@ def bar(run: Run) -> None:
     if run.status == Status.QUEUED:
         st.progress(0.0, text=_("Waiting for a free worker."))
         return
-    left = run.eta()
+    left = run.seconds_left
     words = sentence(run.message or _("starting"))
     if left is not None:
         words = f"{words} " + _("About {time} left.").format(time=format.duration(left))
@@ -39,7 +39,7 @@ def bar(run: Run) -> None:
 def explain(run: Run) -> None:
     """What happened to a run that did not finish."""
     if run.status == Status.FAILED:
-        st.error(sentence(run.error or _("it failed without a reason")), icon=":material/error:", width="stretch")
+        st.error(sentence(run.error or _("it failed; see the log")), icon=":material/error:", width="stretch")
     elif run.status == Status.INTERRUPTED:
         st.warning(
             _("This run was interrupted: {why}").format(why=sentence(run.message)),

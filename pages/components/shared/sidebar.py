@@ -33,7 +33,7 @@ def _model_picker() -> None:
     st.selectbox(
         _("Model"), options, key="sidebar/model", on_change=_picked, accept_new_options=True,
         format_func=lambda name: cards[name].title if name in cards else title(name),
-        help=_("A model of the catalog, or write the path of a folder with config.json and safetensors, of a .gguf "
+        help=_("A model from the catalog, the path of a folder with config.json and safetensors, the path of a .gguf "
                "file, or a hub id such as owner/name."),
     )  # fmt: skip
     if shown in cards:

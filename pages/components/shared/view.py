@@ -79,7 +79,7 @@ def read(query: Mapping[str, str]) -> View:
     problems: list[str] = []
     recipe, protocol = Recipe(), Protocol()
     if long := [name for name, value in query.items() if name != "recipe" and len(value) > LONGEST_SETTING]:
-        problems.append(_("This link has settings that are not possible ({names}); the usual ones are shown.").format(
+        problems.append(_("This link has invalid settings ({names}); defaults are used instead.").format(
             names=", ".join(long)))  # fmt: skip
         query = {name: value for name, value in query.items() if name not in long}
     try:
@@ -93,7 +93,7 @@ def read(query: Mapping[str, str]) -> View:
         protocol = Protocol.model_validate(asked)
     except ValidationError as error:
         names = ", ".join(str(detail["loc"][0]) for detail in error.errors())
-        problems.append(_("This link has settings that are not possible ({names}); the usual ones are shown.").format(
+        problems.append(_("This link has invalid settings ({names}); defaults are used instead.").format(
             names=names))  # fmt: skip
     return View(query.get("model") or default_model(), recipe, protocol, " ".join(problems))
 

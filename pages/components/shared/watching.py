@@ -74,7 +74,7 @@ def controls(client: Client, runs: Sequence[Run], key: str, resumes: bool = Fals
                 services.action(words, f"{key}/cancel", ":material/stop_circle:", _each, client.cancel, live)
             return
         if resumes and stopped[0].status == Status.CANCELLED:
-            st.info(_("Stopped. Its state is kept, so that it can go on from here."), icon=":material/pause_circle:",
+            st.info(_("Stopped. Its state is saved; it can continue from here."), icon=":material/pause_circle:",
                     width="stretch")  # fmt: skip
         else:
             progress.explain(stopped[0])
@@ -100,7 +100,7 @@ def _followed(ids: Sequence[int], live: set[int], draw: Callable[[Sequence[Run]]
 
 
 def _bars(runs: Sequence[Run]) -> None:
-    st.caption(plural("{count} measurement under way", "{count} measurements under way", len(runs)))
+    st.caption(plural("{count} measurement in progress", "{count} measurements in progress", len(runs)))
     for run in runs[:MOST_SHOWN]:
         st.caption(escaped(said(run.title)))
         progress.bar(run)

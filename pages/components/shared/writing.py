@@ -30,18 +30,18 @@ MARK = "background:rgba(230,159,0,.28);border-radius:3px"
 def show(client: Client, view: View, default_text: str, chat: bool = False, height: int = SHORT) -> None:
     """Draw the prompt, its settings, and what both models have written so far. chat: the prompt is a question."""
     prompt = st.text_area(
-        _("Question") if chat else _("Beginning of the text"),
+        _("Question") if chat else _("Prompt"),
         QUESTION if chat else PROMPTS.get(default_text, PROMPTS["bbc-news"]), height=90,
         max_chars=LONGEST_PROMPT, key=f"writing/prompt/{view.model}/{chat}",
     )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
         count = st.selectbox(_("Tokens"), [32, 64, 128, 256], index=1, key="writing/count", width=120)
         warmth = st.selectbox(
-            _("Choice of words"), [0.0, 0.7, 1.0], key="writing/temperature", width=170,
+            _("Sampling"), [0.0, 0.7, 1.0], key="writing/temperature", width=170,
             format_func=lambda value: _("most likely") if not value else _("temperature {value:g}").format(value=value),
-            help=_("At temperature 0 the most likely token is taken each time; above it, chance has a say."),
+            help=_("Temperature 0 always takes the most likely token; above it, tokens are drawn at random."),
         )  # fmt: skip
-        asked = st.button(_("Write"), key="writing/go", icon=":material/edit_note:", disabled=not prompt.strip())
+        asked = st.button(_("Generate"), key="writing/go", icon=":material/edit_note:", disabled=not prompt.strip())
     if asked:
         wanted = client.submit_generate(
             view.model, view.recipe, prompt, max_tokens=count, temperature=warmth, protocol=view.protocol, chat=chat
@@ -50,7 +50,7 @@ def show(client: Client, view: View, default_text: str, chat: bool = False, heig
     *shown, id = st.session_state.get(RUN) or (None, 0)
     written = client.run(id) if shown == [view.model, view.recipe.content_hash, chat] else None
     if written is None:
-        st.caption(_("Nothing written yet with this recipe. Both models continue the same words, token by token."))
+        st.caption(_("Nothing generated with this recipe yet. Both models continue the same prompt."))
         return
     watching.watch(written, "writing", partial(_texts, height), every=0.7)
 
@@ -89,18 +89,20 @@ def marked(start: str, text: str, shared: str | None) -> str:
 
 def _parting(parted: Parting) -> None:
     """What both models thought of the words at the place where their texts part."""
-    st.markdown(
-        _("The texts part after {tokens}. There both had read the same, and gave these words next:").format(
+    if parted.position:
+        told = _("Outputs diverge after {tokens}. Each model's probabilities there:").format(
             tokens=plural("{count} token", "{count} tokens", parted.position)
         )
-    )
+    else:
+        told = _("Outputs diverge at the first token. Each model's probabilities there:")
+    st.markdown(told)
     signs = {"base": _("original chose it"), "candidate": _("compressed chose it")}
     rows = [
         {
-            _("word"): repr(row.text)[1:-1],
+            _("token"): repr(row.text)[1:-1],
             _("original"): format.percent(row.base),
             _("compressed"): format.percent(row.candidate),
-            "": ", ".join(signs[side] for side in row.chosen_by),
+            "": _(", ").join(signs[side] for side in row.chosen_by),
         }
         for row in parted.tokens
     ]

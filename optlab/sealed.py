@@ -1,0 +1,135 @@
+"""What OptLab keeps for itself, with checksums: believed only as it was written.
+
+A disk, a copy or a person can change a kept file so that it still opens: 64 other bytes in a calibration file once gave
+a wrong perplexity that looked like any other. Everything below OPTLAB_HOME that can be made again is therefore written
+with SHA-256 sums, in the format that `sha256sum -c` checks, and compared when it is read. What does not agree is thrown
+away and made again.
+
+Files are hashed once per process and state on the disk (size, inode, both times), at more than a gigabyte a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from optlab import files
+
+CHECKSUMS = "checksums.sha256"
+"""In a folder; beside a single file it is that file's name and `.sha256`."""
+
+log = logging.getLogger(__name__)
+_believed: set[tuple[object, ...]] = set()
+
+
+@contextmanager
+def building(target: Path, replace: bool = False) -> Iterator[Path]:
+    """`files.building`, and the folder's checksums in it. Raises OSError."""
+    with files.building(target, replace) as unfinished:
+        yield unfinished
+        _write(unfinished / CHECKSUMS, _files(unfinished))
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[Path]:
+    """`files.writing`, and the file's checksum beside it. Raises OSError."""
+    with files.writing(target) as unfinished:
+        yield unfinished
+        # first, so that a process killed in between leaves a file that is not believed
+        files.write_text(_beside(target), f"{_digest(unfinished)}  {target.name}\n")
+
+
+def write_json(target: Path, data: Any) -> None:
+    """A small JSON file that holds its own checksum. Raises OSError."""
+    text = json.dumps(data)
+    files.write_json(target, {"sha256": hashlib.sha256(text.encode()).hexdigest(), "text": text})
+
+
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote, None where there is nothing or something else, which is removed."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if hashlib.sha256(kept["text"].encode()).hexdigest() == kept["sha256"]:
+            return json.loads(kept["text"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    discard(path)
+    return None
+
+
+def intact(path: Path) -> bool:
+    """Whether a folder or file is there as `building` or `writing` left it; one that is not is thrown away, and the
+    log says so."""
+    if not path.exists():
+        return False
+    folder, sums = (path, path / CHECKSUMS) if path.is_dir() else (path.parent, _beside(path))
+    try:
+        listed = [line.split("  ", 1) for line in sums.read_text(encoding="utf-8").splitlines()]
+        if listed and all(_is_as_written(folder / name, digest) for digest, name in listed):
+            with suppress(OSError):  # its time is that of the last use; a disk that is read-only keeps none
+                os.utime(sums)
+            return True
+    except (OSError, ValueError):
+        pass
+    discard(path)
+    return False
+
+
+def last_used(path: Path) -> float:
+    """When a kept folder or file was last found intact, else written; seconds since 1970. Raises OSError."""
+    sums = path / CHECKSUMS if path.is_dir() else _beside(path)
+    return max(one.stat().st_mtime for one in (path, sums) if one.exists())
+
+
+def remove(path: Path) -> None:
+    """Delete a kept file and its checksum. Raises OSError."""
+    path.unlink(missing_ok=True)
+    _beside(path).unlink(missing_ok=True)
+
+
+def discard(path: Path) -> None:
+    """Throw away a folder or file, and its checksum. What cannot be removed stays, and is not believed next time."""
+    log.warning("%s is damaged, or older than its checksums; it is thrown away and made again", path)
+    with suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            remove(path)
+
+
+def _is_as_written(path: Path, digest: str) -> bool:
+    state = path.stat()
+    seen = (str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino, digest)
+    if seen in _believed:
+        return True
+    if _digest(path) != digest:
+        return False
+    _believed.add(seen)
+    return True
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _write(sums: Path, listed: list[Path]) -> None:
+    lines = [f"{_digest(path)}  {path.relative_to(sums.parent).as_posix()}\n" for path in listed]
+    sums.write_text("".join(lines), encoding="utf-8")
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")

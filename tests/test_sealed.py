@@ -1,0 +1,85 @@
+"""What is kept is believed only as it was written: any other byte, size or name, and it is made again."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optlab import sealed
+
+CONTENTS = {"a.bin": b"weights" * 1000, "inner/b.json": b"{}"}
+
+
+def made(target: Path) -> Path:
+    with sealed.building(target) as unfinished:
+        (unfinished / "inner").mkdir()
+        for name, data in CONTENTS.items():
+            (unfinished / name).write_bytes(data)
+    return target
+
+
+def test_what_was_built_is_intact(tmp_path: Path) -> None:
+    folder = made(tmp_path / "kept")
+    assert sealed.intact(folder)
+    assert (folder / "a.bin").read_bytes() == CONTENTS["a.bin"]
+
+
+@settings(deadline=None, max_examples=40)
+@given(place=st.integers(0, 6999), bit=st.integers(0, 7))
+def test_one_flipped_bit_is_seen(tmp_path_factory: pytest.TempPathFactory, place: int, bit: int) -> None:
+    folder = made(tmp_path_factory.mktemp("home") / "kept")
+    assert sealed.intact(folder)
+    data = bytearray(CONTENTS["a.bin"])
+    data[place] ^= 1 << bit
+    (folder / "a.bin").write_bytes(data)
+    assert not sealed.intact(folder)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "removed", "no sums", "empty sums", "sums of nothing"])
+def test_other_damage_is_seen(tmp_path: Path, damage: str) -> None:
+    folder = made(tmp_path / "kept")
+    sums = folder / sealed.CHECKSUMS
+    if damage == "cut":
+        (folder / "a.bin").write_bytes(CONTENTS["a.bin"][:-1])
+    elif damage == "removed":
+        (folder / "inner" / "b.json").unlink()
+    elif damage == "no sums":
+        sums.unlink()
+    else:
+        sums.write_text("" if damage == "empty sums" else "00  nothing\n")
+    assert not sealed.intact(folder)
+
+
+def test_the_sums_are_those_of_coreutils(tmp_path: Path) -> None:
+    import hashlib
+
+    folder = made(tmp_path / "kept")
+    lines = dict(reversed(line.split("  ")) for line in (folder / sealed.CHECKSUMS).read_text().splitlines())
+    assert lines == {name: hashlib.sha256(data).hexdigest() for name, data in CONTENTS.items()}
+
+
+def test_a_single_file(tmp_path: Path) -> None:
+    file = tmp_path / "one.bin"
+    for data in (b"first", b"second"):
+        with sealed.writing(file) as unfinished:
+            unfinished.write_bytes(data)
+        assert sealed.intact(file)
+    file.write_bytes(b"secund")
+    assert not sealed.intact(file)
+    assert not list(tmp_path.iterdir())
+    assert not sealed.intact(file)
+
+
+def test_small_json(tmp_path: Path) -> None:
+    file = tmp_path / "one.json"
+    assert sealed.read_json(file) is None
+    sealed.write_json(file, {"peak": [1, 2.5, None]})
+    assert sealed.read_json(file) == {"peak": [1, 2.5, None]}
+    kept = json.loads(file.read_text())
+    for damaged in (json.dumps(kept | {"text": kept["text"].replace("1", "7")}), "[]", "{", "3", "[" * 100_000):
+        file.write_text(damaged)
+        assert sealed.read_json(file) is None
+        assert not file.exists()
