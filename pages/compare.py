@@ -118,8 +118,9 @@ def table(frame: "DataFrame") -> list[int]:
 def take(frame: "DataFrame", chosen: list[int]) -> None:
     """Report and table of what is ticked, or of everything shown while nothing is."""
     ticked = frame[frame["run"].isin(chosen)] if chosen else frame
-    found = (services.client().run(int(id)) for id in ticked["run"])
-    downloads.report([run for run in found if run is not None])
+    client = services.client()
+    found = (client.run(int(id)) for id in ticked["run"])
+    downloads.report(client, [run for run in found if run is not None])
     downloads.table(ticked, "comparison")
 
 

@@ -13,9 +13,13 @@ from optlab.report.comparison import Comparison
 from optlab.results.measurement import Measurement
 
 
-def introduction(comparison: Comparison) -> str:
-    """What the reader has before them."""
-    return _("{runs} on the text {text}, by OptLab {version}. Every figure is measured. Made {when}.").format(
+def introduction(comparison: Comparison, predicts: bool) -> str:
+    """What the reader has before them. predicts: the last chapter does."""
+    told = _("{runs} on the text {text}, by OptLab {version}. Every figure is measured. Made {when}.")
+    if predicts:
+        told = _("{runs} on the text {text}, by OptLab {version}. Every figure is measured, but for the last chapter. "
+                 "Made {when}.")  # fmt: skip
+    return told.format(
         runs=plural("{count} measurement", "{count} measurements", len(comparison.measured)),
         text=comparison.text, version=__version__, when=format.moment(time.time()),
     )  # fmt: skip
