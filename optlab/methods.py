@@ -154,6 +154,20 @@ class Parameter:
         return say("use any {type}", type=self.type.__name__)
 
 
+@dataclass(frozen=True)
+class Probed:
+    """Settings at which a probe tries a method (`optlab.prediction`), so that what lies between them is predicted.
+
+    levels: bits of a quantization, or sparsities of a pruning, rising. groups: of a quantization: 'every' group size
+    that fits all layers of a model, the 'usual' one of them, or 'usual and row' (one scale for a row too). changed:
+    other parameters that are not at their default.
+    """
+
+    levels: tuple[float, ...]
+    groups: str = "usual"
+    changed: tuple[tuple[str, Value], ...] = ()
+
+
 class Method:
     """A compression method: what it is called, what it can be told, and how it changes a model.
 
@@ -169,6 +183,9 @@ class Method:
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     needs_calibration: ClassVar[bool] = False
     changes_shape: ClassVar[bool] = False
+    trains: ClassVar[bool] = False
+    probed: ClassVar[tuple[Probed, ...]] = ()
+    """What a probe tries of it; nothing is predicted of a method without."""
 
     def __init__(self, values: Mapping[str, Value] | None = None) -> None:
         # checked against the declarations, so that code may use each value in its declared type
@@ -204,6 +221,15 @@ class Method:
     @classmethod
     def check_layer(cls, values: Mapping[str, Value], name: str, shape: tuple[int, int]) -> None:
         """Whether the method can treat a weight of `shape` (out_features, in_features). Raises RecipeError."""
+
+    @classmethod
+    def untrained(cls, values: Mapping[str, Value]) -> tuple[str, dict[str, Value]] | None:
+        """Of a method that trains: name and values of the method of its kind that leaves as many zeros and levels
+        without training; None when it leaves neither. Any other method is its own.
+
+        Raises RecipeError where it makes a model of another shape, which is like nothing before it.
+        """
+        return cls.name, dict(values)
 
     def apply(self, context: Context) -> None:
         """Compress the layers of `context` in place; see `optlab.context.Context`."""

@@ -55,7 +55,7 @@ PRESETS = (
     Preset(
         "no-visible-loss",
         "No visible loss",
-        "8 bits for every weight: half the size, and no reader will tell the difference.",
+        "8 bits for every weight: half the size, with no visible difference.",
         "verified",
         (Part("quantize", "rtn", {"bits": 8, "group_size": 64}, EVERYTHING),),
     ),

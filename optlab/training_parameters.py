@@ -13,7 +13,7 @@ def training(steps: int, learning_rate: float, batch: int, fewest_steps: int = 1
             minimum=fewest_steps, maximum=100_000, step=50,
         ),
         Parameter(
-            "learning_rate", float, learning_rate, "Learning rate", "Size of a training step at its peak.",
+            "learning_rate", float, learning_rate, "Learning rate", "Peak of the learning rate schedule.",
             minimum=1e-7, maximum=1e-1, step=1e-5, advanced=True,
         ),
         Parameter(

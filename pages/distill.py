@@ -11,7 +11,7 @@ from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.store.run import Run
 from pages.components.distill import lab, student, sweep, training
-from pages.components.shared import facts, frame, pairs, prepare, services, view
+from pages.components.shared import facts, frame, measuring, pairs, prepare, services, view
 
 
 def main() -> None:
@@ -58,9 +58,11 @@ def set_up(shown: view.View, description: Description, now: Recipe | None) -> Re
                    "adds."),
         )  # fmt: skip
     pressed = st.button(
-        _("Start"), type="primary", icon=":material/play_arrow:", width="stretch", key="distill/start",
+        measuring.label(services.client(), shown, _("Start"), recipe),
+        type="primary", icon=":material/play_arrow:", width="stretch", key="distill/start",
         help=_("Trains the student and measures it; a stopped training continues where it was."),
     )  # fmt: skip
+    st.caption(_("Training keeps this machine busy; other runs wait. A control takes as long again."))
     if not pressed:
         return None
     training.start(services.client(), shown, recipe, control)

@@ -56,7 +56,8 @@ def main() -> None:
             curved = curve.show(services.client(), shown, description)
         with left:
             pressed = st.button(
-                _("Measure"), type="primary", icon=":material/play_arrow:", width="stretch", key="explore/measure",
+                measuring.label(services.client(), shown, _("Measure")),
+                type="primary", icon=":material/play_arrow:", width="stretch", key="explore/measure",
                 disabled=bool(problem) or not recipe.steps,
                 help=_("Compresses the model with this recipe and measures both; at once if that was done before."),
             )  # fmt: skip

@@ -10,7 +10,7 @@ from optlab.figures import frontier as figure
 from optlab.i18n import _, plural
 from optlab.prediction.frontier import Frontier, Point
 from pages.components.frontier import proving
-from pages.components.shared import facts, frame, prediction, prepare, services, view, watching
+from pages.components.shared import facts, frame, measuring, prediction, prepare, services, view, watching
 from pages.components.shared.services import sentence
 
 MEGABYTE = 1_000_000
@@ -106,7 +106,11 @@ def prove(shown: view.View, answer: Point) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{_(', ').join(words)}**", width="stretch")
             st.badge(_("predicted"), color="orange", icon=":material/insights:")
-            if st.button(_("Prove it"), type="primary", icon=":material/play_arrow:", help=_("Measures this recipe.")):
+            proof = measuring.label(services.client(), shown, _("Prove it"), answer.recipe)
+            if st.button(
+                proof, type="primary", icon=":material/play_arrow:", key="frontier/prove/one",
+                help=_("Measures this recipe."),
+            ):  # fmt: skip
                 proving.ask(services.client(), shown, [answer])
             if st.button(_("Open in Explore"), icon=":material/tune:"):
                 changed = view.change(recipe=answer.recipe)

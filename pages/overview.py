@@ -57,8 +57,11 @@ def first_step(description: Description) -> None:
             _("**New here?** Store each weight with {bits} bits and see how much smaller, faster and worse the model "
               "becomes.").format(bits=FIRST_BITS), width=520,
         )  # fmt: skip
-        if st.button(_("Try {bits} bits").format(bits=FIRST_BITS), type="primary", icon=":material/bolt:"):
-            explore(first_recipe(FIRST_BITS, description), measure=True)
+        recipe = first_recipe(FIRST_BITS, description)
+        words = _("Try {bits} bits").format(bits=FIRST_BITS)
+        told = measuring.label(services.client(), view.current(), words, recipe)
+        if st.button(told, type="primary", icon=":material/bolt:", key="overview/first"):
+            explore(recipe, measure=True)
     st.subheader(_("Or start from a goal"))
     chosen = goals.cards(description)
     if chosen is not None:

@@ -47,7 +47,10 @@ def prediction_in_words(result: PredictedWithRecord) -> str:
         return "\n".join([*lines, f"no prediction: {result.reason}; measure it"])
     low, high = map(_ratio, delta.nll_band90)
     lines.append(f"perplexity ratio {delta.ppl_ratio:.4f}, 90% band {low} to {high}")
-    lines.append(f"KL divergence {delta.kl_mean:.5f} nats; size {result.size_bytes:,} bytes")
+    divergence = "" if delta.kl_mean is None else f"KL divergence {delta.kl_mean:.5f} nats; "
+    lines.append(f"{divergence}size {result.size_bytes:,} bytes")
+    if result.note:
+        lines.append(f"note: {result.note}")
     if result.decode_ms_per_token is not None and result.decode_band90 is not None:
         ends = " to ".join("any" if end is None else f"{end:.2f}" for end in result.decode_band90)
         lines.append(f"decoding {result.decode_ms_per_token:.2f} ms per token, 90% band {ends}")

@@ -17,7 +17,7 @@ class AttentionTransfer(LooksInside):
 
     name: ClassVar[str] = "attention"
     title: ClassVar[str] = "Soft labels and attention"
-    summary: ClassVar[str] = "The student imitates the teacher's probabilities and which earlier words it looks at."
+    summary: ClassVar[str] = "The student imitates the teacher's probabilities and which earlier tokens it attends to."
     source: ClassVar[str] = "Wang et al. 2020, MiniLM, arXiv 2002.10957; Zagoruyko and Komodakis 2016, arXiv 1612.03928"
     looks_at: ClassVar[str | None] = "attention"
     weight: ClassVar[str] = "attention_weight"
@@ -25,7 +25,7 @@ class AttentionTransfer(LooksInside):
         *COMMON,
         Parameter(
             "attention_weight", float, 1.0, "Weight of the attention",
-            "How much looking at the same words counts beside giving the same answers.",
+            "Weight of matching attention relative to matching predictions.",
             minimum=0.0, maximum=100.0, step=0.5, advanced=True,
         ),
     )  # fmt: skip

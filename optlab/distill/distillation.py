@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from optlab.errors import RecipeError
 from optlab.messages import Joined, say
 from optlab.methods import Method, Parameter, Value
 from optlab.training_parameters import training
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 COMMON = (
     Parameter(
         "temperature", float, 2.0, "Temperature",
-        "How soft the teacher's answers are made: 1 shows them as they are, higher shows more of its second guesses.",
+        "Softens the teacher's probabilities: 1 leaves them as they are, higher shows more of its less likely tokens.",
         minimum=0.25, maximum=20.0, step=0.25,
     ),
     Parameter(
         "alpha", float, 0.5, "Weight of the true text (alpha)",
-        "1 trains on the text alone, 0 listens to the teacher alone.",
+        "1 trains on the text alone, 0 on the teacher alone.",
         minimum=0.0, maximum=1.0, step=0.05,
     ),
     Parameter(
@@ -47,8 +48,8 @@ COMMON = (
     ),
     Parameter(
         "patience", int, None, "Early stop",
-        "Ends after so many looks at the held-out text (20 per training) without progress; empty: never.",
-        minimum=1, maximum=20, step=1, optional=True, unit="looks", none_label="never", advanced=True,
+        "Ends after this many held-out evaluations (20 per training) without progress; empty: never.",
+        minimum=1, maximum=20, step=1, optional=True, unit="evaluations", none_label="never", advanced=True,
     ),
 )  # fmt: skip
 
@@ -60,8 +61,15 @@ class Distillation(Method):
     parameters: ClassVar[tuple[Parameter, ...]] = COMMON
     needs_calibration: ClassVar[bool] = True
     changes_shape: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
     looks_at: ClassVar[str | None] = None
     """What `inner_loss` compares: "outputs" of all blocks [B, T, D], or their log-"attention" [B, heads, T, T]."""
+
+    @classmethod
+    def untrained(cls, values: Mapping[str, Value]) -> None:
+        """Nothing is left of it but better weights. Raises RecipeError for a student with fewer blocks."""
+        if values["student_layers"] is not None or values["start"] == "scratch":
+            raise RecipeError("a student with blocks of its own is another model, and nobody knows how well it learns")
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:

@@ -25,7 +25,7 @@ class HiddenMSE(LooksInside):
         *COMMON,
         Parameter(
             "hidden_weight", float, 1.0, "Weight of the hidden states",
-            "How much the inside counts beside the answers.",
+            "Weight of matching hidden states relative to matching predictions.",
             minimum=0.0, maximum=100.0, step=0.5, advanced=True,
         ),
     )  # fmt: skip

@@ -15,9 +15,7 @@ class ReverseKL(Distillation):
 
     name: ClassVar[str] = "reverse_kl"
     title: ClassVar[str] = "Soft labels (reverse KL)"
-    summary: ClassVar[str] = (
-        "The student keeps to what the teacher is sure of, and may leave out the teacher's rare words."
-    )
+    summary: ClassVar[str] = "The student keeps to what the teacher is sure of, and may leave out its rare tokens."
     source: ClassVar[str] = "Gu et al. 2023, MiniLLM, arXiv 2306.08543 (token-level form)"
 
     def soft_loss(self, student: Tensor, teacher: Tensor) -> Tensor:

@@ -109,7 +109,7 @@ def _smaller(figures: Figures) -> str:
 
 
 def _interval(found: tuple[float, float] | None) -> str:
-    return f"(95 % interval {found[0]:.4f} to {found[1]:.4f})" if found else ""
+    return f"(95% interval {found[0]:.4f} to {found[1]:.4f})" if found else ""
 
 
 def _bytes(count: int) -> str:

@@ -85,7 +85,9 @@ def top_tokens(tokens: Sequence[str], teacher: Sequence[float], student: Sequenc
                 y=names, x=list(side)[::-1], orientation="h", name=name, marker_color=colour,
                 hovertemplate="%{y}: %{x:.3%}<extra>" + name + "</extra>",
             )  # fmt: skip
-    figure.update_xaxes(tickformat=".0%", title_text=_("probability at this temperature"), rangemode="tozero")
+    figure.update_xaxes(
+        tickformat=style.PERCENT_TICKS, title_text=_("probability at this temperature"), rangemode="tozero"
+    )
     figure.update_yaxes(type="category")
     return figure
 

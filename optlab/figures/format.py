@@ -116,6 +116,17 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def roughly(seconds: float) -> str:
+    """A duration that is expected, no finer than it is known: '25 s', '90 s', '4 min', '1 h 10 min'."""
+    if seconds < 100:
+        return f"{max(5 * round(seconds / 5), 5)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(10 * round(minutes / 10), 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
 def moment(when: float | None) -> str:
     """Seconds since 1970 as local date and time."""
     return "" if when is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(when))

@@ -65,7 +65,7 @@ def error_map(found: ErrorMap) -> Figure:
     figure.add_heatmap(
         z=error, x=[columns * i for i in range(len(error[0]))], y=[rows * i for i in range(len(error))],
         colorscale=[[0, "rgba(31,134,196,0.05)"], [1, style.MEASURED]], zmin=0,
-        colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": ".0%"},
+        colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": style.PERCENT_TICKS},
         hovertemplate=_("output {y}, input {x}: {z}").format(y="%{y}", x="%{x}", z="%{z:.1%}") + "<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(title_text=_("input"), showgrid=False)

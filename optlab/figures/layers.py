@@ -45,7 +45,7 @@ def per_layer(frame: DataFrame, quantity: str) -> Figure:
         })  # fmt: skip
     order = frame.drop_duplicates("name")
     starts = order.drop_duplicates("block").dropna(subset=["block"])
-    as_percent = {"tickformat": ".0%"} if quantity != "bits_per_weight" else {}
+    as_percent = {"tickformat": style.PERCENT_TICKS} if quantity != "bits_per_weight" else {}
     return style.figure(
         height=320, data=traces, barmode="group", showlegend=len(runs) > 1,
         x={

@@ -24,7 +24,7 @@ def attention(tokens: Sequence[str], weights: Array) -> Figure:
     seen = np.where(np.tril(np.ones_like(weights)) > 0, weights, np.nan)
     figure.add_heatmap(
         z=seen, x=named, y=named, colorscale=FAINT_TO_FULL, zmin=0, zmax=1, xgap=1, ygap=1, hoverongaps=False,
-        colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": ".0%"},
+        colorbar={"thickness": 10, "outlinewidth": 0, "tickformat": style.PERCENT_TICKS},
         hovertemplate=_("{token} looks at {other}: {share}").format(token="%{y}", other="%{x}", share="%{z:.1%}")
         + "<extra></extra>",
     )  # fmt: skip
@@ -59,7 +59,7 @@ def neurons(values: Array) -> Figure:
         hovertemplate=_("neuron {place}: {value}").format(place="%{x}", value="%{y:.3f}") + "<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(title_text=_("neuron"), showgrid=False)
-    figure.update_yaxes(title_text=_("how loud"))
+    figure.update_yaxes(title_text=_("activation"))
     return figure
 
 
@@ -70,10 +70,10 @@ def choices(tokens: Sequence[str], logits: Array, probabilities: Array) -> Figur
     figure.add_bar(
         x=named, y=probabilities, customdata=logits, marker_color=style.MEASURED, text=probabilities,
         texttemplate="%{text:.1%}", textposition="outside", cliponaxis=False,
-        hovertemplate=_("score {score}, chance {chance}").format(score="%{customdata:.2f}", chance="%{y:.2%}")
+        hovertemplate=_("score {score}, probability {chance}").format(score="%{customdata:.2f}", chance="%{y:.2%}")
         + "<extra>%{x}</extra>",
     )  # fmt: skip
-    figure.update_yaxes(tickformat=".0%", title_text=_("chance"))
+    figure.update_yaxes(tickformat=style.PERCENT_TICKS, title_text=_("probability"))
     figure.update_xaxes(tickangle=-45)
     return figure
 
@@ -82,13 +82,13 @@ def surprise(probability: float) -> Figure:
     """-ln p over p, and where the chosen token stands on it."""
     figure = style.figure(height=240, showlegend=False)
     p = np.geomspace(min(1e-3, probability / 2), 1, 300)
-    hover = _("chance {chance}: loss {loss}").format(chance="%{x:.2%}", loss="%{y:.3f}") + "<extra></extra>"
+    hover = _("probability {chance}: loss {loss}").format(chance="%{x:.2%}", loss="%{y:.3f}") + "<extra></extra>"
     figure.add_scatter(x=p, y=-np.log(p), mode="lines", line={"color": style.BASE}, hovertemplate=hover)
     figure.add_scatter(
         x=[probability], y=[-np.log(probability)], mode="markers", marker={"color": style.MEASURED, "size": 13},
         hovertemplate=hover,
     )  # fmt: skip
-    figure.update_xaxes(tickformat=".0%", title_text=_("chance of the right token"))
+    figure.update_xaxes(tickformat=style.PERCENT_TICKS, title_text=_("probability of the right token"))
     figure.update_yaxes(title_text=_("loss"))
     return figure
 

@@ -59,7 +59,7 @@ def bars(values: Mapping[str, float], axis: str, chosen: str | None = None, form
         texttemplate=f"%{{text:{form}}}", textposition="outside", cliponaxis=False,
         hovertemplate=f"%{{x}}: %{{y:{form}}}<extra></extra>",
     )  # fmt: skip
-    figure.update_yaxes(title_text=axis, rangemode="tozero", tickformat=form)
+    figure.update_yaxes(title_text=axis, rangemode="tozero", tickformat=_ticks(form))
     figure.update_xaxes(type="category")
     return figure
 
@@ -84,8 +84,8 @@ def curves(
         )  # fmt: skip
     if mark is not None:
         figure.add_vline(x=mark, line={"color": style.BASE, "dash": "dot", "width": 1.5})
-    figure.update_xaxes(title_text=x_title, tickformat=forms[0], **({"type": "log"} if "x" in log else {}))
-    figure.update_yaxes(title_text=y_title, tickformat=forms[1], **({"type": "log"} if "y" in log else {}))
+    figure.update_xaxes(title_text=x_title, tickformat=_ticks(forms[0]), **({"type": "log"} if "x" in log else {}))
+    figure.update_yaxes(title_text=y_title, tickformat=_ticks(forms[1]), **({"type": "log"} if "y" in log else {}))
     return figure
 
 
@@ -110,6 +110,11 @@ def pairs(names: Sequence[str], one: Array, other: Array, titles: tuple[str, str
             x=[f"{number + 1}. {name}" for number, name in enumerate(names)], y=values, name=title,
             marker_color=colour, hovertemplate="%{x}: %{y:.2%}<extra>" + title + "</extra>",
         )  # fmt: skip
-    figure.update_yaxes(title_text=axis, tickformat=".0%")
+    figure.update_yaxes(title_text=axis, tickformat=style.PERCENT_TICKS)
     figure.update_xaxes(tickangle=-45)
     return figure
+
+
+def _ticks(form: str) -> str:
+    """The number format of an axis whose values have `form` on hover."""
+    return style.PERCENT_TICKS if form.endswith("%") else form

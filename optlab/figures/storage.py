@@ -77,7 +77,7 @@ def chart(shapes: Sequence[tuple[int, int]], bits: int, measured: tuple[float, f
             marker={"size": 12, "color": style.MEASURED},
             hovertemplate="%{x:.1%}: %{y:.4g} MB<extra>" + _("measured") + "</extra>",
         )  # fmt: skip
-    figure.update_xaxes(title_text=_("share of zeros"), tickformat=".0%", range=[0, 1])
+    figure.update_xaxes(title_text=_("share of zeros"), tickformat=style.PERCENT_TICKS, range=[0, 1])
     figure.update_yaxes(title_text=_("megabytes"), rangemode="tozero")
     return figure
 

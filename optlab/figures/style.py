@@ -27,6 +27,8 @@ SCALE = ((0.0, "#11A37B"), (0.5, "#A9A9C0"), (1.0, "#CC4F8B"))
 """From good to bad for a third quantity; its ends differ in hue and lightness for the colour-blind too, and neither is
 one of the colours with a meaning."""
 
+PERCENT_TICKS = ".4~%"
+"""Shares on an axis, with as many digits as neighbouring ticks need to differ: 0.5%, 1%, 1.5%."""
 GRID = "rgba(127, 138, 150, 0.22)"
 
 

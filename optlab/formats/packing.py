@@ -22,17 +22,14 @@ def words_per_row(columns: int, bits: int) -> int:
 def pack(codes: Tensor, bits: int) -> Tensor:
     """codes uint8 [rows, columns], each below 2^bits -> int32 [rows, words_per_row]."""
     rows, columns = codes.shape
-    # 32 codes fill exactly `bits` words, so blocks of 32 are all packed by the same shifts.
-    padded = torch.nn.functional.pad(codes, (0, -columns % WORD)).view(rows, -1, WORD).to(torch.int64)
-    words = torch.zeros(rows, padded.shape[1], bits, dtype=torch.int64, device=codes.device)
-    for i in range(WORD):
-        word, shift = divmod(i * bits, WORD)
-        words[..., word] |= padded[..., i] << shift
-        if shift + bits > WORD:
-            words[..., word + 1] |= padded[..., i] >> (WORD - shift)
-    low = (words & 0xFFFFFFFF).flatten(1)[:, : words_per_row(columns, bits)]
-    # Two's complement: the 32 low bits as the signed numbers that safetensors stores.
-    return torch.where(low >= 1 << 31, low - (1 << 32), low).to(torch.int32).contiguous()
+    # Eight codes fill exactly `bits` bytes, and 32 fill words: eight become one number, of which so much is kept.
+    padded = torch.nn.functional.pad(codes, (0, -columns % WORD)).view(rows, -1, 8)
+    joined = padded[..., 0].to(torch.int64)
+    for i in range(1, 8):
+        joined |= padded[..., i].to(torch.int64) << (i * bits)
+    stream = joined.unsqueeze(-1).view(torch.uint8)[..., :bits].flatten()
+    words = stream.view(torch.int32).view(rows, padded.shape[1] * bits // 4)
+    return words[:, : words_per_row(columns, bits)].contiguous()
 
 
 def unpack(words: Tensor, bits: int, columns: int) -> Tensor:

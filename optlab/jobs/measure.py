@@ -8,25 +8,27 @@ for that to see a perplexity.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optlab.errors import ModelError
-from optlab.jobs import model_cache
+from optlab.jobs import durations, model_cache
 from optlab.jobs.baseline import peak_memory_of_original
 from optlab.jobs.kind import JobKind, Log
+from optlab.jobs.measure_plan import COMPRESS, LATENCY, LAYERS, MEMORY, QUALITY, READ, plan
 from optlab.jobs.resolution import settled, text_identity, title
 from optlab.jobs.sides import side, timed_in_turns
 from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
 from optlab.messages import Joined, say
+from optlab.models.describe import describe
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results.measurement import Measurement, MeasurementSoFar, MeasureSpec, QualitySoFar, Seconds
 from optlab.results.training import TrainingSoFar
 from optlab.store import artefacts
+from optlab.time_left import Phases
 
 if TYPE_CHECKING:
     from optlab.compression import Compressed
@@ -59,9 +61,13 @@ def measure(
     from optlab.jobs.compressed_cache import reported
 
     protocol = settled(name, protocol)
+    learned = durations.load()
+    parts = plan(recipe, protocol, describe(name, span(progress, 0.0, 0.0)), learned)
+    phases = Phases(progress, {part: learned.expected(work) or 0.0 for part, work in parts.items()})
     text, calibration = str(protocol.text), str(protocol.calibration)
     with compute_lock():
-        base = model_cache.model(name, "float32", protocol.device, span(progress, 0.0, 0.1))
+        with phases.phase(READ) as report:
+            base = model_cache.model(name, "float32", protocol.device, report)
         recipe.check_fits(base.description.linears, base.description.matrices)
         if any(step.instance().needs_calibration for step in recipe.steps):
             texts.check_apart(text, calibration)
@@ -75,51 +81,53 @@ def measure(
         framing = base.framing(protocol.bos)
         passage = texts.evaluation_passage(text, base.tokenizer, protocol.tokens, protocol.context, framing)
 
-        began = time.perf_counter()
-        compressed, folders = _compress(base, recipe, protocol, save, span(_of_training(progress), 0.1, 0.3))
+        with phases.phase(COMPRESS) as report:
+            compressed, folders = _compress(base, recipe, protocol, save, _of_training(report))
         folder = folders[-1]
-        seconds = {"compress": time.perf_counter() - began}
-        log(f"compressed in {seconds['compress']:.1f} s; the file is in {folder}")
+        log(f"compressed in {phases.took[COMPRESS]:.1f} s; the file is in {folder}")
         sizes = {"base": base.description.size_bytes, "candidate": weight_bytes(folder)}
         so_far = MeasurementSoFar(
             size_base=sizes["base"], size_candidate=sizes["candidate"],
             training=TrainingSoFar(training=compressed.trainings[-1]) if compressed.trainings else None,
         )  # fmt: skip
 
-        def known(fraction: float, message: str, partial: object = None) -> None:
-            nonlocal so_far
-            if isinstance(partial, QualitySoFar):
-                so_far = so_far.model_copy(update={"quality": partial})
-            progress(fraction, message, so_far if partial is not None else None)
+        with phases.phase(QUALITY) as report:
 
-        progress(0.3, say("measuring quality"), so_far)
+            def known(fraction: float, message: str, partial: object = None) -> None:
+                nonlocal so_far
+                if isinstance(partial, QualitySoFar):
+                    so_far = so_far.model_copy(update={"quality": partial})
+                report(fraction, message, so_far if partial is not None else None)
 
-        began = time.perf_counter()
-        quality = compare(
-            base.to(dtype=protocol.dtype),
-            compressed.model.to(dtype=protocol.dtype),
-            passage,
-            protocol.context,
-            span(known, 0.3, 0.7),
-            protocol.stop_below_percent,
-        )
-        seconds["evaluate"] = time.perf_counter() - began
-        log(f"evaluated {quality.windows} windows in {seconds['evaluate']:.1f} s")
-        so_far = so_far.model_copy(update={"quality_done": True})
-        progress(0.7, say("measuring quality"), so_far)
+            report(0.0, say("measuring quality"), so_far)
+            quality = compare(
+                base.to(dtype=protocol.dtype),
+                compressed.model.to(dtype=protocol.dtype),
+                passage,
+                protocol.context,
+                known,
+                protocol.stop_below_percent,
+            )
+            so_far = so_far.model_copy(update={"quality_done": True})
+            report(1.0, say("measuring quality"), so_far)
+        log(f"evaluated {quality.windows} windows in {phases.took[QUALITY]:.1f} s")
 
-    began = time.perf_counter()
-    prompt = framing.over(passage.ids)
-    timed, bandwidth = timed_in_turns(base, compressed, prompt, protocol, span(progress, 0.7, 0.85))
-    seconds["latency"] = time.perf_counter() - began
-    speed = speedup(timed)._asdict() if timed else {}
+    timed, bandwidth, speed, memory = None, None, {}, {}
+    if LATENCY in parts:
+        with phases.phase(LATENCY) as report:
+            timed, bandwidth = timed_in_turns(base, compressed, framing.over(passage.ids), protocol, report)
     if timed:
+        speed = speedup(timed)._asdict()
         so_far = so_far.model_copy(update={"latency": timed, **speed})
-    progress(0.85, say("comparing the layers"), so_far)
     with compute_lock():
-        memory = _memory(base, folder, protocol, span(progress, 0.85, 0.92)) if protocol.latency else {}
-        reported(compressed, base, protocol, folders, span(progress, 0.92, 1.0))
+        if MEMORY in parts:
+            with phases.phase(MEMORY) as report:
+                report(0.0, say("measuring peak memory"), so_far)
+                memory = _memory(base, folder, protocol, report)
+        with phases.phase(LAYERS) as report:
+            reported(compressed, base, protocol, folders, report)
     progress(1.0, say("done"))
+    durations.learn([(parts[part], took) for part, took in phases.took.items()])
     return Measurement(
         model=name,
         recipe=recipe,
@@ -138,7 +146,9 @@ def measure(
         delta=quality.delta.model_copy(update=speed),
         layers=tuple(compressed.layers),
         trainings=tuple(compressed.trainings),
-        seconds=Seconds(**seconds),
+        seconds=Seconds(
+            compress=phases.took[COMPRESS], evaluate=phases.took[QUALITY], latency=phases.took.get(LATENCY, 0.0)
+        ),
         details=quality.details,
         metrics=quality.metrics,
         begins_with=tuple(base.tokenizer.token(token) for token in framing.before),

@@ -50,8 +50,8 @@ def execute(spec: TemperatureLabSpec, progress: Progress, log: Log) -> Temperatu
     ]
     names = {one for place in positions for one in place.ids}
     return TemperatureLab(
-        tokens=tuple(teacher.tokenizer.decode([one]) for one in ids),
-        names={one: teacher.tokenizer.decode([one]) for one in sorted(names)},
+        tokens=tuple(teacher.tokenizer.readable(one) for one in ids),
+        names={one: teacher.tokenizer.readable(one) for one in sorted(names)},
         positions=tuple(positions),
         temperatures=temperature_lab.TEMPERATURES,
     )

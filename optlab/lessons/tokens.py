@@ -24,4 +24,4 @@ def encoded(model: Weights, text: str, least: int = 2, most: int = LONGEST) -> l
 
 def spelled(model: Weights, ids: list[int]) -> list[str]:
     """Each token as it reads, a space shown as a low line so that it can be seen."""
-    return [model.tokenizer.decode([one]).replace(" ", "␣").replace("\n", "⏎") or "·" for one in ids]
+    return [model.tokenizer.readable(one).replace(" ", "␣").replace("\n", "⏎") or "·" for one in ids]

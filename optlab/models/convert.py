@@ -15,7 +15,7 @@ from optlab.models.gguf.understanding import understood
 from optlab.models.safetensors_writer import DTYPES, SafetensorsWriter
 from optlab.progress import Progress, silent, span
 
-VERSION = 2
+VERSION = 3
 """Raised when the written files change, so that older conversions are not reused."""
 
 SHARD_BYTES = 2 << 30
@@ -81,7 +81,13 @@ def _write_weights(
     file: GGUFFile, architecture: Architecture, folder: Path, tied: bool, progress: Progress
 ) -> dict[str, int]:
     """Write all tensors, in one file or in shards; the bytes of each dtype, by torch's names."""
-    names = [n for n in file.tensors if architecture.hub_name(n) and not (tied and n == "output.weight")]
+    names = [
+        name
+        for name in file.tensors
+        if architecture.hub_name(name)
+        and not architecture.comes_with_another(name)
+        and not (tied and name == "output.weight")
+    ]
     shards = _shards(file, names)
     weight_map: dict[str, str] = {}
     bytes_of: dict[str, int] = {}

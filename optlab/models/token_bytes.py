@@ -1,8 +1,9 @@
-"""How many bytes of a text each token stands for: what "bits per byte" divides by."""
+"""Tokens as bytes: how many of a text each stands for (what "bits per byte" divides by), and which one spells."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from optlab.files import JsonObject
@@ -43,6 +44,22 @@ def _of_byte_level(text: str, encoding: tokenizers.Encoding) -> list[int]:
     if sum(found) == total:
         return found
     return sizes(text, encoding, by_bytes=False)
+
+
+def spelled(token: str) -> str:
+    """A token of byte-level BPE as text; a byte that is only part of a character as \\xe2. Any other token as it is."""
+    letters = byte_letters()
+    if not set(token) <= letters.keys():
+        return token
+    return bytes(letters[letter] for letter in token).decode("utf-8", "backslashreplace")
+
+
+@cache
+def byte_letters() -> dict[str, int]:
+    """Letter -> byte of byte-level BPE: printable bytes as they are, the others from U+0100 on (as GPT-2)."""
+    own = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in own]
+    return {chr(byte): byte for byte in own} | {chr(256 + place): byte for place, byte in enumerate(others)}
 
 
 def has_part(part: JsonObject | None, kind: str) -> bool:

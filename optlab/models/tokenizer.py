@@ -23,7 +23,7 @@ from optlab.framing import BosRule, Framing
 from optlab.models import chat
 from optlab.models.checkpoint import read_json, refuse_pointer
 from optlab.models.plain_text import PlainText
-from optlab.models.token_bytes import has_part, sizes
+from optlab.models.token_bytes import has_part, sizes, spelled
 
 if TYPE_CHECKING:
     import tokenizers
@@ -219,6 +219,11 @@ class Tokenizer:
     def decode(self, ids: Sequence[int], skip_special: bool = False) -> str:
         """Text of token ids; special tokens are written out unless skip_special."""
         return str(self.backend.decode(list(ids), skip_special_tokens=skip_special))
+
+    def readable(self, token_id: int) -> str:
+        """Text of one token; its bytes (\\xe2\\x80) where it spells only part of a character."""
+        text = self.decode([token_id])
+        return spelled(self.token(token_id)) if "\N{REPLACEMENT CHARACTER}" in text else text
 
     def token(self, token_id: int) -> str:
         """The token as the vocabulary spells it ("Ġthe"), empty for an id that has no token."""

@@ -35,7 +35,7 @@ def prediction_table(
 def _cell(found: Predicted) -> PredictedCell:
     delta = found.delta
     return PredictedCell(
-        reason=found.reason, nll=delta and delta.nll, nll_band90=delta and delta.nll_band90,
+        reason=found.reason, note=found.note, nll=delta and delta.nll, nll_band90=delta and delta.nll_band90,
         size_bytes=found.size_bytes, decode_speedup=found.decode_speedup,
         decode_speedup_band90=found.decode_speedup_band90,
     )  # fmt: skip

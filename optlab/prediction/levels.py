@@ -11,21 +11,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from optlab.methods import REGISTRY, Value, divisors_for_groups, method
+from optlab.methods import REGISTRY, Method, Probed, Value, divisors_for_groups, method
 from optlab.recipes import Step
 
 STRENGTH = {"quantize": ("bits", "group_size"), "prune": ("sparsity",)}
 """The parameters that say how strong a step is."""
 SHARED_OUT = {"scope": "layer", "threshold": None}
 """Parameters that only decide how sparsity is shared out between layers, which `treatment` works out; as probed."""
-PRUNINGS = ("magnitude", "wanda", "sparsegpt")
-"""Probed prunings: those that a person would choose, and that take seconds for a whole model."""
-SPARSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-FEW_SPARSITIES = (0.1, 0.3, 0.5, 0.7)
-"""For methods that take longer."""
-FEW_BITS = (2, 3, 4)
-BITS = (2, 3, 4, 6, 8)
-"""Probed bits. 5 and 7 lie half-way between their neighbours on a log scale, to one part in fifty."""
 GROUPS = (32, 64, 128, 192, 256)
 """Group sizes that are probed where they divide every layer's width; one scale per row always is."""
 
@@ -55,30 +47,33 @@ def family_key(step: Step) -> str | None:
 
 
 def families(widths: list[int]) -> list[Family]:
-    """The families that a probe tabulates for layers with these numbers of inputs, in the order in which it does.
+    """The families that a probe tabulates for layers with these numbers of inputs, in the order in which it does: what
+    the methods declare (`Method.probed`).
 
     Methods that need no calibration text come first, so that something can be predicted soon; quantizations follow
     the prunings that they may be combined with.
     """
     sizes = common_groups(widths)
-    middle = sizes[:1]
-    prunings = [_pruning(name) for name in REGISTRY["prune"] if name in PRUNINGS]
-    calibrated = {family.key for family in prunings if method("prune", family.method).needs_calibration}
-    return [
-        *[family for family in prunings if family.key not in calibrated],
-        _quantization("rtn", {}, BITS, sizes),
-        *[family for family in prunings if family.key in calibrated],
-        _quantization("rtn", {"symmetric": True}, BITS, [*middle, None]),
-        _quantization("gptq", {}, FEW_BITS, middle),
+    found = [
+        _family(method(kind, name), probed, sizes)
+        for kind in ("prune", "quantize")
+        for name in REGISTRY[kind]
+        for probed in method(kind, name).probed
     ]
+    return sorted(found, key=lambda family: method(family.kind, family.method).needs_calibration)
 
 
-def _pruning(name: str) -> Family:
-    declared = method("prune", name)
-    largest = next(p.maximum for p in declared.parameters if p.name == "sparsity") or 1.0
-    probed = FEW_SPARSITIES if declared.needs_calibration else SPARSITIES
-    levels: tuple[dict[str, Value], ...] = tuple({"sparsity": s} for s in probed if s <= largest)
-    return Family("prune", name, _fixed("prune", declared.check({})), levels)
+def _family(declared: type[Method], probed: Probed, sizes: list[int | None]) -> Family:
+    """sizes: as `common_groups`."""
+    values = declared.check(dict(probed.changed))
+    levels: tuple[dict[str, Value], ...]
+    if declared.kind == "prune":
+        largest = next(p.maximum for p in declared.parameters if p.name == "sparsity") or 1.0
+        levels = tuple({"sparsity": share} for share in probed.levels if share <= largest)
+    else:
+        groups = {"every": sizes, "usual": sizes[:1], "usual and row": [*sizes[:1], None]}[probed.groups]
+        levels = tuple({"bits": int(bits), "group_size": size} for size in groups for bits in probed.levels)
+    return Family(declared.kind, declared.name, _fixed(declared.kind, values), levels)
 
 
 def common_groups(widths: list[int]) -> list[int | None]:
@@ -86,12 +81,6 @@ def common_groups(widths: list[int]) -> list[int | None]:
     fitting = set.intersection(*(set(divisors_for_groups(width)) for width in set(widths)))
     found: list[int | None] = [size for size in GROUPS if size in fitting and size < min(widths)]
     return [*sorted(found, key=lambda size: size != 64), None]
-
-
-def _quantization(name: str, changed: Mapping[str, Value], bits: tuple[int, ...], sizes: list[int | None]) -> Family:
-    values = method("quantize", name).check(changed)
-    levels: tuple[dict[str, Value], ...] = tuple({"bits": b, "group_size": size} for size in sizes for b in bits)
-    return Family("quantize", name, _fixed("quantize", values), levels)
 
 
 def _fixed(kind: str, values: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:

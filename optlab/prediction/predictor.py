@@ -7,13 +7,16 @@ lies outside of what was probed gets no figures and the reason why: measure it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from optlab.errors import ModelError
+from optlab.messages import Message, say
 from optlab.prediction.link import OTHER, SAME, SETS, Features, Link, read_by
+from optlab.prediction.recovery import ALONE, NORMAL, SMALLEST, Recovery, Trained, trained
+from optlab.prediction.searched import Bargains
 from optlab.prediction.size import recipe_bytes
 from optlab.prediction.speed import Speed, SpeedModel, TimedRatio
 from optlab.prediction.state import Floats, State, known
@@ -34,7 +37,8 @@ REMEMBERED = 256
 class Prediction:
     """What to expect of a recipe. Losses in nats per token against the original, bands hold 90 %.
 
-    reason: why there are no figures; None where there are. speed: None where this machine was not timed.
+    reason: why there are no figures; None where there are. speed: None where this machine was not timed. trainings: for
+    a recipe that trains, how many finished trainings of its kind the guess was learned from; None for any other.
     """
 
     model: str
@@ -46,6 +50,18 @@ class Prediction:
     kl: float | None = None
     speed: Speed | None = None
     anchors: int = 0
+    trainings: int | None = None
+
+    @property
+    def note(self) -> Message | None:
+        """What must be said of a prediction, as a sentence; None for most."""
+        if self.trainings is None:
+            return None
+        if not self.trainings:
+            return say("what training wins back is not known yet: between nothing and all of the loss before it")
+        return say(
+            "what training wins back was learned from finished trainings of its kind: {count}", count=self.trainings
+        )
 
     @property
     def decode_ms(self) -> float | None:
@@ -78,6 +94,7 @@ class Prediction:
             )  # fmt: skip
         return Predicted(
             model=self.model, recipe=self.recipe, inside_probed_range=self.reason is None, reason=self.reason,
+            note=self.note,
             size_bytes=self.size_bytes, delta=delta, decode_ms_per_token=self.decode_ms,
             decode_band90=self.decode_band90, decode_speedup=self.speed and self.speed.speedup,
             decode_speedup_band90=self.speed and self.speed.speedup_band90, anchors=self.anchors,
@@ -104,9 +121,11 @@ class Predictor:
         self, state: State, measured: Iterable[Observation] = (), text: str | None = None,
         timed: SpeedAnchors | None = None, speeds: Iterable[TimedRatio] = (),
     ) -> None:  # fmt: skip
+        measured = list(measured)
         self.state = state
         self.kinds = sorted(set(state.kinds))
         self._of_kind = np.array([[kind == one for one in self.kinds] for kind in state.kinds], dtype=float)
+        self._bargains = Bargains(state)
         known: dict[str, tuple[Observation, Features]] = {}
         self._words = read_by(None, SAME if text in (None, state.text) else OTHER)
         for words, one in [*_anchors(state), *((self._words, one) for one in measured)]:
@@ -123,7 +142,9 @@ class Predictor:
             *(np.array([float(getattr(one, name)) for one, _ in known.values()]) for name in ("kl", "nll", "tokens")),
         )
         self.speed = SpeedModel(state, timed, speeds)
+        self.recovery = Recovery()
         self._told: dict[tuple[str, int], Prediction] = {}
+        self.recovery = Recovery(self._shares(measured))
 
     @classmethod
     def load(cls, fingerprint: str, measured: Iterable[Observation] = ()) -> Predictor:
@@ -144,6 +165,8 @@ class Predictor:
 
     def _predict(self, recipe: Recipe, tokens: int) -> Prediction:
         try:
+            if (training := trained(recipe)) is not None:
+                return self._predict_trained(recipe, training, tokens)
             done = treatment(self.state, recipe)
             found = damage(self.state, done)
         except Outside as outside:
@@ -158,6 +181,35 @@ class Predictor:
             self.state.model, recipe, None, size, float(out.nll[0]), edges, float(out.kl[0]), speed, self.anchors
         )
 
+    def _predict_trained(self, recipe: Recipe, training: Trained, tokens: int) -> Prediction:
+        """The recipe without training, of whose loss the training wins a share back."""
+        whole, before = self.predict(training.untrained, tokens), self.predict(training.before, tokens)
+        if whole.nll is None or whole.nll_band90 is None or before.nll is None:
+            return replace(whole, recipe=recipe)
+        won, deviation = self.recovery.share(training.kind)
+        doubt = NORMAL * math.hypot(deviation * max(before.nll, 0.0), ALONE)
+        nll = whole.nll - won * before.nll
+        # What is not known of the loss before the training is won back with it.
+        left = min(max(nll / whole.nll, 0.0), 1.0) if whole.nll > 0 else 1.0
+        low, high = (left * abs(edge - whole.nll) for edge in whole.nll_band90)
+        band = nll - math.hypot(doubt, low), nll + math.hypot(doubt, high)
+        return replace(
+            whole, recipe=recipe, nll=nll, nll_band90=band, kl=None, trainings=self.recovery.trainings(training.kind)
+        )
+
+    def _shares(self, measured: Iterable[Observation]) -> Iterator[tuple[str, float]]:
+        """What finished trainings won back, of what is predicted without them."""
+        for one in measured:
+            try:
+                training = trained(one.recipe)
+            except Outside:
+                continue
+            if training is None:
+                continue
+            whole, before = self.predict(training.untrained), self.predict(training.before)
+            if whole.nll is not None and before.nll is not None and before.nll > SMALLEST:
+                yield training.kind, (whole.nll - one.nll) / before.nll
+
     def _features(self, done: Treatment, found: Damage, words: Floats) -> Features:
         total = float(found.total.sum())
         families = np.zeros(len(FAMILIES))
@@ -167,7 +219,8 @@ class Predictor:
                     families[axis(key)] += amount
         kinds = np.concatenate([found.quantized @ self._of_kind, found.pruned @ self._of_kind])
         whole = max(total, 1e-12)
-        return Features(np.array([total]), families[None] / whole, kinds[None] / whole, words[None])
+        searched = np.array([self._bargains.share(done, found)])
+        return Features(np.array([total]), families[None] / whole, kinds[None] / whole, words[None], searched)
 
 
 def _anchors(state: State) -> list[tuple[Floats, Observation]]:
@@ -188,10 +241,12 @@ def axis(key: str) -> int:
 def joined(some: list[Features], families: int, kinds: int) -> Features:
     """Features of several recipes in one."""
     if not some:
-        return Features(np.zeros(0), np.zeros((0, families)), np.zeros((0, kinds)), np.zeros((0, SETS)))
+        nothing = np.zeros(0)
+        return Features(nothing, np.zeros((0, families)), np.zeros((0, kinds)), np.zeros((0, SETS)), nothing)
     return Features(
         np.concatenate([one.total for one in some]),
         np.concatenate([one.families for one in some]),
         np.concatenate([one.kinds for one in some]),
         np.concatenate([one.words for one in some]),
+        np.concatenate([one.searched for one in some]),
     )

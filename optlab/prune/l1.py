@@ -23,13 +23,13 @@ class L1(TrainedPruning):
 
     name: ClassVar[str] = "l1"
     title: ClassVar[str] = "L1 training"
-    summary: ClassVar[str] = "Trains with a price on the size of every weight, then zeroes the smallest."
+    summary: ClassVar[str] = "Trains with a penalty on the size of every weight, then zeroes the smallest."
     source: ClassVar[str] = "Tibshirani 1996; Han et al. 2015, arXiv 1506.02626"
     parameters: ClassVar[tuple[Parameter, ...]] = (
         SPARSITY,
         Parameter(
-            "strength", float, 1.0, "Price of weights",
-            "What the weights of the model cost at the start, beside its loss: more presses harder.",
+            "strength", float, 1.0, "L1 penalty",
+            "The penalty of all weights at the start, relative to the loss: more pushes harder towards zero.",
             minimum=0.0, maximum=100.0, step=0.5, unit="nats",
         ),
         *TRAINING,

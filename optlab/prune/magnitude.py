@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
 from optlab.messages import say
-from optlab.methods import Parameter, Value
+from optlab.methods import Parameter, Probed, Value
 from optlab.prune.pattern import UNSTRUCTURED
 from optlab.prune.scored import ALLOCATION, PATTERN, SPARSITY, ScoredPruning
 
@@ -31,7 +31,7 @@ class Magnitude(ScoredPruning):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         SPARSITY,
         Parameter(
-            "scope", str, "layer", "Counted over",
+            "scope", str, "layer", "Scope",
             "'layer' takes the same share from every layer, 'global' the smallest of all layers together, 'threshold' "
             "everything below a fixed value, whatever share that is.",
             choices=("layer", "global", "threshold"),
@@ -44,6 +44,7 @@ class Magnitude(ScoredPruning):
         PATTERN,
         ALLOCATION,
     )  # fmt: skip
+    probed: ClassVar[tuple[Probed, ...]] = (Probed((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),)
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:

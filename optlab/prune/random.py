@@ -18,7 +18,7 @@ class Random(ScoredPruning):
 
     name: ClassVar[str] = "random"
     title: ClassVar[str] = "Random weights"
-    summary: ClassVar[str] = "Zeroes weights by lot: the control that every other method must beat."
+    summary: ClassVar[str] = "Zeroes weights at random: the baseline that every other method must beat."
     source: ClassVar[str] = "the control of Blalock et al. 2020, arXiv 2003.03033"
 
     def scores(self, name: str, context: Context) -> Tensor:

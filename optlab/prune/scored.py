@@ -33,7 +33,7 @@ PATTERN = Parameter(
     choices=PATTERNS,
 )  # fmt: skip
 ALLOCATION = Parameter(
-    "allocation", str, "uniform", "Shared out",
+    "allocation", str, "uniform", "Allocation",
     "'uniform' takes the same share from every layer; 'owl' spares blocks in which a few weights stand far above the "
     "others, and takes more from the rest (needs text).",
     choices=("uniform", "owl"), advanced=True,
@@ -44,7 +44,7 @@ SEQUENTIAL = Parameter(
     "inputs that the already pruned layers before it make, for one more pass over the text per recipe.",
 )  # fmt: skip
 REFIT = Parameter(
-    "refit", bool, True, "Refit what stays",
+    "refit", bool, True, "Refit remaining weights",
     "After the zeros are chosen, the weights that stay are fitted to the outputs that the layer had: least squares on "
     "the calibration text, for a few seconds more. Off: the method as its paper has it.",
 )  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from optlab.methods import Parameter
+from optlab.methods import Parameter, Probed
 from optlab.prune.pattern import FINE
 from optlab.prune.scored import ALLOCATION, PATTERN, REFIT, SEQUENTIAL, SPARSITY, ScoredPruning
 
@@ -45,11 +45,12 @@ class SparseGPT(ScoredPruning):
         REFIT,
         Parameter(
             "damping", float, 0.1, "Damping",
-            "How much is added to the energy of every input, as a share of their mean: more trusts the calibration "
+            "How much is added to the diagonal of the Hessian, as a share of its mean: more trusts the calibration "
             "text less.",
             minimum=0.0, maximum=1.0, step=0.01, advanced=True,
         ),
     )  # fmt: skip
+    probed: ClassVar[tuple[Probed, ...]] = (Probed((0.1, 0.3, 0.5, 0.7)),)
 
     _inputs: Inputs
     _factored: tuple[str, Tensor] | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
 from optlab.messages import Joined, say
-from optlab.methods import Parameter, Value, divisors_for_groups
+from optlab.methods import Parameter, Probed, Value, divisors_for_groups
 from optlab.prune.pattern import FINE, UNSTRUCTURED
 from optlab.prune.scored import ALLOCATION, SEQUENTIAL, SPARSITY
 from optlab.prune.sparsegpt import SparseGPT
@@ -28,6 +28,7 @@ class SparseGPTQ(SparseGPT):
     title: ClassVar[str] = "SparseGPT and GPTQ in one pass"
     summary: ClassVar[str] = "Zeroes weights and rounds the others in one walk; what is left makes up for both."
     source: ClassVar[str] = "Frantar and Alistarh 2023, arXiv 2301.00774, section 3.5"
+    probed: ClassVar[tuple[Probed, ...]] = ()  # its damage is that of zeros and of levels at once: no single strength
     parameters: ClassVar[tuple[Parameter, ...]] = (
         SPARSITY,
         Parameter(

@@ -31,7 +31,13 @@ class TrainedPruning(Method):
 
     kind: ClassVar[str] = "prune"
     needs_calibration: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (SPARSITY, *TRAINING)
+
+    @classmethod
+    def untrained(cls, values: Mapping[str, Value]) -> tuple[str, dict[str, Value]]:
+        """The same share of the smallest weights, at once."""
+        return "magnitude", {"sparsity": values["sparsity"]}
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from optlab.methods import Parameter
+from optlab.methods import Parameter, Probed
 from optlab.prune.scored import ALLOCATION, PATTERN, REFIT, SEQUENTIAL, SPARSITY, ScoredPruning
 
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ class Wanda(ScoredPruning):
     name: ClassVar[str] = "wanda"
     title: ClassVar[str] = "Wanda"
     summary: ClassVar[str] = (
-        "Zeroes what contributes least, small weights on quiet inputs, and fits the rest; needs a few pages of text."
+        "Zeroes what contributes least, small weights on small inputs, and refits the rest; needs a few pages of text."
     )
     source: ClassVar[str] = "Sun et al. 2023, arXiv 2306.11695"
     needs_calibration: ClassVar[bool] = True
     by_row: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (SPARSITY, PATTERN, ALLOCATION, SEQUENTIAL, REFIT)
+    probed: ClassVar[tuple[Probed, ...]] = (Probed((0.1, 0.3, 0.5, 0.7)),)
 
     _inputs: Inputs
 

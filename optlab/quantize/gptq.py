@@ -16,7 +16,7 @@ from collections.abc import Callable
 from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
-from optlab.methods import Parameter
+from optlab.methods import Parameter, Probed
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
 
 if TYPE_CHECKING:
@@ -65,11 +65,12 @@ class GPTQ(LayerwiseQuantizer):
         ),
         Parameter(
             "damping", float, 0.1, "Damping",
-            "How much is added to the energy of every input, as a share of their mean: more trusts the calibration "
+            "How much is added to the diagonal of the Hessian, as a share of its mean: more trusts the calibration "
             "text less.",
             minimum=0.0, maximum=1.0, step=0.01, advanced=True,
         ),
     )  # fmt: skip
+    probed: ClassVar[tuple[Probed, ...]] = (Probed((2, 3, 4)),)
 
     _factored: tuple[str, Tensor, Tensor] | None = None
     _sequential: SequentialGrams | None = None

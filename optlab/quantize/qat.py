@@ -45,6 +45,7 @@ class QAT(LayerwiseQuantizer):
     summary: ClassVar[str] = "Trains the weights while the model computes with rounded ones; slow, for 2 and 3 bits."
     source: ClassVar[str] = "Bengio et al. 2013, arXiv 1308.3432 (straight-through); LLM-QAT, arXiv 2305.17888"
     needs_calibration: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (
         *FORMAT,
         *TRAINING,
@@ -59,6 +60,11 @@ class QAT(LayerwiseQuantizer):
     def __init__(self, values: Mapping[str, Value] | None = None) -> None:
         super().__init__(values)
         self._shadows: dict[str, Shadow] = {}
+
+    @classmethod
+    def untrained(cls, values: Mapping[str, Value]) -> tuple[str, dict[str, Value]]:
+        """Rounding to the same format."""
+        return "rtn", {parameter.name: values[parameter.name] for parameter in FORMAT}
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:

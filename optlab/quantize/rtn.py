@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from optlab.methods import Parameter
+from optlab.methods import Parameter, Probed
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class RTN(LayerwiseQuantizer):
             choices=("minmax", "mse"), advanced=True,
         ),
     )  # fmt: skip
+    # 5 and 7 bits lie half-way between their neighbours on a log scale, to one part in fifty.
+    probed: ClassVar[tuple[Probed, ...]] = (
+        Probed((2, 3, 4, 6, 8), groups="every"),
+        Probed((2, 3, 4, 6, 8), groups="usual and row", changed=(("symmetric", True),)),
+    )
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
         from optlab.formats.integer_grid import best_clip, in_groups, minmax

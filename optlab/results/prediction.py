@@ -33,14 +33,15 @@ class PredictedDelta(Part):
 
 
 class Predicted(Document):
-    """reason: why there are no figures, None where there are. decode_speedup: how many times faster a token is made
-    than by the original on the same machine; decode_ms_per_token is the original's, as timed last, over it. anchors:
-    measurements that it was learned from."""
+    """reason: why there are no figures, None where there are. note: what must be said of them, None for most.
+    decode_speedup: how many times faster a token is made than by the original on the same machine; decode_ms_per_token
+    is the original's, as timed last, over it. anchors: measurements that it was learned from."""
 
     model: Word
     recipe: RecipeField
     inside_probed_range: Truth
     reason: Sentence | None = None
+    note: Sentence | None = None
     size_bytes: Count | None = None
     delta: PredictedDelta | None = None
     decode_ms_per_token: Number | None = None

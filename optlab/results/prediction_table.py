@@ -12,10 +12,12 @@ from optlab.results.recipe import RecipeField
 
 class PredictedCell(Part):
     """One recipe of the family against the original. nll: nats per token; its band holds 90 %, None is an open end.
-    reason: why its quality is not predicted, None where it is. size_bytes: of the weights file. decode_speedup: how
-    many times faster a token is made. None is what is not known."""
+    reason: why its quality is not predicted, None where it is. note: what must be said of it, None for most.
+    size_bytes: of the weights file. decode_speedup: how many times faster a token is made. None is what is not
+    known."""
 
     reason: Sentence | None = None
+    note: Sentence | None = None
     nll: Number | None = None
     nll_band90: Band | None = None
     size_bytes: Count | None = None

@@ -30,7 +30,9 @@ def move(connection: Connection, id: int, source: Status, owner: str | None = No
 
 def end(connection: Connection, id: int, owner: str | None, **values: Any) -> bool:
     """Move a running run to a status in which nobody works on it; whether it was running."""
-    return move(connection, id, Status.RUNNING, owner, finished=time.time(), cancel_asked=None, **values)
+    return move(
+        connection, id, Status.RUNNING, owner, finished=time.time(), cancel_asked=None, seconds_left=None, **values
+    )
 
 
 def interrupt(connection: Connection, id: int, reason: str, owner: str | None = None) -> bool:
@@ -63,6 +65,7 @@ def requeue(connection: Connection, id: int) -> None:
         update.values(
             status=Status.QUEUED, attempts=R.attempts + 1, progress=0.0, message="", partial="{}", error=None,
             result=None, result_version=None, started=None, finished=None, worker=None, cancel_asked=None,
+            seconds_left=None,
         )
     )  # fmt: skip
 

@@ -42,7 +42,8 @@ class Run:
     """A row of the store at one moment.
 
     id: counts up from 1. key: hash of everything that decides the result. progress: 0 to 1. created, started,
-    finished: seconds since 1970.
+    finished: seconds since 1970. seconds_left: of work, as its worker last told, and never more than a tenth above what
+    it told before; None while that is a guess.
     attempts: 1 for a run that was never retried. worker: id of the process that has or had it.
 
     spec_json: what to do. partial_json: results so far, replaced by every report. result_json: None before it is done.
@@ -65,6 +66,7 @@ class Run:
     finished: float | None = None
     worker: str | None = None
     attempts: int = 1
+    seconds_left: float | None = None
 
     @property
     def done(self) -> bool:
@@ -86,13 +88,6 @@ class Run:
         if self.started is None:
             return None
         return max((self.finished or now or time.time()) - self.started, 0.0)
-
-    def eta(self, now: float | None = None) -> float | None:
-        """Seconds left if it goes on as fast as so far; None while that is a guess (before 2 % or two seconds)."""
-        elapsed = self.elapsed(now)
-        if self.status != Status.RUNNING or elapsed is None or elapsed < 2 or self.progress < 0.02:
-            return None
-        return elapsed * (1 - self.progress) / self.progress
 
 
 @dataclass(frozen=True)

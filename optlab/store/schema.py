@@ -23,7 +23,7 @@ from sqlalchemy.pool import StaticPool
 
 from optlab.errors import OptLabError
 
-REVISIONS = ("1", "2")
+REVISIONS = ("1", "2", "3")
 """Every version that the tables ever had, the newest last; one file each in `migrations/versions`."""
 VERSION = REVISIONS[-1]
 BUSY_TIMEOUT_MS = 10_000
@@ -61,6 +61,7 @@ runs_table = sa.Table(
     sa.Column("worker", sa.String(128)),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("result_version", sa.Integer),
+    sa.Column("seconds_left", sa.Double),
     sa.Index("runs_by_queue", "status", "priority", "id"),
     sa.Index("runs_by_kind", "kind", "status", "id"),
     sqlite_autoincrement=True,

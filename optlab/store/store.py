@@ -161,9 +161,13 @@ class Store(Database):
                 ):
                     return rows.existing(connection, id)
 
-    def report(self, id: int, fraction: float, message: str, partial: Any = None, worker: str | None = None) -> bool:
+    def report(
+        self, id: int, fraction: float, message: str, partial: Any = None, seconds_left: float | None = None,
+        worker: str | None = None,
+    ) -> bool:  # fmt: skip
         """Note progress; False when the run is no longer running (of `worker`, when given): stop working on it."""
         values: dict[str, Any] = {
+            "seconds_left": seconds_left,
             "progress": min(max(fraction, 0.0), 1.0) if fraction == fraction else 0.0,
             "message": safe_json.sentence(message, LONGEST_LINE),
         }

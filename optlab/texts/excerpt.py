@@ -26,6 +26,7 @@ class Excerpt:
         return {
             "name": self.text.name, "kind": taken.kind if taken else None, "column": taken.column if taken else None,
             "conversation": self.text.conversation, "documents": len(self.text.documents),
+            "records_without_text": taken.without if taken else 0,
             "evaluation_documents": len(self.text.evaluation), "calibration_documents": len(self.text.calibration),
             "characters": sum(map(len, self.text.evaluation)), "first_lines": list(self.lines),
         }  # fmt: skip
@@ -34,7 +35,10 @@ class Excerpt:
 def excerpt(name: str) -> Excerpt:
     """What `optlab.texts.load(name)` takes. Raises TextError."""
     text = load(name)
-    return Excerpt(_words(text), tuple(_lines(text.evaluation[0], text.conversation)), text)
+    words = _words(text)
+    if text.taken is not None and text.taken.without:
+        words = say("{taken} ({without} records have no text there)", taken=words, without=text.taken.without)
+    return Excerpt(words, tuple(_lines(text.evaluation[0], text.conversation)), text)
 
 
 def _words(text: Text) -> Message:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 import traceback
 from dataclasses import dataclass
 
@@ -12,9 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from optlab import cache
 from optlab.errors import Cancelled, OptLabError
-from optlab.jobs import registry
+from optlab.jobs import durations, registry
+from optlab.jobs.durations import Work
 from optlab.jobs.kind import Readable
+from optlab.jobs.resolution import digest
 from optlab.machine.locks import compute_lock
+from optlab.messages import encoded
 from optlab.progress import Progress, silent
 from optlab.store.run import Run
 from optlab.store.store import Store
@@ -36,7 +40,8 @@ def execute(store: Store, run: Run, heartbeat: Heartbeat, kinds: registry.Kinds,
 
     Whatever this raises could not be stored, or is none of an executor's business (Ctrl-C, a signal).
     """
-    progress = heartbeat.start_run(run, shown)
+    whole = whole_run(run, kinds)
+    progress = heartbeat.start_run(run, shown, durations.load().expected(whole))
     try:
         result = _result(store, run, heartbeat.worker, kinds, progress)
     except Cancelled as error:
@@ -48,12 +53,20 @@ def execute(store: Store, run: Run, heartbeat: Heartbeat, kinds: registry.Kinds,
         _fail(store, run, heartbeat.worker, error)
         return Outcome(error)
     heartbeat.end_run()
+    if not progress.foretold:
+        durations.learn([(whole, time.monotonic() - progress.began)])
     try:
         store.finish(run.id, result, heartbeat.worker)
     except (OptLabError, TypeError, ValueError, SQLAlchemyError) as error:
         _fail(store, run, heartbeat.worker, error)
         return Outcome(error)
     return Outcome()
+
+
+def whole_run(run: Run, kinds: registry.Kinds) -> Work:
+    """A run as one piece of work whose duration can be learned: of its kind and model, and of the very same title."""
+    key = durations.whole_key(run.kind, registry.model_of(run, kinds) or "")
+    return Work(key, digest(encoded(run.title))[:16], amount=1.0)
 
 
 def _result(store: Store, run: Run, worker: str, kinds: registry.Kinds, progress: RunProgress) -> Readable:

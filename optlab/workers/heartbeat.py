@@ -23,6 +23,7 @@ from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.store.run import Run
 from optlab.store.store import Store
+from optlab.time_left import Countdown, extrapolated
 
 TICK_S = 0.2
 BEAT_S = 1.0
@@ -36,36 +37,64 @@ WAITING = say("waiting for a latency measurement to finish")
 
 log = logging.getLogger(__name__)
 
-Report = tuple[float, str, object]
+FIRST_S, FIRST_SHARE = 2.0, 0.05
+"""What was never done here is extrapolated from its own beginning, once there is so much of it."""
+
+Report = tuple[float, str, object, float | None]
+"""Fraction, message, partial results, seconds left."""
 
 
 class RunProgress:
     """The progress of one run: what its executor calls, what the heartbeat reads. One writer, one reader, no lock.
 
-    shown: told of every progress as well."""
+    shown: told of every progress as well. expected: seconds that a run like this takes, None where that is not known.
+    An executor that knows its phases (`optlab.time_left.Phases`) tells the time left itself.
+    """
 
-    def __init__(self, run: Run, shown: Progress = silent) -> None:
-        self.run, self.shown = run, shown
+    def __init__(self, run: Run, shown: Progress = silent, expected: float | None = None) -> None:
+        self.run, self.shown, self.expected = run, shown, expected
         self.fraction = 0.0
         self.latest: Report | None = None
         self.partial: object = None
         self.stop = threading.Event()
+        self.estimate: float | None = None
+        self.countdown = Countdown()
+        self.began = time.monotonic()
+
+    def left(self, seconds: float) -> None:
+        """The executor's own estimate, which counts from now on."""
+        self.estimate = seconds
+
+    @property
+    def foretold(self) -> bool:
+        """Whether the executor has told the time left itself."""
+        return self.estimate is not None
 
     def __call__(self, fraction: float, message: str, partial: object = None) -> None:
         """Progress: note where we are, step aside for a latency measurement. Raises Cancelled to stop."""
         if partial is not None:
             self.partial = partial  # kept: a later report without one must not lose what is not yet written
         self.fraction = fraction
-        self.latest = (fraction, message, self.partial)
+        estimate = self._extrapolated() if self.estimate is None else self.estimate
+        left = None if estimate is None else self.countdown.shown(estimate)
+        self.latest = (fraction, message, self.partial, left)
         self.shown(fraction, message, partial)
         self.check()
         locks.breathe(self.wait)
 
     def wait(self) -> None:
         """Called while another computation has the machine. Raises Cancelled when the run should stop."""
-        self.latest = (self.fraction, WAITING, self.partial)
+        self.latest = (self.fraction, WAITING, self.partial, None)
         self.shown(self.fraction, WAITING)
         self.check()
+
+    def _extrapolated(self) -> float | None:
+        elapsed = time.monotonic() - self.began
+        if self.expected is not None:
+            return extrapolated(self.expected, elapsed, self.fraction)
+        if elapsed < FIRST_S or self.fraction < FIRST_SHARE:
+            return None
+        return elapsed * (1 - min(self.fraction, 1.0)) / self.fraction
 
     def check(self) -> None:
         """Raises Cancelled when the run should stop."""
@@ -131,10 +160,10 @@ class Heartbeat(threading.Thread):
             if report is not None and not self.store.report(run_progress.run.id, *report, worker=self.worker):
                 run_progress.stop.set()
 
-    def start_run(self, run: Run, shown: Progress = silent) -> RunProgress:
-        """From now on beat for `run`. shown: told of every progress of it."""
+    def start_run(self, run: Run, shown: Progress = silent, expected: float | None = None) -> RunProgress:
+        """From now on beat for `run`. shown: told of every progress of it. expected: see `RunProgress`."""
         self._noticed = None
-        self.run_progress = RunProgress(run, shown)
+        self.run_progress = RunProgress(run, shown, expected)
         return self.run_progress
 
     def end_run(self) -> None:

@@ -46,7 +46,7 @@ def test_a_fresh_home_is_predicted_at_once_and_then_timed(fresh: tuple[Page, Cli
     page, client, errors = fresh
     began = time.perf_counter()
     page.goto(f"/explore?{LINK}")
-    expect(page.get_by_text("90 % band").first).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("90% band").first).to_be_visible(timeout=WAIT_MS)
     print(f"predictions stood on Explore {time.perf_counter() - began:.2f} s after it was opened")
     assert not client.runs("probe")
     assert not client.runs("measure")

@@ -134,8 +134,8 @@ def test_measurements_on_another_text_teach_nothing_about_this_one(client: Clien
 def test_a_recipe_that_is_not_predicted_claims_nothing_and_can_still_be_learnt_beside(
     client: Client, probed: State
 ) -> None:
-    distilled = Recipe.of(Step("distill", "forward_kl", {}))
-    run = client.submit_measure("nano", distilled, PROTOCOL)
+    coded = Recipe.of(Step("quantize", "nf4", {}))
+    run = client.submit_measure("nano", coded, PROTOCOL)
     claimed = MEASURE.spec_of(run).predicted
     assert claimed is not None and not claimed.inside_probed_range
     finish(client, run, 0.3)

@@ -23,7 +23,8 @@ def models() -> list[LanguageModel]:
     """nano, and rounded to 4 and to 3 bits."""
     nano = load("nano", device="cpu")
     recipes = [Recipe.of(Step("quantize", "rtn", {"bits": bits, "group_size": 64})) for bits in (4, 3)]
-    return [nano, *(compress(nano, recipe, Protocol(text="shakespeare")).model for recipe in recipes)]
+    protocol = Protocol(text="shakespeare", calibration_tokens=CONTEXT)  # rounding learns nothing from it
+    return [nano, *(compress(nano, recipe, protocol).model for recipe in recipes)]
 
 
 @pytest.fixture(scope="module", params=INSTALLED)
@@ -56,9 +57,10 @@ def test_strewn_windows_hold_the_difference_on_the_whole(gaps: list[np.ndarray])
 
 
 @pytest.mark.slow
-def test_windows_that_follow_one_another_hold_it_where_their_correlation_is_known(gaps: list[np.ndarray]) -> None:
+def test_windows_that_follow_one_another_hold_it_where_their_slow_part_is_known(gaps: list[np.ndarray]) -> None:
+    """The 241 stretches overlap and tell about as much as 15, so a coverage of 95 % may be seen as 89 to 100 %."""
     for one in gaps:
         stretches = [one[start : start + MEASURED] for start in range(len(one) - MEASURED + 1)]
         corrected = coverage([interval(some, consecutive=True) for some in stretches], one.mean())
-        assert 0.90 <= corrected <= 0.99  # 241 stretches that overlap: some 15 of them tell the same
+        assert corrected >= 0.93
         assert corrected > coverage([interval(some) for some in stretches], one.mean())

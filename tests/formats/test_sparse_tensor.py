@@ -13,7 +13,7 @@ from optlab.formats.float_tensor import FloatTensor
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.formats.sparse.positions import pack_bits, unpack_bits
-from optlab.formats.sparse.sizes import break_even, byte_costs, cheapest, digits_per_word, sizes
+from optlab.formats.sparse.sizes import break_even, byte_costs, cheapest, digits_per_word, hardware_bytes, sizes
 from optlab.formats.sparse_tensor import SparseTensor
 from optlab.prune.masks import lowest_of_neighbours
 
@@ -183,3 +183,9 @@ def test_a_pattern_saves_a_third_of_a_bit_per_weight_over_a_bitmask_on_top_of_co
     assert pruned.costs["dense"] * 8 / W.numel() == 4
     assert pruned.costs["2:4"] * 8 / W.numel() == pytest.approx(2 + 64 / 96, abs=1e-3)
     assert pruned.costs["bitmask"] * 8 / W.numel() <= 3
+
+
+def test_hardware_keeps_two_numbers_of_four_with_two_bits_each() -> None:
+    values, index = 64 * 128 // 2 * 2, 64 * 128 // 2 * 2 // 8  # float16 numbers; 2 bits for each
+    assert hardware_bytes((64, 128), 16) == values + index
+    assert hardware_bytes((64, 128), 4) == 64 * 128 // 2 // 2 + index

@@ -8,8 +8,11 @@ import pytest
 
 from optlab.errors import Cancelled
 from optlab.i18n import said
-from optlab.jobs import compressed_cache
+from optlab.jobs import compressed_cache, durations
 from optlab.jobs.measure import measure
+from optlab.jobs.measure_plan import plan
+from optlab.jobs.resolution import settled
+from optlab.models.describe import describe
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results.measurement import MeasurementSoFar
@@ -85,3 +88,25 @@ def test_a_measurement_stopped_before_its_report_on_layers_goes_on_from_the_file
     assert all(layer.output_error is not None for layer in found.layers)
     monkeypatch.setattr(compressed_cache, "reported", lambda *asked: None)  # nor is anything compared again
     assert measure(model, RECIPE, protocol).layers == found.layers
+
+
+def test_what_a_measurement_took_is_learned_and_told_as_time_left(model: str, protocol: Protocol) -> None:
+    estimates: list[float] = []
+    fractions: list[float] = []
+
+    class Watched:
+        def left(self, seconds: float) -> None:
+            estimates.append(seconds)
+
+        def __call__(self, fraction: float, message: str, partial: object = None) -> None:
+            fractions.append(fraction)
+
+    measure(model, RECIPE, protocol, Watched())
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert estimates and estimates[-1] < estimates[0]
+    parts = plan(RECIPE, settled(model, protocol), describe(model), durations.load())
+    known = durations.load()
+    for name, work in parts.items():
+        assert known.done_before(work) or name in ("compress", "quality", "memory", "layers")  # these are now repeated
+        assert known.expected(work)

@@ -50,3 +50,12 @@ def test_inputs_that_have_nothing_in_common_cannot_compensate(nano: Weights) -> 
 def test_the_end_is_better_than_rounding_on_correlated_inputs(nano: Weights, gram: Array) -> None:
     rows = [compensation.steps(row[:64], gram[:64, :64], 3) for row in nano[LAYER][:16]]
     assert np.mean([one.errors[-1] for one in rows]) < 0.75 * np.mean([one.plain_errors[-1] for one in rows])
+
+
+def test_all_rows_at_once_end_where_each_row_ends(nano: Weights, gram: Array) -> None:
+    W, H = nano[LAYER][:12, :32], gram[:32, :32]
+    found, alone = compensation.rows(W, H, 2), [compensation.steps(row, H, 2) for row in W]
+    np.testing.assert_allclose(found.errors, [one.errors[-1] for one in alone], rtol=1e-9)
+    np.testing.assert_allclose(found.plain_errors, [one.plain_errors[-1] for one in alone], rtol=1e-6)
+    gains = found.errors - found.plain_errors
+    assert (gains <= gains[found.typical]).sum() == len(W) // 2 + 1

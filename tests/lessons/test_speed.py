@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import binom
 
 from optlab.lessons import speed
 
@@ -18,6 +19,16 @@ def test_leaving_zeros_out_changes_nothing_and_removing_rows_leaves_the_others()
 
 def test_every_share_is_timed_in_every_form() -> None:
     found = speed.timed(np.ones((8, 16), np.float32), (0.0, 0.5), turns=3)
-    for times in (found.dense, found.csr, found.smaller):
-        assert times.shape == (2,)
-        assert (times > 0).all()
+    for form in (found.dense, found.csr, found.smaller):
+        assert form.microseconds.shape == form.speedup.shape == (2,)
+        assert (form.microseconds > 0).all()
+        assert ((form.low <= form.speedup) & (form.speedup <= form.high)).all()
+
+
+def test_the_interval_of_a_median_is_that_of_the_binomial_distribution() -> None:
+    for count in (9, 20, 41):
+        first, last = speed.median_ranks(count)
+        covered = binom.cdf(last, count, 0.5) - binom.cdf(first, count, 0.5)  # median between two order statistics
+        narrower = binom.cdf(last - 1, count, 0.5) - binom.cdf(first + 1, count, 0.5)
+        assert covered >= 0.95 > narrower
+    assert speed.median_ranks(3) == (0, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -73,6 +74,33 @@ def test_switched_off_nothing_is_measured_by_itself(probed: Client, monkeypatch:
     turn(app, 3)
     well(app.run())
     assert not probed.store.list("measure")
+
+
+@pytest.mark.parametrize(("training", "begun"), [([], 1), ([{"distill": {"steps": 100}}], 0)])
+def test_training_does_not_start_by_itself(
+    probed: Client, monkeypatch: pytest.MonkeyPatch, training: list[object], begun: int
+) -> None:
+    monkeypatch.setattr(automatic, "REST_S", 0.0)
+    app = open_page("explore", recipe=samples.as_link(4))
+    app.query_params["recipe"] = json.dumps([*training, *samples.quantized(3).to_dict()["steps"]])
+    for _ in range(2):
+        well(app.run())
+    assert len(probed.store.list("measure")) == begun
+    assert ("does not start by itself" in words(app)) == bool(training)
+
+
+def test_what_began_by_itself_and_was_then_asked_for_is_not_stopped(
+    probed: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "REST_S", 0.0)
+    app = open_page("explore", recipe=samples.as_link(4))
+    turn(app, 3)
+    well(app.run())
+    (run,) = probed.store.list("measure")
+    well(app.button(key="explore/measure").click().run())
+    turn(app, 2)
+    well(app.run())
+    assert {one.id: one.status for one in probed.store.list("measure")}[run.id] == "queued"
 
 
 def test_the_last_five_positions_stay_and_the_same_recipe_only_takes_new_figures() -> None:

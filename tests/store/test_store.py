@@ -309,7 +309,14 @@ def test_what_a_heartbeat_writes_never_keeps_the_store_locked(file_store: Store)
     other.close()
 
 
-def test_the_time_left_follows_from_the_fraction_done() -> None:
-    run = Run(1, "k", "measure", "running", {}, "", created=0.0, started=100.0, progress=0.25)
-    assert run.eta(now=110.0) == pytest.approx(30.0)
-    assert run.eta(now=101.0) is None
+def test_the_time_left_is_what_was_told_last_and_belongs_to_a_run_that_works(store: Store) -> None:
+    run = store.submit("measure", {}, "k", "title")
+    store.claim("w")
+    store.report(run.id, 0.25, "a quarter", seconds_left=30.0)
+    assert store.get(run.id).seconds_left == 30.0  # type: ignore[union-attr]
+    store.report(run.id, 0.5, "who knows")
+    assert store.get(run.id).seconds_left is None  # type: ignore[union-attr]
+    store.report(run.id, 0.75, "nearly", seconds_left=10.0)
+    store.interrupt(run.id)
+    assert store.get(run.id).seconds_left is None  # type: ignore[union-attr]
+    assert store.retry(run.id).seconds_left is None

@@ -55,6 +55,11 @@ FILES: dict[str, Callable[[Path], bytes]] = {
     "wrapped.json": lambda _: json.dumps({"data": ROWS}).encode(),
     "columns.json": lambda _: as_columns(),
     "table.csv": lambda _: pandas.DataFrame(ROWS).to_csv(index=False).encode(),
+    "named otherwise.json": lambda _: as_lines(ROWS),
+    "named otherwise.jsonl": lambda _: json.dumps(ROWS, indent=1).encode(),
+    "record in record.jsonl": lambda _: as_lines([{"id": row["id"], "meta": {"text": row["text"]}} for row in ROWS]),
+    "wide.jsonl": lambda _: as_lines(ROWS).decode().encode("utf-16"),
+    "semicolons.csv": lambda _: pandas.DataFrame(ROWS).to_csv(index=False, sep=";").encode(),
     "table.tsv": lambda _: pandas.DataFrame(ROWS).to_csv(index=False, sep="\t").encode(),
     "table.parquet": as_parquet,
 }
@@ -100,6 +105,9 @@ def test_what_was_taken_is_shown(tmp_path: Path) -> None:
     assert found.words == "JSON lines, column text: 12 documents, 6 of them to measure on, the others to calibrate with"
     assert found.lines[0].startswith("Story")
     assert found.to_dict()["column"] == "text"
+    file.write_bytes(as_lines([*ROWS, {"content": "elsewhere"}, {"text": None}]))
+    assert excerpt(str(file)).words.endswith("to calibrate with (2 records have no text there)")
+    assert excerpt(str(file)).to_dict()["records_without_text"] == 2
 
 
 @pytest.mark.parametrize(
@@ -119,6 +127,14 @@ def test_what_was_taken_is_shown(tmp_path: Path) -> None:
         ("a.txt", "caf\xe9 au lait".encode("latin-1"), "is not UTF-8 text"),
         ("a.csv", b'text\n"open', "is not a table"),
         ("a.txt", b"", "is empty"),
+        ("a.csv", b"id,text\n1,Hello, you\n", "line 2 of .* has more fields than there are columns"),
+        ("a.csv", b"text,text\na,b\n", "has the column 'text' twice"),
+        ("a.csv", b"id,text\n", "is empty"),
+        ("a.jsonl", b'{"text": "a\\ud800b"}', "document 1 of .* holds half of a surrogate pair"),
+        ("a.jsonl", b'{"messages": [{"role": "user", "content": "x"}]}\n{"messages": "x"}', "messages without a role"),
+        ("a.txt.lz4", b"\x04\x22M\x18", "is packed by LZ4"),
+        ("a.tar", bytes(257).replace(b"\0", b"x") + b"ustar  ", "is a tar archive"),
+        ("a.txt", "a\0b".encode("utf-16"), "contains NUL characters"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_name(name: str, data: bytes, says: str, tmp_path: Path) -> None:
@@ -126,6 +142,42 @@ def test_what_cannot_be_read_is_refused_by_name(name: str, data: bytes, says: st
     file.write_bytes(data)
     with pytest.raises(TextError, match=says):
         texts.load(str(file))
+
+
+@pytest.mark.parametrize("conversation", [False, True], ids=["strings", "messages"])
+def test_a_prompt_and_its_completion_are_one_document(conversation: bool, tmp_path: Path) -> None:
+    rows: list[dict] = [{"prompt": f"{story} ", "completion": "The end."} for story in STORIES]
+    expected = [f"{story} The end." for story in STORIES]
+    if conversation:
+        turns = [([{"role": "user", "content": one}], [{"role": "assistant", "content": "Yes."}]) for one in STORIES]
+        rows = [{"prompt": prompt, "completion": completion} for prompt, completion in turns]
+        expected = [json.dumps(prompt + completion) for prompt, completion in turns]
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(as_lines(rows))
+    taken = read(file, file.name)
+    assert taken.documents == tuple(expected)
+    assert taken.conversation is conversation
+    assert taken.column == "prompt+completion"
+    if not conversation:
+        assert read(file, file.name, "completion").documents == ("The end.",) * len(STORIES)
+
+
+def test_messages_in_parts_are_read_where_all_of_them_are_text(tmp_path: Path) -> None:
+    def written(*parts: dict) -> Path:
+        file = tmp_path / "a.jsonl"
+        file.write_bytes(as_lines([{"messages": [{"role": "user", "content": list(parts)}]}]))
+        return file
+
+    words = [{"type": "text", "text": "Once "}, {"type": "text", "text": "more."}]
+    assert json.loads(read(written(*words), "a.jsonl").documents[0]) == [{"role": "user", "content": "Once more."}]
+    with pytest.raises(TextError, match="messages without a role and a content of text"):
+        read(written(*words, {"type": "image", "url": "x"}), "a.jsonl")
+
+
+def test_utf_32_with_its_mark_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_bytes("für".encode("utf-32"))
+    assert read(file, "a.txt").documents == ("für",)
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:

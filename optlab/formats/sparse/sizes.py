@@ -97,6 +97,14 @@ def sizes(shape: tuple[int, int], sparsity: float, bits: int = 16) -> dict[Form,
     return byte_costs(rows, columns, round((1 - sparsity) * rows * columns), bits / 8, fits)
 
 
+def hardware_bytes(shape: tuple[int, int], bits: int = 16) -> int:
+    """Bytes of a 2:4 weight as sparse tensor cores read it: two numbers of every four, each with an index of 2 bits
+    (Mishra et al., arXiv 2104.08378). Columns are padded to a multiple of four."""
+    rows, columns = shape
+    kept = rows * -(-columns // 4) * 2
+    return ceil(kept * bits / 8) + ceil(kept * 2 / 8)
+
+
 def break_even(shape: tuple[int, int], form: Form, than: Form = "dense", bits: int = 16) -> float:
     """The smallest sparsity from which `form` takes fewer bytes than `than` (bitmask, csr, dense); 1.0 when none.
 

@@ -40,7 +40,9 @@ class Architecture:
     config: what its config.json says beyond sizes. outer, block: llama.cpp's name of a part -> the hub's, inside
     `blocks` for those of a block; "{expert}" splits a stack of experts. arrange: part ("attn_q", or "attn_norm.weight"
     without its bias) -> what makes the hub's tensor of llama.cpp's. keys: what it reads beyond KEYS, without the
-    architecture's name in front.
+    architecture's name in front. bare: parts whose names end there, neither in .weight nor in .bias. parameters: parts
+    that are no layers in the hub: X.weight is X there, and X.bias X_bias. fused: part -> another part that the hub
+    keeps in one tensor with it; `arrange` gets both.
     """
 
     model_type: str
@@ -52,16 +54,24 @@ class Architecture:
     blocks: str = "model.layers"
     arrange: Mapping[str, Arrange] = field(default_factory=dict)
     rotary: bool = True
+    bare: frozenset[str] = frozenset()
+    parameters: frozenset[str] = frozenset()
+    fused: Mapping[str, str] = field(default_factory=dict)
 
     def hub_name(self, name: str) -> str | None:
         """The hub's name of a GGUF tensor: blk.3.attn_q.weight -> model.layers.3.self_attn.q_proj.weight, or None."""
-        match = re.fullmatch(r"(?:blk\.(\d+)\.)?([\w.]+?)\.(weight|bias)", name)
-        if match is None:
+        number, part, leaf = _parts_of(name)
+        if (leaf == "") != (part in self.bare):
             return None
-        number, part, leaf = match.groups()
         if number is None:
-            return f"{self.outer[part]}.{leaf}" if part in self.outer else None
-        return f"{self.blocks}.{number}.{self.block[part]}.{leaf}" if part in self.block else None
+            return f"{self.outer[part]}{leaf}" if part in self.outer else None
+        if part in self.parameters:
+            leaf = leaf.removeprefix(".weight").replace(".", "_")
+        return f"{self.blocks}.{number}.{self.block[part]}{leaf}" if part in self.block else None
+
+    def comes_with_another(self, name: str) -> bool:
+        """Whether a tensor is written together with the one that `fused` names before it."""
+        return _parts_of(name)[1] in self.fused.values()
 
     def tensors(self, file: GGUFFile, name: str) -> Iterator[tuple[str, Any]]:
         """(hub name, array) of what the GGUF tensor `name` becomes; more than one for a stack."""
@@ -69,8 +79,10 @@ class Architecture:
         if target is None:
             return
         values = file.weights(name)
-        _, part, leaf = name.rsplit(".", 2) if name.count(".") > 1 else ("", *name.split("."))
-        arrange = self.arrange.get(part) or self.arrange.get(f"{part}.{leaf}")
+        _, part, leaf = _parts_of(name)
+        arrange = self.arrange.get(part) or self.arrange.get(f"{part}{leaf}")
+        if part in self.fused:
+            values = (values, file.weights(name.replace(part, self.fused[part])))
         if arrange is not None:
             values = arrange(file, values)
         if EXPERT not in target:
@@ -80,9 +92,22 @@ class Architecture:
             yield target.replace(EXPERT, str(number)), one
 
 
+def _parts_of(name: str) -> tuple[str | None, str, str]:
+    """(number of the block, part, leaf) of a tensor: blk.3.attn_q.weight -> ("3", "attn_q", ".weight")."""
+    match = re.fullmatch(r"(?:blk\.(\d+)\.)?([\w.]+?)(\.weight|\.bias)?", name)
+    return (None, name, "") if match is None else (match[1], match[2], match[3] or "")
+
+
 def head_dim(file: GGUFFile) -> int:
     """Features of a head. Raises ModelError when keys and values differ, or heads do not divide the width."""
     width, heads = file.count("embedding_length"), file.count("attention.head_count")
+    if width % heads and file.own("attention.key_length") is None:
+        raise ModelError(
+            "{file} has {heads} heads in a width of {width}, which they do not divide",
+            file=file.path.name,
+            heads=heads,
+            width=width,
+        )
     found = file.count("attention.key_length", width // heads)
     if file.count("attention.value_length", found) != found:
         raise ModelError(
@@ -110,6 +135,24 @@ def sizes(file: GGUFFile) -> HubConfig:
 
 def rms_eps(file: GGUFFile) -> HubConfig:
     return {"rms_norm_eps": file.decimal("attention.layer_norm_rms_epsilon")}
+
+
+def experts(file: GGUFFile) -> tuple[int, int]:
+    """(how many experts a block has, how many of them read a token). Raises ModelError when that is not what is there.
+
+    The file has at least one block with experts.
+    """
+    stack = next(tensor for name, tensor in file.tensors.items() if name.endswith("ffn_down_exps.weight"))
+    count, used = file.count("expert_count"), file.count("expert_used_count")
+    if stack.shape[0] != count or used > count:
+        raise ModelError(
+            "{file} says that {used} of {count} experts read each token, and holds {held}",
+            file=file.path.name,
+            used=used,
+            count=count,
+            held=stack.shape[0],
+        )
+    return count, used
 
 
 def has(file: GGUFFile, part: str) -> bool:

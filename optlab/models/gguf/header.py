@@ -26,6 +26,8 @@ MAGIC = b"GGUF"
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """Type of a value -> its letter in `struct`."""
 STRING, ARRAY = 8, 9
+DEEPEST_ARRAY = 4
+"""Arrays in arrays are part of the format; so many levels of them are read."""
 LARGEST_DIMENSIONS = 4
 """GGML_MAX_DIMS."""
 REMOVED = {
@@ -101,7 +103,7 @@ class _Reader:
         self._there(pairs, 13)
         values: HubConfig = {}
         for _ in range(pairs):
-            key = self._string()
+            key = self._string("strict")
             if key in values:
                 raise DamagedError
             values[key] = self._value(self._number("I"))
@@ -147,11 +149,12 @@ class _Reader:
         self.at += size
         return value
 
-    def _string(self) -> str:
+    def _string(self, errors: str = "replace") -> str:
+        """A name must be UTF-8; a value that a person wrote in another encoding is no reason to refuse a model."""
         length = self._number("Q")
         self._there(length, 1)
         self.at += length
-        return self.data[self.at - length : self.at].decode("utf-8")
+        return self.data[self.at - length : self.at].decode("utf-8", errors)
 
     def _value(self, kind: int) -> Any:
         if kind == STRING:
@@ -162,12 +165,15 @@ class _Reader:
             raise DamagedError
         return self._number(NUMBERS[kind])
 
-    def _array(self) -> list[Any]:
+    def _array(self, depth: int = 1) -> list[Any]:
         kind, length = self._number("I"), self._number("Q")
         if kind == STRING:
             self._there(length, 8)
             return [self._string() for _ in range(length)]
-        if kind not in NUMBERS:  # arrays of arrays are part of the format, but nothing writes them
+        if kind == ARRAY and depth < DEEPEST_ARRAY:
+            self._there(length, 12)
+            return [self._array(depth + 1) for _ in range(length)]
+        if kind not in NUMBERS:
             raise DamagedError
         layout = f"{self.order}{{}}{NUMBERS[kind]}"
         size = struct.calcsize(layout.format(1))
@@ -177,7 +183,7 @@ class _Reader:
         return list(values)
 
     def _info(self) -> tuple[str, tuple[int, ...], int, int]:
-        name, dimensions = self._string(), self._number("I")
+        name, dimensions = self._string("strict"), self._number("I")
         if not 1 <= dimensions <= LARGEST_DIMENSIONS:
             raise DamagedError
         sizes = tuple(self._number("Q") for _ in range(dimensions))

@@ -58,12 +58,21 @@ def parameters(file: GGUFFile, head_dim: int, partial: bool = False) -> HubConfi
 
 
 def _scaling(file: GGUFFile, theta: float, rotated: int) -> HubConfig:
+    factor = file.decimal("rope.scaling.factor", 0.0) or file.decimal("rope.scale_linear", 0.0) or 1.0
+    kind = file.own("rope.scaling.type", "linear")
+    factor = 1.0 if kind == "none" else factor
+    if factor != 1.0 and (SHORT in file.tensors or (FACTORS in file.tensors and kind != "linear")):
+        raise ModelError(
+            "{file} scales its rotary positions twice, by {kind!r} ({architecture}.rope.scaling.type) and by a tensor, "
+            "which is not known here",
+            file=file.path.name,
+            kind=kind,
+            architecture=file.architecture,
+        )
     if LONG in file.tensors or SHORT in file.tensors:
         return _long_and_short(file, rotated)
     if FACTORS in file.tensors:
-        return _of_factors(file, theta, rotated)
-    factor = file.decimal("rope.scaling.factor", 0.0) or file.decimal("rope.scale_linear", 0.0) or 1.0
-    kind = file.own("rope.scaling.type", "linear")
+        return _of_factors(file, theta, rotated, factor)
     if kind == "none" or (kind in ("linear", "yarn", "longrope") and factor == 1.0):
         return {"rope_type": "default"}
     if kind == "linear":
@@ -99,9 +108,10 @@ def _yarn(file: GGUFFile, factor: float) -> HubConfig:
     }
 
 
-def _of_factors(file: GGUFFile, theta: float, rotated: int) -> HubConfig:
-    """Llama 3's scaling when its constants give the stored factors, else the factors themselves."""
-    stored = _vector(file, FACTORS, rotated)
+def _of_factors(file: GGUFFile, theta: float, rotated: int, linear: float) -> HubConfig:
+    """Llama 3's scaling when its constants give the stored factors, else the factors themselves. linear: divides every
+    frequency besides."""
+    stored = linear * _vector(file, FACTORS, rotated)
     if np.allclose(stored, 1.0):
         return {"rope_type": "default"}
     scaling = {"factor": float(stored.max()), **LLAMA3}
@@ -151,5 +161,11 @@ def _vector(file: GGUFFile, name: str, rotated: int) -> Any:
             tensor=name,
             shape=list(values.shape),
             rotated=rotated // 2,
+        )
+    if not (np.isfinite(values).all() and (values > 0).all()):
+        raise ModelError(
+            "{file} is damaged: {tensor} holds values that no frequency can be divided by",
+            file=file.path.name,
+            tensor=name,
         )
     return values

@@ -7,6 +7,7 @@ it: by the file, else by the kind.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from optlab.errors import ModelError
@@ -32,7 +33,7 @@ SENTENCEPIECE_IDS = {"unk": 0, "bos": 1, "eos": 2}
 def build(file: GGUFFile) -> tuple[Tokenizer, HubConfig]:
     """(tokenizer, the hub's tokenizer_config.json). Raises ModelError when it cannot be built from the file."""
     kind = file.value("tokenizer.ggml.model")
-    if kind is None or "tokenizer.ggml.tokens" not in file.values:
+    if kind in (None, "none", "no_vocab") or "tokenizer.ggml.tokens" not in file.values:
         raise ModelError(
             "{file} holds no tokenizer, so no text can be read; make it with its vocabulary",
             file=file.path.name,
@@ -175,6 +176,8 @@ def merges_by_score(file: GGUFFile, vocabulary: Vocabulary) -> list[tuple[str, s
             score_count=len(scores),
             piece_count=len(vocabulary.pieces),
         )
+    if not all(map(math.isfinite, scores)):
+        raise ModelError("{file} is damaged: a score of its tokens is not a number", file=vocabulary.name)
     mergeable = {
         piece: i
         for piece, i in vocabulary.ids.items()
@@ -198,13 +201,14 @@ def merges_by_score(file: GGUFFile, vocabulary: Vocabulary) -> list[tuple[str, s
 
 
 def _settings(file: GGUFFile, vocabulary: Vocabulary, bos: int | None, eos: int | None) -> HubConfig:
+    template = file.value("tokenizer.chat_template")
     settings: HubConfig = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": file.count("context_length", 2048),
         "clean_up_tokenization_spaces": False,
         "add_bos_token": bos is not None,
         "add_eos_token": eos is not None,
-        "chat_template": file.value("tokenizer.chat_template"),
+        "chat_template": template if isinstance(template, str) else None,
     }
     for role, number in vocabulary.special.items():
         settings[f"{role}_token"] = vocabulary.pieces[number]

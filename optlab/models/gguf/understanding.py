@@ -18,7 +18,8 @@ def understood(file: GGUFFile) -> Architecture:
     allowed = KEYS | found.keys | (rotary.KEYS if found.rotary else frozenset())
     prefix = f"{file.architecture}."
     for key, value in file.values.items():
-        if key.startswith(prefix) and key.removeprefix(prefix) not in allowed and not _says_nothing(value):
+        own = key.removeprefix(prefix)
+        if key.startswith(prefix) and own not in allowed and not _says_nothing(file, own, value):
             raise ModelError(
                 "{file} sets {key} to {value}, which is not understood here",
                 file=file.path.name,
@@ -37,8 +38,20 @@ def understood(file: GGUFFile) -> Architecture:
     return found
 
 
-def _says_nothing(value: Any) -> bool:
-    """Whether a value leaves everything as it is: off, none, no window, no experts."""
+NEUTRAL = {
+    "attention.causal": (True,), "expert_weights_norm": (True,), "expert_gating_func": (0, 1),
+    "expert_weights_scale": (0, 1), "embedding_scale": (0, 1), "residual_scale": (0, 1), "logit_scale": (0, 1),
+}  # fmt: skip
+"""Keys of one architecture that others carry as well -> the values that say what is done anyway: attention to what came
+before, a softmax over experts whose weights add up to 1, no scale."""
+
+
+def _says_nothing(file: GGUFFile, key: str, value: Any) -> bool:
+    """Whether a value leaves everything as it is: off, none, no window or one that holds everything, no experts."""
+    if key in NEUTRAL:
+        return value in NEUTRAL[key]
+    if key == "attention.sliding_window" and isinstance(value, int):
+        return value == 0 or value >= file.count("context_length", 2048)
     return not any(value) if isinstance(value, list) else value in (False, 0, "", "none")
 
 

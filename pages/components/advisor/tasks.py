@@ -13,7 +13,7 @@ from optlab.jobs.tasks import TASKS
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.results.tasks import Topics
-from pages.components.shared import progress, services, view
+from pages.components.shared import measuring, progress, services, view
 from pages.components.shared.services import escaped
 
 MOST = 5
@@ -83,7 +83,10 @@ def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
             if run is not None and run.live:
                 progress.status_badge(run)
             elif st.button(
-                _("Run the task"), key=f"tasks/{one.run}", icon=":material/quiz:", help=_("Takes a few minutes.")
+                measuring.label_of("tasks", shown.model, _("Run the task")),
+                key=f"tasks/{one.run}",
+                icon=":material/quiz:",
+                help=_("Takes a few minutes."),
             ):
                 services.client().submit_tasks(shown.model, recipe, shown.protocol)
                 st.rerun()

@@ -9,7 +9,7 @@ from optlab.i18n import _
 from optlab.jobs.sweep import SWEEP
 from optlab.recipes import Recipe
 from optlab.store.run import Run
-from pages.components.shared import services, view, watching
+from pages.components.shared import measuring, services, view, watching
 
 TEMPERATURES = (0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
 ALPHAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
@@ -25,7 +25,8 @@ def show(shown: view.View, recipe: Recipe | None) -> None:
             alphas = st.multiselect(_("Weights of the text (alpha)"), ALPHAS, [0.0, 0.5], key="sweep/alphas",
                                     format_func=lambda one: f"{one:g}", width=240)  # fmt: skip
             ready = bool(temperatures and alphas)
-            if st.button(_("Sweep"), key="sweep/start", icon=":material/grid_on:", disabled=not ready):
+            words = measuring.label_of("sweep", shown.model, _("Sweep"))
+            if st.button(words, key="sweep/start", icon=":material/grid_on:", disabled=not ready):
                 client.submit_sweep(shown.model, recipe, shown.protocol, temperatures, alphas)
         count = len(temperatures) * len(alphas) + 1
         st.caption(_("Trains {count} students like the one above, one of them on the text alone.").format(count=count))

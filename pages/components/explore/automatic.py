@@ -1,7 +1,8 @@
 """Measuring by itself once the knobs rest: a prediction answers at once, and two seconds later the truth is on its way.
 
-Only what the person moved is measured, never what a link brought. A measurement that was begun so is stopped when the
-knobs move on, because nobody asked for it any more.
+Only what the person moved is measured, never what a link brought, and nothing that trains: that takes minutes and is
+asked for. A measurement that was begun so is stopped when the knobs move on, or when no tab shows it any more, because
+nobody asked for it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import streamlit as st
 from optlab.client.client import Client
 from optlab.errors import OptLabError
 from optlab.i18n import _
+from optlab.jobs.measure_plan import trains
 from optlab.models.describe import Description
-from pages.components.shared import view
+from optlab.store.run import Run
+from pages.components.shared import services, view
 
 REST_S = 2.0
 SMALL = 20_000_000
@@ -42,20 +45,29 @@ def watch(client: Client, shown: view.View, problem: str) -> None:
         # What the page opens with was not moved by anybody.
         moved = time.monotonic() if before is not None and before[0] == shown.model else None
         st.session_state[SEEN] = (now, moved)
-    if moved is None or problem or not shown.recipe.steps or not st.session_state.get(SWITCH):
+    if problem or not shown.recipe.steps or not st.session_state.get(SWITCH):
+        return
+    if trains(shown.recipe):
+        st.caption(_("Training takes long, so it does not start by itself: press Measure."))
+        return
+    if moved is None:
         return
     if client.find(shown.model, shown.recipe, shown.protocol) is None:
         st.fragment(_rested, run_every=0.5)(shown, moved)
 
 
-def _rested(shown: view.View, moved: float) -> None:
-    from pages.components.shared import services
+def look(run: Run) -> None:
+    """Call for a live run that is shown: one that nobody asked for goes on while somebody sees it."""
+    services.onlookers().look(run.id, *services.viewer())
 
+
+def _rested(shown: view.View, moved: float) -> None:
     if time.monotonic() - moved < REST_S:
         return
     with services.shown_errors():
         run = services.client().submit_measure(shown.model, shown.recipe, shown.protocol)
         st.session_state[BEGUN] = run.id
+        services.onlookers().begun(run.id, *services.viewer())
         st.rerun()
 
 
@@ -64,7 +76,7 @@ def _stop(client: Client) -> None:
     if begun is None:
         return
     run = client.run(begun)
-    if run is not None and run.live:
+    if run is not None and run.live and services.onlookers().unasked(begun):
         try:
             client.cancel(begun)
         except OptLabError:

@@ -10,7 +10,7 @@ from optlab.i18n import _, plural
 from optlab.jobs.importance import IMPORTANCE
 from optlab.prune.chosen_heads import removed, toggled
 from optlab.recipes import Recipe
-from pages.components.shared import services, watching
+from pages.components.shared import measuring, services, watching
 from pages.components.shared.view import View
 
 
@@ -20,7 +20,7 @@ def show(client: Client, shown: View) -> Recipe | None:
     if run is None:
         st.caption(_("Which heads matter? One backward pass over a few pages scores them all."))
         services.action(
-            _("Score all heads"), "heads/judge", ":material/grid_on:",
+            measuring.label_of("importance", shown.model, _("Score all heads")), "heads/judge", ":material/grid_on:",
             client.submit_importance, shown.model, shown.protocol,
         )  # fmt: skip
         return None

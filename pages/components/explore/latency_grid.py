@@ -8,7 +8,7 @@ from optlab.client.client import Client
 from optlab.figures import latency_grid
 from optlab.i18n import _, said
 from optlab.jobs.latency_grid import LATENCY_GRID
-from pages.components.shared import downloads, services, watching
+from pages.components.shared import downloads, measuring, services, watching
 from pages.components.shared.view import View
 
 CHART = {"displayModeBar": False}
@@ -23,7 +23,8 @@ def show(client: Client, shown: View) -> None:
               "both models at several batch and prompt sizes, with nothing else running; it takes a few minutes.")
         )  # fmt: skip
         services.action(
-            _("Time other batch and prompt sizes"), "latency_grid/time", ":material/speed:",
+            measuring.label_of("latency_grid", shown.model, _("Time other batch and prompt sizes")),
+            "latency_grid/time", ":material/speed:",
             client.submit_latency_grid, shown.model, shown.recipe, shown.protocol,
         )  # fmt: skip
         return

@@ -14,6 +14,7 @@ from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import unreadable
 from optlab.results.measurement import Measurement, MeasurementSoFar
 from optlab.store.run import Run
+from pages.components.explore import automatic
 from pages.components.shared import downloads, facts, pairs, prediction, services, take_home, view, watching
 from pages.components.shared.folded import folded
 
@@ -32,6 +33,8 @@ def show(client: Client, shown: view.View, predicted: bool) -> Run | None:
         st.error(services.sentence(why), icon=":material/broken_image:")
         st.page_link("pages/runs.py", label=_("Delete it in Runs to measure it again"))
         return None
+    if run.live:
+        automatic.look(run)
     meanwhile = [] if run.done else prediction.of(client, shown) or []
     watching.watch(run, "measure", partial(_figures, meanwhile))
     if not run.done:

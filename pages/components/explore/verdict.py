@@ -11,7 +11,7 @@ from optlab.i18n import _
 from optlab.machine.identity import processor
 from optlab.recipes import Recipe, Step
 from optlab.store.run import Status
-from pages.components.shared import facts, services
+from pages.components.shared import facts, measuring, services
 from pages.components.shared.view import View
 
 
@@ -67,6 +67,7 @@ def _offer(client: Client, shown: View, step: Step) -> None:
         st.caption(_("Measure to see whether it is smaller or faster."))
         return
     services.action(
-        _("Measure this knob alone"), f"verdict/{step.kind}", ":material/speed:",
+        measuring.label(client, shown, _("Measure this knob alone"), recipe),
+        f"verdict/{step.kind}", ":material/speed:",
         client.submit_measure, shown.model, recipe, shown.protocol,
     )  # fmt: skip

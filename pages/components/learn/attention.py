@@ -20,7 +20,7 @@ def title() -> str:
 
 
 def promise() -> str:
-    return _("Type a sentence and watch where each word looks, what each block adds, and how a guess forms.")
+    return _("Type a sentence and watch where each token looks, what each block adds, and how the prediction forms.")
 
 
 def show() -> None:
@@ -40,7 +40,9 @@ def show() -> None:
         _("Token"), range(length), index=length - 1, key=f"learn/attention/token/{length}",
         format_func=lambda t: f"{t + 1}. {found.tokens[t]}",
     )  # fmt: skip
-    tabs = st.tabs([_("Where it looks"), _("What is added"), _("Inside the feed-forward"), _("How a guess forms")])
+    tabs = st.tabs(
+        [_("Where it looks"), _("What is added"), _("Inside the feed-forward"), _("How the prediction forms")]
+    )
     with tabs[0]:
         _attention(found, block, head, place)
     with tabs[1]:
@@ -114,7 +116,7 @@ def _feed_forward(found: Walk, block: int, place: int) -> None:
     energy = np.sort(np.square(neurons))[::-1]
     share = float(energy[: max(len(energy) // 20, 1)].sum() / energy.sum())
     st.markdown(
-        _("In block {block}, the loudest 5% of the {count} neurons carry {share} of the energy for "
+        _("In block {block}, the 5% most active of the {count} neurons carry {share} of the energy for "
           "**{token}**.").format(
             block=block + 1, count=len(neurons), share=format.percent(share), token=escaped(found.tokens[place])
         )
@@ -136,7 +138,7 @@ def _guesses(found: Walk, place: int) -> None:
          **{f"guess{i}": f"{token}  {format.percent(chance)}" for i, (token, chance) in enumerate(guess[place])}}
         for number, guess in enumerate(found.guesses)
     ]  # fmt: skip
-    names = [_("Best guess"), _("Second"), _("Third")]
+    names = [_("Top prediction"), _("Second"), _("Third")]
     st.dataframe(
         rows, hide_index=True, height="content",
         column_config={"when": _("If the model stopped"), **{f"guess{i}": name for i, name in enumerate(names)}},
@@ -153,8 +155,8 @@ def questions() -> list[Question]:
             _("Why is the upper right half of the attention picture empty?"),
             (_("Those weights were pruned."), _("A token may not look at tokens that come after it."),
              _("The sentence is too short.")), 1,
-            _("The model learns to guess the next token, so it must not see it. The mask sets those scores to minus "
-              "infinity, and softmax turns them into 0."),
+            _("The model learns to predict the next token, so it must not see it. The mask sets those scores to "
+              "minus infinity, and softmax turns them into 0."),
         ),
         Question(
             _("A row of attention says 60% on one token. What are the others worth together?"),

@@ -26,8 +26,8 @@ def promise() -> str:
 
 def show() -> None:
     st.markdown(
-        _("**Quantization** writes every weight with fewer bits. **Pruning** removes weights, or whole blocks. "
-          "**Distillation** removes nothing: it trains a model that the others have made smaller to answer like the "
+        _("**Quantization** stores every weight with fewer bits. **Pruning** removes weights, or whole blocks. "
+          "**Distillation** removes nothing: it trains a model that the others have made smaller to predict like the "
           "original again. They work on different things, so they combine.")
     )  # fmt: skip
     model = weights.load()
@@ -70,7 +70,7 @@ def show() -> None:
          "g": _("weights per group")},
     )  # fmt: skip
     keep(_("Fewer bits first: they cost least for what they save. Then blocks for speed, zeros for the file, and "
-           "distillation to heal what it did."))  # fmt: skip
+           "distillation to repair the damage."))  # fmt: skip
     with st.expander(_("For experts")):
         st.markdown(
             _("One short passage is an example, not a measurement; *Explore* measures any such recipe with an "

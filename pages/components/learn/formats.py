@@ -15,7 +15,7 @@ SHARES = np.linspace(0.0, 0.99, 100)
 
 
 def title() -> str:
-    return _("Storing zeros without storing them")
+    return _("Storing a matrix without its zeros")
 
 
 def promise() -> str:
@@ -48,8 +48,11 @@ def show() -> None:
                                  points=points), "formats/curve")  # fmt: skip
     now = sizes.sizes(shape, share, bits)
     best = min((form for form in names if form in now), key=lambda form: now[form])
+    stored = [(names[form], now[form]) for form in names if form in now]
+    if "2:4" in now:
+        stored.append((_("2:4 as hardware reads it"), sizes.hardware_bytes(shape, bits)))
     st.dataframe(
-        [{"form": names[form], "bytes": now[form], "share": now[form] / dense} for form in names if form in now],
+        [{"form": name, "bytes": size, "share": size / dense} for name, size in stored],
         hide_index=True, height="content",
         column_config={
             "form": st.column_config.TextColumn(_("Stored as")),
@@ -72,15 +75,19 @@ def show() -> None:
         r"\tfrac{k}{n}<\frac1{16}",
         {r"\tfrac{k}{n}": _("the share that is left; for CSR leaving out the 32 bits per row")},
     )  # fmt: skip
+    formula(
+        r"\underbrace{\tfrac{n}{2}b+\tfrac{n}{2}\cdot 2}_{2:4\text{ as hardware reads it}}",
+        {r"\tfrac{n}{2}\cdot 2": _("an index of 2 bits for each number that stays")},
+    )  # fmt: skip
     keep(_("At 16 bits one zero in 16 pays for a bitmask; at 4 bits it takes one in four. The smaller the numbers, "
            "the more "
            "zeros it takes to save anything."))  # fmt: skip
     with st.expander(_("For experts")):
         st.markdown(
-            _("A 2:4 group has 6 possible choices, 2.585 bits; packed as digits in 64-bit words it takes 2.67. These "
-              "sizes "
-              "are those of the files that OptLab writes, which always takes the smallest. Codes of quantized weights "
-              "are stored the same way, with their scales on top.")
+            _("A 2:4 group has 6 possible choices, 2.585 bits; OptLab packs them as digits in 64-bit words, 2.67 bits "
+              "per group. Sparse tensor cores want an index of 2 bits per number that stays, 4 bits per group: a "
+              "little larger, and read without unpacking (Mishra et al. 2021, arXiv 2104.08378). OptLab always writes "
+              "the smallest form. Codes of quantized weights are stored the same way, with their scales on top.")
         )  # fmt: skip
 
 

@@ -56,21 +56,25 @@ def show() -> None:
         {"s": _("the step, which the outlier makes larger"), "b": _("bits"),
          r"w_{\max},w_{\min}": _("the largest and the smallest of a group")},
     )  # fmt: skip
-    st.markdown(_("**In the numbers that flow through the model, outliers are real.** Some channels are always loud:"))
+    st.markdown(
+        _(
+            "**Outliers are real in the activations, the numbers that flow through the model.** Some channels "
+            "are always large:"
+        )
+    )
     with st.spinner(_("nano reads a page of Shakespeare")):
         layer = matrices.layer(model, "learn/outliers", "mlp.down_proj")
         loudest = np.sort(np.abs(moments.of(layer)).max(0))[::-1]
     chart(lessons_weights.curves(np.arange(1, len(loudest) + 1), {matrices.spoken(layer): loudest},
-                                 _("channel, the loudest first"), _("largest value seen"), None, ("d", ".2f")),
+                                 _("channel, the largest first"), _("largest value seen"), None, ("d", ".2f")),
           "outliers/channels")  # fmt: skip
     st.caption(
-        _("The loudest channel reaches {ratio} times the median one. With one scale for all of them, 8 bits leave the "
-          "median channel {levels} levels on either side of 0.").format(
+        _("The largest channel reaches {ratio} times the median one. With one scale for all of them, 8 bits leave "
+          "the median channel {levels} levels on either side of 0.").format(
             ratio=f"{loudest[0] / np.median(loudest):.1f}", levels=int(127 * np.median(loudest) / loudest[0]))
     )  # fmt: skip
-    keep(_("Small groups fence an outlier in. Other cures: clip the range, move the loudness from activations into "
-           "weights "
-           "(SmoothQuant, AWQ), or spend more bits on the layer that has them."))  # fmt: skip
+    keep(_("Small groups confine an outlier. Other cures: clip the range, move the scale from activations into "
+           "weights (SmoothQuant, AWQ), or spend more bits on the layer that has them."))  # fmt: skip
     with st.expander(_("For experts")):
         st.markdown(
             _("When a tenth of the levels is enough for the other weights, an outlier costs them $\\log_2 10 = 3.3$ "

@@ -48,8 +48,8 @@ def show() -> None:
     chart(lessons_model.reading(found.tokens, found.nll, found.running), "perplexity/reading")
     worst, best = int(found.nll.argmax()) + 1, int(found.nll.argmin()) + 1
     st.markdown(
-        _("Most surprising: **{worst}** (its chance was {low}). Least: **{best}** ({high}). The likeliest token was "
-          "right {share} of the time.").format(
+        _("Most surprising: **{worst}** (its probability was {low}). Least: **{best}** ({high}). The most likely "
+          "token was right {share} of the time.").format(
             worst=escaped(found.tokens[worst]), low=format.percent(float(np.exp(-found.nll[worst - 1]))),
             best=escaped(found.tokens[best]), high=format.percent(float(np.exp(-found.nll[best - 1]))),
             share=format.percent(float((found.rank == 1).mean())),
@@ -57,24 +57,24 @@ def show() -> None:
     )  # fmt: skip
     formula(
         r"\mathrm{PPL}=\exp\!\Big(\frac1N\sum_{t=1}^{N}-\ln p(x_t\mid x_{<t})\Big)",
-        {"x_t": _("token t of the text"), "x_{<t}": _("all before it"), "p": _("the chance the model gave it"),
-         "N": _("how many tokens were guessed")},
+        {"x_t": _("token t of the text"), "x_{<t}": _("all before it"), "p": _("the probability the model gave it"),
+         "N": _("how many tokens were predicted")},
     )  # fmt: skip
     keep(_("A compressed model whose mean loss is 0.01 higher has a perplexity 1% higher, whatever the text: that is "
-           "why this dashboard speaks of per cent worse."))  # fmt: skip
+           "why this dashboard says \"% worse\"."))  # fmt: skip
     with st.expander(_("For experts")):
         st.markdown(
-            _("The first token is never guessed, because nothing stands before it. Real measurements read thousands of "
-              "tokens in windows, and give an interval, because a text is a sample. Perplexities of two models are "
-              "only comparable on the same tokens; between tokenizers compare bits per character or byte. Two "
-              "compressed models are compared token by token, which leaves out the luck of the text.")
+            _("The first token is never predicted, because nothing stands before it. Real measurements read "
+              "thousands of tokens in windows, and give an interval, because a text is a sample. Perplexities of two "
+              "models are only comparable on the same tokens; between tokenizers compare bits per character or byte. "
+              "Two compressed models are compared token by token, which leaves out the luck of the text.")
         )  # fmt: skip
 
 
 def questions() -> list[Question]:
     return [
         Question(
-            _("A model gives every one of 4,096 tokens the same chance. What is its perplexity?"),
+            _("A model gives every one of 4,096 tokens the same probability. What is its perplexity?"),
             (_("1"), _("8.3"), _("4,096")), 2,
             _("It is as unsure as a die with 4,096 sides; its loss is ln 4,096 = 8.3."),
         ),

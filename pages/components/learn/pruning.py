@@ -27,9 +27,8 @@ def promise() -> str:
 def show() -> None:
     st.markdown(
         _("To **prune** is to set weights to zero. *Magnitude* removes the smallest. *Wanda* first multiplies each "
-          "weight by "
-          "how loud its input is: a small weight on a loud input matters. *SparseGPT* also lets the weights that stay "
-          "make up for those that went, as GPTQ does.")
+          "weight by how large its input is: a small weight on a large input matters. *SparseGPT* also lets the "
+          "weights that stay compensate for those that went, as GPTQ does.")
     )  # fmt: skip
     model = weights.load()
     left, right = st.columns(2)
@@ -46,17 +45,16 @@ def show() -> None:
             st.metric(names[method], format.percent(result.error), help=_("Error of the layer's output."))
             chart(lessons_weights.zeros(result.zeros[:CELLS, :CELLS]), f"pruning/{method}")
     st.caption(
-        _("Blue is a zero, in the first {cells} rows and columns. Stripes under Wanda are quiet inputs, which every "
-          "row "
-          "gives up. Magnitude and Wanda agree on {agree} of their zeros, Wanda and SparseGPT on {other}.").format(
+        _("Blue is a zero, in the first {cells} rows and columns. Stripes under Wanda are small inputs, which every "
+          "row gives up. Magnitude and Wanda agree on {agree} of their zeros, Wanda and SparseGPT on {other}.").format(
             cells=CELLS, agree=format.percent(pruning.agreement(found["magnitude"].zeros, found["wanda"].zeros)),
             other=format.percent(pruning.agreement(found["wanda"].zeros, found["sparsegpt"].zeros)))
     )  # fmt: skip
     formula(
         r"\text{magnitude: }|w_{ij}|\qquad\text{Wanda: }|w_{ij}|\,\lVert x_j\rVert\qquad"
         r"\text{SparseGPT: }\frac{w_{ij}^2}{[H^{-1}]_{jj}}",
-        {"w_{ij}": _("the weight from input j to output i"), r"\lVert x_j\rVert": _("how loud input j is on the text"),
-         "H": _("how the inputs go together"), r"[H^{-1}]_{jj}": _("large when others can stand in for input j")},
+        {"w_{ij}": _("the weight from input j to output i"), r"\lVert x_j\rVert": _("how large input j is on the text"),
+         "H": _("second moments of the inputs"), r"[H^{-1}]_{jj}": _("large when others can stand in for input j")},
     )  # fmt: skip
     chart(
         lessons_weights.curves(SHARES, {names[method]: line for method, line in _errors(name, W, H).items()},
@@ -89,8 +87,8 @@ def questions() -> list[Question]:
     return [
         Question(
             _("Which weight does Wanda remove first?"),
-            (_("0.5 on an input of loudness 0.1"), _("0.1 on an input of loudness 1"),
-             _("0.2 on an input of loudness 2")), 0,
+            (_("0.5 on an input of size 0.1"), _("0.1 on an input of size 1"),
+             _("0.2 on an input of size 2")), 0,
             _("Its score is 0.05; the others have 0.1 and 0.4. Magnitude alone would have removed the second."),
         ),
         Question(
@@ -101,7 +99,6 @@ def questions() -> list[Question]:
         Question(
             _("How much memory does a matrix save when half of its weights are set to zero and nothing else is done?"),
             (_("Half"), _("None"), _("A quarter")), 1,
-            _("A zero is stored as a number like any other. The next lesson is about storing zeros without storing "
-              "them."),
+            _("A zero is stored as a number like any other. The next lesson is about leaving zeros out of the file."),
         ),
     ]  # fmt: skip

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from optlab.figures import lessons_weights
+from optlab.figures import lessons_weights, speedup
 from optlab.i18n import _
 from optlab.lessons import speed, weights
-from optlab.lessons.speed import Timed
+from optlab.lessons.speed import Form, Timed
 from optlab.lessons.weights import Array
 from pages.components.learn import matrices
 from pages.components.learn.parts import Question, chart, formula, keep
@@ -21,7 +21,7 @@ def title() -> str:
 
 
 def promise() -> str:
-    return _("Have one product timed on this machine: with zeros, without them, and with rows truly removed.")
+    return _("Time one product on this machine: with zeros, without them, and with rows truly removed.")
 
 
 def show() -> None:
@@ -38,25 +38,26 @@ def show() -> None:
     if again:
         _timed.clear()
     W = weights.load()[name]
-    with st.spinner(_("Timing some thousand products")):
+    with st.spinner(_("Timing the products")):
         found = _timed(name, W)
     place = SHARES.index(share)
     names = {"dense": _("zeros as numbers"), "csr": _("zeros left out (CSR)"), "smaller": _("rows removed")}
     for column, (form, label) in zip(st.columns(3), names.items(), strict=True):
-        own: Array = getattr(found, form)
-        column.metric(label, f"{own[place]:.1f} µs", _("{ratio} x as fast as with no zeros").format(
-            ratio=f"{found.dense[0] / own[place]:.2f}"), delta_color="off", delta_arrow="off")  # fmt: skip
-    lines = {label: getattr(found, form) for form, label in names.items()}
+        own: Form = getattr(found, form)
+        column.metric(label, f"{own.microseconds[place]:.1f} µs", _against(own, place), delta_color="off",
+                      delta_arrow="off")  # fmt: skip
+    lines = {label: getattr(found, form).microseconds for form, label in names.items()}
     chart(lessons_weights.curves(SHARES, lines, _("zeros"), _("µs per product"), share, (".0%", ".1f")), "speed/curve")
     st.caption(
-        _("A matrix of {rows} x {columns} times a vector, timed on this machine in turns; the median of "
-          "{turns}.").format(
+        _("A matrix of {rows} x {columns} times a vector, timed on this machine in {turns} turns with the matrix "
+          "without zeros: medians, and 95% intervals of the ratio.").format(
             rows=W.shape[0], columns=W.shape[1], turns=speed.TURNS)
     )  # fmt: skip
-    faster = np.flatnonzero(found.csr < found.dense)
+    faster = np.flatnonzero(found.csr.low > 1)
     st.markdown(
-        _("Here, leaving zeros out pays from {share} zeros on.").format(share=f"{SHARES[int(faster[0])]:.0%}")
-        if len(faster) else _("Here, leaving zeros out does not pay at any of these shares.")
+        _("Here, leaving zeros out is measurably faster from {share} zeros on.").format(
+            share=f"{SHARES[int(faster[0])]:.0%}")
+        if len(faster) else _("Here, leaving zeros out is not measurably faster at any of these shares.")
     )  # fmt: skip
     formula(
         r"t_{\text{dense}}\approx\frac{m\,n\,b}{B},\qquad t_{\text{CSR}}\approx\frac{k\,(b+16)}{B}+k\,\tau",
@@ -73,6 +74,15 @@ def show() -> None:
               "(Mishra et al. 2021, arXiv 2104.08378); this processor has none. Here numpy and scipy compute; the "
               "kernels of *Explore* are timed there.")
         )  # fmt: skip
+
+
+def _against(own: Form, place: int) -> str:
+    """How much faster than without zeros, or that no difference can be measured, with the interval of the ratio."""
+    low, high = float(own.low[place]), float(own.high[place])
+    said = speedup.in_words(float(own.speedup[place]), (low, high))
+    if not speedup.beyond_chance((low, high)):
+        said = _("no measurable speed-up")
+    return said + " " + _("(ratio {low} to {high})").format(low=f"{low:.2f}", high=f"{high:.2f}")
 
 
 @st.cache_data(show_spinner=False, max_entries=16)

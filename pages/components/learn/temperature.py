@@ -20,17 +20,15 @@ def title() -> str:
 
 
 def promise() -> str:
-    return _("A damaged student listens to its teacher; turn the heat up and hear more than the best answer.")
+    return _("A damaged student learns from its teacher; raise the temperature to see more than the best answer.")
 
 
 def show() -> None:
     st.markdown(
-        _("In **distillation** a small or damaged model, the student, learns to answer like a large one, the "
-          "teacher. It "
-          "learns from all the teacher's chances, not only from the right token: that *sky* was nearly right and "
-          "*spoon* "
-          "was not is worth knowing. **Temperature** flattens both before they are compared, so that the small chances "
-          "are heard too.")
+        _("In **distillation** a small or damaged model, the student, learns to predict like a large one, the "
+          "teacher. It learns from all the teacher's probabilities, not only from the right token: that *sky* was "
+          "nearly right and *spoon* was not is worth knowing. **Temperature** flattens both before they are "
+          "compared, so that small probabilities count too.")
     )  # fmt: skip
     prompt = st.text_area(_("The text so far"), PROMPT, key="learn/temperature/prompt", height=90, max_chars=240)
     left, right = st.columns(2)
@@ -43,7 +41,7 @@ def show() -> None:
     chart(
         lessons_weights.pairs(
             found.tokens, temperature.softened(found.teacher, heat)[:shown],
-            temperature.softened(found.student, heat)[:shown], (_("teacher"), _("student")), _("chance"),
+            temperature.softened(found.student, heat)[:shown], (_("teacher"), _("student")), _("probability"),
         ), "temperature/bars",
     )  # fmt: skip
     now = temperature.divergences(found, heat)
@@ -53,8 +51,8 @@ def show() -> None:
     three.metric(_("Teacher's uncertainty"), f"{now['entropy']:.2f}", help=_("Entropy, in nats."))
     formula(
         r"\mathcal{L}=T^2\sum_i p_i^{T}\,\ln\frac{p_i^{T}}{q_i^{T}},\qquad p^{T}=\operatorname{softmax}(z/T)",
-        {"p^T": _("the teacher's chances at temperature T"), "q^T": _("the student's"),
-         "T^2": _("keeps the slope as large as at 1, because heat shrinks it")},
+        {"p^T": _("the teacher's probabilities at temperature T"), "q^T": _("the student's"),
+         "T^2": _("keeps the slope as large as at 1, because a high temperature shrinks it")},
     )  # fmt: skip
     every = [temperature.divergences(found, float(one)) for one in HEATS]
     lines = {
@@ -64,7 +62,12 @@ def show() -> None:
     }
     chart(lessons_weights.curves(HEATS, lines, _("temperature"), _("distance"), heat, (".1f", ".3f"), log="x"),
           "temperature/curve")  # fmt: skip
-    keep(_("Cold listens to the best answers, hot to all of them; very hot means: copy the scores themselves."))
+    keep(
+        _(
+            "A low temperature learns the best answers, a high one all of them; a very high one means copying the "
+            "scores themselves."
+        )
+    )
     with st.expander(_("For experts")):
         st.markdown(
             _("For large T both distances meet half the variance of the difference of the scores, the flat line "
@@ -87,13 +90,13 @@ def questions() -> list[Question]:
         Question(
             _("What can a student learn from a teacher that a text cannot tell it?"),
             (_("How likely the wrong tokens were"), _("The right token"), _("The length of the text")), 0,
-            _("A text shows one token that followed. A teacher gives a chance to every token of the vocabulary."),
+            _("A text shows one token that followed. A teacher gives a probability to every token of the vocabulary."),
         ),
         Question(
-            _("Temperature goes to infinity. What do the teacher's chances become?"),
+            _("Temperature goes to infinity. What do the teacher's probabilities become?"),
             (_("All the same"), _("Only the best is left"), _("They do not change")), 0,
-            _("All scores divided by a huge number are nearly 0, and equal scores have equal chances. Their tiny "
-              "differences still tell the scores, which is why the loss is multiplied by T²."),
+            _("All scores divided by a huge number are nearly 0, and equal scores have equal probabilities. Their "
+              "tiny differences still tell the scores, which is why the loss is multiplied by T²."),
         ),
         Question(
             _("Does distillation alone make the file of a damaged model smaller?"),

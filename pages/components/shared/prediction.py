@@ -9,7 +9,7 @@ from optlab.figures import predicted
 from optlab.figures.pairs import Pair
 from optlab.i18n import _
 from optlab.recipes import Recipe
-from pages.components.shared import pairs, watching
+from pages.components.shared import measuring, pairs, watching
 from pages.components.shared.services import sentence
 from pages.components.shared.view import View
 
@@ -22,6 +22,9 @@ def show(client: Client, shown: View) -> bool:
     if found[0].candidate is None:
         st.caption(_("This recipe lies outside what was probed, so its quality is not predicted. Measure it."))
     pairs.show_predicted(found, record(client, shown.model))
+    predictor = client.predictor(shown.model, shown.protocol)
+    if predictor is not None and (note := predictor.predict(shown.recipe).note):
+        st.caption(sentence(note))
     return True
 
 
@@ -55,6 +58,7 @@ def offer(client: Client, model: str) -> None:
         watching.watch(run, "probe")
         return
     st.caption(_("Probe this model once to predict any recipe instantly."))
-    if st.button(_("Probe this model"), icon=":material/insights:", key=f"probe/{model}"):
+    words = measuring.label_of("probe", model, _("Probe this model"))
+    if st.button(words, icon=":material/insights:", key=f"probe/{model}"):
         client.submit_probe(model)
         st.rerun()

@@ -29,7 +29,7 @@ def bar(run: Run) -> None:
     if run.status == Status.QUEUED:
         st.progress(0.0, text=_("Waiting for a free worker."))
         return
-    left = run.eta()
+    left = run.seconds_left
     words = sentence(run.message or _("starting"))
     if left is not None:
         words = f"{words} " + _("About {time} left.").format(time=format.duration(left))

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
+from streamlit.runtime import Runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from optlab import i18n, paths
 from optlab.client.client import Client
+from optlab.client.onlookers import Onlookers
 from optlab.errors import OptLabError
 from optlab.i18n import _
 from optlab.store.store import Store
@@ -27,6 +30,18 @@ STARTING_S = 20.0
 def client() -> Client:
     """The client of the store that OPTLAB_HOME or OPTLAB_STORE names."""
     return _client(paths.store_url())
+
+
+def onlookers() -> Onlookers:
+    """Who looks at the runs that nobody asked for, in all sessions of this app."""
+    return _onlookers(paths.store_url())
+
+
+def viewer() -> tuple[str, Callable[[], bool]]:
+    """A name for this browser tab, and what tells whether it is still open."""
+    context = get_script_run_ctx()
+    name = "" if context is None else context.session_id
+    return name, lambda: not Runtime.exists() or Runtime.instance().is_active_session(name)
 
 
 def start_workers() -> None:
@@ -84,6 +99,11 @@ def escaped(words: str) -> str:
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _client(url: str) -> Client:
     return Client(Store(url))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _onlookers(url: str) -> Onlookers:
+    return Onlookers(Client(Store(url)))
 
 
 @st.cache_resource(show_spinner=False)

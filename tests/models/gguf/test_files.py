@@ -104,6 +104,27 @@ def test_a_divisor_of_every_frequency_is_kept_whatever_it_is(source: Path, tmp_p
         torch.testing.assert_close(logits(file), model(IDS, use_cache=False).logits, atol=1e-4, rtol=1e-3)
 
 
+def test_a_divisor_and_a_linear_factor_both_count(source: Path, tmp_path: Path) -> None:
+    factors = np.array([1.0, 1.3, 2.5, 7.0], dtype=np.float32)
+    linear = both(
+        setting(f"{ROPE}.type", "linear"), setting(f"{ROPE}.factor", 4.0),
+        lambda writer: writer.add_tensor("rope_freqs.weight", factors),
+    )  # fmt: skip
+    file = written(source, tmp_path / "m.gguf", linear)
+    model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
+    model.model.rotary_emb.inv_freq /= 4 * torch.from_numpy(factors)
+    with torch.no_grad():
+        torch.testing.assert_close(logits(file), model(IDS, use_cache=False).logits, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("values", [[1.0, 0.0, 1.0, 1.0], [1.0, -1.0, 1.0, 1.0]])
+def test_a_divisor_that_no_frequency_has_is_refused(source: Path, tmp_path: Path, values: list[float]) -> None:
+    factors = np.array(values, dtype=np.float32)
+    file = written(source, tmp_path / "m.gguf", lambda writer: writer.add_tensor("rope_freqs.weight", factors))
+    with pytest.raises(ModelError, match=r"rope_freqs\.weight holds values that no frequency can be divided by"):
+        resolve(str(file))
+
+
 def test_values_for_every_layer_are_read_when_they_are_equal(source: Path, tmp_path: Path) -> None:
     key = "llama.attention.head_count_kv"
     file = written(source, tmp_path / "same.gguf", setting(key, [2, 2]))
@@ -120,6 +141,24 @@ def test_values_for_every_layer_are_read_when_they_are_equal(source: Path, tmp_p
         (setting(f"{ROPE}.type", "su"), r"scales its rotary positions by 'su' \(llama\.rope\.scaling\.type\)"),
         (setting("llama.attention.sliding_window", 8), "sets llama.attention.sliding_window to 8"),
         (setting("llama.attention.value_length", 4), "values of another size than keys"),
+        (setting("llama.attention.causal", False), "sets llama.attention.causal to False"),
+        (setting("llama.attention.scale", 0.5), "sets llama.attention.scale to 0.5"),
+        (setting("llama.logit_scale", 0.5), "sets llama.logit_scale to 0.5"),
+        (setting("llama.final_logit_softcapping", 30.0), "sets llama.final_logit_softcapping to 30.0"),
+        (setting("llama.expert_weights_scale", 2.5), "sets llama.expert_weights_scale to 2.5"),
+        (setting("llama.rope.freq_base_swa", 1e4), "sets llama.rope.freq_base_swa to 10000.0"),
+        (setting("llama.rope.dimension_sections", [2, 1, 1, 0]), "sets llama.rope.dimension_sections to a list of 4"),
+        (setting("llama.attention.head_count", 3), "has 3 heads in a width of 32, which they do not divide"),
+        (setting("tokenizer.ggml.model", "none"), "holds no tokenizer"),
+        (setting("tokenizer.ggml.model", "rwkv"), r"a tokenizer of kind 'rwkv' \(RWKV\)"),
+        (
+            both(
+                setting(f"{ROPE}.type", "yarn"),
+                setting(f"{ROPE}.factor", 4.0),
+                lambda writer: writer.add_tensor("rope_freqs.weight", np.arange(1, 5, dtype=np.float32)),
+            ),
+            "scales its rotary positions twice, by 'yarn'",
+        ),
         (setting("llama.some.thing", True), "sets llama.some.thing to True, which is not understood"),
         (setting("llama.block_count", 3), "lacks blk.2."),
         (setting("llama.block_count", 1), "holds blk.1."),
@@ -130,7 +169,7 @@ def test_values_for_every_layer_are_read_when_they_are_equal(source: Path, tmp_p
         (setting("tokenizer.ggml.merges", [1, 2]), "is damaged or incomplete"),
         (setting("llama.block_count", 0), "has 0 as llama.block_count, which must be 1 or more"),
         (setting("llama.embedding_length", "x"), "lacks llama.embedding_length, or it is not a number"),
-        (setting("general.architecture", "gpt-oss"), "architecture 'gpt-oss', which is not read; these are: bloom"),
+        (setting("general.architecture", "deepseek2"), "architecture 'deepseek2', which is not read; these are: bloom"),
         (setting("general.architecture", "bert"), r"is an encoder \(bert\) without a head"),
         (setting("general.type", "adapter"), r"is not a model but an adapter \(LoRA\)"),
         (setting("general.type", "mmproj"), r"is not a model but the image or audio part"),
@@ -152,6 +191,60 @@ def test_what_is_not_understood_is_refused_by_name(
 def test_a_key_that_says_nothing_is_no_reason_to_refuse(source: Path, tmp_path: Path, value: Any) -> None:
     file = written(source, tmp_path / "m.gguf", setting("llama.some.thing", value))
     torch.testing.assert_close(logits(file), truth(source), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("llama.attention.causal", True), ("llama.logit_scale", 1.0), ("llama.expert_gating_func", 1),
+        ("llama.attention.sliding_window", 64), ("llama.rope.dimension_sections", [0, 0, 0, 0]),
+        ("general.tags", ["text-generation"]), ("quantize.imatrix.chunks_count", 128), ("x.made_by", "somebody"),
+        ("tokenizer.chat_template.tool_use", "{{ messages }}"),
+    ],
+)  # fmt: skip
+def test_a_key_that_changes_no_number_is_no_reason_to_refuse(
+    source: Path, tmp_path: Path, key: str, value: Any
+) -> None:
+    torch.testing.assert_close(
+        logits(written(source, tmp_path / "m.gguf", setting(key, value))), truth(source), atol=1e-4, rtol=1e-3
+    )
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_file_says_whether_the_weights_of_experts_add_up_to_1(tmp_path: Path, norm: bool) -> None:
+    case = CASES["qwen3moe"]
+    model = make(case, tmp_path / "source", norm_topk_prob=norm)
+    file = write(
+        model, case, tmp_path / "source", tmp_path / "m.gguf", more=setting("qwen3moe.expert_weights_norm", norm)
+    )
+    torch.testing.assert_close(logits(file), truth(tmp_path / "source"), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("key", "value"), [("expert_count", 3), ("expert_used_count", 5)])
+def test_experts_that_are_not_there_are_refused(tmp_path: Path, key: str, value: int) -> None:
+    case = CASES["mixtral"]
+    model = make(case, tmp_path / "source")
+    file = write(model, case, tmp_path / "source", tmp_path / "m.gguf", more=setting(f"llama.{key}", value))
+    with pytest.raises(ModelError, match=r"says that \d of \d experts read each token, and holds 4"):
+        resolve(str(file))
+
+
+def test_norms_in_float16_are_read(source: Path, tmp_path: Path) -> None:
+    def halve(writer: gguf.GGUFWriter) -> None:
+        add = writer.add_tensor
+
+        def half(name: str, W: np.ndarray, **more: Any) -> None:
+            add(name, W.astype(np.float16)) if W.ndim == 1 else add(name, W, **more)
+
+        writer.add_tensor = half  # type: ignore[method-assign]
+
+    model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter.copy_(parameter.half())
+        expected = model(IDS, use_cache=False).logits
+    torch.testing.assert_close(logits(written(source, tmp_path / "m.gguf", halve)), expected, atol=1e-4, rtol=1e-3)
 
 
 def test_a_head_that_repeats_the_embedding_is_tied(tmp_path: Path) -> None:

@@ -103,6 +103,21 @@ def test_what_is_wrong_is_named(tmp_path: Path, file: dict, sentence: str) -> No
         read_header(write(tmp_path, *file.pop("parts", ()), **file))
 
 
+def test_arrays_of_arrays_are_read_and_too_deep_ones_are_not(tmp_path: Path) -> None:
+    inner = struct.pack("<IQII", UINT32, 2, 7, 8)
+    nested = struct.pack("<IQ", ARRAY, 2) + inner + inner
+    assert read_header(write(tmp_path, pair("k", ARRAY, nested), pairs=1, data=64)).values == {"k": [[7, 8], [7, 8]]}
+    deep = struct.pack("<IQ", ARRAY, 1) * 100_000 + inner
+    with pytest.raises(ModelError, match="truncated or damaged"):
+        read_header(write(tmp_path, pair("k", ARRAY, deep), pairs=1, data=64))
+
+
+def test_a_value_in_another_encoding_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    latin = "für".encode("latin-1")
+    file = write(tmp_path, pair("general.name", STRING, struct.pack("<Q", len(latin)) + latin), pairs=1, data=64)
+    assert read_header(file).values == {"general.name": "f\N{REPLACEMENT CHARACTER}r"}
+
+
 def test_a_folder_with_the_name_of_a_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "x.gguf").mkdir()
     with pytest.raises(ModelError, match="cannot read"):

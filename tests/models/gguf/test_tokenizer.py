@@ -208,6 +208,12 @@ def test_pieces_without_scores_are_refused(tmp_path: Path) -> None:
         sentencepiece_folder(tmp_path, scores=[0.0] * len(sentencepiece_vocabulary()[0]))
 
 
+def test_a_score_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    count = len(sentencepiece_vocabulary()[0])
+    with pytest.raises(ModelError, match="a score of its tokens is not a number"):
+        sentencepiece_folder(tmp_path, scores=[-float(i) for i in range(count - 1)] + [float("nan")])
+
+
 def without(key: str) -> Callable[[gguf.GGUFWriter], None]:
     return lambda writer: writer.kv_data[0].pop(key) and None
 

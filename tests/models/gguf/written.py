@@ -28,6 +28,11 @@ GPT: dict[str, Any] = {
     "vocab_size": VOCABULARY, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "bos_token_id": 1,
     "eos_token_id": 1,
 }  # fmt: skip
+FALCON: dict[str, Any] = {
+    "vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "max_position_embeddings": 64, "alibi": False, "bias": False, "parallel_attn": True, "bos_token_id": 1,
+    "eos_token_id": 1,
+}  # fmt: skip
 EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
 Metadata = Callable[[gguf.GGUFWriter, Any], None]
 Arrange = Callable[[str, np.ndarray, Any], np.ndarray]
@@ -56,6 +61,20 @@ def qkv_apart(name: str, W: np.ndarray, config: Any) -> np.ndarray:
         return W
     heads = config.num_attention_heads
     return W.reshape(heads, 3, W.shape[0] // heads // 3, *W.shape[1:]).swapaxes(0, 1).reshape(W.shape)
+
+
+def falcon(name: str, W: np.ndarray, config: Any) -> np.ndarray:
+    """[groups, (queries of the group, one k, one v), head_dim] as all q, all k, all v: `modify_tensors` of Falcon."""
+    if ".attn_qkv." not in name:
+        return W
+    groups = config.num_kv_heads if config.new_decoder_architecture else 1
+    heads, width = config.num_attention_heads, config.hidden_size
+    qkv = W.reshape(groups, heads // groups + 2, width // heads, width)
+    return np.concatenate([part.reshape(-1, width) for part in (qkv[:, :-2], qkv[:, [-2]], qkv[:, [-1]])])
+
+
+def mamba(name: str, W: np.ndarray, _: Any) -> np.ndarray:
+    return -np.exp(W) if name.endswith("ssm_a") else W.squeeze(1) if name.endswith("ssm_conv1d.weight") else W
 
 
 def flat_gate(name: str, W: np.ndarray, _: Any) -> np.ndarray:
@@ -134,6 +153,27 @@ def _longrope(writer: gguf.GGUFWriter, config: Any) -> None:
         writer.add_sliding_window(config.sliding_window)
 
 
+def _mamba(writer: gguf.GGUFWriter, config: Any) -> None:
+    writer.add_ssm_conv_kernel(config.conv_kernel)
+    writer.add_ssm_inner_size(config.intermediate_size)
+    writer.add_ssm_state_size(config.state_size)
+    writer.add_ssm_time_step_rank(config.time_step_rank)
+    writer.add_ssm_dt_b_c_rms(False)
+
+
+def _falcon(writer: gguf.GGUFWriter, _: Any) -> None:
+    writer.add_tensor_data_layout("jploski")
+
+
+def _gpt_oss(writer: gguf.GGUFWriter, config: Any) -> None:
+    _experts(writer, config)
+    writer.add_expert_feed_forward_length(config.intermediate_size)
+    writer.add_sliding_window(config.sliding_window)
+    writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+    writer.add_rope_scaling_factor(config.rope_parameters["factor"])
+    writer.add_rope_scaling_orig_ctx_len(config.rope_parameters["original_max_position_embeddings"])
+
+
 ROPE_LONG = {
     "rope_type": "longrope", "rope_theta": 10_000.0, "long_factor": [1.0, 1.5, 2.0], "short_factor": [1.0, 1.1, 1.2],
     "original_max_position_embeddings": 32, "partial_rotary_factor": 0.75,
@@ -151,6 +191,13 @@ CASES: dict[str, Case] = {
     "llama-wide-heads": Case("LlamaForCausalLM", A.LLAMA, {"head_dim": 16}, permuted),
     "mistral": Case("MistralForCausalLM", A.LLAMA, {"sliding_window": None}, permuted),
     "mixtral": Case("MixtralForCausalLM", A.LLAMA, {**EXPERTS, "sliding_window": None}, permuted, _experts),
+    "gpt-oss": Case(
+        "GptOssForCausalLM", A.GPT_OSS,
+        {"head_dim": 16, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 8,
+         "rope_parameters": {"rope_type": "yarn", "rope_theta": 150_000.0, "factor": 4.0, "truncate": False,
+                             "original_max_position_embeddings": 16}},
+        metadata=_gpt_oss,
+    ),
     "qwen2": Case("Qwen2ForCausalLM", A.QWEN2, {"tie_word_embeddings": True}),
     "qwen3": Case("Qwen3ForCausalLM", A.QWEN3, {"head_dim": 16}),
     "qwen2moe": Case(
@@ -196,6 +243,22 @@ CASES: dict[str, Case] = {
     "bloom": Case(
         "BloomForCausalLM", A.BLOOM, {}, qkv_apart, eps="layer", rope=False,
         sizes={"vocab_size": VOCABULARY, "hidden_size": 32, "n_layer": 2, "n_head": 4},
+    ),
+    "falcon-7b": Case("FalconForCausalLM", A.FALCON, {"multi_query": True}, falcon, _falcon, eps="layer",
+                      rope=False, sizes=FALCON),
+    "falcon-11b": Case(
+        "FalconForCausalLM", A.FALCON,
+        {"new_decoder_architecture": True, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1}, falcon, _falcon,
+        eps="layer", rope=False, sizes=FALCON,
+    ),
+    "falcon-40b": Case(
+        "FalconForCausalLM", A.FALCON, {"new_decoder_architecture": True, "num_kv_heads": 2}, falcon, _falcon,
+        eps="layer", rope=False, sizes=FALCON,
+    ),
+    "mamba": Case(
+        "MambaForCausalLM", A.MAMBA, {}, mamba, _mamba, rope=False,
+        sizes={"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "state_size": 8,
+               "time_step_rank": 4, "conv_kernel": 4, "expand": 2},
     ),
     "starcoder": Case("GPTBigCodeForCausalLM", A.STARCODER, {}, eps="layer", rope=False, sizes=GPT),
     "starcoder2": Case("Starcoder2ForCausalLM", A.STARCODER2, {}, eps="layer"),
@@ -273,6 +336,9 @@ def tensors(folder: Path, case: Case, config: Any) -> Iterator[tuple[str, np.nda
     stacks: dict[str, list[tuple[int, np.ndarray]]] = {}
     for hub, W in load_file(folder / "model.safetensors").items():
         parts = hub.split(".")
+        if case.arch == A.GPT_OSS and ("experts" in parts or "sinks" in parts):
+            yield from _of_gpt_oss(f"blk.{parts[2]}", parts[-1], W)
+            continue
         numbered = next((i for i, part in enumerate(parts) if part in ("experts", "norms")), None)
         if numbered is None:
             known = (
@@ -295,16 +361,39 @@ def tensors(folder: Path, case: Case, config: Any) -> Iterator[tuple[str, np.nda
         yield own, np.stack([W for _, W in sorted(stack, key=lambda pair: pair[0])])
 
 
+def _of_gpt_oss(block: str, hub: str, W: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Its parameters outside layers, as `GptOssModel` of the converter takes them apart."""
+    if hub == "sinks":
+        yield f"{block}.attn_sinks.weight", W
+        return
+    leaf = "bias" if hub.endswith("_bias") else "weight"
+    W = W if leaf == "bias" else W.swapaxes(1, 2)
+    if hub.startswith("down_proj"):
+        yield f"{block}.ffn_down_exps.{leaf}", W
+    else:
+        yield f"{block}.ffn_gate_exps.{leaf}", W[:, 0::2]
+        yield f"{block}.ffn_up_exps.{leaf}", W[:, 1::2]
+
+
 def _sizes(writer: gguf.GGUFWriter, config: Any, case: Case) -> None:
-    heads, width = config.num_attention_heads, config.hidden_size
+    width = config.hidden_size
+    if not hasattr(config, "num_attention_heads"):  # Mamba
+        writer.add_context_length(64)
+        writer.add_embedding_length(width)
+        writer.add_feed_forward_length(0)
+        writer.add_head_count(0)
+        writer.add_layer_norm_rms_eps(config.layer_norm_epsilon)
+        return
+    heads = config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or width // heads
     inner = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * width
     writer.add_context_length(getattr(config, "max_position_embeddings", None) or 64)
     writer.add_embedding_length(width)
     writer.add_feed_forward_length(inner)
     writer.add_head_count(heads)
-    kv = getattr(config, "num_key_value_heads", heads)
-    writer.add_head_count_kv(1 if getattr(config, "multi_query", False) else kv)
+    grouped = getattr(config, "new_decoder_architecture", False)
+    kv = config.num_kv_heads if grouped else getattr(config, "num_key_value_heads", heads)
+    writer.add_head_count_kv(1 if getattr(config, "multi_query", False) and not grouped else kv)
     if head_dim * heads != width:
         writer.add_key_length(head_dim)
         writer.add_value_length(head_dim)

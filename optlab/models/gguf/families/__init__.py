@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optlab.errors import ModelError
 from optlab.models.gguf.architectures import Architecture
-from optlab.models.gguf.families import gemma, gpt, llama, olmo, parallel, phi, qwen
+from optlab.models.gguf.families import gemma, gpt, gpt_oss, llama, olmo, parallel, phi, qwen, recurrent
 from optlab.models.gguf.file import GGUFFile
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -14,8 +14,12 @@ ARCHITECTURES: dict[str, Architecture] = {
     **phi.ARCHITECTURES,
     **olmo.ARCHITECTURES,
     **gpt.ARCHITECTURES,
+    **gpt_oss.ARCHITECTURES,
     **parallel.ARCHITECTURES,
+    **recurrent.ARCHITECTURES,
 }
+VARIANTS = {"mixtral", "falcon-two-norms"}
+"""What a file calls by another name, told apart by what is in it."""
 NO_TOKENS = (
     "bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "neo-bert", "eurobert", "modern-bert",
     "gemma-embedding", "t5encoder", "clip", "wavtokenizer-dec",
@@ -28,6 +32,8 @@ def find(file: GGUFFile) -> Architecture:
     name = file.architecture
     if name == "llama" and file.own("expert_count"):
         name = "mixtral"
+    if name == "falcon" and "blk.0.attn_norm_2.weight" in file.tensors:
+        name = "falcon-two-norms"
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
     if name in NO_TOKENS:
@@ -36,7 +42,7 @@ def find(file: GGUFFile) -> Architecture:
             file=file.path.name,
             architecture=name,
         )
-    known = ", ".join(sorted(set(ARCHITECTURES) - {"mixtral"}))
+    known = ", ".join(sorted(set(ARCHITECTURES) - VARIANTS))
     raise ModelError(
         "{file} is a GGUF of architecture {architecture!r}, which is not read; these are: {known}",
         file=file.path.name,

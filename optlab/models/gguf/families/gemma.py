@@ -50,7 +50,7 @@ def _query_scalar(file: GGUFFile, blocks_27b: int) -> float:
     return head_dim(file)
 
 
-def _layer_types(file: GGUFFile, period: int) -> list[str]:
+def layer_types(file: GGUFFile, period: int) -> list[str]:
     """Every `period`-th block sees everything. A file may say its own period, or true for each windowed block."""
     blocks, pattern = file.count("block_count"), file.own("attention.sliding_window_pattern", period)
     local = pattern if isinstance(pattern, list) else [bool((block + 1) % pattern) for block in range(blocks)]
@@ -68,7 +68,7 @@ def _gemma2(file: GGUFFile) -> HubConfig:
         **_caps(file, 50.0, 30.0),
         "query_pre_attn_scalar": _query_scalar(file, GEMMA2_27B),
         "sliding_window": file.count("attention.sliding_window", 4096),
-        "layer_types": _layer_types(file, 2),
+        "layer_types": layer_types(file, 2),
     }
 
 
@@ -82,7 +82,7 @@ def _gemma3(file: GGUFFile) -> HubConfig:
         "rope_parameters": {"full_attention": config["rope_parameters"], "sliding_attention": local},
         "query_pre_attn_scalar": _query_scalar(file, GEMMA3_27B),
         "sliding_window": file.count("attention.sliding_window", 4096),
-        "layer_types": _layer_types(file, 6),
+        "layer_types": layer_types(file, 6),
     }
 
 

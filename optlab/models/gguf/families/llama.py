@@ -9,6 +9,7 @@ from optlab.models.gguf.architectures import (
     PAIRS,
     PRE_NORMS,
     Architecture,
+    experts,
     has,
     head_dim,
     rms_eps,
@@ -35,9 +36,8 @@ def _llama(file: GGUFFile) -> HubConfig:
 
 
 def _mixtral(file: GGUFFile) -> HubConfig:
-    experts = {"num_local_experts": "expert_count", "num_experts_per_tok": "expert_used_count"}
-    config = {name: file.count(key) for name, key in experts.items()}
-    return {**_llama(file), **config, "sliding_window": None}
+    count, used = experts(file)
+    return {**_llama(file), "num_local_experts": count, "num_experts_per_tok": used, "sliding_window": None}
 
 
 def _smollm3(file: GGUFFile) -> HubConfig:

@@ -9,6 +9,7 @@ from optlab.models.gguf.architectures import (
     PAIRS,
     PRE_NORMS,
     Architecture,
+    experts,
     head_dim,
     rms_eps,
     sizes,
@@ -34,12 +35,13 @@ def _olmo2(file: GGUFFile) -> HubConfig:
 
 
 def _olmoe(file: GGUFFile) -> HubConfig:
+    count, used = experts(file)
     return {
         **_common(file),
         **rms_eps(file),
-        "num_experts": file.count("expert_count"),
-        "num_experts_per_tok": file.count("expert_used_count"),
-        "norm_topk_prob": False,
+        "num_experts": count,
+        "num_experts_per_tok": used,
+        "norm_topk_prob": bool(file.own("expert_weights_norm", False)),
         "clip_qkv": None,
     }
 

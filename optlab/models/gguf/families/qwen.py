@@ -10,6 +10,7 @@ from optlab.models.gguf.architectures import (
     GATED_MLP,
     PRE_NORMS,
     Architecture,
+    experts,
     has,
     head_dim,
     rms_eps,
@@ -28,7 +29,7 @@ SHARED = {
     "ffn_gate_inp_shexp": "mlp.shared_expert_gate", "ffn_gate_shexp": "mlp.shared_expert.gate_proj",
     "ffn_up_shexp": "mlp.shared_expert.up_proj", "ffn_down_shexp": "mlp.shared_expert.down_proj",
 }  # fmt: skip
-EXPERT_KEYS = frozenset({"expert_count", "expert_used_count", "expert_feed_forward_length"})
+EXPERT_KEYS = frozenset({"expert_count", "expert_used_count", "expert_feed_forward_length", "expert_weights_norm"})
 
 
 def _qwen(file: GGUFFile) -> HubConfig:
@@ -48,10 +49,11 @@ def _qwen3(file: GGUFFile) -> HubConfig:
 
 
 def _experts(file: GGUFFile) -> HubConfig:
+    count, used = experts(file)
     width = file.tensors["blk.0.ffn_gate_exps.weight"].shape[1]
     return {
-        "num_experts": file.count("expert_count"),
-        "num_experts_per_tok": file.count("expert_used_count"),
+        "num_experts": count,
+        "num_experts_per_tok": used,
         "moe_intermediate_size": file.count("expert_feed_forward_length", width),
         "decoder_sparse_step": 1,
         "mlp_only_layers": [],
@@ -59,19 +61,19 @@ def _experts(file: GGUFFile) -> HubConfig:
 
 
 def _qwen2moe(file: GGUFFile) -> HubConfig:
-    """llama.cpp does not divide the chosen experts' weights by their sum here, and does in Qwen 3."""
+    """Without a key llama.cpp does not divide the chosen experts' weights by their sum here, and does in Qwen 3."""
     shared = file.tensors["blk.0.ffn_gate_shexp.weight"].shape[0]
     return {
         **_qwen(file),
         **_experts(file),
         "qkv_bias": has(file, "attn_q.bias"),
-        "norm_topk_prob": False,
+        "norm_topk_prob": bool(file.own("expert_weights_norm", False)),
         "shared_expert_intermediate_size": file.count("expert_shared_feed_forward_length", shared),
     }
 
 
 def _qwen3moe(file: GGUFFile) -> HubConfig:
-    return {**_qwen3(file), **_experts(file), "norm_topk_prob": True}
+    return {**_qwen3(file), **_experts(file), "norm_topk_prob": bool(file.own("expert_weights_norm", True))}
 
 
 def _as_matrix(_: GGUFFile, values: Any) -> Any:

@@ -1,0 +1,130 @@
+"""What a measurement consists of and how long each part should take, before and while it runs. Torch-free.
+
+The amount of most parts is counted in parameters times tokens, because reading a token multiplies every parameter once;
+work that does not read text counts as so many tokens. The priors were taken in November 2026 on two cores of an AMD
+EPYC (bfloat16) and only speak until this machine has done the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optlab.jobs.durations import Durations, Work
+from optlab.models.describe import Description
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe, Step
+from optlab.store import artefacts
+
+READ, COMPRESS, QUALITY, LATENCY, MEMORY, LAYERS = "read", "compress", "quality", "latency", "memory", "layers"
+
+PER_PARAMETER_TOKEN_S = 2e-11
+PASS_TOKENS = 500
+"""Tokens whose reading takes as long as one pass over the weights of a simple method, packing and writing included."""
+PASSES_OF_TRAINING = 6
+"""Forward of student and teacher, backward twice as long as the forward, all in float32."""
+PASSES_OF_CALIBRATION = 2
+"""In float32, and for every layer the second moments of what it reads."""
+TIMING_S = 12.0
+"""Warming up, rounds of a small model, and the bandwidth of memory before and after."""
+ROUND_TOKENS = 4 * (512 + 8 * 32)
+"""Of a round of both models and the three that there are at least; a single token reads slower than one of a prompt."""
+PROCESS_S = 5.0
+REPORT_TOKENS = 2048
+BLOCK_TOKENS = 2048
+"""Of a step of a method that trains block by block."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a run will ask of this machine: seconds in all, bytes of memory at most."""
+
+    seconds: float
+    memory_bytes: int
+
+
+def plan(recipe: Recipe, protocol: Protocol, description: Description, known: Durations) -> dict[str, Work]:
+    """The parts of measuring `recipe`, by name, in order. protocol: with nothing left open (`resolution.settled`).
+
+    What this machine did before is on its disk or in a worker's memory: the original's own passage, statistics of the
+    calibration text, a packed file. It is expected to be there still.
+    """
+    who = description.fingerprint[:16]
+    place = f"{protocol.device}/{protocol.dtype}"
+    parameters = float(description.parameters)
+
+    def of_tokens(key: str, about: str, tokens: float) -> Work:
+        amount = parameters * max(tokens, 1.0)
+        return Work(key, about, amount, amount * PER_PARAMETER_TOKEN_S)
+
+    def first_or_again(first: Work, again: Work) -> Work:
+        return again if known.done_before(first) else first
+
+    parts = {READ: of_tokens(READ, who, PASS_TOKENS)}
+    packed = artefacts.key(description.fingerprint, recipe, protocol)
+    if artefacts.folder(packed).is_dir():
+        parts[COMPRESS] = of_tokens("compress/again", who, PASS_TOKENS)
+    else:
+        methods = "+".join(f"{step.kind}.{step.method}" for step in recipe.steps)
+        parts[COMPRESS] = of_tokens(f"compress/{methods}", packed, compression_tokens(recipe, protocol))
+    read = f"{who}/{protocol.text}/{protocol.tokens}/{protocol.context}/{place}"
+    parts[QUALITY] = first_or_again(
+        of_tokens(f"quality/first/{place}", read, 2.0 * protocol.tokens),
+        of_tokens(f"quality/again/{place}", read, 1.5 * protocol.tokens),  # the head reads the original's part again
+    )
+    if protocol.latency and description.objective == "causal":
+        seconds = max(TIMING_S, ROUND_TOKENS * parameters * PER_PARAMETER_TOKEN_S)
+        parts[LATENCY] = Work(f"latency/{place}", who, seconds, seconds)
+        once = PROCESS_S + PASS_TOKENS * parameters * PER_PARAMETER_TOKEN_S
+        parts[MEMORY] = first_or_again(
+            Work(f"memory/first/{place}", who, 2 * once, 2 * once), Work(f"memory/again/{place}", who, once, once)
+        )
+    report_tokens = min(protocol.calibration_tokens, REPORT_TOKENS)
+    parts[LAYERS] = first_or_again(
+        of_tokens("layers/first", f"{who}/{protocol.calibration}", PASSES_OF_CALIBRATION * report_tokens),
+        of_tokens("layers/again", f"{who}/{protocol.calibration}", PASS_TOKENS),
+    )
+    return parts
+
+
+def expectation(recipe: Recipe, protocol: Protocol, description: Description, known: Durations) -> Expectation:
+    """What measuring `recipe` will ask of this machine. protocol: as for `plan`."""
+    seconds = sum(known.expected(work) or 0.0 for work in plan(recipe, protocol, description, known).values())
+    return Expectation(seconds, memory_bytes(recipe, protocol, description))
+
+
+def trains(recipe: Recipe) -> bool:
+    """Whether a step of `recipe` trains, which takes minutes where another takes seconds."""
+    return any(training_tokens(step) for step in recipe.steps)
+
+
+def training_tokens(step: Step) -> float:
+    """Tokens that a step trains on, one after the other; 0 for a step that does not train."""
+    steps = step.values.get("steps")
+    if not steps:
+        return 0.0
+    batch, window = step.values.get("batch"), step.values.get("window")
+    return float(steps) * (float(batch) * float(window) if batch and window else BLOCK_TOKENS)
+
+
+def compression_tokens(recipe: Recipe, protocol: Protocol) -> float:
+    """How many tokens the model would read in the time that `recipe` takes, roughly."""
+    total = float(PASS_TOKENS)
+    for step in recipe.steps:
+        total += PASS_TOKENS + PASSES_OF_TRAINING * training_tokens(step)
+        total += PASSES_OF_CALIBRATION * protocol.calibration_tokens if step.instance().needs_calibration else 0
+    return total
+
+
+PROCESS_BYTES = 600 << 20
+"""Python, torch, the tables of the tokenizer, logits of a few positions, remembered states of the original."""
+FULL, TRAINING = 4, 16
+"""Bytes of a parameter in float32, and of what training keeps of it: gradients, two moments, the averaged weights."""
+
+
+def memory_bytes(recipe: Recipe, protocol: Protocol, description: Description) -> int:
+    """Peak memory of the process that measures: original and compressed model in float32, both as they are evaluated
+    and timed, and what training needs besides."""
+    evaluated = 2 * 2 if protocol.dtype == "bfloat16" else 0
+    timed = 3 if protocol.latency and description.objective == "causal" else 0
+    each = 2 * FULL + evaluated + timed + (TRAINING if trains(recipe) else 0)
+    return PROCESS_BYTES + each * description.parameters
