@@ -103,9 +103,9 @@ def dragged(model: str, moves: int) -> list[float]:
         page = browser.new_page(base_url=address, viewport={"width": 1440, "height": 1100})
         page.goto(f"/explore?{query}")
         page.locator("section.curve .headline").first.wait_for(timeout=60_000)
-        switch = page.get_by_test_id("stCheckbox").filter(has_text="Measure by itself")
+        switch = page.get_by_test_id("stCheckbox").filter(has_text="Measure automatically")
         if switch.locator("input").is_checked():
-            switch.get_by_text("Measure by itself").click()
+            switch.get_by_text("Measure automatically").click()
         page.locator(serving.AT_REST).wait_for(timeout=60_000)
         page.evaluate(WATCH)
         for place in curves.places(knobs, moves):

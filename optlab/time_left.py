@@ -18,7 +18,7 @@ GROWTH = 1.1
 """The time left that a person sees is never more than this multiple of one that they saw before."""
 BEYOND_BELIEF = 1.5
 """Nothing is shown while the estimate is larger than what may be shown by more than this."""
-TRUST = 0.25
+TRUST = 0.1
 """Share of a phase after which its own speed counts as much as what was expected."""
 SLOWEST, FASTEST = 4.0, 0.25
 

@@ -26,7 +26,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write finished measurements of one model and text as a report that opens without a network."""
-    from optlab.report import comparison, document, pdf
+    from optlab.report import ahead, comparison, document, pdf
     from optlab.store.safe_json import dumps
 
     if out.suffix.lower() not in ENDINGS:
@@ -37,10 +37,11 @@ def report(
         else:
             fitting = comparison.chosen(client.runs("measure", Status.DONE), model, text)
             found = comparison.Comparison(tuple(fitting[: comparison.MOST]))
+        around = ahead.of(client, found) if out.suffix.lower() == ".html" else None
     if out.suffix.lower() == ".json":
         content = dumps(found.to_dict()).encode()
     else:
-        page = document.html(found)
+        page = document.html(found, around)
         content = pdf.pdf(page) if out.suffix.lower() == ".pdf" else page.encode()
     _write(out, content)
     result = {"file": str(out), "bytes": len(content), "runs": [one.id for one in found.measured]}

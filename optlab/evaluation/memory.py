@@ -64,7 +64,7 @@ def peak_memory(
                         folder=folder,
                         timeout_s=timeout_s,
                     )
-                progress(min(waited / 30, 0.99), say("measuring peak memory"))
+                progress(0.0, say("measuring peak memory"))  # how far it is only the process knows
                 try:
                     process.wait(POLL_S)
                 except subprocess.TimeoutExpired:

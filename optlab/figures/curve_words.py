@@ -77,7 +77,7 @@ def _bits(bits: int | None, stored: int) -> Stop:
 
 
 def _share(sparsity: float) -> Stop:
-    label = f"{sparsity:.0%}".replace("%", " %")
+    label = f"{sparsity:.0%}"
     return Stop(sparsity, label, _("{share} zeros").format(share=label))
 
 

@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import Field
@@ -22,7 +23,7 @@ from optlab.results.fields import Seconds
 
 KEPT = 5
 """Newest durations of a key: their median forgets a minute in which the machine was busy."""
-MOST_KEYS = 2_000
+MOST_KEYS = 1_000
 FILE = "durations.json"
 MACHINE = "machine"
 
@@ -90,9 +91,14 @@ def whole_key(kind: str, model: str) -> str:
 def load() -> Durations:
     """What this machine knows; nothing where the file is missing or cannot be read."""
     try:
-        return Durations.from_json(_file().read_text(encoding="utf-8"))
+        return _read(_file(), _file().stat().st_mtime_ns)
     except (OSError, UnreadableError, UnicodeDecodeError):
         return Durations()
+
+
+@lru_cache(maxsize=4)  # a page asks at every movement of a knob
+def _read(file: Path, changed_ns: int) -> Durations:
+    return Durations.from_json(file.read_text(encoding="utf-8"))
 
 
 def learn(done: Sequence[tuple[Work, float]]) -> None:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from optlab.client import records
-from optlab.figures import bars, format, frames, layers, pairs, tradeoff
+from optlab.figures import bars, curve_assets, format, frames, layers, pairs, tradeoff
+from optlab.figures.curve import Curve
 from optlab.i18n import _, language, plural, said
 from optlab.jobs.measured import MeasuredRun
 from optlab.jobs.resolution import title
 from optlab.models.catalog import card
-from optlab.report import words
+from optlab.report import ahead, words
 from optlab.report.comparison import Comparison, recipe_yaml, reproduced
 from optlab.report.markup import Markup, element, joined, table
 from optlab.report.style import CSS
@@ -35,8 +36,9 @@ OVERLAID = 4
 CHART = {"displaylogo": False, "displayModeBar": False, "responsive": True, "plotlyServerURL": ""}
 
 
-def html(comparison: Comparison) -> str:
-    """The report, complete."""
+def html(comparison: Comparison, around: Curve | None = None) -> str:
+    """The report, complete. around: what is predicted of recipes beside the measured ones, for a last chapter of its
+    own whose knobs move."""
     from plotly.offline import get_plotlyjs
 
     known = card(comparison.model)
@@ -49,24 +51,25 @@ def html(comparison: Comparison) -> str:
         element("meta", http_equiv="Content-Security-Policy", content=POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         Markup(f"<title>{joined([heading])}</title>"),
-        element("style", Markup(CSS)),
+        element("style", Markup(CSS + (curve_assets.style() if around else ""))),
         element("script", Markup(get_plotlyjs())),
     )
     body = element(
         "body",
-        element("main", *_sections(comparison, heading)),
+        element("main", *_sections(comparison, heading, around)),
         element("script", Markup(data), type="application/json", id="optlab-report"),
         element("script", Markup(FIT)),
+        *(ahead.scripts(around) if around else []),
     )
     return f'<!doctype html>\n<html lang="{language()}">{head}{body}</html>\n'
 
 
-def _sections(comparison: Comparison, heading: str) -> list[Markup]:
+def _sections(comparison: Comparison, heading: str, around: Curve | None) -> list[Markup]:
     runs = comparison.measured
     frame = frames.tradeoffs([records.row(run) for run in runs])
     parts = [
         element("h1", heading),
-        element("p", words.introduction(comparison), class_="muted"),
+        element("p", words.introduction(comparison, around is not None), class_="muted"),
         *[element("p", said(why), class_="muted") for why in comparison.unread],
         element("h2", _("Summary")),
         _overview(runs),
@@ -81,6 +84,13 @@ def _sections(comparison: Comparison, heading: str) -> list[Markup]:
         parts += _run(comparison, run)
     parts += [element("h2", _("Where it was measured")), table([], words.environment(runs[0].result), False)]
     parts += [element("h2", _("What the figures mean")), element("dl", *_meanings())]
+    if around:
+        told = _("Orange is predicted and its band holds 90% of the outcomes; blue is measured. {record}")
+        parts += [
+            element("h2", _("What other recipes would cost")),
+            element("p", told.format(record=around.record), class_="muted"),
+            Markup(curve_assets.markup()),
+        ]
     return parts
 
 

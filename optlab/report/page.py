@@ -6,7 +6,6 @@ follows the reader's light or dark setting, and says when, of which model, on wh
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from dataclasses import dataclass
@@ -14,20 +13,17 @@ from dataclasses import dataclass
 from optlab import __version__
 from optlab.client.client import Client
 from optlab.errors import ModelError, RecipeError
-from optlab.figures import curve as curves
 from optlab.figures import curve_assets, format
 from optlab.figures.curve import Curve
-from optlab.fitting import first_recipe
 from optlab.i18n import _, language, said
 from optlab.jobs.resolution import title
-from optlab.knobs import KnobbedRecipe, knobs_of
 from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.report import ahead
 from optlab.report.document import POLICY
 from optlab.report.markup import Markup, element, joined
 
-FIRST_BITS = 4
 CSS = """
 :root { color-scheme: light dark }
 body { margin: 0; background: light-dark(#ffffff, #11161c); color: light-dark(#0f141b, #e6ebf0);
@@ -61,13 +57,12 @@ def of(client: Client, model: str, recipe: Recipe | None = None, protocol: Proto
     description = client.description(model)
     if description is None:
         raise ModelError("{model} was not looked at yet; measure or probe it first", model=model)
-    begin = recipe if recipe is not None else first_recipe(FIRST_BITS, description)
+    begin = recipe if recipe is not None else ahead.begins(description)
     begin.check_fits(description.linears, description.matrices)
-    knobbed = KnobbedRecipe.of(begin, description)
-    if knobbed is None:
-        raise RecipeError("three knobs cannot show this recipe; use one step of each kind, with bits and sparsity")
     asked = client.subject(model, protocol).protocol
-    drawn = curves.of(client, description, knobbed, knobs_of(begin), asked)
+    drawn = ahead.around(client, description, begin, asked)
+    if drawn is None:
+        raise RecipeError("three knobs cannot show this recipe; use one step of each kind, with bits and sparsity")
     return html(drawn, about(description, asked, begin))
 
 
@@ -79,7 +74,6 @@ def about(description: Description, protocol: Protocol, recipe: Recipe) -> About
 def html(curve: Curve, shown: About) -> str:
     """The page, complete."""
     heading = _("What compressing {model} costs and saves").format(model=shown.model)
-    data = json.dumps(curve.to_dict(), allow_nan=False).replace("<", "\\u003c")
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -91,8 +85,7 @@ def html(curve: Curve, shown: About) -> str:
     body = element(
         "body",
         element("main", *_said(curve, shown, heading)),
-        element("script", Markup(data), type="application/json", id="optlab-curve"),
-        element("script", Markup(curve_assets.script(curve_assets.PAGE))),
+        *ahead.scripts(curve),
     )
     return f'<!doctype html>\n<html lang="{language()}">{head}{body}</html>\n'
 

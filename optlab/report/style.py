@@ -32,6 +32,7 @@ dd { margin: 0 }
   .card, .chart, pre, tr { break-inside: avoid }
   .cards { grid-template-columns: repeat(3, 1fr) }
   details > summary { display: none }
+  .curve .knobs { display: none }
 }
 @page { size: A4; margin: 14mm }
 """

@@ -57,7 +57,7 @@ def explore(page: Page) -> Page:
     recipe = json.dumps(curves.BEGIN.to_dict()["steps"])
     page.goto(f"/explore?{urlencode({'model': 'nano', 'recipe': recipe, 'tokens': 1024, 'context': 256})}")
     expect(page.locator("section.curve .headline").first).to_be_visible(timeout=60_000)
-    page.get_by_text("Measure by itself").click()
+    page.get_by_text("Measure automatically").click()
     expect(page.locator(AT_REST)).to_be_visible(timeout=60_000)
     return page
 

@@ -58,4 +58,8 @@ def test_a_project_comes_in_and_its_report_opens_offline(
             assert format.megabytes(size) in text
         assert asked == [file.as_uri()]
         assert report.locator(".js-plotly-plot").count() >= 4
+        size = report.locator("[data-tile=size] .headline")
+        before = size.inner_text()
+        report.get_by_role("slider", name="Bits").press("End")
+        expect(size).not_to_have_text(before)  # the last chapter moves
     assert errors == []

@@ -12,7 +12,7 @@ import pytest
 from optlab import foreground
 from optlab.cli.main import main
 from optlab.client.client import Client
-from optlab.prediction.state import folder_of
+from optlab.prediction.state import place_of
 from optlab.store.store import Store
 from tests.pages import samples
 from tests.prediction import states
@@ -23,7 +23,7 @@ def probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPTLAB_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("OPTLAB_STORE", raising=False)
     samples.prepare(Client(Store()))
-    states.with_anchors(states.state(blocks=2), 1.3).save(folder_of("f" * 64))
+    states.with_anchors(states.state(blocks=2), 1.3).save(place_of("f" * 64))
     # the model that the store knows has no weights that could be looked at
     monkeypatch.setattr(foreground, "predictor", lambda client, model, shown, text: client.predictor(model))
 

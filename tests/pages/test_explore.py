@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
+import pytest
+
+from optlab.client import expectations
 from optlab.client.client import Client
 from optlab.methods import REGISTRY
 from optlab.protocol import Protocol
@@ -105,6 +109,19 @@ def test_pressing_measure_twice_makes_one_run(prepared: Client) -> None:
     well(app.button(key="explore/measure").click().run())
     well(app.button(key="explore/measure").click().run())
     assert len(prepared.store.list(kind="measure")) == 1
+
+
+def test_a_button_says_what_it_takes_until_it_has_been_taken(prepared: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def label() -> str:
+        return str(open_page("explore", recipe=FOUR_BITS).button(key="explore/measure").label)
+
+    assert re.fullmatch(r"Measure \(about \d+ s, \d+ MB\)", label())
+    worth_saying = expectations.WORTH_SAYING_S
+    monkeypatch.setattr(expectations, "WORTH_SAYING_S", 1e9)
+    assert label() == "Measure"
+    monkeypatch.setattr(expectations, "WORTH_SAYING_S", worth_saying)
+    samples.measured(prepared, 4)
+    assert label() == "Measure"
 
 
 def test_figures_on_the_page_are_those_of_the_store(prepared: Client) -> None:

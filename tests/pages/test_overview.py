@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -45,7 +46,8 @@ def test_the_latest_measurement_is_shown(prepared: Client) -> None:
 
 def test_the_first_insight_is_four_bits_in_a_group_that_fits(prepared: Client) -> None:
     app = open_page("overview")
-    button = next(button for button in app.button if button.label == "Try 4 bits")
+    button = app.button(key="overview/first")
+    assert re.fullmatch(r"Try 4 bits \(about \d+ s, \d+ MB\)", button.label)
     well(button.click().run())
     (step,) = json.loads(parameter(app, "recipe"))
     assert (step["quantize"]["bits"], step["quantize"]["group_size"]) == (4, 64)

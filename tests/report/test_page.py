@@ -14,10 +14,11 @@ from optlab import i18n
 from optlab.client.client import Client
 from optlab.errors import ModelError, RecipeError
 from optlab.knobs import KnobbedRecipe, Knobs
-from optlab.prediction.state import folder_of
+from optlab.prediction.state import place_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from optlab.report import page
+from optlab.report import ahead, document, page
+from optlab.report.comparison import Comparison
 from optlab.report.document import POLICY
 from optlab.store.store import Store
 from tests.pages import samples
@@ -31,7 +32,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.delenv("OPTLAB_STORE", raising=False)
     made = Client(Store())
     samples.prepare(made)
-    states.with_anchors(states.state(blocks=2), 1.3).save(folder_of("f" * 64))
+    states.with_anchors(states.state(blocks=2), 1.3).save(place_of("f" * 64))
     return made
 
 
@@ -81,6 +82,23 @@ def test_nothing_is_loaded_from_elsewhere(client: Client) -> None:
     assert POLICY in unescape(html)
     assert not re.search(r"""(src|href)=["']|@import|url\(|import\s*\(|fetch\(""", html)
     assert set(re.findall(r"https?://[\w./]+", html)) == {"http://www.w3.org/2000/svg"}, "a name space, no address"
+
+
+def test_a_report_ends_with_what_other_recipes_would_cost(client: Client) -> None:
+    run = samples.measured(client, 4)
+    found = Comparison.of([run])
+    without, with_curve = document.html(found), document.html(found, ahead.of(client, found))
+    assert "optlab-curve" not in without and "but for the last chapter" not in without
+    assert "but for the last chapter" in with_curve
+    table = drawn(with_curve)
+    assert table["stands"] == {"bits": 4, "sparsity": 0.0, "temperature": None}
+    assert {cell["side"] for cell in table["cells"]} == {"measured", "predicted", "unknown"}
+
+
+def test_a_report_of_a_model_that_nobody_probed_has_no_such_chapter(client: Client) -> None:
+    found = Comparison.of([samples.measured(client, 4)])
+    place_of("f" * 64).unlink()
+    assert ahead.of(client, found) is None
 
 
 def test_it_speaks_the_language_of_who_made_it(client: Client) -> None:

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from optlab import i18n
+from optlab.client.client import Client
 from optlab.i18n import _, plural
-from optlab.report import document, links, pdf, tables
+from optlab.report import ahead, document, links, pdf, tables
 from optlab.report.comparison import MOST, Comparison
 from optlab.store.run import Run
 
@@ -22,24 +23,25 @@ if TYPE_CHECKING:
 Made = TypeVar("Made", str, bytes)
 
 
-def report(runs: Sequence[Run]) -> None:
-    """Two buttons: the report of these measurements as HTML and as PDF."""
+def report(client: Client, runs: Sequence[Run]) -> None:
+    """Two buttons: the report of these measurements as HTML and as PDF, on which no knob could be moved."""
     shown = tuple(runs[:MOST])
     about = plural("Report of {count} measurement", "Report of {count} measurements", len(shown))
     name = f"optlab-{len(shown)}-{shown[0].key[:8]}" if shown else "optlab"
 
-    def page() -> str:
-        return document.html(Comparison.of(shown, served()))
+    def page(moves: bool) -> str:
+        found = Comparison.of(shown, served())
+        return document.html(found, ahead.of(client, found) if moves else None)
 
     st.download_button(
-        _("Report"), later(page), file_name=f"{name}.html", mime="text/html", key="report/html", type="primary",
-        icon=":material/description:", on_click="ignore", disabled=not shown,
+        _("Report"), later(partial(page, True)), file_name=f"{name}.html", mime="text/html", key="report/html",
+        type="primary", icon=":material/description:", on_click="ignore", disabled=not shown,
         help=_("{about}: one file that opens offline, with every figure, interval, chart and recipe, and the command "
                "line that measures it again.").format(about=about),
     )  # fmt: skip
     printer = pdf.browser()
     st.download_button(
-        "PDF", later(lambda: pdf.pdf(page())), file_name=f"{name}.pdf", mime="application/pdf", key="report/pdf",
+        "PDF", later(lambda: pdf.pdf(page(False))), file_name=f"{name}.pdf", mime="application/pdf", key="report/pdf",
         icon=":material/picture_as_pdf:", on_click="ignore", disabled=not shown or printer is None,
         help=about if printer else _("A PDF is printed by Chromium or Chrome, which is not on this machine. Print the "
                                      "report from your browser instead."),
