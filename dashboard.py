@@ -11,3 +11,4 @@ with services.shown_errors():
     services.start_workers()
 sidebar.show()
 page.run()
+sidebar.address()  # after the page, which may have changed what it names

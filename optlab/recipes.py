@@ -22,6 +22,7 @@ from optlab.files import JsonObject
 from optlab.layer_patterns import layer_pattern
 from optlab.messages import Joined, say
 from optlab.methods import DEFAULT_METHOD, METHOD_KEY, REGISTRY, Method, Value, method
+from optlab.recipe_readers.readers import ours
 
 MOST_STEPS = 4096
 
@@ -143,7 +144,9 @@ class Recipe:
         if data is None:
             return cls()
         if not isinstance(data, Mapping) or set(data) - {"steps"}:
-            raise RecipeError("a recipe is a mapping with the single key 'steps'")
+            raise RecipeError(
+                "a recipe is a mapping with the single key 'steps', llm-compressor's, or a quantize_config.json"
+            )
         steps = data.get("steps") or []
         if not isinstance(steps, Sequence) or isinstance(steps, str):
             raise RecipeError("'steps' must be a list")
@@ -153,7 +156,8 @@ class Recipe:
 
     @classmethod
     def from_yaml(cls, text: str) -> Recipe:
-        return cls.from_dict(read_yaml(text))
+        """What `text` says: YAML of ours or of llm-compressor, or a quantize_config.json. Raises RecipeError."""
+        return cls.from_dict(ours(read_yaml(text)))
 
     @classmethod
     def from_file(cls, path: str | Path) -> Recipe:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from optlab.figures import frames, tradeoff
+from optlab.figures import frames, glossary, tradeoff
 from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
@@ -93,18 +93,19 @@ def table(frame: "DataFrame") -> list[int]:
         column_config={
             "recipe": column.TextColumn(_("Recipe"), width="medium", pinned=True),
             "ppl_ratio": column.NumberColumn(_("Perplexity ratio"), format="%.4f",
-                                             help=_("Compressed over original; 1 means no loss.")),
+                                             help=glossary.perplexity_ratio()),
             "low": column.NumberColumn(_("from"), format="%.4f", help=_("Lower end of the 95% interval")),
             "high": column.NumberColumn(_("to"), format="%.4f", help=_("Upper end of the 95% interval")),
             "size_ratio": column.NumberColumn(_("Size ratio"), format="%.3f"),
-            "size_bytes": column.NumberColumn(_("Size"), format="bytes"),
+            "size_bytes": column.NumberColumn(_("Size"), format="bytes", help=glossary.size()),
             "speed": column.TextColumn(_("Speed"), help=_("\"Same speed\" where the 95% interval contains 1.")),
             "speedup": column.NumberColumn(_("Speed-up"), format="%.2f x",
                                            help=_("Both models timed in turns. Empty: not measured.")),
-            "decode_ms": column.NumberColumn(_("ms per token"), format="%.3f"),
-            "ppl": column.NumberColumn(_("Perplexity"), format="%.3f"),
-            "kl": column.NumberColumn(_("KL, nats"), format="%.4f"),
-            "agreement": column.NumberColumn(_("Top-1 agreement"), format="percent"),
+            "decode_ms": column.NumberColumn(_("ms per token"), format="%.3f", help=glossary.latency()),
+            "ppl": column.NumberColumn(_("Perplexity"), format="%.3f", help=glossary.perplexity()),
+            "kl": column.NumberColumn(_("KL, nats"), format="%.4f", help=glossary.kl_divergence()),
+            "agreement": column.NumberColumn(_("Top-1 agreement"), format="percent",
+                                             help=glossary.top1_agreement()),
             "tokens": column.NumberColumn(_("Tokens"), format="localized"),
             "dtype": column.TextColumn(_("Precision")),
             "finished": column.DatetimeColumn(_("Measured"), format="YYYY-MM-DD HH:mm"),

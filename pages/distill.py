@@ -62,6 +62,7 @@ def set_up(shown: view.View, description: Description, now: Recipe | None) -> Re
         type="primary", icon=":material/play_arrow:", width="stretch", key="distill/start",
         help=_("Trains the student and measures it; a stopped training continues where it was."),
     )  # fmt: skip
+    st.caption(_("Training keeps this machine busy; other runs wait. A control takes as long again."))
     if not pressed:
         return None
     training.start(services.client(), shown, recipe, control)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from optlab.figures import glossary
 from optlab.i18n import _
 from pages.components.learn import parts
 from pages.components.learn.index import LESSONS
@@ -40,6 +41,9 @@ def overview() -> None:
             st.markdown(f"**{number + 1}. {module.title()}**")
             st.caption(module.promise())
             st.button(_("Open"), key=f"learn/open/{slug}", icon=":material/play_arrow:", on_click=_go, args=(slug,))
+    with st.expander(_("Glossary"), icon=":material/dictionary:"):
+        for term, meaning in glossary.terms():
+            st.markdown(f"**{term}**  \n{meaning}")
 
 
 def lesson(slug: str) -> None:

@@ -22,6 +22,7 @@ from optlab.cli import (
     measuring,
     predicting,
     probing,
+    recipes,
     runs,
     serving,
     texts,
@@ -58,6 +59,7 @@ for command in (
     app.command()(command)
 app.add_typer(probing.app, name="probe")
 app.add_typer(runs.app, name="runs")
+app.add_typer(recipes.app, name="recipe")
 app.add_typer(texts.app, name="texts")
 app.add_typer(caches.app, name="cache")
 app.command(name="import")(archives.import_archive)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from optlab.figures import format, speedup
+from optlab.figures import format, glossary, speedup
 from optlab.i18n import _
 from optlab.results.comparison import Comparison
 from optlab.results.measurement import Measurement, MeasurementSoFar
@@ -61,7 +61,7 @@ def quality(known: Known) -> Pair:
     drawn = base is not None and interval is not None
     return Pair(
         _("Perplexity"),
-        _("How surprised the model is by a text it has not seen; lower is better, 1 would be perfect foresight."),
+        glossary.perplexity(),
         base, candidate, format.number(base), format.number(candidate),
         _("no measurable change") if _holds_one(interval) else format.worse(ratio),
         _("95% interval {range}").format(range=format.change_range(*ends)) if interval else "",
@@ -77,7 +77,7 @@ def size(known: Known) -> Pair:
     ratio = candidate / base if base and candidate is not None else None
     return Pair(
         _("Size"),
-        _("Bytes of the weights on disk, scales and indices included."),
+        glossary.size(),
         base, candidate, format.megabytes(base), format.megabytes(candidate),
         format.smaller(ratio),
         _("exact, counted on disk") if ratio is not None else "",
@@ -92,7 +92,7 @@ def latency(known: Known) -> Pair:
     spread = _("middle 90% of tokens: {low} to {high}")
     return Pair(
         _("Latency"),
-        _("Time for each new token, one text at a time, on this machine; both models are timed in turns."),
+        glossary.latency(),
         base, candidate, format.milliseconds(base), format.milliseconds(candidate),
         format.not_measured() if candidate is None else speedup.in_words(*speed),
         spread.format(low=format.milliseconds(low), high=format.milliseconds(high)) if low and high else "",

@@ -35,6 +35,7 @@ from optlab.prediction.fisher import in_groups, sensitivities
 from optlab.prediction.levels import Family, families
 from optlab.prediction.link import LONG, SHORT
 from optlab.prediction.reference import Reference
+from optlab.prediction.searched import searched_anchors
 from optlab.prediction.state import QUANTILES, State, known, place_of
 from optlab.prediction.tables import Filler, apply
 from optlab.progress import Progress, silent, span
@@ -113,6 +114,13 @@ class Probe:
             self.recipes = wanted_anchors(self.state, self.wanted)
             self.state.anchors_wanted = len(self.recipes)
 
+    def settle_searched(self) -> None:
+        """Choose the anchors that a search proposes, which only finished tables can; as they are read from disk, where
+        numbers are rounded, so that they are the same ones whenever the probe is looked at."""
+        self.state.save(self.target)
+        self.recipes = [*self.recipes, *searched_anchors(State.load(self.target))]
+        self.state.anchors_wanted = len(self.recipes)
+
     def left(self, some: list[Recipe]) -> list[Recipe]:
         """Those that were not measured yet."""
         measured = {one.recipe.content_hash for one in self.state.anchors}
@@ -188,7 +196,9 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
             probe.fill(filler, [*rounds[1], *rounds[0]], span(progress, 0.55, 0.95))
     probe.settle()
     probe.correct(span(progress, 0.95, 0.97))
-    probe.measure(probe.recipes, span(progress, 0.97, 1.0))
+    probe.measure(probe.recipes, span(progress, 0.97, 0.99))
+    probe.settle_searched()
+    probe.measure(probe.recipes, span(progress, 0.99, 1.0))
     progress(1.0, say("probed"), probe.partial())
     return state
 

@@ -33,6 +33,8 @@ OFFSET, BEND, FAMILY, TILT = 0.7, 0.35, 0.35, 0.1
 """Prior standard deviations: a common factor, its bend along the damage, a family's own, tilts by kinds of layers."""
 RATIO, RATIO_BEND, RATIO_FAMILY, RATIO_BOTH = 0.3, 0.15, 0.1, 0.3
 """The same of the loss over the divergence; the last is the bend of a family's own."""
+SEARCHED = 0.35
+"""Prior standard deviation of the offset of recipes that a search proposed."""
 BELIEVED = 10
 """Misses of a normal distribution that are counted beside those of the anchors: as many anchors say little about a
 tenth of all cases, and one odd measurement must not open every band."""
@@ -55,15 +57,17 @@ MISFIT = 0.065
 @dataclass(frozen=True)
 class Features:
     """Of n recipes. total [n]: summed damage in nats; families [n, f], kinds [n, k]: where it lies, as shares. words
-    [n, SETS]: how much of the offset of each set of words is in it, see `read_by`."""
+    [n, SETS]: how much of the offset of each set of words is in it, see `read_by`. searched [n]: how much each is owed
+    to a search, see `optlab.prediction.searched`."""
 
     total: Floats
     families: Floats
     kinds: Floats
     words: Floats
+    searched: Floats
 
     def __getitem__(self, some: NDArray[np.bool_]) -> Features:
-        return Features(self.total[some], self.families[some], self.kinds[some], self.words[some])
+        return Features(self.total[some], self.families[some], self.kinds[some], self.words[some], self.searched[some])
 
     def __len__(self) -> int:
         return len(self.total)
@@ -171,14 +175,14 @@ def kernel(one: Features, other: Features) -> Floats:
     bend = along(one, other)
     shared = one.families @ other.families.T
     found: Floats = OFFSET**2 + BEND**2 * bend + FAMILY**2 * shared * (1 + bend) + TILT**2 * (one.kinds @ other.kinds.T)
-    return found + one.words @ other.words.T
+    return found + one.words @ other.words.T + SEARCHED**2 * one.searched[:, None] * other.searched
 
 
 def prior_variance(features: Features) -> Floats:
     """The diagonal of `kernel`."""
     shared, kinds = (features.families**2).sum(1), (features.kinds**2).sum(1)
     found: Floats = OFFSET**2 + BEND**2 + 2 * FAMILY**2 * shared + TILT**2 * kinds + (features.words**2).sum(1)
-    return found
+    return found + (SEARCHED * features.searched) ** 2
 
 
 def ratio_kernel(one: Features, other: Features) -> Floats:

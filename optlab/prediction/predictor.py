@@ -16,6 +16,7 @@ from optlab.errors import ModelError
 from optlab.messages import Message, say
 from optlab.prediction.link import OTHER, SAME, SETS, Features, Link, read_by
 from optlab.prediction.recovery import ALONE, NORMAL, SMALLEST, Recovery, Trained, trained
+from optlab.prediction.searched import Bargains
 from optlab.prediction.size import recipe_bytes
 from optlab.prediction.speed import Speed, SpeedModel, TimedRatio
 from optlab.prediction.state import Floats, State, known
@@ -124,6 +125,7 @@ class Predictor:
         self.state = state
         self.kinds = sorted(set(state.kinds))
         self._of_kind = np.array([[kind == one for one in self.kinds] for kind in state.kinds], dtype=float)
+        self._bargains = Bargains(state)
         known: dict[str, tuple[Observation, Features]] = {}
         self._words = read_by(None, SAME if text in (None, state.text) else OTHER)
         for words, one in [*_anchors(state), *((self._words, one) for one in measured)]:
@@ -217,7 +219,8 @@ class Predictor:
                     families[axis(key)] += amount
         kinds = np.concatenate([found.quantized @ self._of_kind, found.pruned @ self._of_kind])
         whole = max(total, 1e-12)
-        return Features(np.array([total]), families[None] / whole, kinds[None] / whole, words[None])
+        searched = np.array([self._bargains.share(done, found)])
+        return Features(np.array([total]), families[None] / whole, kinds[None] / whole, words[None], searched)
 
 
 def _anchors(state: State) -> list[tuple[Floats, Observation]]:
@@ -238,10 +241,12 @@ def axis(key: str) -> int:
 def joined(some: list[Features], families: int, kinds: int) -> Features:
     """Features of several recipes in one."""
     if not some:
-        return Features(np.zeros(0), np.zeros((0, families)), np.zeros((0, kinds)), np.zeros((0, SETS)))
+        nothing = np.zeros(0)
+        return Features(nothing, np.zeros((0, families)), np.zeros((0, kinds)), np.zeros((0, SETS)), nothing)
     return Features(
         np.concatenate([one.total for one in some]),
         np.concatenate([one.families for one in some]),
         np.concatenate([one.kinds for one in some]),
         np.concatenate([one.words for one in some]),
+        np.concatenate([one.searched for one in some]),
     )

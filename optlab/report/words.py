@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from optlab import __version__
-from optlab.figures import format
+from optlab.figures import format, glossary
 from optlab.figures.limit import sentence as limit
 from optlab.i18n import _, plural, said
 from optlab.jobs.measured import MeasuredRun
@@ -70,17 +70,9 @@ def _shown(name: str, value: str | float) -> str:
 def meanings() -> list[tuple[str, str]]:
     """The figures and their definitions."""
     return [
-        (_("Perplexity"),
-         _("exp of the mean negative log-likelihood per token, on text not used for calibration. Lower is better. "
-           "The ratio is compressed over original.")),
-        (_("95% interval"),
-         _("Of the ratio, from the differences of both models on the same windows of text (paired): two separate "
-           "error bars would hide most of what is known.")),
-        (_("Size"),
-         _("Bytes of the weights file as written, with scales, zero points and indices. Zeros that are stored as "
-           "numbers save nothing.")),
-        (_("Latency"),
-         _("Milliseconds for each new token, one text at a time; both models were timed in turns with nothing else "
-           "computing.")),
-        (_("Top-1 agreement"), _("The share of positions at which both models predict the same token.")),
-    ]  # fmt: skip
+        (_("Perplexity"), f"{glossary.perplexity()} {glossary.perplexity_ratio()}"),
+        (_("95% interval"), glossary.interval()),
+        (_("Size"), glossary.size()),
+        (_("Latency"), glossary.latency()),
+        (_("Top-1 agreement"), glossary.top1_agreement()),
+    ]

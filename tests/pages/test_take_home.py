@@ -49,3 +49,11 @@ def test_a_written_file_is_saved_by_its_address_and_offered_anew_when_it_is_gone
     assert "beef" in words(app) and "0.03%" in words(app)
     (folder / "a.gguf").unlink()
     assert "GGUF for llama.cpp" in offered(open_page("explore", recipe=samples.as_link(4)))
+
+
+def test_the_recipe_for_another_tool_is_shown_or_refused(prepared: Client) -> None:
+    app = open_page("explore", recipe=samples.as_link(4))
+    assert "QuantizationModifier" in words(app)
+    choice = next(one for one in app.get("button_group") if one.key == "other_tools/tool")
+    well(choice.set_value("gptqmodel").run())
+    assert "GPTQModel has no counterpart of quantize rtn" in words(app)

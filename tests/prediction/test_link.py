@@ -1,6 +1,6 @@
 """The link learns what anchors say, doubts what it has not seen, and its band holds what it claims."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 from hypothesis import given, settings
@@ -16,7 +16,9 @@ def features(total: Floats, seed: int = 0) -> Features:
     """Recipes of one family each, spread over four kinds of layers."""
     rng = np.random.default_rng(seed)
     families = np.eye(FAMILIES)[rng.integers(0, FAMILIES, len(total))]
-    return Features(total, families, rng.dirichlet(np.ones(KINDS), len(total)), np.zeros((len(total), SETS)))
+    return Features(
+        total, families, rng.dirichlet(np.ones(KINDS), len(total)), np.zeros((len(total), SETS)), np.zeros(len(total))
+    )
 
 
 def link(total: Floats, kl: Floats, nll: Floats, tokens: float = 1e9, seed: int = 0) -> Link:
@@ -70,13 +72,16 @@ def test_nine_of_ten_new_recipes_lie_inside_the_band() -> None:
 def test_a_measurement_on_another_text_moves_the_prediction_there() -> None:
     total = np.geomspace(0.05, 1, 16)
     base = features(total)
-    own = Features(total[:4], base.families[:4], base.kinds[:4], np.tile(read_by(None, OTHER), (4, 1)))
+    own = Features(total[:4], base.families[:4], base.kinds[:4], np.tile(read_by(None, OTHER), (4, 1)), np.zeros(4))
     both = Features(
-        *(np.concatenate([getattr(base, n), getattr(own, n)]) for n in ("total", "families", "kinds", "words"))
+        *(
+            np.concatenate([getattr(base, n), getattr(own, n)])
+            for n in ("total", "families", "kinds", "words", "searched")
+        )
     )
     lost = np.concatenate([total, 2 * total[:4]])
     found = Link(both, lost, lost, np.full(20, 1e9))
-    there = found(Features(total[5:6], base.families[5:6], base.kinds[5:6], read_by(None, OTHER)[None]))
+    there = found(Features(total[5:6], base.families[5:6], base.kinds[5:6], read_by(None, OTHER)[None], np.zeros(1)))
     assert 1.5 * total[5] < there.nll[0] < 2.2 * total[5]
 
 
@@ -86,7 +91,7 @@ def test_words_that_no_anchor_read_widen_the_band_and_another_text_more_so() -> 
     width = []
     for words in (0.0, SAME, OTHER):
         new = features(np.array([0.3]), seed=1)
-        out = known(Features(new.total, new.families, new.kinds, read_by(None, words)[None]))
+        out = known(Features(new.total, new.families, new.kinds, read_by(None, words)[None], np.zeros(1)))
         width.append(float(out.high[0] - out.low[0]))
     assert width[0] < width[1] < width[2]
 
@@ -98,7 +103,7 @@ def test_anchors_that_read_more_tell_the_others_how_odd_their_words_are() -> Non
     told = replace(base, words=np.stack([read_by(count) for count in windows]))
     odd = 1 + np.array([0.0 if count == LONG else 0.2 for count in windows])
     found = Link(told, total, odd * total, np.full(20, 1e9))
-    new = Features(total[5:6], base.families[5:6], base.kinds[5:6], read_by(None, SAME)[None])
+    new = Features(total[5:6], base.families[5:6], base.kinds[5:6], read_by(None, SAME)[None], np.zeros(1))
     unaware = Link(base, total, odd * total, np.full(20, 1e9))
     assert found(new).nll[0] < unaware(new).nll[0]
 
@@ -129,3 +134,21 @@ def test_a_loss_near_nothing_is_doubted_by_a_share_of_its_divergence() -> None:
     assert out.low[0] < 0.15 * 0.3 * 0.9
     assert out.high[0] - out.nll[0] > 0.1 * out.nll[0]
     assert out.high[0] - out.nll[0] > 0.03 * out.kl[0]
+
+
+def searched(total: Floats, share: float) -> Features:
+    return replace(features(total), searched=np.full(len(total), share))
+
+
+def test_searched_recipes_are_doubted_until_some_were_measured_and_teach_no_others() -> None:
+    total = np.geomspace(0.05, 1, 12)
+    plain, both = features(total), [features(total), searched(np.geomspace(0.1, 0.8, 4), 1.0)]
+    joined = Features(*(np.concatenate([getattr(one, f.name) for one in both]) for f in fields(Features)))
+    lost = np.concatenate([total, 1.5 * both[1].total])
+    without = Link(plain, total, total, np.full(12, 1e9))
+    with_them = Link(joined, lost, lost, np.full(16, 1e9))
+    new, usual = searched(total[5:6], 1.0), features(total)[np.arange(12) == 5]
+    before, after = without(new), with_them(new)
+    assert before.high[0] - before.low[0] > 1.5 * (without(usual).high[0] - without(usual).low[0])
+    assert after.nll[0] > 1.3 * total[5] and after.high[0] / after.low[0] < before.high[0] / before.low[0]
+    assert abs(with_them(usual).nll[0] / total[5] - 1) < 0.1

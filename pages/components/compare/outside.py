@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from optlab.client.client import Client
-from optlab.figures import format, pairs
+from optlab.figures import format, glossary, pairs
 from optlab.i18n import _
 from optlab.jobs.comparison import COMPARISON
 from optlab.results.comparison import Comparison
@@ -54,8 +54,8 @@ def draw(run: Run) -> None:
             )
     facts.row(
         [
-            (_("KL divergence"), f"{found.delta.kl_mean:.5f}", _("Nats per token, original against file.")),
-            (_("Top-1 agreement"), f"{found.delta.top1_agreement:.1%}", None),
+            (_("KL divergence"), f"{found.delta.kl_mean:.5f}", glossary.kl_divergence()),
+            (_("Top-1 agreement"), f"{found.delta.top1_agreement:.1%}", glossary.top1_agreement()),
         ]
     )
     for note in found.notes:

@@ -11,7 +11,7 @@ import streamlit as st
 from optlab.client.client import Client
 from optlab.distill import forecast
 from optlab.distill.control import control
-from optlab.figures import distillation, format, style
+from optlab.figures import distillation, format, glossary, style
 from optlab.i18n import _
 from optlab.jobs.measure import MEASURE
 from optlab.recipes import Recipe
@@ -62,7 +62,7 @@ def _figures(runs: Sequence[Run], recipe: Recipe) -> forecast.Forecast | None:
     columns = st.columns(4)
     titles = [_("Student, held-out perplexity"), _("Control, held-out perplexity")]
     for column, title, curve in zip(columns, titles, curves, strict=False):
-        column.metric(title, distillation.perplexity(curve[-1].nll if curve else None))
+        column.metric(title, distillation.perplexity(curve[-1].nll if curve else None), help=glossary.held_out())
     going = MEASURE.partial_of(runs[0]).training
     if runs[0].live and going is not None and going.tokens_per_s is not None:
         columns[2].metric(_("Tokens per second"), format.amount(going.tokens_per_s))
@@ -103,4 +103,5 @@ def _verdict(run: Run, foretold: forecast.Forecast | None) -> None:
             _("Actual: {ppl}, within the band.") if foretold.holds(final) else _("Actual: {ppl}, outside the band.")
         )
         words += " " + judged.format(ppl=distillation.perplexity(final))
+        words += " " + glossary.held_out()
     st.caption(words)

@@ -8,6 +8,7 @@ from optlab.errors import RecipeError
 from optlab.i18n import _
 from optlab.recipes import LARGEST, Recipe
 from optlab.report.links import command
+from pages.components.shared import other_tools, services
 from pages.components.shared.services import sentence
 from pages.components.shared.view import View
 
@@ -23,12 +24,16 @@ def show(view: View) -> Recipe | None:
     )  # fmt: skip
     st.markdown(_("From the command line:"))
     st.code(command(view.model, view.protocol), language="bash", wrap_lines=True)
+    description = services.client().description(view.model)
+    other_tools.show(view.recipe, [layer for layer, _ in description.linears] if description else [])
     return brought()
 
 
 def brought() -> Recipe | None:
     """Draw the upload and the field to paste into; the recipe that has just come from either, else None."""
-    file = st.file_uploader(_("Use a recipe file"), type=["yaml", "yml"], key="recipe/upload", max_upload_size=1)
+    file = st.file_uploader(
+        _("Use a recipe file"), type=["yaml", "yml", "json"], key="recipe/upload", max_upload_size=1
+    )
     with st.form("recipe/paste", border=False):
         pasted = st.text_area(
             _("or paste a recipe"), key="recipe/pasted", height=110, max_chars=LARGEST,

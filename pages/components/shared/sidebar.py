@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import streamlit as st
 
 from optlab.i18n import _, plural
@@ -21,6 +23,15 @@ def show() -> None:
         _model_picker()
         _health()
         language.switch()
+
+
+def address() -> None:
+    """The address of what is shown, to be copied."""
+    if st.context.url is None:
+        return
+    asked = urlencode(st.query_params.to_dict())
+    with st.sidebar, st.popover(_("Copy link"), icon=":material/link:"):
+        st.code(f"{st.context.url}?{asked}" if asked else st.context.url, language=None, wrap_lines=True)
 
 
 def _model_picker() -> None:
