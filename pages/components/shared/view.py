@@ -27,6 +27,8 @@ LONGEST = 20_000
 """Characters of a recipe in an address."""
 LONGEST_SETTING = 4096
 """Characters of anything else; no path of a file system is longer."""
+LONG = ("recipe", "model")
+"""A recipe has its own limit; a model that cannot be is told by its own sentence."""
 
 __all__ = ["KEYS", "View", "change", "current", "link", "link_to_run", "parse_recipe", "read"]
 
@@ -78,7 +80,7 @@ def read(query: Mapping[str, str]) -> View:
     """The view of a query; what makes no sense becomes its default, and the problem says so."""
     problems: list[str] = []
     recipe, protocol = Recipe(), Protocol()
-    if long := [name for name, value in query.items() if name != "recipe" and len(value) > LONGEST_SETTING]:
+    if long := [name for name, value in query.items() if name not in LONG and len(value) > LONGEST_SETTING]:
         problems.append(_("This link has invalid settings ({names}); defaults are used instead.").format(
             names=", ".join(long)))  # fmt: skip
         query = {name: value for name, value in query.items() if name not in long}
