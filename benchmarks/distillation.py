@@ -54,22 +54,40 @@ def parameters(model: LanguageModel) -> int:
     return sum(parameter.numel() for parameter in model.module.parameters())
 
 
-def against_text(seconds: float, temperature: float, alpha: float) -> dict[str, Any]:
-    """Distillation beside training on the text alone; nats per token, the difference paired over windows."""
+def against_text(
+    temperature: float, alpha: float, seconds: float | None = None, steps_taught: int = 100_000
+) -> dict[str, Any]:
+    """Distillation beside training on the text alone; nats per token, the difference paired over windows.
+
+    Both take so many seconds or, without, the same work: `steps_taught` steps, and those of the text alone that cost as
+    many multiplications (`steps_of_text`). Work is the same on every machine, whatever else it does.
+    """
     teacher = load("nano", "float32")
-    settings = {**STUDENT, "steps": 100_000, "seconds": seconds, "temperature": temperature}
-    taught = distilled(teacher, **settings, alpha=alpha)
-    alone = distilled(teacher, **settings, alpha=1.0)
+    settings = {**STUDENT, "seconds": seconds, "temperature": temperature}
+    taught = distilled(teacher, **settings, steps=steps_taught, alpha=alpha)
+    share = parameters(taught.model) / parameters(teacher)
+    text = steps_taught if seconds else steps_of_text(steps_taught, share)
+    alone = distilled(teacher, **settings, steps=text, alpha=1.0)
     ids = words_of(teacher)
     quality: Quality = compare(alone.model, taught.model, ids, CONTEXT, silent, None)
     return {
-        "share_of_parameters": parameters(taught.model) / parameters(teacher),
+        "share_of_parameters": share,
         "nll_text_alone": quality.base.nll, "nll_taught": quality.candidate.nll,
         "nll_teacher": compare(teacher, taught.model, ids, CONTEXT, silent, None).base.nll,
         "difference": quality.nll_delta, "ci95": quality.nll_ci95, "windows": quality.windows,
         "steps": {"text": steps(alone), "taught": steps(taught)},
         "curves": {"text": curves(alone), "taught": curves(taught)},
     }  # fmt: skip
+
+
+def steps_of_text(taught: int, share: float) -> int:
+    """Steps on the text alone that cost what `taught` steps with a teacher do. share: parameters of the student over
+    the teacher's, and so the multiplications of a pass over a token.
+
+    A student's step is a pass forward and two of its length backward; the teacher, asked anew every time, adds a whole
+    one. That is a little unfair to the teacher, whose answers are kept (`cache`) for every later reading.
+    """
+    return round(taught * (3 * share + 1) / (3 * share))
 
 
 def steps(done: Compressed) -> int:
@@ -160,7 +178,7 @@ def main() -> None:
         train(given.settings)
         return
     if given.what == "against-text":
-        found = against_text(given.seconds or 60.0, given.temperature, given.alpha)
+        found = against_text(given.temperature, given.alpha, given.seconds or 60.0)
     elif given.what == "cache":
         found = cache(given.steps)
     else:

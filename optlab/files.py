@@ -72,9 +72,9 @@ def write_text(target: Path, text: str) -> None:
     write_bytes(target, text.encode("utf-8"))
 
 
-def write_json(target: Path, data: Any) -> None:
-    """A file that holds `data` as JSON. Raises OSError."""
-    write_text(target, json.dumps(data))
+def write_json(target: Path, data: Any, indent: int | None = None) -> None:
+    """A file that holds `data` as JSON. indent: spaces a level, for people. Raises OSError."""
+    write_text(target, json.dumps(data, indent=indent) + ("\n" if indent else ""))
 
 
 @contextmanager

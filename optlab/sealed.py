@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,22 @@ def writing(target: Path) -> Iterator[Path]:
         files.write_text(_beside(target), f"{_digest(unfinished)}  {target.name}\n")
 
 
+def reseal(folder: Path, changed: Collection[str]) -> None:
+    """Take the checksums of these files of a folder anew, and forget those of files that are gone; all others stay.
+
+    Until then the folder is not believed. A folder that has no checksums gets none. Raises OSError.
+    """
+    sums = folder / CHECKSUMS
+    if not sums.is_file():
+        return
+    listed = {name: digest for digest, name in _listed(sums)}
+    for name in changed:
+        listed.pop(name, None)
+        if (folder / name).is_file():
+            listed[name] = _digest(folder / name)
+    files.write_text(sums, "".join(f"{digest}  {name}\n" for name, digest in listed.items()))
+
+
 def write_json(target: Path, data: Any) -> None:
     """A small JSON file that holds its own checksum. Raises OSError."""
     text = json.dumps(data)
@@ -73,7 +89,7 @@ def intact(path: Path) -> bool:
         return False
     folder, sums = (path, path / CHECKSUMS) if path.is_dir() else (path.parent, _beside(path))
     try:
-        listed = [line.split("  ", 1) for line in sums.read_text(encoding="utf-8").splitlines()]
+        listed = _listed(sums)
         if listed and all(_is_as_written(folder / name, digest) for digest, name in listed):
             with suppress(OSError):  # its time is that of the last use; a disk that is read-only keeps none
                 os.utime(sums)
@@ -104,6 +120,11 @@ def discard(path: Path) -> None:
             shutil.rmtree(path)
         else:
             remove(path)
+
+
+def _listed(sums: Path) -> list[list[str]]:
+    """(digest, name) of each line."""
+    return [line.split("  ", 1) for line in sums.read_text(encoding="utf-8").splitlines()]
 
 
 def _is_as_written(path: Path, digest: str) -> bool:

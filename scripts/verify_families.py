@@ -44,7 +44,12 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     }),
     "mistral": ("sliding window", WINDOW),
     "qwen2": ("biases, window in the later blocks", {"use_sliding_window": True, "max_window_layers": 2, **WINDOW}),
-    "qwen3": ("normalized queries and keys", {"head_dim": 32, "tie_word_embeddings": True}),
+    "qwen3": ("normalized queries and keys, YaRN past its original length", {
+        "head_dim": 32, "tie_word_embeddings": True,
+        "rope_parameters": {
+            "rope_type": "yarn", "rope_theta": 1e6, "factor": 4.0, "original_max_position_embeddings": 32,
+        },
+    }),
     "gemma": ("norms of 1 + w, scaled embedding", {"head_dim": 32, "num_key_value_heads": 1}),
     "gemma2": ("also norms of outputs, soft caps, a window in every other block", {
         **GEMMA, "attn_logit_softcapping": 2.0,

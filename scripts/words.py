@@ -26,6 +26,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from optlab.errors import OptLabError
+from optlab.evaluation.tasks import tasks
 from optlab.jobs.registry import KINDS
 from optlab.methods import REGISTRY, method
 from optlab.models.catalog import catalog as models
@@ -46,6 +47,7 @@ LONG_AGO = datetime(2000, 1, 1)
 UNSAID = ("POT-Creation", "PO-Revision", "Report-Msgid", "Last-Translator", "Language-Team", "Project-Id", ", fuzzy")
 """Lines of a header that say nothing here."""
 METHODS, MODELS, TEXTS = "optlab/methods.py", "optlab/models/catalog.py", "optlab/texts/names.py"
+TASKS = "optlab/evaluation/tasks/__init__.py"
 GOALS, KINDS_OF_RUNS = "optlab/presets.py", "optlab/jobs/registry.py"
 
 
@@ -106,6 +108,7 @@ def declared() -> Iterator[tuple[str, str]]:
         yield from ((MODELS, message) for message in (model.summary, model.licence, model.location))
     for text in texts():
         yield from ((TEXTS, message) for message in (text.summary, text.licence))
+    yield from ((TASKS, message) for task in tasks() for message in (task.title, task.summary))
     yield from ((KINDS_OF_RUNS, kind.label) for kind in KINDS.values())
     for preset in PRESETS:
         yield from ((GOALS, message) for message in (preset.title, preset.summary))

@@ -11,12 +11,15 @@ import pytest
 import torch
 
 from optlab import texts
-from optlab.evaluation import metrics
+from optlab.evaluation import metrics, tasks
 from optlab.evaluation.compare import compare
+from optlab.i18n import said
 from optlab.jobs import registry
+from optlab.jobs.tasks import TASKS
 from optlab.methods import REGISTRY, method
 from optlab.models import load
 from optlab.models.architectures import ARCHITECTURES
+from optlab.progress import silent
 from optlab.recipes import Recipe
 from optlab.runtimes import ENGINES, Engine, open_runtime
 from optlab.store.store import Store
@@ -99,6 +102,16 @@ def test_a_kind_of_run(example: ModuleType, tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("example", [("class CountingOn", "counting_on")], indirect=True)
+def test_a_task(example: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(tasks.REGISTRY, "counting_on", "counting_on:CountingOn")
+    spec = TASKS.spec(model=str(tiny_model_folder("llama", tmp_path / "tiny")), task="counting_on")
+    assert said(TASKS.title(spec)) == "tiny: Counting on, original"
+    found = TASKS.execute(spec, silent, print)
+    assert (found.questions, found.base, found.delta.lost) == (20, found.candidate, 0)
+    tasks.task.cache_clear()
+
+
 @pytest.mark.parametrize("example", [("class Echo", "echo")], indirect=True)
 def test_a_backend(example: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("optlab.runtimes.ENGINES", (*ENGINES, Engine("echo", "echo:Echo", ".echo", "echo")))
@@ -107,4 +120,4 @@ def test_a_backend(example: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_every_example_is_run_by_a_test() -> None:
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7

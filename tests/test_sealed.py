@@ -83,3 +83,20 @@ def test_small_json(tmp_path: Path) -> None:
         file.write_text(damaged)
         assert sealed.read_json(file) is None
         assert not file.exists()
+
+
+def test_a_sealed_folder_whose_file_was_changed_on_purpose_is_believed_again_and_only_there(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    with sealed.building(folder) as unfinished:
+        for name in ("weights", "notes", "draft"):
+            (unfinished / name).write_text(name)
+    (folder / "notes").write_text("other notes")
+    (folder / "draft").unlink()
+    sealed.reseal(folder, ("notes", "draft"))
+    assert sealed.intact(folder)
+    (folder / "weights").write_text("flipped")
+    sealed.reseal(folder, ("notes",))
+    assert not sealed.intact(folder)
+    (tmp_path / "plain").mkdir()
+    sealed.reseal(tmp_path / "plain", ("notes",))
+    assert not list((tmp_path / "plain").iterdir())

@@ -9,6 +9,7 @@ from typing import Literal
 from optlab.evaluation.environment import of_this_machine
 from optlab.i18n import said
 from optlab.jobs.measured import MeasuredRun
+from optlab.jobs.originals import Original, originals
 from optlab.prediction.frontier import Point
 from optlab.recipes import Recipe
 from optlab.results.recipe import AnyRecipe
@@ -55,45 +56,6 @@ class Candidate:
     def worst_ratio(self) -> float | None:
         """The upper end of the interval, or the ratio where one window gave no interval."""
         return self.ratio if self.high is None else self.high
-
-
-@dataclass(frozen=True)
-class Original:
-    """A model as it is, from the newest measurement of it on a text. Bytes, ms per token; None where a figure is not of
-    this machine. run: the number of the measurement that has it."""
-
-    model: str
-    text: str
-    bits_per_byte: float
-    ppl: float
-    size_bytes: int
-    decode_ms: float | None
-    memory_bytes: int | None
-    run: int
-
-    def size_over(self, other: Original) -> float:
-        """Bytes over those of another model."""
-        return self.size_bytes / other.size_bytes
-
-
-def originals(runs: Iterable[MeasuredRun]) -> list[Original]:
-    """One for each model and text that was measured, newest first; what every page takes for the original of them.
-
-    Each measurement reads and times its own original beside the compressed model and is compared with that one alone;
-    this is the newest of them. Bits per byte compare between models on one text, whatever their vocabularies;
-    perplexities do not.
-    """
-    found: dict[tuple[str, str], Original] = {}
-    for run in runs:
-        base, here = run.result.baseline, of_this_machine(run.result.environment)
-        found.setdefault(
-            (run.spec.model, run.result.text),
-            Original(
-                run.spec.model, run.result.text, base.bits_per_byte, base.ppl, base.size_bytes,
-                base.decode_ms_per_token if here else None, base.peak_rss_bytes if here else None, run.id,
-            ),
-        )  # fmt: skip
-    return list(found.values())
 
 
 def best_and_smallest(found: Sequence[Original]) -> tuple[Original, Original]:

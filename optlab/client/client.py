@@ -179,13 +179,13 @@ class Client:
         subject = self.subject(model, protocol)
         return self.look_up(IMPORTANCE, ImportanceSpec(model=subject.model, protocol=subject.protocol), subject)
 
-    def submit_tasks(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
-        """Ask original and compressed model for the topics of articles (`optlab.jobs.tasks`)."""
-        return self._submit_made(TASKS, model, recipe, protocol)
+    def submit_task(self, task: str, model: str, recipe: Recipe, protocol: Protocol) -> Run:
+        """Ask original and compressed model the questions of a task (`optlab.evaluation.tasks`, by name)."""
+        return self._submit_made(TASKS, model, recipe, protocol, task=task)
 
-    def find_tasks(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
-        """The run that asked for topics with this recipe, whatever its status; None when nobody asked for it yet."""
-        return self._find_made(TASKS, model, recipe, protocol)
+    def find_task(self, task: str, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
+        """The run that asks them with this recipe, whatever its status; None when nobody asked for it yet."""
+        return self._find_made(TASKS, model, recipe, protocol, task=task)
 
     def submit_latency_grid(
         self, model: str, recipe: Recipe, protocol: Protocol, prompts: Sequence[int] | None = None,

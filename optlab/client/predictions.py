@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from optlab.errors import ModelError
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import MeasuredRun, readable
+from optlab.jobs.originals import on_the_words_of
 from optlab.jobs.subject import Subject
 from optlab.prediction import timing
 from optlab.prediction.family_predictions import prediction_table as table_of
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 KEPT = 4
 """Predictors, and ledgers, that a process keeps in memory."""
 TABLES_KEPT = 16
-SAME_WORDS = ("text", "tokens", "context", "bos")
-"""What two protocols must share for the original to have one perplexity under both."""
 
 _predictors: OrderedDict[tuple[Any, ...], Predictor] = OrderedDict()
 _ledgers: OrderedDict[object, Ledger] = OrderedDict()
@@ -91,13 +90,9 @@ def prediction_table(store: Store, subject: Subject, family: RecipeFamily) -> Pr
 
 def original_ppl(store: Store, subject: Subject) -> float | None:
     """The perplexity of the original on the subject's words, as a measurement there found it; None before the first."""
-    wanted = [getattr(subject.protocol, name) for name in SAME_WORDS]
-    for one in readable(store.list(kind=MEASURE.name, status=Status.DONE)):
-        ppl = one.result.baseline.ppl
-        read = [getattr(one.spec.protocol, name) for name in SAME_WORDS]
-        if _same(one, subject) and read == wanted and not one.result.stopped_early and math.isfinite(ppl):
-            return ppl
-    return None
+    done = readable(store.list(kind=MEASURE.name, status=Status.DONE))
+    found = on_the_words_of((one for one in done if _same(one, subject)), subject.protocol)
+    return None if found is None else found.ppl
 
 
 def probed(fingerprint: str) -> bool:

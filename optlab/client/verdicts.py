@@ -59,6 +59,8 @@ def verdict(runs: Sequence[Run], model: str, step: Step, machine: str) -> Verdic
     here = [pair for pair in found if processor(pair[1].result) == machine]
     speaker = min(here or found, key=lambda pair: pair[0])[1]
     result = speaker.result
+    if result.size_ratio is None:
+        return None
     gains: dict[tuple[str, str], Gain] = {}
     for _, one in sorted(found, key=lambda pair: (pair[1] is not speaker, pair[0])):
         for gain in _gains(one.result):
@@ -66,7 +68,7 @@ def verdict(runs: Sequence[Run], model: str, step: Step, machine: str) -> Verdic
     speedup = result.delta.decode_speedup
     return Verdict(
         speaker.run,
-        result.compressed.size_bytes / result.baseline.size_bytes,
+        result.size_ratio,
         speedup,
         result.delta.decode_speedup_ci95,
         None if speedup is None else any(gain.work == "decode" for gain in _gains(result)),

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from optlab.divergence import kl_divergence, log_softmax, softened_kl
 
 
 def forward_kl(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -21,32 +21,7 @@ def forward_kl(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
     For large T this approaches sum((z_s - z_t)^2) / (2 V) of the centred logits: logit matching (same, eq. 4).
     """
-    if teacher.requires_grad:
-        log_p = F.log_softmax(teacher / temperature, dim=-1)
-        log_q = F.log_softmax(student / temperature, dim=-1)
-        return (log_p.exp() * (log_p - log_q)).sum(-1).mean() * temperature**2
-    found: Tensor = _ForwardKL.apply(student, teacher, temperature)
-    return found
-
-
-class _ForwardKL(torch.autograd.Function):
-    """Forward KL whose gradient T (q - p) / positions is written down with it, in a third of autograd's passes."""
-
-    @staticmethod
-    def forward(ctx: Any, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-        log_q = F.log_softmax(student / temperature, dim=-1)
-        log_p = F.log_softmax(teacher / temperature, dim=-1)
-        p = log_p.exp()
-        positions = student.numel() // student.shape[-1]
-        value = torch.dot(p.flatten(), (log_p - log_q).flatten()) * (temperature**2 / positions)
-        if ctx.needs_input_grad[0]:
-            ctx.save_for_backward(log_q.exp_().sub_(p).mul_(temperature / positions))
-        return value
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (own,) = ctx.saved_tensors
-        return own * gradients[0], None, None
+    return softened_kl(student, teacher, temperature)
 
 
 def reverse_kl(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -63,11 +38,9 @@ def jensen_shannon(student: Tensor, teacher: Tensor, temperature: float) -> Tens
 
     Symmetric, and at most T^2 ln 2 however far apart the two are (Lin 1991; for language models arXiv 2306.13649).
     """
-    log_p = F.log_softmax(teacher / temperature, dim=-1)
-    log_q = F.log_softmax(student / temperature, dim=-1)
+    log_p, log_q = log_softmax(teacher / temperature), log_softmax(student / temperature)
     log_m = torch.logaddexp(log_p, log_q) - math.log(2)
-    both = log_p.exp() * (log_p - log_m) + log_q.exp() * (log_q - log_m)
-    return both.sum(-1).mean() * temperature**2 / 2
+    return (kl_divergence(log_p, log_m) + kl_divergence(log_q, log_m)).mean() * temperature**2 / 2
 
 
 def hidden_mse(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
@@ -94,7 +67,7 @@ def attention_kl(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor
     for own, other in zip(student, (teacher[i] for i in layer_map(len(student), len(teacher))), strict=True):
         if own.shape[1] != other.shape[1]:
             own, other = (x.exp().mean(1, keepdim=True).clamp(min=1e-9).log() for x in (own, other))
-        total = total + (other.exp() * (other - own)).sum(-1).mean()
+        total = total + kl_divergence(other, own).mean()
     return total / len(student)
 
 

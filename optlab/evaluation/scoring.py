@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from optlab.divergence import kl_divergence, log_softmax
 from optlab.errors import MeasurementError, ModelError, TextError
 from optlab.evaluation.metrics import metrics
 from optlab.framing import NOTHING, Framing
@@ -135,10 +136,9 @@ def targets_of(model: LanguageModel, window: Window, framing: Framing = NOTHING)
 @torch.inference_mode()
 def losses(model: LanguageModel, states: Tensor, targets: Tensor) -> Floats:
     """-log p of each true token (nats, [N]). Raises MeasurementError when the logits are not finite."""
-    found = []
-    for some, true in _chunks(model, states, targets):
-        found.append(-_log_softmax(model, some).gather(1, true[:, None])[:, 0])
-    return _array(torch.cat(found))
+    rows = rows_at_once(model)
+    pieces = zip(log_probabilities(model, states, rows), targets.split(rows), strict=True)
+    return _array(torch.cat([-log_p.gather(1, true[:, None])[:, 0] for log_p, true in pieces]))
 
 
 @torch.inference_mode()
@@ -154,10 +154,10 @@ def pair_scores(
     """
     parts: list[list[Tensor]] = [[], [], [], []]
     further: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics()}
-    pairs = zip(_chunks(base, base_states, targets), candidate_states.split(_rows(base)), strict=True)
-    for (some, true), other in pairs:
-        log_p = _log_softmax(base, some, vocabulary)
-        log_q = _log_softmax(candidate, other, vocabulary)
+    rows = rows_at_once(base)
+    both = (log_probabilities(base, base_states, rows, vocabulary),
+            log_probabilities(candidate, candidate_states, rows, vocabulary))  # fmt: skip
+    for log_p, log_q, true in zip(*both, targets.split(rows), strict=True):
         if log_p.shape != log_q.shape:
             raise MeasurementError(
                 "the vocabularies of the two models differ ({shape} and {other} tokens), so their predictions "
@@ -168,10 +168,7 @@ def pair_scores(
         parts[0].append(-log_p.gather(1, true[:, None])[:, 0])
         parts[1].append(-log_q.gather(1, true[:, None])[:, 0])
         parts[3].append(log_p.argmax(1) == log_q.argmax(1))
-        p = log_p.exp()
-        # A word with p = 0 adds nothing, also where both logarithms are infinite and their difference is not a number.
-        terms = torch.where(p > 0, p * (log_p - log_q), 0.0)
-        parts[2].append(terms.sum(1).clamp_min(0.0))
+        parts[2].append(kl_divergence(log_p, log_q).clamp_min(0.0))
         for metric in metrics():
             further[metric.name].append(metric.of(log_p, log_q, true))
     nll_base, nll_candidate, divergence = (_array(torch.cat(part)) for part in parts[:3])
@@ -185,23 +182,25 @@ def pair_scores(
     )
 
 
-def _log_softmax(model: LanguageModel, states: Tensor, vocabulary: int | None = None) -> Tensor:
-    logits = model.head(states[None])[0, :, :vocabulary].float()
-    scale = logits.logsumexp(1, keepdim=True)
-    if not bool(scale.isfinite().all()):
-        raise MeasurementError(
-            "the logits of {name} are not finite numbers: these weights, or this number format, broke the model",
-            name=model.name,
-        )
-    return logits - scale
+def log_probabilities(
+    model: LanguageModel, states: Tensor, rows: int, vocabulary: int | None = None
+) -> Iterator[Tensor]:
+    """What the head of `model` says at states [N, D], `rows` of them at a time: log-probabilities [rows, V], float32.
+
+    vocabulary: as in `pair_scores`. Raises MeasurementError when the logits are not finite.
+    """
+    for some in states.split(rows):
+        log_p = log_softmax(model.head(some[None])[0, :, :vocabulary])
+        if not bool(log_p.amax(1).isfinite().all()):  # a single logit that is no number, or infinite, spoils its row
+            raise MeasurementError(
+                "the logits of {name} are not finite numbers: these weights, or this number format, broke the model",
+                name=model.name,
+            )
+        yield log_p
 
 
-def _chunks(model: LanguageModel, states: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    rows = _rows(model)
-    yield from zip(states.split(rows), targets.split(rows), strict=True)
-
-
-def _rows(model: LanguageModel) -> int:
+def rows_at_once(model: LanguageModel) -> int:
+    """Predictions whose whole vocabulary fits into `CHUNK_BYTES`."""
     return max(1, CHUNK_BYTES // (4 * model.description.vocabulary))
 
 

@@ -14,14 +14,14 @@ from optlab.errors import ModelError
 from optlab.jobs import model_cache
 from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.resolution import settled, text_identity, title, unread_identity
-from optlab.jobs.sides import side, timed_in_turns
+from optlab.jobs.sides import compared, side, timed_in_turns
 from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
 from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.protocol import Protocol
 from optlab.results.comparison import ComparedLayer, Comparison, ComparisonSpec
-from optlab.results.measurement import MeasurementSoFar, QualitySoFar, Seconds
+from optlab.results.measurement import MeasurementSoFar, Seconds
 
 if TYPE_CHECKING:
     from optlab.compression import Compressed
@@ -36,7 +36,6 @@ def execute(spec: ComparisonSpec, progress: Progress, log: Log) -> Comparison:
     """Raises ModelError (a file that is not read, another tokenizer), TextError, MeasurementError, Cancelled."""
     from optlab import texts
     from optlab.evaluation import environment
-    from optlab.evaluation.compare import compare
     from optlab.evaluation.latency import speedup
     from optlab.evaluation.scoring import windows_of
     from optlab.models.vocabulary import common_vocabulary
@@ -61,23 +60,9 @@ def execute(spec: ComparisonSpec, progress: Progress, log: Log) -> Comparison:
         sizes = {"base": _file_bytes(spec.model, base), "candidate": _file_bytes(spec.other, other.model)}
         so_far = MeasurementSoFar(size_base=sizes["base"], size_candidate=sizes["candidate"])
 
-        def known(fraction: float, message: str, partial: object = None) -> None:
-            quality = {"quality": partial} if isinstance(partial, QualitySoFar) else {}
-            progress(fraction, message, so_far.model_copy(update=quality) if quality else None)
-
-        progress(0.4, say("measuring quality"), so_far)
-        began = time.perf_counter()
-        quality = compare(
-            base.to(dtype=protocol.dtype),
-            other.model.to(dtype=protocol.dtype),
-            passage,
-            protocol.context,
-            span(known, 0.4, 0.85),
-            protocol.stop_below_percent,
-            vocabulary=common,
+        quality, _, seconds["evaluate"] = compared(
+            base, other.model, passage, protocol, so_far, span(progress, 0.4, 0.85), log, common
         )
-        seconds["evaluate"] = time.perf_counter() - began
-        log(f"evaluated {quality.windows} windows in {seconds['evaluate']:.1f} s")
 
     began = time.perf_counter()
     timed, bandwidth = timed_in_turns(base, other, framing.over(passage.ids), protocol, span(progress, 0.85, 0.95))

@@ -48,12 +48,13 @@ def reported(
 ) -> None:  # fmt: skip
     """What `compressed` did to each layer of `model`, found and noted in these `folders` of it. Raises OSError."""
     from optlab.compression import report_layers
-    from optlab.kernels.artefact import note_layers
+    from optlab.kernels.artefact import NOTICE, ORIGIN, note_layers
 
     report_layers(compressed, model, protocol, progress)
     for folder in folders:
         with suppress(FileNotFoundError):  # the run before it was deleted meanwhile, and its artefact with it
             note_layers(compressed, folder)
+            sealed.reseal(folder, (NOTICE, ORIGIN))
 
 
 def write(spec: MeasureSpec, folder: Path, progress: Progress = silent) -> None:

@@ -17,7 +17,7 @@ from optlab.jobs.baseline import peak_memory_of_original
 from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.measure_plan import COMPRESS, LATENCY, LAYERS, MEMORY, QUALITY, READ, plan
 from optlab.jobs.resolution import settled, text_identity, title
-from optlab.jobs.sides import side, timed_in_turns
+from optlab.jobs.sides import compared, side, timed_in_turns
 from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
 from optlab.messages import Joined, say
@@ -25,7 +25,7 @@ from optlab.models.describe import describe
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.results.measurement import Measurement, MeasurementSoFar, MeasureSpec, QualitySoFar, Seconds
+from optlab.results.measurement import Measurement, MeasurementSoFar, MeasureSpec, Seconds
 from optlab.results.training import TrainingSoFar
 from optlab.store import artefacts
 from optlab.time_left import Phases
@@ -55,7 +55,6 @@ def measure(
     """
     from optlab import texts
     from optlab.evaluation import environment
-    from optlab.evaluation.compare import compare
     from optlab.evaluation.latency import speedup
     from optlab.evaluation.size import weight_bytes
     from optlab.jobs.compressed_cache import reported
@@ -92,25 +91,8 @@ def measure(
         )  # fmt: skip
 
         with phases.phase(QUALITY) as report:
-
-            def known(fraction: float, message: str, partial: object = None) -> None:
-                nonlocal so_far
-                if isinstance(partial, QualitySoFar):
-                    so_far = so_far.model_copy(update={"quality": partial})
-                report(fraction, message, so_far if partial is not None else None)
-
-            report(0.0, say("measuring quality"), so_far)
-            quality = compare(
-                base.to(dtype=protocol.dtype),
-                compressed.model.to(dtype=protocol.dtype),
-                passage,
-                protocol.context,
-                known,
-                protocol.stop_below_percent,
-            )
-            so_far = so_far.model_copy(update={"quality_done": True})
+            quality, so_far, _ = compared(base, compressed.model, passage, protocol, so_far, report, log)
             report(1.0, say("measuring quality"), so_far)
-        log(f"evaluated {quality.windows} windows in {phases.took[QUALITY]:.1f} s")
 
     timed, bandwidth, speed, memory = None, None, {}, {}
     if LATENCY in parts:

@@ -1,20 +1,25 @@
-"""What every run that puts two models side by side does: time them in turns, and say what is known of each."""
+"""What every run that puts two models side by side does: read the same words with both, time them in turns, and say
+what is known of each."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+from optlab.jobs.kind import Log
 from optlab.machine.locks import compute_lock
 from optlab.messages import say
 from optlab.progress import Progress
 from optlab.protocol import Protocol
 from optlab.results.latency import Latency, TimedPair
-from optlab.results.measurement import Side
+from optlab.results.measurement import MeasurementSoFar, QualitySoFar, Side
 
 if TYPE_CHECKING:
     from optlab.compression import Compressed
+    from optlab.evaluation.compare import Quality
     from optlab.evaluation.perplexity import Perplexity
     from optlab.models.language_model import LanguageModel
+    from optlab.texts.passage import Passage
 
 
 def timed_in_turns(
@@ -43,6 +48,35 @@ def timed_in_turns(
         timed = latency(sides, ids, context_length=longest, progress=progress, meter=meter())
         after = read_bandwidth()
         return TimedPair(**timed), max(before, after) if before and after else None
+
+
+def compared(
+    base: LanguageModel, candidate: LanguageModel, passage: Passage, protocol: Protocol, so_far: MeasurementSoFar,
+    progress: Progress, log: Log, vocabulary: int | None = None,
+) -> tuple[Quality, MeasurementSoFar, float]:  # fmt: skip
+    """Both sides read the passage in the precision of the protocol: what differs, `so_far` with it, and the seconds
+    that it took.
+
+    so_far: what is known already; every report holds it, and the figures so far. vocabulary: as in
+    `optlab.evaluation.compare.compare`, whose errors this raises.
+    """
+    from optlab.evaluation.compare import compare
+
+    def known(fraction: float, message: str, partial: object = None) -> None:
+        nonlocal so_far
+        if isinstance(partial, QualitySoFar):
+            so_far = so_far.model_copy(update={"quality": partial})
+        progress(fraction, message, so_far if partial is not None else None)
+
+    progress(0.0, say("measuring quality"), so_far)
+    began = time.perf_counter()
+    quality = compare(
+        base.to(dtype=protocol.dtype), candidate.to(dtype=protocol.dtype), passage, protocol.context, known,
+        protocol.stop_below_percent, vocabulary=vocabulary,
+    )  # fmt: skip
+    seconds = time.perf_counter() - began
+    log(f"evaluated {quality.windows} windows in {seconds:.1f} s")
+    return quality, so_far.model_copy(update={"quality_done": True}), seconds
 
 
 def side(quality: Perplexity, size: int, timed: Latency | None, memory: int | None = None) -> Side:

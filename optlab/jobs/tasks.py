@@ -1,7 +1,8 @@
-"""A run that asks original and compressed model the same task, from the artefact that was measured."""
+"""A run that asks original and compressed model the questions of one task, from the artefact that was measured."""
 
 from __future__ import annotations
 
+from optlab.evaluation.tasks import REGISTRY, task
 from optlab.jobs import model_cache
 from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.resolution import title
@@ -9,37 +10,42 @@ from optlab.machine.locks import compute_lock
 from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.results.document import Nothing
-from optlab.results.tasks import TasksSpec, Topics
+from optlab.results.tasks import TaskResult, TasksSpec
 from optlab.store import artefacts
 
 
-def execute(spec: TasksSpec, progress: Progress, log: Log) -> Topics:
-    """How often each of both tells what an article is about (`optlab.evaluation.topics.compare`).
+def execute(spec: TasksSpec, progress: Progress, log: Log) -> TaskResult:
+    """How often each of both is right (`optlab.evaluation.choices.compare`).
 
-    Raises ModelError when the model does not continue a text, TextError without the articles, whatever compression
-    raises, and Cancelled.
+    Raises MeasurementError for a task that does not exist, ModelError when the model does not continue a text,
+    TextError without what the questions are made of, whatever compression raises, and Cancelled.
     """
-    from optlab.evaluation.topics import ARTICLES, compare
+    from optlab.evaluation.choices import compare
     from optlab.jobs.compressed_cache import packed
-    from optlab.texts.topics import articles
 
+    questions = task(spec.task).questions()
     protocol = spec.protocol
     with compute_lock():
         model = model_cache.model(spec.model, "float32", protocol.device, span(progress, 0.0, 0.1))
         compressed, _ = packed(model, spec.known_recipe, protocol, span(progress, 0.1, 0.3))
-        asked = articles(ARTICLES)
-        log(f"asking for the topic of {len(asked)} articles")
+        log(f"asking {len(questions)} questions of {spec.task}")
         sides = (model.to(dtype=protocol.dtype), compressed.model.to(dtype=protocol.dtype))
-        return compare(*sides, asked, span(progress, 0.3, 1.0))
+        return compare(*sides, questions, span(progress, 0.3, 1.0))
+
+
+def _title(name: str) -> str:
+    """Of a task; its name where this OptLab does not have it, as in an archive of a later one."""
+    return say(task(name).title) if name in REGISTRY else name
 
 
 TASKS = JobKind(
-    name="tasks", label="task", spec=TasksSpec, partial=Nothing, result=Topics, execute=execute,
+    name="tasks", label="task", spec=TasksSpec, partial=Nothing, result=TaskResult, execute=execute,
     decides=lambda spec, weights: [
-        artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.dtype, spec.protocol.device,
+        artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.dtype, spec.protocol.device, spec.task,
     ],
     title=lambda spec: say(
-        "{model}: {what}, {recipe}", model=title(spec.model), what=say("topics"), recipe=spec.known_recipe.describe()
+        "{model}: {what}, {recipe}", model=title(spec.model), what=_title(spec.task),
+        recipe=spec.known_recipe.describe(),
     ),
     portable=True,
 )  # fmt: skip

@@ -12,7 +12,6 @@ it reads a calibration text; until then `optlab.json` and `optlab.origin` keep w
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from pathlib import Path
@@ -92,7 +91,7 @@ def note_layers(compressed: Compressed, folder: Path) -> None:
         return
     del whole["artefact"]["origin"]
     whole["artefact"] |= _reported(compressed)
-    files.write_text(folder / NOTICE, json.dumps(whole, indent=2) + "\n")
+    files.write_json(folder / NOTICE, whole, indent=2)
     (folder / ORIGIN).unlink(missing_ok=True)
 
 
@@ -131,7 +130,7 @@ def _write(compressed: Compressed, folder: Path, progress: Progress) -> None:
     quantization = quantization_config(compressed)
     if quantization is not None:
         config["quantization_config"] = quantization
-    _write_json(folder / CONFIG, config)
+    files.write_json(folder / CONFIG, config, indent=2)
     for name in COPIED:
         if (model.folder / name).is_file():
             shutil.copyfile(model.folder / name, folder / name)
@@ -142,7 +141,7 @@ def _write(compressed: Compressed, folder: Path, progress: Progress) -> None:
             save_file(tensors, folder / ORIGIN)
     if source.source is not None:
         notice["checkpoint"] = source.source
-    _write_json(folder / NOTICE, notice)
+    files.write_json(folder / NOTICE, notice, indent=2)
     progress(1.0, say("written"))
 
 
@@ -164,10 +163,6 @@ def _origin(folder: Path, notice: JsonObject) -> Origin | None:
         of, side, name = key.split(".", 2)
         getattr(getattr(origin, of), side)[name] = tensor
     return origin
-
-
-def _write_json(file: Path, data: JsonObject) -> None:
-    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def _source(folder: Path) -> Checkpoint:

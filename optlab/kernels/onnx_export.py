@@ -120,6 +120,9 @@ class _Writer:
         angles = add("MatMul", add("Unsqueeze", add("Cast", positions, to=TensorProto.FLOAT), one), frequencies)
         angles = add("Concat", angles, angles, axis=-1)
         self.cos, self.sin = add("Cos", angles), add("Sin", angles)
+        if self.module.rotary.amplitude != 1.0:
+            amplitude = constant(self.module.rotary.amplitude)
+            self.cos, self.sin = add("Mul", self.cos, amplitude), add("Mul", self.sin, amplitude)
         for number, layer in enumerate(self.module.blocks):
             progress(
                 number / config.blocks,

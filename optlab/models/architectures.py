@@ -30,6 +30,8 @@ INERT = frozenset(
 )  # fmt: skip
 """Fields that change nothing in what a model computes when it is evaluated."""
 
+FULL, SLIDING = "full_attention", "sliding_attention"
+"""Kinds of attention, by the words of layer_types."""
 LLAMA_SIZES = {
     "vocabulary": "vocab_size", "width": "hidden_size", "blocks": "num_hidden_layers", "heads": "num_attention_heads",
     "mlp_width": "intermediate_size", "context_length": "max_position_embeddings",

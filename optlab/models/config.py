@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from optlab.errors import ModelError
-from optlab.models.architectures import ARCHITECTURES, INERT, Architecture
-from optlab.models.hub_config import HubConfig
+from optlab.models.architectures import ARCHITECTURES, FULL, INERT, SLIDING, Architecture
+from optlab.models.hub_config import HubConfig, ImpossibleConfigError, flag, real, whole
+from optlab.models.rope import rope, two_ropes
 
 ACTIVATIONS = {
     "silu": "silu", "swish": "silu", "gelu": "gelu", "gelu_python": "gelu", "gelu_new": "gelu_tanh",
@@ -17,19 +18,6 @@ ACTIVATIONS = {
 }  # fmt: skip
 """The hub's names of activations -> ours. "gelu" is x * Phi(x) by the error function, "gelu_tanh" its usual
 approximation."""
-SCALINGS = {
-    "default": (),
-    "linear": ("factor",),
-    "llama3": ("factor", "high_freq_factor", "low_freq_factor", "original_max_position_embeddings"),
-}
-"""The kinds of rotary positions, and the numbers that each needs."""
-
-
-class ImpossibleConfigError(ModelError):
-    """What config.json says contradicts itself, so that no program can compute it."""
-
-
-FULL, SLIDING = "full_attention", "sliding_attention"
 
 
 @dataclass(frozen=True)
@@ -98,7 +86,8 @@ class Config:
         _check_understood(hub, architecture)
         said = {**architecture.fields, **{key: value for key, value in hub.items() if key in architecture.fields}}
         try:
-            config = cls(**_sizes(hub, said, architecture), family=kind, **_habits(hub, said, architecture))
+            sizes = _sizes(hub, said, architecture)
+            config = cls(**sizes, family=kind, **_habits(hub, said, architecture, sizes))
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise ModelError("config.json is incomplete or malformed: {error!r}", error=error) from None
         if config.heads % config.kv_heads or min(config.width, config.blocks, config.head_dim, config.mlp_width) < 1:
@@ -195,73 +184,54 @@ def _check_understood(hub: Mapping[str, Any], architecture: Architecture) -> Non
 
 
 def _sizes(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture) -> HubConfig:
-    sizes = {own: _whole(hub[key]) for own, key in architecture.sizes.items() if own != "context_length"}
-    sizes["context_length"] = _whole(hub.get(architecture.sizes["context_length"], 2048))
+    sizes = {own: whole(hub[key]) for own, key in architecture.sizes.items() if own != "context_length"}
+    sizes["context_length"] = whole(hub.get(architecture.sizes["context_length"], 2048))
     heads, width = sizes["heads"], sizes["width"]
     kv_heads, head_dim, inner = (said.get(key) for key in ("num_key_value_heads", "head_dim", "n_inner"))
-    sizes["kv_heads"] = heads if kv_heads is None else _whole(kv_heads)
+    sizes["kv_heads"] = heads if kv_heads is None else whole(kv_heads)
     if architecture.reads_head_dim:
-        sizes["head_dim"] = width // heads if head_dim is None else _whole(head_dim)
+        sizes["head_dim"] = width // heads if head_dim is None else whole(head_dim)
     else:
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of {heads} heads")
         sizes["head_dim"] = width // heads
-    sizes.setdefault("mlp_width", 4 * width if inner is None else _whole(inner))
+    sizes.setdefault("mlp_width", 4 * width if inner is None else whole(inner))
     return sizes
 
 
-def _whole(value: Any) -> int:
-    """Raises ValueError unless `value` is a whole number: transformers takes no "4" and no 4.0 either."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{value!r} is no whole number")
-    return value
-
-
-def _real(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{value!r} is no number")
-    return float(value)
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is neither true nor false")
-    return value
-
-
-def _habits(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture) -> HubConfig:
+def _habits(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture, sizes: HubConfig) -> HubConfig:
     """The fields of Config that are no sizes."""
     traits = dict(architecture.traits)
-    width = _whole(hub[architecture.sizes["width"]])
+    width, blocks = sizes["width"], sizes["blocks"]
     local, pattern = traits.pop("local_rope", False), traits.pop("window_pattern", None)
     if traits.get("embedding_scale") == "width":
         traits["embedding_scale"] = math.sqrt(width)
-    attention_bias = _flag(said.get("attention_bias", False))
+    attention_bias = flag(said.get("attention_bias", False))
     habits: HubConfig = {
-        "norm_eps": _real(_first(said, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon")),
-        "qkv_bias": _flag(said.get("use_qkv_bias", attention_bias)),
+        "norm_eps": real(_first(said, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon")),
+        "qkv_bias": flag(said.get("use_qkv_bias", attention_bias)),
         "o_bias": attention_bias,
-        "mlp_bias": _flag(said.get("mlp_bias", False)),
-        "tied": _flag(said["tie_word_embeddings"]),
+        "mlp_bias": flag(said.get("mlp_bias", False)),
+        "tied": flag(said["tie_word_embeddings"]),
         "activation": _activation(hub, said),
-        "embedding_scale": _real(said.get("embedding_multiplier", 1.0)),
-        "residual_scale": _real(said.get("residual_multiplier", 1.0)),
+        "embedding_scale": real(said.get("embedding_multiplier", 1.0)),
+        "residual_scale": real(said.get("residual_multiplier", 1.0)),
         "logit_scale": _logit_scale(said),
         "logit_cap": _number(said.get("final_logit_softcapping")),
         "attention_cap": _number(said.get("attn_logit_softcapping")),
         "attention_scale": _attention_scale(said),
     }
     if "use_parallel_residual" in said:
-        habits["parallel"] = _flag(said["use_parallel_residual"])
+        habits["parallel"] = flag(said["use_parallel_residual"])
         habits["shared_norm"] = habits["parallel"] and hub["model_type"] == "stablelm"
-    blocks = _whole(hub[architecture.sizes["blocks"]])
     if "no_rope_layers" in said:
-        every = _whole(said["no_rope_layer_interval"])
+        every = whole(said["no_rope_layer_interval"])
         rotated = said["no_rope_layers"] or [(i + 1) % every for i in range(blocks)]
         habits["rotated"] = tuple(bool(one) for one in _each(rotated, blocks))
     habits["windows"] = _windows(said, blocks, pattern, habits.get("rotated", ()))
     if traits.get("rotary_dim") != 0:
-        habits |= _two_ropes(said, architecture) if local else _rope(hub, said, architecture)
+        length = sizes["context_length"]
+        habits |= two_ropes(said, architecture, length) if local else rope(hub, said, architecture, length)
     return habits | traits
 
 
@@ -270,7 +240,7 @@ def _first(said: Mapping[str, Any], *keys: str) -> Any:
 
 
 def _number(value: Any) -> float | None:
-    return None if value is None else _real(value)
+    return None if value is None else real(value)
 
 
 def _each(values: Any, blocks: int) -> list[Any]:
@@ -293,15 +263,15 @@ def _activation(hub: Mapping[str, Any], said: Mapping[str, Any]) -> str:
 
 def _logit_scale(said: Mapping[str, Any]) -> float:
     if "logits_scaling" in said:
-        return 1.0 / _real(said["logits_scaling"])
-    return _real(said.get("logit_scale", 1.0))
+        return 1.0 / real(said["logits_scaling"])
+    return real(said.get("logit_scale", 1.0))
 
 
 def _attention_scale(said: Mapping[str, Any]) -> float | None:
     if "attention_multiplier" in said:
-        return _real(said["attention_multiplier"])
+        return real(said["attention_multiplier"])
     if "query_pre_attn_scalar" in said:
-        return _real(said["query_pre_attn_scalar"]) ** -0.5
+        return real(said["query_pre_attn_scalar"]) ** -0.5
     return None
 
 
@@ -310,14 +280,14 @@ def _windows(
 ) -> tuple[int | None, ...]:
     """The window of each block; () when none has one."""
     window = said.get("sliding_window") if said.get("use_sliding_window", True) else None
-    window = None if window is None else _whole(window)
+    window = None if window is None else whole(window)
     types = said.get("layer_types")
     if types is None:
         pattern = pattern or said.get("_sliding_window_pattern") or said.get("sliding_window_pattern")
         if pattern is not None:
-            slides = [(i + 1) % _whole(pattern) != 0 for i in range(blocks)]
+            slides = [(i + 1) % whole(pattern) != 0 for i in range(blocks)]
         elif "max_window_layers" in said:
-            slides = [i >= _whole(said["max_window_layers"]) for i in range(blocks)]
+            slides = [i >= whole(said["max_window_layers"]) for i in range(blocks)]
         elif "no_rope_layers" in said:
             slides = [not one for one in rotated]
         else:
@@ -331,63 +301,3 @@ def _windows(
     if window is not None and window < 1:
         raise ValueError(f"a window of {window} tokens")
     return tuple(window if slide else None for slide in slides) if window is not None and any(slides) else ()
-
-
-def _rope(hub: Mapping[str, Any], said: Mapping[str, Any], architecture: Architecture) -> HubConfig:
-    rope = dict(said["rope_scaling"] or said["rope_parameters"] or {})
-    if hub["model_type"] == "gpt_neox":
-        theta, share = said["rotary_emb_base"], said["rotary_pct"]
-    else:
-        theta, share = said["rope_theta"] or architecture.theta, said.get("partial_rotary_factor")
-    share = rope.pop("partial_rotary_factor", share)
-    share = (architecture.partial or 1.0) if share is None else float(share)
-    if share != 1.0 and architecture.partial is None:
-        raise ModelError(
-            "rotary positions of a part of each head ({share:g}) are not part of this architecture",
-            share=share,
-        )
-    found = _scaling(rope, theta)
-    if share != 1.0:
-        width, heads = (int(hub[architecture.sizes[own]]) for own in ("width", "heads"))
-        head_dim = int(said.get("head_dim") or 0) if architecture.reads_head_dim else 0
-        found["rotary_dim"] = int((head_dim or width // heads) * share)
-        if found["rotary_dim"] % 2 or not found["rotary_dim"]:
-            raise ModelError("rotary positions of an odd number of features are not part of this Transformer")
-    return found
-
-
-def _two_ropes(said: Mapping[str, Any], architecture: Architecture) -> HubConfig:
-    """Gemma 3: blocks with a window have a base of their own and are not scaled."""
-    nested = dict(said["rope_parameters"] or {})
-    if set(nested) - {FULL, SLIDING}:
-        raise ModelError("rotary positions that do not name the kinds of attention are not part of this architecture")
-    full, local = dict(nested.get(FULL) or {}), dict(nested.get(SLIDING) or {})
-    full |= said["rope_scaling"] or {}
-    near = _scaling(local, said["rope_local_base_freq"])
-    if near["rope_scaling"]:
-        raise ModelError("scaled rotary positions of blocks with a window are not part of this Transformer")
-    return {**_scaling(full, said["rope_theta"] or architecture.theta), "local_rope_theta": near["rope_theta"]}
-
-
-def _scaling(rope: Mapping[str, Any], theta: Any) -> HubConfig:
-    """rope_theta and rope_scaling of what transformers calls rope_parameters."""
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    given = {key: value for key, value in rope.items() if key not in ("rope_type", "type", "rope_theta")}
-    if kind not in SCALINGS:
-        raise ModelError("rotary positions of type {kind!r} are not part of this Transformer", kind=kind)
-    # transformers notes where the original length came from in places of its own; it is read only where it counts.
-    if kind != "llama3":
-        given.pop("original_max_position_embeddings", None)
-    if set(given) != set(SCALINGS[kind]) or not all(isinstance(one, (int, float)) for one in given.values()):
-        raise ModelError(
-            "rotary positions of type {kind!r} need {scalings}",
-            kind=kind,
-            scalings=", ".join(SCALINGS[kind]) or "nothing else",
-        )
-    base = _real(rope.get("rope_theta", theta))
-    if not base > 0:
-        raise ImpossibleConfigError("config.json says that rope_theta is {base:g}; it must be positive", base=base)
-    return {
-        "rope_theta": base,
-        "rope_scaling": () if kind == "default" else (("rope_type", kind), *sorted(given.items())),
-    }

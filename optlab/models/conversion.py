@@ -12,11 +12,16 @@ import json
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from optlab import files, paths, sealed
 from optlab.errors import ModelError
 from optlab.messages import say
 from optlab.progress import Progress
+
+Part = TypeVar("Part")
+SHARD_BYTES = 2 << 30
+"""Of one safetensors file, about."""
 
 Write = Callable[[Path, Path, Progress], None]
 """Writes the model `source` into an empty folder."""
@@ -27,6 +32,24 @@ def place_of(source: Path, parts: Iterable[Path], name: str, version: int | str)
     said = [files.version(file) for file in parts if file.exists()]
     identity = json.dumps([version, str(source.resolve()), said])
     return paths.folder("models") / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def in_files(parts: Iterable[Part], size: Callable[[Part], int]) -> dict[str, list[Part]]:
+    """The names of the safetensors files of a checkpoint, and which parts go into each: in order, about `SHARD_BYTES`.
+
+    size: bytes that a part takes.
+    """
+    shards: list[list[Part]] = [[]]
+    held = 0
+    for part in parts:
+        if held and held + size(part) > SHARD_BYTES:
+            shards.append([])
+            held = 0
+        shards[-1].append(part)
+        held += size(part)
+    if len(shards) == 1:
+        return {"model.safetensors": shards[0]}
+    return {f"model-{number:05}-of-{len(shards):05}.safetensors": shard for number, shard in enumerate(shards, start=1)}
 
 
 def once(target: Path, source: Path, write: Write, progress: Progress) -> Path:

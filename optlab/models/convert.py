@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from optlab.files import JsonObject
+from optlab.files import write_json
 from optlab.messages import say
-from optlab.models.conversion import once, place_of
+from optlab.models.conversion import in_files, once, place_of
 from optlab.models.gguf import tokenizer
 from optlab.models.gguf.architectures import EXPERT, Architecture
 from optlab.models.gguf.file import GGUFFile, split_parts
@@ -18,7 +17,6 @@ from optlab.progress import Progress, silent, span
 VERSION = 3
 """Raised when the written files change, so that older conversions are not reused."""
 
-SHARD_BYTES = 2 << 30
 ROLES = {"bos": "bos", "eos": "eos", "pad": "padding"}
 TORCH = {"F16": "float16", "F32": "float32", "BF16": "bfloat16"}
 
@@ -41,7 +39,7 @@ def _make(source: Path, folder: Path, progress: Progress) -> None:
     progress(0.0, say("reading {name}", name=source.name))
     file = GGUFFile(source)
     _write(file, folder, span(progress, 0.1, 1.0))
-    _write_json(folder / "optlab.json", {"source": str(source.resolve()), "checkpoint": file.storage()})
+    write_json(folder / "optlab.json", {"source": str(source.resolve()), "checkpoint": file.storage()}, indent=2)
 
 
 def _write(file: GGUFFile, folder: Path, progress: Progress) -> None:
@@ -57,9 +55,9 @@ def _write(file: GGUFFile, folder: Path, progress: Progress) -> None:
         **{f"{role}_token_id": file.value(f"tokenizer.ggml.{key}_token_id") for role, key in ROLES.items()},
         "torch_dtype": max(bytes_of, key=lambda dtype: bytes_of[dtype]),
     }
-    _write_json(folder / "config.json", {**config, **common})
+    write_json(folder / "config.json", {**config, **common}, indent=2)
     made.save(str(folder / "tokenizer.json"))
-    _write_json(folder / "tokenizer_config.json", settings)
+    write_json(folder / "tokenizer_config.json", settings, indent=2)
 
 
 def _tied(file: GGUFFile) -> bool:
@@ -88,14 +86,13 @@ def _write_weights(
         and not architecture.comes_with_another(name)
         and not (tied and name == "output.weight")
     ]
-    shards = _shards(file, names)
+    shards = in_files(names, lambda name: 2 * file.tensors[name].elements)
     weight_map: dict[str, str] = {}
     bytes_of: dict[str, int] = {}
     done, total = 0, sum(file.tensors[name].bytes for name in names)
-    for number, shard in enumerate(shards, start=1):
-        title = "model" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}"
+    for title, shard in shards.items():
         coming = [one for name in shard for one in _hub_names(file, architecture, name)]
-        with SafetensorsWriter(folder / f"{title}.safetensors", coming) as writer:
+        with SafetensorsWriter(folder / title, coming) as writer:
             for name in shard:
                 for target, values in architecture.tensors(file, name):
                     writer.add(target, values)
@@ -111,24 +108,10 @@ def _write_weights(
                         total=total >> 20,
                     ),
                 )
-        weight_map |= dict.fromkeys(coming, f"{title}.safetensors")
+        weight_map |= dict.fromkeys(coming, title)
     if len(shards) > 1:
-        _write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map})
+        write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map}, indent=2)
     return bytes_of
-
-
-def _shards(file: GGUFFile, names: list[str]) -> list[list[str]]:
-    """The tensors of each safetensors file, which holds about SHARD_BYTES."""
-    shards: list[list[str]] = [[]]
-    held = 0
-    for name in names:
-        size = 2 * file.tensors[name].elements
-        if held and held + size > SHARD_BYTES:
-            shards.append([])
-            held = 0
-        shards[-1].append(name)
-        held += size
-    return shards
 
 
 def _hub_names(file: GGUFFile, architecture: Architecture, name: str) -> list[str]:
@@ -136,7 +119,3 @@ def _hub_names(file: GGUFFile, architecture: Architecture, name: str) -> list[st
     if EXPERT not in target:
         return [target]
     return [target.replace(EXPERT, str(number)) for number in range(file.tensors[name].shape[0])]
-
-
-def _write_json(file: Path, data: JsonObject) -> None:
-    file.write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -13,7 +13,7 @@ from huggingface_hub.errors import StrictDataclassError
 
 from optlab.errors import ModelError
 from optlab.models.checkpoint import Checkpoint, TensorEntry
-from optlab.models.hub_config import HubConfig
+from optlab.models.hub_config import HubConfig, ImpossibleConfigError
 from optlab.models.placement import COMPUTED, Placement, library_names, place, unwrapping
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def own_config(hub: HubConfig) -> Any:
 
     Raises ModelError when it says what nobody could compute.
     """
-    from optlab.models.config import Config, ImpossibleConfigError
+    from optlab.models.config import Config
 
     if objective_of(hub) != "causal":
         return None

@@ -18,7 +18,7 @@ from optlab.progress import Progress
 WANTED = [
     "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt",
-    "tokenizer.model", "spiece.model", "adapter_config.json",
+    "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "adapter_config.json",
 ]  # fmt: skip
 UNWANTED = ["consolidated*", "*/*"]
 

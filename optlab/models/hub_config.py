@@ -13,6 +13,11 @@ from optlab.errors import ModelError
 
 HubConfig = dict[str, Any]
 
+
+class ImpossibleConfigError(ModelError):
+    """What config.json says contradicts itself, so that no program can compute it."""
+
+
 COUNTS = (
     "num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_local_experts", "num_experts",
     "n_routed_experts",
@@ -54,3 +59,24 @@ def _leaves(config: HubConfig) -> Iterator[tuple[str, Any]]:
             yield from _leaves(value)
         else:
             yield key, value
+
+
+def whole(value: Any) -> int:
+    """Raises ValueError unless `value` is a whole number: transformers takes no "4" and no 4.0 either."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{value!r} is no whole number")
+    return value
+
+
+def real(value: Any) -> float:
+    """Raises ValueError unless `value` is a number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def flag(value: Any) -> bool:
+    """Raises ValueError unless `value` is true or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value

@@ -8,6 +8,7 @@ vocabulary files.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections import OrderedDict
@@ -33,7 +34,8 @@ recipe of a sweep reads the same ones."""
 MARK = "\uffff"
 """A noncharacter: it stands in no text that people exchange."""
 ENDS = ("bos", "eos")
-OLDER_FILES = ("vocab.json", "vocab.txt", "tokenizer.model", "spiece.model")
+SENTENCEPIECE_FILES = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+OLDER_FILES = ("vocab.json", "vocab.txt", *SENTENCEPIECE_FILES)
 
 
 class Tokenizer:
@@ -237,10 +239,19 @@ class Tokenizer:
 
 
 def _from_older_files(folder: Path, settings: JsonObject) -> tokenizers.Tokenizer:
-    from transformers import AutoTokenizer
-
+    pieces = next((name for name in SENTENCEPIECE_FILES if (folder / name).is_file()), None)
+    others = any((folder / name).is_file() for name in ("vocab.json", "vocab.txt"))
+    if pieces is not None and not others and importlib.util.find_spec("sentencepiece") is None:
+        raise ModelError(
+            "{folder} has its tokenizer only as {pieces}, which needs the package sentencepiece to be read; install "
+            "it, or save the tokenizer as tokenizer.json",
+            folder=folder,
+            pieces=pieces,
+        )
     if (folder / "vocab.json").is_file() and not (folder / "merges.txt").is_file():
         raise ModelError("{folder} lacks merges.txt, without which its vocab.json is no tokenizer", folder=folder)
+
+    from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(

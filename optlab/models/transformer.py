@@ -71,29 +71,43 @@ class Rotary:
     """Cosines and sines of rotary positions, float32, grown on demand and shared by all blocks that have these.
 
     Angle of position m in pair i: m * theta^(-2i/d) (2104.09864, eq. 15), where d features of a head are rotated, the
-    pairs being (i, i + d/2). local: those of blocks with a window, where they have a base of their own.
+    pairs being (i, i + d/2). local: those of blocks with a window, where they have a base of their own. amplitude: what
+    both tables are multiplied by (YaRN).
     """
 
     def __init__(self, config: Config, local: bool = False) -> None:
         exponent = torch.arange(0, config.turned, 2, dtype=torch.float32) / max(config.turned, 1)
         theta, scaling = (config.local_rope_theta, ()) if local else (config.rope_theta, config.rope_scaling)
         assert theta is not None
-        self.frequencies = self._scaled(1.0 / theta**exponent, dict(scaling))
+        self.size = config.turned
+        self.frequencies = self._scaled(1.0 / theta**exponent, theta, dict(scaling))
+        self.amplitude = float(dict(scaling).get("attention_factor", 1.0))
         self.cos = self.sin = torch.zeros(0, config.turned)
 
-    @staticmethod
-    def _scaled(frequencies: Tensor, scaling: dict[str, Any]) -> Tensor:
+    def _scaled(self, frequencies: Tensor, theta: float, scaling: dict[str, Any]) -> Tensor:
         if not scaling:
             return frequencies
         factor = scaling["factor"]
         if scaling["rope_type"] == "linear":
             return frequencies / factor
-        # Llama 3: long wavelengths are slowed by `factor`, short ones kept, those between blended.
-        length, low, high = (
-            scaling[k] for k in ("original_max_position_embeddings", "low_freq_factor", "high_freq_factor")
-        )
-        blend = ((length * frequencies / (2 * math.pi) - low) / (high - low)).clamp(0.0, 1.0)
-        return frequencies * (blend + (1 - blend) / factor)
+        length = scaling["original_max_position_embeddings"]
+        if scaling["rope_type"] == "yarn":
+            kept = self._turning(theta, length, scaling["beta_fast"], scaling["beta_slow"])
+        else:  # Llama 3: short wavelengths are kept, long ones slowed by `factor`, those between blended.
+            low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+            kept = ((length * frequencies / (2 * math.pi) - low) / (high - low)).clamp(0.0, 1.0)
+        return frequencies * (kept + (1 - kept) / factor)
+
+    def _turning(self, theta: float, length: float, fast: float, slow: float) -> Tensor:
+        """YaRN (2309.00071, section 3.2): 1 for pairs that turn more than `fast` times in a text of the original
+        length, 0 for those that turn less than `slow` times, a ramp over the pairs between."""
+
+        def pair(turns: float) -> float:
+            return self.size * math.log(length / (turns * 2 * math.pi)) / (2 * math.log(theta))
+
+        low, high = max(math.floor(pair(fast)), 0), min(math.ceil(pair(slow)), self.size - 1)
+        ramp = (torch.arange(self.size // 2, dtype=torch.float32) - low) / ((high - low) or 0.001)
+        return 1 - ramp.clamp(0.0, 1.0)
 
     def tables(self, start: int, length: int, like: Tensor) -> tuple[Tensor, Tensor]:
         """(cos, sin), each [length, d], in the dtype and on the device of `like`."""
@@ -102,7 +116,7 @@ class Rotary:
             # Made once, kept for all: tables of a measurement would refuse the gradients of a later training.
             with torch.inference_mode(False):
                 angle = torch.outer(torch.arange(size, dtype=torch.float32), self.frequencies).repeat(1, 2)
-                self.cos, self.sin = angle.cos().to(like.device), angle.sin().to(like.device)
+                self.cos, self.sin = ((self.amplitude * table).to(like.device) for table in (angle.cos(), angle.sin()))
         rows = slice(start, start + length)
         return self.cos[rows].to(like.dtype), self.sin[rows].to(like.dtype)
 

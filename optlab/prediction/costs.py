@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from optlab.prediction.predictor import Predictor
 from optlab.prediction.size import layer_bytes
-from optlab.prediction.treatment import damage, treatment
+from optlab.prediction.treatment import Outside, damage, treatment
 from optlab.recipes import Recipe
 
 
@@ -30,12 +30,16 @@ class Cost:
 
 
 def costs(predictor: Predictor, recipe: Recipe) -> list[Cost]:
-    """Every linear layer in the order of the model; none when the recipe lies outside of the probed range."""
+    """Every linear layer in the order of the model; none when the recipe lies outside of the probed range, or trains:
+    what training changes is foretold of the model, not of its layers."""
     told = predictor.predict(recipe)
     if told.nll is None:
         return []
     state = predictor.state
-    whole, done = treatment(state, Recipe()), treatment(state, recipe)
+    try:
+        whole, done = treatment(state, Recipe()), treatment(state, recipe)
+    except Outside:
+        return []
     found = damage(state, done)
     saved = layer_bytes(state, whole, damage(state, whole)) - layer_bytes(state, done, found)
     total = float(found.total.sum()) or 1.0

@@ -12,11 +12,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from optlab.evaluation.scoring import predicting_states, targets_of
+from optlab.divergence import kl_divergence
+from optlab.evaluation.scoring import log_probabilities, predicting_states, rows_at_once, targets_of
 from optlab.models.language_model import LanguageModel
 
-ROWS = 128
-"""Tokens whose whole vocabulary is held in float32 at once."""
 LARGEST_BYTES = 256 << 20
 """Of probabilities that are kept."""
 
@@ -28,32 +27,29 @@ class Reference:
     def __init__(self, base: LanguageModel, windows: list[list[int]]) -> None:
         """windows: as `scoring.windows_of` cuts them with the model's own framing."""
         self.base, self.windows, self.framing = base, windows, base.framing()
+        self._rows = rows_at_once(base)
         self._states = [self._read(base, window) for window in windows]
         self._kept: list[list[Tensor]] = []
         for number in range(min(len(windows), self._room())):
-            self._kept.append([found.half() for found, _ in self._original(number)])
+            self._kept.append([log_p.half() for log_p in log_probabilities(base, self._states[number], self._rows)])
 
     @torch.inference_mode()
     def compare(self, candidate: LanguageModel, windows: int) -> tuple[float, float]:
         """(mean difference of the loss, mean divergence) of `candidate` on the first `windows`, nats per token."""
         loss, divergence, tokens = 0.0, 0.0, 0
         for number, window in enumerate(self.windows[:windows]):
-            of_candidate = self._log_chances(candidate, self._read(candidate, window), window)
-            for (log_p, true), (log_q, _) in zip(self._original(number), of_candidate, strict=True):
+            targets = targets_of(self.base, window, self.framing).split(self._rows)
+            of_candidate = log_probabilities(candidate, self._read(candidate, window), self._rows)
+            for log_p, log_q, true in zip(self._original(number), of_candidate, targets, strict=True):
                 loss += float((log_p - log_q).gather(1, true[:, None]).sum())
-                # What underflowed to minus infinity has no probability, and adds nothing.
-                terms = torch.where(log_p > -torch.inf, log_p.exp() * (log_p - log_q), 0.0)
-                divergence += float(terms.sum(1).clamp_min(0.0).sum())
+                divergence += float(kl_divergence(log_p, log_q).clamp_min(0.0).sum())
                 tokens += len(true)
         return loss / tokens, divergence / tokens
 
-    def _original(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        window = self.windows[number]
-        if number >= len(self._kept):
-            yield from self._log_chances(self.base, self._states[number], window)
-            return
-        true = targets_of(self.base, window, self.framing).split(ROWS)
-        yield from ((kept.float(), some) for kept, some in zip(self._kept[number], true, strict=True))
+    def _original(self, number: int) -> Iterator[Tensor]:
+        if number < len(self._kept):
+            return (kept.float() for kept in self._kept[number])
+        return log_probabilities(self.base, self._states[number], self._rows)
 
     def _room(self) -> int:
         return LARGEST_BYTES // (2 * len(self._states[0]) * self.base.description.vocabulary)
@@ -61,8 +57,3 @@ class Reference:
     def _read(self, model: LanguageModel, window: list[int]) -> Tensor:
         (states,) = predicting_states(model, [window], lambda: None, self.framing)
         return states
-
-    def _log_chances(self, model: LanguageModel, states: Tensor, window: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
-        """A few predictions of a window at a time: log-probabilities [n, V] in float32, and the true tokens [n]."""
-        for some, true in zip(states.split(ROWS), targets_of(model, window, self.framing).split(ROWS), strict=True):
-            yield model.head(some[None])[0].float().log_softmax(-1), true

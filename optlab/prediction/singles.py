@@ -17,6 +17,7 @@ from torch import Tensor
 
 from optlab.calibrate.statistics import Statistics
 from optlab.calibrate.walk import Walk
+from optlab.divergence import kl_divergence, log_softmax
 from optlab.messages import say
 from optlab.models.language_model import LanguageModel
 from optlab.prediction.levels import Family
@@ -108,11 +109,11 @@ def _through(walk: Walk, some: range, states: Tensor) -> Tensor:
 def _divergences(walk: Walk, running: list[Tensor]) -> list[float]:
     """Mean KL, nats per token, of each of the states [B, T, D] behind the last block from the walk's own."""
     model, found = walk.model, []
-    base = model.head(next(iter(walk.outputs()))).log_softmax(-1)
+    base = log_softmax(model.head(next(iter(walk.outputs()))))
     chances = base.exp()
     for states in running:
         for one in states.split(1):
             walk.states[0] = one
-            other = model.head(next(iter(walk.outputs()))).log_softmax(-1)
-            found.append(float((chances * (base - other)).sum()) / base.shape[1])
+            other = log_softmax(model.head(next(iter(walk.outputs()))))
+            found.append(float(kl_divergence(base, other, chances).mean()))
     return found

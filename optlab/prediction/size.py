@@ -55,24 +55,41 @@ def nbytes(part: Part) -> int:
 
 def recipe_bytes(state: State, done: Treatment, found: Damage) -> int:
     """Bytes of the weights file of a recipe whose treatment and damage are known."""
-    parts = {}
-    for row, name in enumerate(state.names):
-        if done.quantizing[row] or done.pruning[row]:
-            parts[name] = layer_parts(state, row, done.values[row], bool(done.pruning[row]), float(found.kept[row]))
-    return file_bytes(state, parts)
+    stored = zip(state.names, treated_parts(state, done, found), strict=True)
+    return file_bytes(state, {name: parts for name, parts in stored if parts is not None})
 
 
 def layer_bytes(state: State, done: Treatment, found: Damage) -> Floats:
     """Bytes of each linear layer, array [layers], without the file's header."""
     dense = BYTES[state.storage_dtype]
+    stored = zip(state.shapes, treated_parts(state, done, found), strict=True)
     return np.array(
         [
-            float(sum(map(nbytes, layer_parts(state, row, done.values[row], bool(done.pruning[row]), found.kept[row]))))
-            if done.quantizing[row] or done.pruning[row]
-            else float(dense * rows * columns)
-            for row, (rows, columns) in enumerate(state.shapes)
+            float(dense * rows * columns if parts is None else sum(map(nbytes, parts)))
+            for (rows, columns), parts in stored
         ]
     )
+
+
+def treated_parts(state: State, done: Treatment, found: Damage) -> list[list[Part] | None]:
+    """How each layer is stored; None where nothing is done to it. Layers of one shape that are only quantized, and
+    alike, are stored alike, which is worked out once."""
+    alike: dict[tuple[tuple[int, int], int], list[Part]] = {}
+    stored: list[list[Part] | None] = []
+    for row, values in enumerate(done.values):
+        pruned = bool(done.pruning[row])
+        if not pruned and values is None:
+            stored.append(None)
+            continue
+        key = state.shapes[row], id(values)
+        if pruned or key not in alike:
+            parts = layer_parts(state, row, values, pruned, float(found.kept[row]))
+            if pruned:
+                stored.append(parts)
+                continue
+            alike[key] = parts
+        stored.append(alike[key])
+    return stored
 
 
 def layer_parts(state: State, row: int, values: Mapping[str, object] | None, pruned: bool, kept: float) -> list[Part]:

@@ -102,8 +102,8 @@ class QAT(LayerwiseQuantizer):
 
     def _train(self, context: Context) -> None:
         import torch
-        import torch.nn.functional as F
 
+        from optlab.divergence import softened_kl
         from optlab.models.train import Schedule, next_token_loss, shuffled_windows, train
         from optlab.quantize.straight_through import StraightThrough
 
@@ -127,10 +127,8 @@ class QAT(LayerwiseQuantizer):
             if alpha == 1.0:
                 return loss
             with torch.no_grad():
-                wanted = teacher.logits(ids).float().log_softmax(-1).flatten(0, 1)
-            found = logits.float().log_softmax(-1).flatten(0, 1)
-            soft = F.kl_div(found, wanted, reduction="batchmean", log_target=True)
-            return alpha * loss + (1 - alpha) * soft
+                wanted = teacher.logits(ids)
+            return alpha * loss + (1 - alpha) * softened_kl(logits, wanted)
 
         schedule = Schedule(
             steps=steps,

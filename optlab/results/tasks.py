@@ -1,14 +1,19 @@
-"""Tasks: whether a compressed model still tells what an article is about."""
+"""Tasks beside the perplexity: how often original and compressed model give the right answer."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from optlab.files import JsonObject
 from optlab.results.document import Document, Part
-from optlab.results.fields import Count, Interval, Number
+from optlab.results.fields import Count, Interval, Name, Number
 from optlab.results.specs import RecipeSpec
 
 
 class TasksSpec(RecipeSpec):
-    """Which recipe is asked beside the original."""
+    """Which recipe is asked beside the original. task: one of `optlab.evaluation.tasks`; at first there was one."""
+
+    task: Name = "topics"
 
 
 class Accuracy(Part):
@@ -19,7 +24,7 @@ class Accuracy(Part):
 
 
 class AccuracyDelta(Part):
-    """Candidate minus base on the same articles; the interval is paired. lost, won: answers that flipped."""
+    """Candidate minus base on the same questions; the interval is paired. lost, won: answers that flipped."""
 
     accuracy: Number
     ci95: Interval | None
@@ -27,11 +32,17 @@ class AccuracyDelta(Part):
     won: Count
 
 
-class Topics(Document):
-    """always_the_same: accuracy of whoever names the most frequent topic every time."""
+class TaskResult(Document):
+    """always_the_same: accuracy of whoever gives the most frequent answer every time."""
 
-    articles: Count
+    version: ClassVar[int] = 2
+    questions: Count
     always_the_same: Number
     base: Accuracy
     candidate: Accuracy
     delta: AccuracyDelta
+
+    @classmethod
+    def upgraded(cls, fields: JsonObject, version: int) -> JsonObject:
+        """Version 1 asked for topics of articles, and called the questions so."""
+        return {"questions" if name == "articles" else name: value for name, value in fields.items()}

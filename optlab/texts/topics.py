@@ -5,7 +5,6 @@ No article of the calibration side is among them, so a model that was calibrated
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 from optlab.texts.sources import bbc_news, installed, tidy
@@ -43,8 +42,3 @@ def articles(count: int) -> list[Article]:
         if len(found) == count:
             break
     return found
-
-
-def most_common_share(chosen: list[Article]) -> float:
-    """The share of the topic that most articles have: what a model reaches that always says the same."""
-    return max(Counter(article.topic for article in chosen).values()) / len(chosen)

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from optlab.advice import questions
-from optlab.advice.candidate import Candidate, measured, originals, predicted
+from optlab.advice.candidate import Candidate, measured, predicted
 from optlab.advice.wish import Preference, Wish, answer, breaks, reasons
 from optlab.evaluation import environment
 from optlab.jobs.measured import MeasuredRun
+from optlab.jobs.originals import originals
 from optlab.recipes import Recipe, Step
 from optlab.results.measurement import MeasureSpec
 from optlab.store.run import Run, Status

@@ -20,7 +20,7 @@ from tests.compressing import calibration_file
 from tests.tiny import tiny_model_folder
 
 RECIPE = Recipe.from_dict({"steps": [{"quantize": {"method": "rtn", "bits": 3, "group_size": 16}}]})
-LEARNING = "learning from the calibration text"
+LEARNING = "collecting calibration statistics"
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """LoRA adapters: merged into a base that is at hand, as the formulas of the papers say; others are called by name.
 
 Compared once with the package peft 0.21 (`PeftModel.from_pretrained`, float32), the same logits within 1e-5: plain,
-rank-stabilized and weight-decomposed adapters, patterns, biases, modules trained whole, of eight families.
+rank-stabilized and weight-decomposed adapters, patterns, biases, modules trained whole, of ten families.
 """
 
 from __future__ import annotations

@@ -51,6 +51,18 @@ SPELLINGS: dict[str, tuple[str, Change, dict[str, Any], bool | None]] = {
     "part of a head, in the file": ("llama", old(partial_rotary_factor=0.5), {}, False),
     "part of a head, inside": ("llama", lambda c: c["rope_parameters"].update(partial_rotary_factor=0.5), {}, False),
     "old linear": ("llama", old({"type": "linear", "factor": 4.0}), {}, True),
+    "a factor of nothing": ("llama", old({"rope_type": "linear", "factor": 0}), {}, None),
+    "an original length of nothing": (
+        "llama", old({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 0}), {}, None,
+    ),
+    "old yarn": ("llama", old({"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}), {}, True),
+    "yarn that does not say the original length": ("llama", old({"rope_type": "yarn", "factor": 2.0}), {}, True),
+    "yarn with the original length outside": (
+        "llama", old({"rope_type": "yarn", "factor": 4.0}, original_max_position_embeddings=16), {}, False,
+    ),
+    "yarn that does not round its range": (
+        "llama", old({"rope_type": "yarn", "factor": 4.0, "truncate": False}), {}, False,
+    ),
     "old dynamic": ("llama", old({"type": "dynamic", "factor": 4.0}), {}, False),
     "old llama3, length outside": ("llama", old(LLAMA3, original_max_position_embeddings=64), {}, False),
     "llama3 that lacks factors": ("llama", old({"rope_type": "llama3", "factor": 8.0}), {}, None),

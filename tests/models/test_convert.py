@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optlab.errors import Cancelled, ModelError
-from optlab.models import convert as conversion
-from optlab.models import load
+from optlab.models import conversion, load
+from optlab.models import convert as convert_module
 from optlab.models.catalog import resolve
 from optlab.models.convert import convert, converted_folder
 from optlab.models.tokenizer import Tokenizer
@@ -152,10 +152,10 @@ def test_a_conversion_that_stops_leaves_nothing_and_the_next_one_works(tiny: Tin
 
 
 def test_a_full_disk_is_one_sentence(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(conversion, "_write_json", full)
+    monkeypatch.setattr(convert_module, "write_json", full)
     with pytest.raises(ModelError, match=r"disk .* is full"):
         convert(write_gguf(tiny("llama"), tmp_path / "m.gguf"), "full")
     assert not list(converted_folder(tmp_path / "m.gguf", "full").parent.glob("*full*/*"))

@@ -9,7 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from optlab.errors import ModelError
 from optlab.models import load
+from optlab.models.tokenizer import Tokenizer
 from tests.models.test_folders import IDS, logits_of_transformers, refused
 from tests.tiny import tiny_model_folder
 
@@ -64,6 +66,14 @@ def test_weights_in_another_format_are_named(name: str, sentence: str, tmp_path:
     folder = tiny_model_folder("llama", tmp_path)
     (folder / WEIGHTS).rename(folder / name)
     refused(folder, sentence)
+
+
+def test_a_tokenizer_of_sentencepiece_alone_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny_model_folder("llama", tmp_path)
+    (folder / "tokenizer.json").rename(folder / "tokenizer.model")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match=r"only as tokenizer\.model, which needs the package sentencepiece"):
+        Tokenizer.from_folder(folder)
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, "tokenizer.json", "config.json"])

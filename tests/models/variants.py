@@ -6,11 +6,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from optlab.models.architectures import ARCHITECTURES
-from optlab.models.config import ACTIVATIONS, FULL, SLIDING, Config
+from optlab.models.architectures import ARCHITECTURES, FULL, SLIDING
+from optlab.models.config import ACTIVATIONS, Config
 
 VOCABULARY = 61
 WINDOWED = ("mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi3", "smollm3")
+YARN: list[dict[str, Any]] = [
+    {}, {"attention_factor": 0.7}, {"beta_fast": 8, "beta_slow": 2}, {"mscale": 0.8, "mscale_all_dim": 0.5},
+]  # fmt: skip
+"""What YaRN may say besides."""
 IDS = {"bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 0}
 
 
@@ -90,6 +94,7 @@ def _rope(draw: st.DrawFn, family: str) -> dict[str, Any]:
         "llama3": {
             "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16,
         },
+        "yarn": {"factor": 4.0, "original_max_position_embeddings": 16, **draw(st.sampled_from(YARN))},
     }  # fmt: skip
     kind = draw(st.sampled_from(["default"] if family == "phi3" else ["default", *scaled]))
     rope: dict[str, Any] = {"rope_type": kind, **scaled.get(kind, {})}

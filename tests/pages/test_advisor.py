@@ -10,8 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from optlab.advice import candidate
 from optlab.client.client import Client
+from optlab.jobs import originals
 from optlab.prediction.state import place_of
 from optlab.protocol import Protocol
+from optlab.results.tasks import Accuracy, AccuracyDelta, TaskResult
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words
 from tests.prediction import states
@@ -19,7 +21,8 @@ from tests.prediction import states
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidate, "of_this_machine", lambda recorded: recorded.processor == "a processor")
+    for module in (candidate, originals):
+        monkeypatch.setattr(module, "of_this_machine", lambda recorded: recorded.processor == "a processor")
 
 
 @pytest.fixture
@@ -110,7 +113,8 @@ def test_a_missing_technique_is_measured_on_demand(worked: Client) -> None:
 def test_times_of_another_machine_are_not_told_as_this_machines(
     worked: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(candidate, "of_this_machine", lambda recorded: False)
+    for module in (candidate, originals):
+        monkeypatch.setattr(module, "of_this_machine", lambda recorded: False)
     app = open_page("advisor")
     assert "its speed was not measured on this machine" in words(app)
 
@@ -118,15 +122,16 @@ def test_times_of_another_machine_are_not_told_as_this_machines(
 def test_topics_are_asked_once_and_shown_with_what_flipped(worked: Client) -> None:
     press(open_page("advisor"), "Run the task")
     (run,) = worked.store.list("tasks")
-    assert worked.find_tasks("nano", samples.asked(run).recipe, Protocol()).id == run.id
-    samples.finish(worked, run, {
-        "articles": 200, "always_the_same": 0.24, "base": {"accuracy": 0.61, "ci95": [0.54, 0.675]},
-        "candidate": {"accuracy": 0.58, "ci95": [0.51, 0.646]},
-        "delta": {"accuracy": -0.03, "ci95": [-0.062, 0.002], "lost": 9, "won": 3},
-    })  # fmt: skip
+    assert worked.find_task("topics", "nano", samples.asked(run).recipe, Protocol()).id == run.id
+    assert worked.find_task("next_sentence", "nano", samples.asked(run).recipe, Protocol()) is None
+    samples.finish(worked, run, TaskResult(
+        questions=200, always_the_same=0.24, base=Accuracy(accuracy=0.61, ci95=(0.54, 0.675)),
+        candidate=Accuracy(accuracy=0.58, ci95=(0.51, 0.646)),
+        delta=AccuracyDelta(accuracy=-0.03, ci95=(-0.062, 0.002), lost=9, won=3),
+    ))  # fmt: skip
     app = open_page("advisor")
-    table = next(frame.value for frame in app.dataframe if "Topic accuracy" in frame.value)
-    assert table["Topic accuracy"].tolist() == ["61.0%", "58.0%"]
+    table = next(frame.value for frame in app.dataframe if "Accuracy" in frame.value)
+    assert table["Accuracy"].tolist() == ["61.0%", "58.0%"]
     assert table["Change"].tolist()[1] == "-3.0 points (-6.2 ... +0.2)"
     assert table["Flipped answers"].tolist()[1] == "9 lost, 3 won"
     assert "would score 24.0%" in words(app)

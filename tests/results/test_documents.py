@@ -21,12 +21,12 @@ from optlab.results.model import HeadImportance, ImportanceSpec, PrepareSpec, Pr
 from optlab.results.prediction import Predicted
 from optlab.results.recipe import UnknownRecipe
 from optlab.results.sweep import Sweep, SweepSpec
-from optlab.results.tasks import TasksSpec, Topics
+from optlab.results.tasks import TaskResult, TasksSpec
 from optlab.results.temperature_lab import TemperatureLab, TemperatureLabSpec
 
 DOCUMENTS: list[type[Document]] = [
     MeasureSpec, Measurement, MeasurementSoFar, Predicted, GenerateSpec, Generation, LayerInspectionSpec,
-    LayerInspection, LatencyGridSpec, LatencyGrid, LatencyGridSoFar, TasksSpec, Topics, TemperatureLabSpec,
+    LayerInspection, LatencyGridSpec, LatencyGrid, LatencyGridSoFar, TasksSpec, TaskResult, TemperatureLabSpec,
     TemperatureLab, SweepSpec, Sweep, ImportanceSpec, HeadImportance, ProbeSpec, Probed, PrepareSpec,
 ]  # fmt: skip
 FOUR = Recipe.of(Step("quantize", "rtn", {"bits": 4, "group_size": 64}))

@@ -6,17 +6,16 @@ else float32. All else keeps the numbers it has.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optlab.files import JsonObject
+from optlab.files import JsonObject, write_json
 from optlab.messages import say
 from optlab.models.checkpoint import FLOATS, Checkpoint, open_checkpoint
-from optlab.models.conversion import once, place_of
+from optlab.models.conversion import in_files, once, place_of
 from optlab.models.quantized.compressed_tensors import rounds_inputs
 from optlab.models.quantized.format import PackedFormat
 from optlab.models.quantized.layers import PackedLayer, packed_format, packed_layers, read_as_stored
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 VERSION = 1
 """Raised when the written files change, so that older conversions are not reused."""
 
-SHARD_BYTES = 2 << 30
 COPIED = (".json", ".txt", ".model", ".jinja")
 TRANSPOSED = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer")
 """Families whose layers keep their weights [in, out]."""
@@ -70,12 +68,11 @@ def _write(source: Path, folder: Path, progress: Progress) -> None:
         if name not in taken and entry.dtype in FLOATS and not name.endswith(OF_CACHE)
     ]
     jobs: list[PackedLayer | str] = [*layers, *plain]
-    shards = _shards(checkpoint, jobs)
+    shards = in_files(jobs, lambda job: _room(checkpoint, job))
     weight_map: dict[str, str] = {}
     widths = Counter[int]()
     elements = done = 0
-    for number, shard in enumerate(shards, start=1):
-        file = "model.safetensors" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
+    for file, shard in shards.items():
         names = [job if isinstance(job, str) else f"{job.name}.weight" for job in shard]
         with SafetensorsWriter(folder / file, names) as writer:
             for job, name in zip(shard, names, strict=True):
@@ -96,14 +93,14 @@ def _write(source: Path, folder: Path, progress: Progress) -> None:
                 weight_map[name] = file
                 done += 1
     if len(shards) > 1:
-        _write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map})
+        write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map}, indent=2)
     for one in sorted(source.iterdir()):
         if one.suffix in COPIED and one.name not in ("config.json", "model.safetensors.index.json", "optlab.json"):
             shutil.copyfile(one, folder / one.name)
     config = {key: value for key, value in checkpoint.config.items() if key != "quantization_config"}
-    _write_json(folder / "config.json", config)
+    write_json(folder / "config.json", config, indent=2)
     storage = _storage(checkpoint, format, layers, widths, elements)
-    _write_json(folder / "optlab.json", {"source": str(source), "checkpoint": storage})
+    write_json(folder / "optlab.json", {"source": str(source), "checkpoint": storage}, indent=2)
 
 
 def _floats(layer: PackedLayer, config: Mapping[str, Any]) -> Tensor:
@@ -135,18 +132,9 @@ def _as_numpy(values: Tensor) -> Any:
     return values.view(torch.uint16).numpy() if values.dtype == torch.bfloat16 else values.numpy()
 
 
-def _shards(checkpoint: Checkpoint, jobs: list[PackedLayer | str]) -> list[list[PackedLayer | str]]:
-    """The jobs of each safetensors file, which holds roughly SHARD_BYTES: packed weights grow about fourfold."""
-    shards: list[list[PackedLayer | str]] = [[]]
-    held = 0
-    for job in jobs:
-        size = checkpoint.tensors[job].bytes if isinstance(job, str) else 4 * job.bytes
-        if held and held + size > SHARD_BYTES:
-            shards.append([])
-            held = 0
-        shards[-1].append(job)
-        held += size
-    return shards
+def _room(checkpoint: Checkpoint, job: PackedLayer | str) -> int:
+    """Bytes that a job writes, roughly: packed weights grow about fourfold."""
+    return checkpoint.tensors[job].bytes if isinstance(job, str) else 4 * job.bytes
 
 
 def _storage(
@@ -163,7 +151,3 @@ def _storage(
         "rounds_inputs": format.name == "compressed-tensors" and rounds_inputs(settings),
         "file_bytes": checkpoint.size_bytes,
     }
-
-
-def _write_json(file: Path, data: JsonObject) -> None:
-    file.write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from optlab.advice import questions as rows
-from optlab.advice.candidate import Candidate, best_and_smallest, originals, tried
+from optlab.advice.candidate import Candidate, best_and_smallest, tried
 from optlab.figures import format
 from optlab.fitting import first_recipe
 from optlab.i18n import _, said
 from optlab.jobs.measured import MeasuredRun, measured, readable
+from optlab.jobs.originals import originals
 from optlab.jobs.resolution import settled, title
 from optlab.models.catalog import catalog
 from optlab.models.describe import Description

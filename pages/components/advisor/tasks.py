@@ -1,4 +1,4 @@
-"""Tasks beside the perplexity: what is measured of them here, what is not, and one of them asked for real."""
+"""Tasks beside the perplexity: what is measured of them here, what is not, and some of them asked for real."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from optlab.advice.candidate import Candidate, tried
+from optlab.evaluation.tasks import tasks
 from optlab.figures import format
 from optlab.i18n import _
 from optlab.jobs.tasks import TASKS
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
-from optlab.results.tasks import Topics
+from optlab.results.tasks import TaskResult
 from pages.components.shared import measuring, progress, services, view
 from pages.components.shared.services import escaped
 
@@ -20,22 +21,21 @@ MOST = 5
 
 
 def show(shown: view.View, description: Description, found: Sequence[Candidate]) -> None:
-    """What is known of each task, and the topics of articles as this model tells them."""
+    """What is known of each task that people ask about, and how this model does those that are measured."""
     st.markdown(_("Perplexity averages over all tokens of a text; a single task may lose more or less than that. "
                   "What is known here:"))  # fmt: skip
     measured = tried(found)
     st.markdown(_known_tasks(measured))
-    heading = _("Measured: news topics")
-    st.markdown(f"**{heading}**")
     if description.objective != "causal":
-        st.markdown(_("This model fills gaps in a text; the task needs a model that continues one."))
+        st.markdown(_("This model fills gaps in a text; a task needs a model that continues one."))
         return
-    st.markdown(_("Each BBC News article, none of them used for calibration, is followed by the word Topic; the "
-                  "topic name with the highest probability is the answer. The model was never trained for "
-                  "this."))  # fmt: skip
     if not measured:
         st.caption(_("Measure a recipe first."))
-    _topics(shown, measured[:MOST])
+    for task in tasks():
+        heading = _("Measured: {task}").format(task=_(task.title))
+        st.markdown(f"**{heading}**")
+        st.markdown(_(task.summary))
+        _asked(task.name, shown, measured[:MOST])
 
 
 def _known_tasks(measured: Sequence[Candidate]) -> str:
@@ -64,19 +64,19 @@ def _known_tasks(measured: Sequence[Candidate]) -> str:
     return "\n".join(f"| {task} | {told} |" for task, told in rows)
 
 
-def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
+def _asked(task: str, shown: view.View, measured: Sequence[Candidate]) -> None:
     """For each recipe the accuracy with its interval, or the button that finds it out."""
     table: dict[str, list[str]] = {
-        _("Recipe"): [], _("Topic accuracy"): [], _("95% interval"): [], _("Change"): [], _("Flipped answers"): [],
+        _("Recipe"): [], _("Accuracy"): [], _("95% interval"): [], _("Change"): [], _("Flipped answers"): [],
     }  # fmt: skip
     for one in measured:
         recipe = one.recipe
         if not isinstance(recipe, Recipe):
             continue
-        run = services.client().find_tasks(shown.model, recipe, shown.protocol)
-        topics = TASKS.result_of(run) if run is not None else None
-        if topics is not None:
-            _row(table, one, topics)
+        run = services.client().find_task(task, shown.model, recipe, shown.protocol)
+        result = TASKS.result_of(run) if run is not None else None
+        if result is not None:
+            _row(table, one, result)
             continue
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(escaped(one.title), width="stretch")
@@ -84,11 +84,11 @@ def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
                 progress.status_badge(run)
             elif st.button(
                 measuring.label_of("tasks", shown.model, _("Run the task")),
-                key=f"tasks/{one.run}",
+                key=f"tasks/{task}/{one.run}",
                 icon=":material/quiz:",
                 help=_("Takes a few minutes."),
             ):
-                services.client().submit_tasks(shown.model, recipe, shown.protocol)
+                services.client().submit_task(task, shown.model, recipe, shown.protocol)
                 st.rerun()
         if run is not None and run.retryable:
             progress.explain(run)
@@ -96,12 +96,12 @@ def _topics(shown: view.View, measured: Sequence[Candidate]) -> None:
         st.dataframe(table, hide_index=True)
 
 
-def _row(table: dict[str, list[str]], one: Candidate, result: Topics) -> None:
+def _row(table: dict[str, list[str]], one: Candidate, result: TaskResult) -> None:
     base, candidate, delta = result.base, result.candidate, result.delta
     if not table[_("Recipe")]:
         same = format.percent(result.always_the_same)
-        st.caption(_("{count} articles; always guessing the most common topic would score {share}.").format(
-            count=result.articles, share=same))  # fmt: skip
+        st.caption(_("{count} questions; always giving the most common answer would score {share}.").format(
+            count=result.questions, share=same))  # fmt: skip
         _fill(table, [_("original"), format.percent(base.accuracy), _range(base.ci95), "", ""])
     changed = _("{points} points").format(points=f"{delta.accuracy * 100:+.1f}")
     if delta.ci95:
