@@ -6,46 +6,67 @@ the held-out loss is measured on windows that training never sees.
 
 from __future__ import annotations
 
-from typing import Any
-
+from optlab.results.document import Document
+from optlab.results.fields import Count, Number
 from optlab.results.training import CurvePoint, Training
 
 MOST_POINTS = 120
 """Even, so that points can be joined two by two."""
 
 
-class Curve:
-    """Losses in nats per token. `memory` is plain JSON, kept with the training's state, and filled from it."""
+class CurveSoFar(Document):
+    """A curve as it is kept with the training's state. every: steps that make a point. sum, count: of the losses of the
+    steps since the last one."""
 
-    def __init__(self, memory: dict[str, Any]) -> None:
-        self.memory = memory
-        for name, start in (("every", 1), ("loss", []), ("sum", 0.0), ("count", 0), ("held_out", [])):
-            memory.setdefault(name, start)
+    every: Count = 1
+    loss: tuple[CurvePoint, ...] = ()
+    sum: Number = 0.0
+    count: Count = 0
+    held_out: tuple[CurvePoint, ...] = ()
+
+
+class Curve:
+    """Losses in nats per token; the memory (`optlab.models.train.Memory`) of a training."""
+
+    def __init__(self) -> None:
+        self.every, self.sum, self.count = 1, 0.0, 0
+        self.loss: list[CurvePoint] = []
+        self.held_out: list[CurvePoint] = []
+
+    def to_json(self) -> str:
+        """To go on from."""
+        return CurveSoFar(
+            every=self.every, loss=tuple(self.loss), sum=self.sum, count=self.count, held_out=tuple(self.held_out)
+        ).to_json()
+
+    def recall(self, text: str) -> None:
+        """Be again what `to_json` wrote. Raises UnreadableError."""
+        found = CurveSoFar.from_json(text)
+        self.every, self.sum, self.count = found.every, found.sum, found.count
+        self.loss, self.held_out = list(found.loss), list(found.held_out)
 
     def add(self, step: int, loss: float, seconds: float) -> None:
         """The loss of a step; seconds: of training until then."""
-        own = self.memory
-        own["sum"] += loss
-        own["count"] += 1
-        if own["count"] < own["every"]:
+        self.sum += loss
+        self.count += 1
+        if self.count < self.every:
             return
-        own["loss"].append([step, own["sum"] / own["count"], seconds])
-        own["sum"], own["count"] = 0.0, 0
-        if len(own["loss"]) == MOST_POINTS:
-            pairs = zip(own["loss"][::2], own["loss"][1::2], strict=True)
-            own["loss"] = [[later[0], (first[1] + later[1]) / 2, later[2]] for first, later in pairs]
-            own["every"] *= 2
+        self.loss.append(CurvePoint(step, self.sum / self.count, seconds))
+        self.sum, self.count = 0.0, 0
+        if len(self.loss) == MOST_POINTS:
+            pairs = zip(self.loss[::2], self.loss[1::2], strict=True)
+            self.loss = [CurvePoint(two.step, (one.nll + two.nll) / 2, two.seconds) for one, two in pairs]
+            self.every *= 2
 
     def hold(self, step: int, nll: float, seconds: float) -> None:
         """The held-out loss after a step."""
-        self.memory["held_out"].append([step, nll, seconds])
+        self.held_out.append(CurvePoint(step, nll, seconds))
 
     def stuck(self, patience: int) -> bool:
         """Whether the last `patience` looks at the held-out loss brought nothing better than what was before them."""
-        found = [nll for _, nll, _ in self.memory["held_out"]]
+        found = [point.nll for point in self.held_out]
         return len(found) > patience and min(found[-patience:]) >= min(found[:-patience])
 
     def training(self, alpha: float | None = None) -> Training:
         """The curves so far. alpha: weight of the text itself."""
-        loss, held_out = ([CurvePoint(*one) for one in self.memory[name]] for name in ("loss", "held_out"))
-        return Training(loss=tuple(loss), held_out=tuple(held_out), alpha=alpha)
+        return Training(loss=tuple(self.loss), held_out=tuple(self.held_out), alpha=alpha)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -63,8 +63,7 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
     for name in context.stored:
         weight = model.module_named(name).get_parameter("weight")
         optimizer.hold(weight, weight != 0)
-    memory: dict[str, Any] = {}
-    curve = Curve(memory)
+    curve = Curve()
     listener = Attentions if lesson.looks_at == "attention" else Outputs
     listening = [listener(one) for one in (model, teacher)] if lesson.inner and lesson.alpha < 1.0 else []
     cached = not listening and lesson.alpha < 1.0 and os.environ.get("OPTLAB_TEACHER_CACHE", "1") != "0"
@@ -94,7 +93,7 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
     def watch(point: Point) -> TrainingSoFar:
         curve.add(point.step, point.loss, point.seconds)
         done = schedule.done(point.step, point.seconds)
-        if aside and done * LOOKS >= len(memory["held_out"]):
+        if aside and done * LOOKS >= len(curve.held_out):
             with torch.autocast(model.device.type, torch.bfloat16, enabled=schedule.mixed_precision):
                 curve.hold(point.step, nll(model, held_out, schedule.batch), point.seconds)
         speed = point.step * schedule.batch * lesson.window / max(point.seconds, 1e-9)
@@ -114,7 +113,7 @@ def teach(context: Context, lesson: Lesson, schedule: Schedule) -> None:
             optimizer,
             watch,
             context.training_checkpoint(),
-            memory,
+            curve,
         )
     finally:
         for outputs in listening:

@@ -10,13 +10,13 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optlab.errors import Cancelled
-from optlab.files import JsonObject
 from optlab.messages import say
 from optlab.models.optimizer import AdamW, clip_gradients, warmup_cosine
 from optlab.models.training_checkpoint import State, TrainingCheckpoint
@@ -61,6 +61,16 @@ class Point:
     seconds: float
 
 
+class Memory(Protocol):
+    """What belongs to a training and must survive with it, such as its curve."""
+
+    def to_json(self) -> str:
+        """All of it."""
+
+    def recall(self, text: str) -> None:
+        """Be again what `to_json` wrote."""
+
+
 class Enough(Exception):  # noqa: N818 - not an error: the training is over in good order
     """Raised by `watch` to end a training early and in good order."""
 
@@ -95,29 +105,33 @@ def train(
     optimizer: AdamW | None = None,
     watch: Callable[[Point], object] | None = None,
     training_checkpoint: TrainingCheckpoint | None = None,
-    memory: JsonObject | None = None,
+    memory: Memory | None = None,
 ) -> list[Point]:
     """Train `module` in place; returns the loss of every step of this call.
 
     loss_of: one of `batches` -> scalar loss. watch: called after each step; what it returns is the partial result
         that `progress` gets; it may raise `Enough`.
     training_checkpoint: keeps the state; training goes on from what it holds, the batches before that are passed
-        over, and once the
-        training is over the state is forgotten. memory: plain JSON that is kept with the state and filled from it.
+        over, and once the training is over the state is forgotten. memory: is kept with the state, and reminded of it.
     Raises Cancelled from `progress`, with the module as trained so far.
     """
     optimizer = optimizer or AdamW(module.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
     device_type = next(module.parameters()).device.type
-    memory = {} if memory is None else memory
     curve: list[Point] = []
     begun = State()
     if training_checkpoint is not None:
         with torch.no_grad():
             begun = training_checkpoint.load(module, optimizer)
-        memory.update(begun.memory)
+        if memory is not None and begun.memory:
+            memory.recall(begun.memory)
         for _ in range(begun.steps):
             next(batches)
     point = Point(begun.steps, math.nan, begun.seconds)
+
+    def state() -> State:
+        kept = "" if memory is None else memory.to_json()
+        return State(steps=point.step, seconds=point.seconds, memory=kept)
+
     start = time.perf_counter() - begun.seconds
     module.train()
     try:
@@ -131,14 +145,14 @@ def train(
             curve.append(point)
             seen = watch(point) if watch else None
             if training_checkpoint is not None and training_checkpoint.due():
-                training_checkpoint.save(module, optimizer, State(point.step, point.seconds, memory))
+                training_checkpoint.save(module, optimizer, state())
             told = say("step {step}, loss {loss:.3f}", step=point.step, loss=point.loss)
             progress(schedule.done(point.step, point.seconds), told, seen)
     except Enough:
         pass
     except Cancelled:
         if training_checkpoint is not None and training_checkpoint.quick():
-            training_checkpoint.save(module, optimizer, State(point.step, point.seconds, memory))
+            training_checkpoint.save(module, optimizer, state())
         raise
     finally:
         module.eval()

@@ -10,7 +10,6 @@ import json
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -20,6 +19,8 @@ from torch import Tensor, nn
 from optlab import sealed
 from optlab.files import JsonObject
 from optlab.models.optimizer import AdamW
+from optlab.results.document import Document, UnreadableError
+from optlab.results.fields import Count, Number
 
 FILE = "state.safetensors"
 EVERY_S = 15.0
@@ -28,14 +29,19 @@ SHARE_OF_TIME = 0.05
 FORGOTTEN_AFTER_S = 14 * 24 * 3600.0
 
 
-@dataclass
-class State:
-    """What training goes on from. steps: done so far. seconds: spent on them. memory: what the caller keeps with it,
-    plain JSON."""
+class State(Document):
+    """What training goes on from. steps: done so far. seconds: spent on them. memory: what the caller keeps with it, as
+    its own document writes itself; "" for nothing."""
 
-    steps: int = 0
-    seconds: float = 0.0
-    memory: JsonObject = field(default_factory=dict)
+    steps: Count = 0
+    seconds: Number = 0.0
+    memory: str = ""
+
+    @classmethod
+    def upgraded(cls, fields: JsonObject, version: int) -> JsonObject:
+        """Before it was a document the memory stood inside, as JSON."""
+        memory = fields.get("memory")
+        return {**fields, "memory": json.dumps(memory) if memory else ""}
 
 
 class TrainingCheckpoint:
@@ -51,19 +57,19 @@ class TrainingCheckpoint:
             return State()
         try:
             with safe_open(self.folder / FILE, framework="pt") as file:
-                about = json.loads(file.metadata()["state"])
+                state = State.from_json(file.metadata()["state"])
                 expected = _tensors(module, optimizer)
                 if set(file.keys()) != set(expected):
                     return State()
                 found = {name: file.get_tensor(name) for name in expected}
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        except (OSError, SafetensorError, UnreadableError, KeyError, TypeError, ValueError):
             return State()
         if any(found[name].shape != tensor.shape for name, tensor in expected.items()):
             return State()
         for name, tensor in expected.items():
             tensor.copy_(found[name])
-        optimizer.steps = about["steps"]
-        return State(about["steps"], about["seconds"], about["memory"])
+        optimizer.steps = state.steps
+        return state
 
     def due(self) -> bool:
         """Whether it is time to save again."""
@@ -72,12 +78,11 @@ class TrainingCheckpoint:
     def save(self, module: nn.Module, optimizer: AdamW, state: State) -> None:
         """Write the state now. A full disk costs the chance to go on later, not the training: OSError is swallowed."""
         began = time.monotonic()
-        about = {"steps": state.steps, "seconds": state.seconds, "memory": state.memory}
         with suppress(OSError, SafetensorError):
             self.folder.mkdir(parents=True, exist_ok=True)
             tensors = {name: tensor.cpu().contiguous() for name, tensor in _tensors(module, optimizer).items()}
             with sealed.writing(self.folder / FILE) as unfinished:
-                save_file(tensors, unfinished, metadata={"state": json.dumps(about)})
+                save_file(tensors, unfinished, metadata={"state": state.to_json()})
         self.saved_at = time.monotonic()
         self.cost_s = self.saved_at - began
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from optlab.compression import Compressed, Context
 from optlab.distill import trainer
 from optlab.distill.curve import MOST_POINTS, Curve
 from optlab.models.language_model import LanguageModel
-from optlab.models.training_checkpoint import TrainingCheckpoint
+from optlab.models.training_checkpoint import State, TrainingCheckpoint
 from optlab.results.training import TrainingSoFar
 from tests.compressing import step_of
 
@@ -130,7 +131,7 @@ def test_training_without_progress_ends_early_when_it_should(
 
 
 def test_a_curve_is_stuck_only_when_nothing_better_came_for_so_long() -> None:
-    curve = Curve({})
+    curve = Curve()
     for step, nll in enumerate([3.0, 2.0, 2.5, 2.1]):
         curve.hold(step, nll, 0.0)
     assert curve.stuck(2) and not curve.stuck(3)
@@ -138,8 +139,32 @@ def test_a_curve_is_stuck_only_when_nothing_better_came_for_so_long() -> None:
     assert not curve.stuck(1)
 
 
+def test_a_curve_goes_on_from_what_it_was_when_the_state_was_saved() -> None:
+    whole, first, second = Curve(), Curve(), Curve()
+    for step in range(1, 301):
+        if step == 200:
+            second.recall(first.to_json())
+        for curve in (whole, first if step < 200 else second):
+            curve.add(step, 1.0 / step, step / 10)
+    second.hold(300, 0.5, 30.0)
+    assert second.training().loss == whole.training().loss
+    assert second.training().held_out == ((300, 0.5, 30.0),)
+
+
+def test_the_state_of_a_training_from_before_states_had_types_is_read() -> None:
+    told = {"every": 2, "loss": [[2, 3.5, 0.1], [4, 3.25, 0.2]], "sum": 3.0, "count": 1, "held_out": [[4, 3.4, 0.2]]}
+    state = State.from_json(json.dumps({"steps": 5, "seconds": 0.25, "memory": told}))
+    assert (state.steps, state.seconds) == (5, 0.25)
+    curve = Curve()
+    curve.recall(state.memory)
+    curve.add(6, 2.0, 0.3)
+    assert curve.training().loss == ((2, 3.5, 0.1), (4, 3.25, 0.2), (6, 2.5, 0.3))
+    assert curve.training().held_out == ((4, 3.4, 0.2),)
+    assert State.from_json(json.dumps({"steps": 5, "seconds": 0.25, "memory": {}})).memory == ""
+
+
 def test_a_curve_stays_small_and_keeps_its_mean() -> None:
-    curve = Curve({})
+    curve = Curve()
     for step in range(1, 4097):
         curve.add(step, float(step), step / 10)
     points = curve.training().loss

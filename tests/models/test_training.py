@@ -97,15 +97,27 @@ def test_training_learns_a_repeating_text_and_can_be_stopped() -> None:
     assert not model.training
 
 
+class Looks:
+    """A memory of one number."""
+
+    count = 0
+
+    def to_json(self) -> str:
+        return str(self.count)
+
+    def recall(self, text: str) -> None:
+        self.count = int(text)
+
+
 def same_training(training_checkpoint, progress=silent, seconds=None):
     torch.manual_seed(0)
     model = Transformer(Config(16, 32, 2, 2, 1, 16, 48, 32))
     model.initialize(torch.Generator().manual_seed(0))
     windows = (torch.arange(64)[:, None] + torch.arange(24)[None]) % 16
-    memory = {"looks": 0}
+    memory = Looks()
 
     def watch(point):
-        memory["looks"] += 1
+        memory.count += 1
         return {}
 
     train(
@@ -131,7 +143,7 @@ def test_a_training_that_was_stopped_ends_exactly_like_one_that_was_not(tmp_path
             same_training(TrainingCheckpoint(tmp_path / "state", every_s=0.0), stop_after(steps))
     again, remembered = same_training(TrainingCheckpoint(tmp_path / "state", every_s=0.0))
     assert all(torch.equal(again[name], whole[name]) for name in whole)
-    assert remembered == seen == {"looks": 20}
+    assert remembered.count == seen.count == 20
 
 
 def test_a_killed_training_goes_on_from_its_last_file(tmp_path) -> None:
@@ -176,7 +188,7 @@ def test_a_damaged_state_begins_anew(tmp_path, damage) -> None:
 def test_the_state_of_another_model_is_not_taken(tmp_path) -> None:
     training_checkpoint = TrainingCheckpoint(tmp_path / "state")
     small, large = torch.nn.Linear(3, 2), torch.nn.Linear(3, 4)
-    training_checkpoint.save(small, AdamW(small.parameters(), 1e-3), State(5, 1.0))
+    training_checkpoint.save(small, AdamW(small.parameters(), 1e-3), State(steps=5, seconds=1.0))
     before = large.weight.clone()
     assert training_checkpoint.load(large, AdamW(large.parameters(), 1e-3)).steps == 0
     assert torch.equal(large.weight, before)
@@ -188,7 +200,7 @@ def test_a_full_disk_stops_no_training(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr("optlab.models.training_checkpoint.save_file", full)
     _, memory = same_training(TrainingCheckpoint(tmp_path / "state", every_s=0.0))
-    assert memory["looks"] == 20
+    assert memory.count == 20
 
 
 def test_a_limit_in_time_ends_training_with_its_learning_rate_fallen() -> None:
@@ -197,4 +209,4 @@ def test_a_limit_in_time_ends_training_with_its_learning_rate_fallen() -> None:
     assert schedule.rate(999, 60.0) == pytest.approx(0.1, abs=0.01)
     assert schedule.done(10, 60.0) == 1.0 and schedule.done(10, 30.0) == 0.5
     _, memory = same_training(None, seconds=1e-6)
-    assert memory["looks"] == 1
+    assert memory.count == 1
