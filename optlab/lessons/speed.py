@@ -70,7 +70,9 @@ def _turns(matrices: Sequence[Array | csr_matrix], x: Array, turns: int) -> Arra
     """Microseconds of a product with each of `matrices`, in turns: [matrices, turns]."""
     found = np.zeros((len(matrices), turns + 1))
     for turn in range(turns + 1):
-        for place, matrix in enumerate(matrices):
+        for number in range(len(matrices)):
+            place = (number + turn) % len(matrices)  # none is always the first
+            matrix = matrices[place]
             began = time.perf_counter()
             for _ in range(REPEATS):
                 matrix @ x

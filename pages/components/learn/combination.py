@@ -33,7 +33,7 @@ def show() -> None:
     model = weights.load()
     one, two, three = st.columns(3)
     bits = one.select_slider(_("Bits"), [2, 3, 4, 6, 8, FLOAT_BITS], 4, key="learn/combination/bits")
-    share = two.slider(_("Zeros"), 0, 90, 30, 10, format="%d %%", key="learn/combination/share") / 100
+    share = two.slider(_("Zeros"), 0, 90, 30, 10, format="%d%%", key="learn/combination/share") / 100
     dropped = three.slider(_("Blocks removed"), 0, model.blocks - 1, 1, key="learn/combination/dropped")
     settings = {
         _("original"): (FLOAT_BITS, 0.0, 0),

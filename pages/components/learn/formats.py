@@ -32,7 +32,7 @@ def show() -> None:
     left, middle, right = st.columns(3)
     shape = SHAPES[left.selectbox(_("Matrix"), list(SHAPES), index=1, key="learn/formats/shape")]
     bits = middle.segmented_control(_("Bits per number"), [32, 16, 8, 4], default=16, key="learn/formats/bits") or 16
-    share = right.slider(_("Zeros"), 0, 95, 50, 5, format="%d %%", key="learn/formats/share") / 100
+    share = right.slider(_("Zeros"), 0, 95, 50, 5, format="%d%%", key="learn/formats/share") / 100
     names = {"dense": _("dense"), "bitmask": _("bitmask"), "csr": "CSR", "2:4": "2:4"}
     dense = sizes.sizes(shape, 0.0, bits)["dense"]
     lines = {

@@ -34,7 +34,7 @@ def show() -> None:
     left, right = st.columns(2)
     with left:
         name = matrices.layer(model, "learn/pruning", "self_attn.o_proj")
-    share = right.slider(_("Weights set to zero"), 10, 90, 50, 10, format="%d %%", key="learn/pruning/share") / 100
+    share = right.slider(_("Weights set to zero"), 10, 90, 50, 10, format="%d%%", key="learn/pruning/share") / 100
     with st.spinner(_("nano reads a page of Shakespeare")):
         H = moments.gram(moments.of(name))
     W = model[name]
