@@ -52,10 +52,10 @@ def test_using_something_keeps_it() -> None:
 
 
 def test_probes_are_cleared_by_name_only() -> None:
-    probe = keep("predict", "probe", 1000, 9)
+    probe = keep("probes", "probe", 1000, 9)
     cache.trim(0)
     assert probe.is_dir()
-    assert [one.path for one in cache.clear(("predict",))] == [probe]
+    assert [one.path for one in cache.clear(("probes",))] == [probe]
     assert not probe.exists()
 
 
