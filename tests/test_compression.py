@@ -18,6 +18,7 @@ from tests.compressing import calibration_file, compressed, prune, quantize, tin
 from tests.tiny import FAMILIES, tiny_model_folder
 
 BOTH = (prune(sparsity=0.5), quantize(bits=4))
+CALIBRATED = (prune(method="wanda", sparsity=0.5), quantize(bits=4))
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +130,7 @@ def test_a_step_that_does_not_fit_is_refused_before_anything_is_done(tmp_path):
 
 def test_progress_never_goes_back_and_can_cancel(tmp_path):
     model = tiny("llama", tmp_path)
-    recipe = Recipe.from_dict({"steps": list(BOTH)})
+    recipe = Recipe.from_dict({"steps": list(CALIBRATED)})
     protocol = Protocol(calibration=calibration_file(tmp_path), calibration_tokens=512, context=32)
 
     for statistics_are_cached in (False, True):

@@ -304,8 +304,8 @@ def test_transformers_gives_the_same_logits_for_smollm2_in_4_bits(tmp_path):
     [
         (quantize(bits=3),),
         ({"quantize": {"method": "awq", "bits": 3, "group_size": 16}},),  # scales columns of one layer into another
-        (prune(method="l1", pattern="neurons", sparsity=0.25), quantize(bits=4)),
-        (prune(method="l1", pattern="layers", sparsity=0.5),),
+        (prune(method="wanda", pattern="neurons", sparsity=0.5), quantize(bits=4)),
+        (prune(method="wanda", pattern="layers", sparsity=0.5),),
     ],
 )
 def test_a_report_on_layers_that_comes_later_from_the_file_says_the_same(steps, tmp_path):

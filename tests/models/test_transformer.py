@@ -96,7 +96,7 @@ def test_config_survives_the_hub_layout() -> None:
         ({"hidden_size": None}, "malformed"),
         ({"num_key_value_heads": 3}, "multiple of key-value heads"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "rotary positions of type 'yarn'"),
-        ({"rope_parameters": {"rope_type": "linear"}}, "'linear' need factor"),
+        ({"rope_parameters": {"rope_type": "linear"}}, "'linear' and does not say their factor"),
         ({"final_logit_softcapping": 5.0}, "says final_logit_softcapping, which this Transformer does not know"),
         ({"hidden_act": "quick_gelu"}, "activation 'quick_gelu'"),
         ({"model_type": "qwen3", "layer_types": ["chunked_attention"] * 3}, "attention of type 'chunked_attention'"),

@@ -32,7 +32,7 @@ def test_a_run_of_the_time_before_types_is_read(file: Path) -> None:
     assert kind.result.from_json(result.to_json()) == result
 
 
-LATER = {"probe", "temperature_lab", "comparison", "speed_anchors"}
+LATER = {"probe", "temperature_lab", "comparison", "speed_anchors", "export"}
 
 
 def test_the_kinds_of_then_are_among_them() -> None:

@@ -73,4 +73,5 @@ def _about(kind: ExportFormat, run: Run, found: Export) -> None:
                    label=kind.label, share=format.percent(found.rounding))
     )  # fmt: skip
     card = f"[{_('Model card')}]({file_route.address(run.id, CARD)})"
-    st.caption(f"**{escaped(found.file)}** · {card} · sha256 `{found.sha256}`  \n{same}")
+    checksum = f"sha256 `{found.sha256}`"
+    st.caption(f"**{escaped(found.file)}** · {card} · {checksum}  \n{same}")
