@@ -147,7 +147,7 @@ def _write(compressed: Compressed, folder: Path, progress: Progress) -> None:
 
 def _origin_tensors(origin: Origin) -> dict[str, Tensor]:
     return {
-        f"{of}.{side}.{name}": tensor.cpu().contiguous()
+        f"{of}.{side}.{name}": tensor.cpu().contiguous().clone()  # gate, up and down keep one tensor; a file does not
         for of, holder in (("scalings", origin.scalings), ("lineage", origin.lineage))
         for side in ("columns", "rows")
         for name, tensor in getattr(holder, side).items()
