@@ -107,7 +107,7 @@ def test_where_nothing_is_predicted_it_says_why(alone: Page) -> None:
     sparsity = alone.get_by_role("slider", name="Sparsity")
     sparsity.press("End")
     expect(sparsity).to_have_attribute("aria-valuetext", "95% zeros")
-    expect(alone.locator(".note").last).to_contain_text("outside of what was probed")
+    expect(alone.locator(".note").last).to_contain_text("outside what was probed")
     expect(alone.locator("[data-tile=quality] .headline")).to_have_text("not measured yet")
 
 

@@ -53,7 +53,7 @@ def test_a_student_is_started_watched_stopped_continued_and_compared(
 ) -> None:
     page.goto(ADDRESS)
     expect(page.get_by_role("heading", name="Distill", level=1)).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("its curve grows here")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("its loss curve appears here")).to_be_visible(timeout=60_000)
     page.get_by_text("With a control student").click()
     page.get_by_role("button", name=re.compile("^Start( |$)")).click()
 
@@ -67,7 +67,7 @@ def test_a_student_is_started_watched_stopped_continued_and_compared(
     stopped = newest(client, re.compile("cancelled"))
     reached = looks(stopped)
     assert 0 < reached <= 21
-    expect(page.get_by_text("Its state is kept")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Its state is saved")).to_be_visible(timeout=PATIENCE)
 
     page.get_by_role("button", name="Continue", exact=True).click()
     newest(client, re.compile("running|done"))

@@ -15,7 +15,7 @@ from tests.browser import serving
 from tests.browser.conftest import watch
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 expect = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed").expect
 
@@ -27,14 +27,11 @@ TIMED_MS = 180_000
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[tuple[Page, Client, list[str]]]:
+def fresh(tmp_path: Path, browser: Browser) -> Iterator[tuple[Page, Client, list[str]]]:
     """A page of an app whose home was empty when it started."""
-    if why := serving.missing():
-        pytest.skip(why)
     errors: list[str] = []
     with (
         serving.server(tmp_path / "home") as (address, client),
-        serving.chromium() as browser,
         browser.new_context(base_url=address, viewport={"width": 1440, "height": 1100}) as session,
     ):
         page = session.new_page()
