@@ -145,7 +145,7 @@ def test_progress_never_goes_back_and_can_cancel(tmp_path):
         assert fractions == sorted(fractions)
         assert fractions[0] == 0.0
         assert 0.9 < fractions[-1] <= 1.0
-        assert any("calibration text" in message for message in messages) != statistics_are_cached
+        assert any("calibration statistics" in message for message in messages) != statistics_are_cached
 
     def cancel(fraction: float, message: str, partial: object = None) -> None:
         if fraction > 0.5:
