@@ -11,7 +11,7 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
-from optlab import paths
+from optlab import files, paths
 from optlab.errors import OptLabError
 from optlab.models.catalog import card, locate
 from optlab.models.describe import VERSION, Description
@@ -51,7 +51,9 @@ def source_id(source: Path) -> str:
 
 
 @lru_cache(maxsize=8)
-def _read(file: Path, changed: int, source: Path, version: tuple[tuple[str, int, int], ...]) -> Description | None:
+def _read(
+    file: Path, changed: int, source: Path, version: tuple[tuple[str, tuple[int, ...]], ...]
+) -> Description | None:
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept["version"] != VERSION or kept[SOURCE] != source_id(source):
@@ -61,8 +63,8 @@ def _read(file: Path, changed: int, source: Path, version: tuple[tuple[str, int,
         return None
 
 
-def _version(source: Path) -> tuple[tuple[str, int, int], ...]:
-    return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in _files(source))
+def _version(source: Path) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    return tuple((file.name, files.version(file)) for file in _files(source))
 
 
 def _files(source: Path) -> list[Path]:
