@@ -24,7 +24,7 @@ from optlab.files import JsonObject
 from optlab.prediction.levels import Family, families
 from optlab.results.probe import Anchor, Correction, ProbeHeader, TableHeader
 
-VERSION = 3
+VERSION = 4
 """Raised whenever a probe would find other numbers than before."""
 QUANTILES = 513
 """Points of the distribution of |w| that are kept of every layer: sparsity to 0.2 %."""
@@ -33,13 +33,16 @@ METADATA = "optlab_probe"
 """Key of the header in the metadata of the file."""
 
 Floats = NDArray[np.float64]
-ARRAYS = ("damage", "error", "left", "kept_error", "kept_codes")
+ARRAYS = ("damage", "error", "left", "slope", "anchor_slope", "kept_error", "kept_codes")
+SIGNED = ("slope", "anchor_slope")
+"""Those that may be negative: to first order a change of the weights may also lower the loss on some words."""
 
 
 @dataclass
 class FamilyTable:
     """One family, levels as `Family.levels`. damage [layers, levels]: nats. error: |D|^2 / |W|^2. left: share of
-    weights (of codes, where it quantizes) that are not zero. kept_error, kept_codes [layers, levels, masks]: for a
+    weights (of codes, where it quantizes) that are not zero. slope, anchor_slope: nats of loss to first order, on the
+    words of a default measurement and on those of the anchors. kept_error, kept_codes [layers, levels, masks]: for a
     quantization of weights pruned by each of `masks` ("family key#level"): the share of its squared error on weights
     that are left, and the share of codes that are not zero after both."""
 
@@ -50,6 +53,8 @@ class FamilyTable:
     damage: Floats
     error: Floats
     left: Floats
+    slope: Floats
+    anchor_slope: Floats
     kept_error: Floats
     kept_codes: Floats
 
@@ -192,7 +197,8 @@ def _assembled(header: ProbeHeader, arrays: Mapping[str, Floats]) -> State:
         found = arrays[name].shape if name in arrays else None
         if found != shape:
             raise ModelError("its array {name} has the shape {found}, not {shape}", name=name, found=found, shape=shape)
-        if np.isinf(arrays[name]).any() or (arrays[name] < 0).any():
+        signed = name.rpartition(".")[2] in SIGNED
+        if np.isinf(arrays[name]).any() or (not signed and (arrays[name] < 0).any()):
             raise ModelError("its array {name} holds numbers that no probe finds", name=name)
     tables = {
         key: FamilyTable(
