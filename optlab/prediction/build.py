@@ -39,7 +39,7 @@ from optlab.prediction.levels import Family, families
 from optlab.prediction.link import WINDOWS
 from optlab.prediction.reference import Reference
 from optlab.prediction.searched import searched_anchors
-from optlab.prediction.state import QUANTILES, State, known, place_of
+from optlab.prediction.state import QUANTILES, VERSION, State, known, place_of
 from optlab.prediction.tables import Filler, apply
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
@@ -228,9 +228,10 @@ def begun(model: LanguageModel) -> State:
     """What an earlier probe found; nothing where there was none, or one by the rules of another version."""
     before = known(model.fingerprint)
     try:
-        return new_state(model) if before is None else State.load(before)
+        found = None if before is None else State.load(before)
     except ModelError:
-        return new_state(model)
+        found = None
+    return new_state(model) if found is None or found.rule != VERSION else found
 
 
 def calibrated(family: Family) -> bool:

@@ -26,6 +26,8 @@ from optlab.results.probe import Anchor, Correction, ProbeHeader, TableHeader
 
 VERSION = 4
 """Raised whenever a probe would find other numbers than before."""
+WITHOUT_SLOPES = 3
+"""Probes of this version are read too: they know no slopes, so that losses are predicted from divergences alone."""
 QUANTILES = 513
 """Points of the distribution of |w| that are kept of every layer: sparsity to 0.2 %."""
 LARGEST_FILE = 256 << 20
@@ -95,7 +97,8 @@ class FamilyTable:
 class State:
     """names, shapes (out, in), kinds and blocks of the linear layers; quantiles [layers, QUANTILES] of |w|; energy:
     |W|^2. tensors: (name, dtype, shape) of everything in the weight files. head: the matrix that turns the last states
-    into logits. text: that was probed with. corrections: see `singles`. anchors: what was measured."""
+    into logits. text: that was probed with. corrections: see `singles`. anchors: what was measured. rule:
+    version of the probe that found all this."""
 
     model: str
     fingerprint: str
@@ -114,6 +117,7 @@ class State:
     corrections: list[Correction] = field(default_factory=list)
     tables: dict[str, FamilyTable] = field(default_factory=dict)
     anchors: list[Anchor] = field(default_factory=list)
+    rule: int = VERSION
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -134,7 +138,7 @@ class State:
         """All but the arrays, made now."""
         given = {name: getattr(self, name) for name in ProbeHeader.model_fields if hasattr(self, name)}
         tables = {key: table.header for key, table in self.tables.items()}
-        about = {"rule": VERSION, "made": time.time(), "made_with": __version__, "tables": tables}
+        about = {"made": time.time(), "made_with": __version__, "tables": tables}
         return ProbeHeader.model_validate(given | about)
 
     def save(self, target: Path) -> None:
@@ -177,7 +181,11 @@ def read(source: Path) -> tuple[ProbeHeader, dict[str, Floats]]:
 
 def _assembled(header: ProbeHeader, arrays: Mapping[str, Floats]) -> State:
     """The state of both parts, once they fit each other. Raises ModelError."""
-    if header.rule != VERSION:
+    if header.rule == WITHOUT_SLOPES:
+        for number, one in enumerate(header.tables.values()):
+            blank = np.zeros((len(header.names), len(one.levels)))
+            arrays = arrays | {f"{number}.{name}": blank for name in SIGNED}
+    elif header.rule != VERSION:
         raise ModelError(
             "it was made by version {rule} of the probe, and this OptLab reads {version}",
             rule=header.rule,
@@ -212,13 +220,13 @@ def _assembled(header: ProbeHeader, arrays: Mapping[str, Floats]) -> State:
         kinds=list(header.kinds), blocks=list(header.blocks), matrices=list(header.matrices),
         tensors=list(header.tensors), storage_dtype=header.storage_dtype, quantiles=arrays["quantiles"],
         energy=arrays["energy"], head=header.head, text=header.text, anchors_wanted=header.anchors_wanted,
-        corrections=list(header.corrections), tables=tables, anchors=list(header.anchors),
+        corrections=list(header.corrections), tables=tables, anchors=list(header.anchors), rule=header.rule,
     )  # fmt: skip
 
 
-def place_of(fingerprint: str) -> Path:
-    """Where the probe of the model with these weights is kept in this home, once there is one."""
-    return paths.folder("probes") / f"{fingerprint[:32]}-{VERSION}.safetensors"
+def place_of(fingerprint: str, rule: int = VERSION) -> Path:
+    """Where the probe of the model with these weights is kept in this home, once there is one. rule: its version."""
+    return paths.folder("probes") / f"{fingerprint[:32]}-{rule}.safetensors"
 
 
 def shipped(fingerprint: str) -> Path | None:
@@ -227,14 +235,17 @@ def shipped(fingerprint: str) -> Path | None:
 
 
 def known(fingerprint: str) -> Path | None:
-    """The probe of the model with these weights: of this home, else one that was brought along; None without either."""
-    own = place_of(fingerprint)
+    """The probe of the model with these weights: of this home, else one that was brought along, else one that this home
+    made by the rules before; None without any."""
+    own, older = place_of(fingerprint), place_of(fingerprint, WITHOUT_SLOPES)
     if own.is_file():
         return own
-    before = paths.home() / "predict" / f"{fingerprint[:32]}-{VERSION}"
-    if (before / "state.json").is_file() and _taken_over(before, own):
-        return own
-    return shipped(fingerprint)
+    if (brought := shipped(fingerprint)) is not None:
+        return brought
+    before = paths.home() / "predict" / f"{fingerprint[:32]}-{WITHOUT_SLOPES}"
+    if older.is_file() or ((before / "state.json").is_file() and _taken_over(before, older)):
+        return older
+    return None
 
 
 def _taken_over(folder: Path, target: Path) -> bool:
