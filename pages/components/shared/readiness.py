@@ -24,7 +24,7 @@ from optlab.recipes import Recipe
 from pages import components
 from pages.components.shared import services
 
-LATE = ("pandas", "streamlit.emojis", "streamlit.material_icon_names")
+LATE = ("pandas", "PIL.ImageFile", "streamlit.emojis", "streamlit.material_icon_names")
 """What Streamlit imports in the middle of a page, when the first table, emoji or icon of a process is drawn."""
 
 
