@@ -38,6 +38,9 @@ OVERDUE_S = 1.5
 """A worker still busy this long after a cancel is killed: it is in native code that lets no other thread run."""
 STARTING_S = 30.0
 """A worker may take this long from its start to its first beat."""
+AHEAD_S = 8.0
+"""The first worker starts so long before the others: processes that import torch side by side are all ready late, and
+one is enough to begin with."""
 QUICK_DEATH_S = 5.0
 LONGEST_WAIT_S = 30.0
 LARGEST_LOG = 1 << 20
@@ -142,6 +145,8 @@ class Supervisor:
     def _lead(self) -> bool:
         if self._lock is None:
             self._lock = locks.take(f"supervisor-{hashlib.sha256(self.store.url.encode()).hexdigest()[:16]}")
+            for place in self.places[1:]:
+                place.next_start = time.monotonic() + AHEAD_S
         return self._lock is not None
 
     def _tick(self) -> None:
