@@ -9,7 +9,6 @@ import typer
 
 from optlab import paths
 from optlab.cli.console import Json, show
-from optlab.store import upkeep
 
 WHOLE = "the store is whole"
 DAMAGED = (
@@ -22,6 +21,8 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Copy the store of runs into one file, while the dashboard may be at work. Packed models are not in it."""
+    from optlab.store import upkeep
+
     target = upkeep.backup(paths.store_url(), file)
     show({"backup": str(target), "bytes": target.stat().st_size}, as_json, lambda _: f"wrote {target}")
 
@@ -31,6 +32,8 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Put a backup in the place of the store of runs; the store that was there is kept beside it."""
+    from optlab.store import upkeep
+
     aside = upkeep.restore(paths.store_url(), file)
     kept = "" if aside is None else f"; the store of before is {aside}"
     show({"restored": str(file), "before": None if aside is None else str(aside)}, as_json,
@@ -42,6 +45,8 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Look whether the store of runs is whole, every index and page of it; exit code 1 when it is damaged."""
+    from optlab.store import upkeep
+
     url = paths.store_url()
     found = upkeep.faults(url, thorough=True)
     if found and rescue:
