@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 WORST = 3.0
 """Times the original's perplexity at which the colour is at its end."""
 PALE = 0.35
+UNSEEN = 5e-4
+"""A predicted change below this is told as none."""
 ROW_PX = 58
 
 
@@ -77,7 +79,8 @@ def _words(one: Square) -> str:
     if one.ratio is None:
         return one.state or format.not_measured()
     if not one.is_measured:
-        return _("about {change}").format(change=format.change(one.ratio)) + below
+        change = "0%" if abs(one.ratio - 1) < UNSEEN else format.change(one.ratio)
+        return _("about {change}").format(change=change) + below
     interval = "" if one.low is None or one.high is None else f"<br>{format.change_range(one.low, one.high)}"
     return f"<b>{format.change(one.ratio)}</b>{interval}"
 

@@ -83,14 +83,14 @@ def test_too_many_are_refused_in_words(prepared: Client) -> None:
 
 def test_the_picture_says_what_is_measured_and_what_is_not() -> None:
     figure = heat([
-        Square(4, 0.0, 1.02, 1.01, 1.03, True, 100), Square(4, 0.5, 1.2, size_bytes=80),
+        Square(4, 0.0, 1.02, 1.01, 1.03, True, 100), Square(4, 0.5, 1.2, size_bytes=80), Square(8, 0.0, 1.0001),
         Square(None, 0.5, state="failed"),
     ])  # fmt: skip
     words = [note.text for note in figure.layout.annotations]
-    assert words == ["<b>+2.0%</b><br>+1.0% to +3.0%", "about +20.0%", "failed"]
+    assert words == ["<b>+2.0%</b><br>+1.0% to +3.0%", "about +20.0%", "about 0%", "failed"]
     measured, predicted = figure.data
     assert measured.opacity == 1.0 > predicted.opacity
-    assert list(figure.layout.yaxis.categoryarray) == ["4 bits", "unquantized"]
+    assert list(figure.layout.yaxis.categoryarray) == ["4 bits", "8 bits", "unquantized"]
 
 
 def shown(client: Client, **query: Any) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from optlab.figures import format
 from optlab.figures.grid import Square, heat
 from optlab.i18n import _, plural
 from optlab.knobs import KnobbedRecipe
+from optlab.methods import method
 from optlab.models.describe import Description
+from optlab.recipes import Step
 from optlab.store.run import Run, Status
 from pages.components.shared import services, view, watching
 from pages.components.shared.folded import folded
@@ -45,7 +47,7 @@ def show(client: Client) -> None:
 
 def _grid(client: Client, shown: view.View, description: Description, family: KnobbedRecipe) -> None:
     methods = _("{quantize} and {prune} on {model}, the other settings as in Explore.")
-    st.caption(methods.format(quantize=family.quantize.method, prune=family.prune.method,
+    st.caption(methods.format(quantize=_title(family.quantize), prune=_title(family.prune),
                               model=services.escaped(description.title)))  # fmt: skip
     with st.container(horizontal=True):
         bits = _choose(_("Bits"), [bit or UNQUANTIZED for bit in family.bits()], BITS, "grid_bits",
@@ -113,6 +115,10 @@ def _state(run: Run | None) -> str:
         return ""
     words = {Status.QUEUED: _("waiting"), Status.RUNNING: _("running"), Status.FAILED: _("failed")}
     return words.get(run.status, "")
+
+
+def _title(step: Step) -> str:
+    return _(method(step.kind, step.method).title)
 
 
 def _tenth(share: float) -> bool:
