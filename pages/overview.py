@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from optlab.figures import format, frames, parts
-from optlab.figures.pairs import in_one_line
+from optlab.figures import format, frames, parts, verdict
 from optlab.fitting import first_recipe
 from optlab.i18n import _, plural, said
 from optlab.jobs.measured import readable
@@ -110,7 +109,7 @@ def measured_so_far(model: str) -> None:
     latest = done[0]
     st.markdown(_("The latest of {runs}: {title}").format(
         runs=plural("{count} measurement", "{count} measurements", len(done)), title=said(latest.title)))  # fmt: skip
-    st.markdown(f"#### {in_one_line(latest.result)}")
+    st.markdown(f"#### {verdict.in_words(latest.result)}")
     pairs.show(latest.result, latest.run)
     st.page_link("pages/compare.py", label=_("Compare all measurements"), icon=":material/scatter_plot:")
 

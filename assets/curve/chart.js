@@ -84,7 +84,11 @@ function makeChart(figure) {
     label.setAttribute('y', Math.max(y - 8, place.top + 10));
   }
 
-  return { settle, move };
+  function note(words) {
+    figure.querySelector('.note').textContent = words;
+  }
+
+  return { settle, move, note };
 }
 
 function axes(curve, place, width) {

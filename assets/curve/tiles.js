@@ -2,9 +2,16 @@
 
 const TILES = ['quality', 'size', 'speed'];
 
-function makeTiles(box) {
-  const drawn = TILES.map((name) => makeTile(box.querySelector(`[data-tile="${name}"]`)));
-  return (cell, words) => cell.tiles.forEach((tile, number) => drawn[number](tile, words[TILES[number]], words));
+function makeTiles(section) {
+  const drawn = TILES.map((name) => makeTile(section.querySelector(`[data-tile="${name}"]`)));
+  const box = section.querySelector('.tiles'), verdict = section.querySelector('.verdict');
+  return {
+    draw(cell, words) {
+      box.ariaLabel = words.figures;
+      cell.tiles.forEach((tile, number) => drawn[number](tile, words[TILES[number]], words));
+      verdict.textContent = cell.verdict;
+    },
+  };
 }
 
 function makeTile(article) {

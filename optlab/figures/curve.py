@@ -13,7 +13,7 @@ from itertools import product
 
 from optlab.client.client import Client
 from optlab.client.knob_predictions import KnobPredictions, knob_predictions, measured
-from optlab.figures import curve_axes, curve_tiles
+from optlab.figures import curve_axes, curve_tiles, verdict
 from optlab.figures.curve_axes import Axis
 from optlab.figures.curve_tiles import Tile
 from optlab.figures.curve_words import Knob, knobs_in_words, words
@@ -24,7 +24,8 @@ from optlab.knobs import KnobbedRecipe, Knobs, has_knobs, knobs_of
 from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.results.prediction_table import PredictedCell
+from optlab.results.measurement import Measurement
+from optlab.results.prediction_table import OriginalFigures, PredictedCell
 
 DOTS = 40
 """Measurements that are drawn, the newest."""
@@ -44,12 +45,13 @@ class Point:
 @dataclass(frozen=True)
 class Cell:
     """One stop. side: 'measured', 'predicted' or 'unknown'. point: None where the quality or the size is not known.
-    reason: why nothing is predicted, as a sentence; '' where something is."""
+    reason: why nothing is predicted, as a sentence; '' where something is. verdict: see `optlab.figures.verdict`."""
 
     side: str
     point: Point | None
     tiles: tuple[Tile, ...]
     reason: str = ""
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,14 +140,24 @@ def _knobs(knobbed: KnobbedRecipe, one: MeasuredRun) -> Knobs | None:
 
 def _cell(stop: Knobs, told: KnobPredictions, measured: MeasuredRun | None) -> Cell:
     if measured is not None:
-        return Cell("measured", _measured_point(measured), curve_tiles.measured(measured.result))
+        return measured_cell(measured.result)
     if told.original is None:
         return Cell("unknown", None, curve_tiles.unknown(None), curve_tiles.not_probed())
-    cell = told.at(stop)
+    return predicted_cell(told.at(stop), told.original)
+
+
+def measured_cell(result: Measurement) -> Cell:
+    """A recipe that was measured."""
+    return Cell("measured", _measured_point(result), curve_tiles.measured(result), verdict=verdict.measured(result))
+
+
+def predicted_cell(cell: PredictedCell, original: OriginalFigures) -> Cell:
+    """A recipe that was not, of a model that was probed."""
     reason = "" if cell.nll is not None else curve_tiles.not_predicted()
     point = _predicted_point(cell)
     side = "predicted" if point is not None else "unknown"
-    return Cell(side, point, curve_tiles.predicted(cell, told.original), reason)
+    told = verdict.predicted(cell, original.size_bytes)
+    return Cell(side, point, curve_tiles.predicted(cell, original), reason, told)
 
 
 def _predicted_point(cell: PredictedCell) -> Point | None:
@@ -155,12 +167,12 @@ def _predicted_point(cell: PredictedCell) -> Point | None:
     return Point(float(cell.size_bytes), cell.ppl_ratio, low, high)
 
 
-def _measured_point(one: MeasuredRun) -> Point | None:
-    delta, size = one.result.delta, float(one.result.compressed.size_bytes)
+def _measured_point(result: Measurement) -> Point | None:
+    delta, size = result.delta, float(result.compressed.size_bytes)
     low, high = delta.ppl_ratio_ci95 or (None, None)
     return Point(size, delta.ppl_ratio, low, high) if math.isfinite(delta.ppl_ratio) else None
 
 
 def _dot(one: MeasuredRun) -> Dot | None:
-    point = _measured_point(one)
+    point = _measured_point(one.result)
     return None if point is None else Dot(said(one.title), point)

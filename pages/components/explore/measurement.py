@@ -7,8 +7,8 @@ from functools import partial
 import streamlit as st
 
 from optlab.client.client import Client
-from optlab.figures import format, frames, layers, limit
-from optlab.figures.pairs import Pair, in_one_line
+from optlab.figures import format, frames, layers, limit, verdict
+from optlab.figures.pairs import Pair
 from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import unreadable
@@ -47,7 +47,7 @@ def _figures(meanwhile: list[Pair], run: Run) -> None:
     """What is known so far. meanwhile: what is predicted in the place of figures that are not there yet."""
     result = MEASURE.result_of(run)
     if result is not None:
-        st.markdown(f"#### {in_one_line(result)}")
+        st.markdown(f"#### {verdict.in_words(result)}")
     pairs.show(result or MEASURE.partial_of(run), run, meanwhile if run.live else [])
 
 
