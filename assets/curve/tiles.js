@@ -23,12 +23,12 @@ function makeTile(article) {
   const top = part(article, 'p', 'name');
   const title = part(top, 'span', 'title'), badge = part(top, 'span', 'badge');
   const headline = part(article, 'p', 'headline'), detail = part(article, 'p', 'detail');
+  const interval = part(article, 'p', 'interval');
   const [base, value] = ['base', 'value'].map((name) => {
     const bar = part(article, 'div', 'bar');
     bar.ariaHidden = 'true'; // the words beside it say the same
     return part(bar, 'i', name);
   });
-  const interval = part(article, 'p', 'interval');
 
   return (tile, name, words) => {
     article.dataset.side = tile.side;

@@ -38,7 +38,8 @@ def predicted(cell: PredictedCell, original_bytes: int) -> str:
     if cell.size_bytes is not None:
         parts.append(format.smaller(cell.size_bytes / original_bytes))
     if cell.decode_speedup is not None:
-        parts.append(speedup.in_words(cell.decode_speedup, cell.decode_speedup_band90))
+        low, high = cell.decode_speedup_band90 or (None, None)
+        parts.append(speedup.in_words(cell.decode_speedup, (low, high) if low and high else None))
     if cell.ppl_ratio is not None:
         parts.append(_expected(cell.ppl_ratio, cell.nll_band90))
     return sentence(_(", ").join(parts)) if parts else ""

@@ -27,13 +27,23 @@ SWITCH, SEEN, BEGUN = "automatic/on", "automatic/seen", "automatic/run"
 
 def switch(description: Description) -> None:
     """The switch; on at first for a model that is measured in seconds."""
-    key = f"{SWITCH}/{description.model}"
-    if key not in st.session_state:
-        st.session_state[key] = description.parameters <= SMALL
     st.session_state[SWITCH] = st.toggle(
-        _("Measure automatically"), key=key,
+        _("Measure automatically"), key=remember(description),
         help=_("Starts a measurement two seconds after the last change; moving a knob again stops it."),
     )  # fmt: skip
+
+
+def remember(description: Description) -> str:
+    """The key of the switch, which keeps its place while nobody sees it."""
+    key = f"{SWITCH}/{description.model}"
+    st.session_state[key] = st.session_state.get(key, description.parameters <= SMALL)
+    st.session_state[SWITCH] = st.session_state[key]
+    return key
+
+
+def newcomer(model: str) -> None:
+    """The recipe that `model` opens with is measured like one that a person moved."""
+    st.session_state[SEEN] = ((model, "", ""), None)
 
 
 def watch(client: Client, shown: view.View, problem: str) -> None:
