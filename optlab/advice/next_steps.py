@@ -55,7 +55,7 @@ def _protect(predictor: Predictor, description: Description, recipe: Recipe) -> 
     bits = values_of(recipe, description, BITS)
     dear = [one.name for one in worst(found, "per_megabit", PROTECTED) if bits[one.name] < MOST_BITS]
     raised = {name: float(min(bits[name] + MORE_BITS, MOST_BITS)) for name in dear}
-    if not raised:
+    if len(raised) < PROTECTED:
         return
     try:
         better = with_values(recipe, BITS, {**bits, **raised})

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from optlab.client.client import Client
 from optlab.figures import curve, curve_tiles, verdict
-from optlab.figures.curve import Cell
+from optlab.figures.curve import Cell, Point
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import unreadable
 from optlab.prediction.recipe_family import RecipeFamily
@@ -33,7 +33,11 @@ def with_news(before: Cell, known: MeasurementSoFar) -> Cell:
     found = curve_tiles.measured(known)
     tiles = tuple(new if new.side == "measured" else old for new, old in zip(found, before.tiles, strict=True))
     told = verdict.measured(known) if all(tile.side == "measured" for tile in found) else before.verdict
-    return replace(before, tiles=tiles, verdict=told)
+    quality, size = known.quality, known.size_candidate
+    if quality is None or size is None or quality.ppl_ratio is None:
+        return replace(before, tiles=tiles, verdict=told)
+    point = Point(float(size), quality.ppl_ratio, *(quality.ppl_ratio_ci95 or (None, None)))
+    return replace(before, side="measured", point=point, tiles=tiles, reason="", verdict=told)
 
 
 def _predicted(client: Client, model: str, recipe: Recipe, protocol: Protocol) -> Cell:

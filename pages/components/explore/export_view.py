@@ -16,7 +16,8 @@ from pages.components.shared.view import View
 
 def show(client: Client, shown: View, description: Description, done: Run | None) -> Recipe | None:
     """Draw it; the recipe that a person brought just now, else None. done: the finished measurement of the recipe."""
-    st.markdown(f"**{_('Take the model home')}**")
+    heading = _("Take the model home")
+    st.markdown(f"**{heading}**")
     if done is not None:
         take_home.show(client, done)
     else:

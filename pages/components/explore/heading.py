@@ -18,18 +18,19 @@ def show(model: str) -> None:
     name = known.title if known else prepare.title(model)
     st.title(_("Explore"), width="content")
     st.markdown(
-        _("Move a knob to see what compressing **{model}** costs and saves: :orange[orange is predicted], "
-          ":blue[blue is measured], :gray[grey is the original].").format(model=escaped(name)), width="stretch",
+        _("What does compressing **{model}** cost? :orange[Orange is predicted], :blue[blue measured], :gray[grey the "
+          "original].").format(model=escaped(name)), width="stretch",
     )  # fmt: skip
     models.others(model)
 
 
 def about(description: Description) -> None:
     """Draw the box with what there is to say about the model as it is."""
-    with st.popover(_("About this model"), icon=":material/info:"):
+    with st.popover(_("About this model"), icon=":material/info:", type="tertiary"):
         _facts(description)
         facts.checkpoint_note(description)
-        st.markdown(f"**{_('Where its bytes are')}**")
+        heading = _("Where its bytes are")
+        st.markdown(f"**{heading}**")
         st.plotly_chart(
             parts.bytes_by_block(frames.bytes_of(description)), key="about/bytes",
             config={"displayModeBar": False}, alt=_("Bytes of each block, by component"),

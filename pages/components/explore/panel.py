@@ -35,7 +35,7 @@ def show(client: Client, shown: View, description: Description) -> tuple[View, s
         recipe, settings, problem = _choose(shown, description, opened)
         if opened:
             automatic.switch(description)
-    automatic.remember(description)
+    automatic.settle(description)
     if (recipe, settings) != (shown.recipe, shown.protocol):
         shown = view.change(recipe=recipe, protocol=settings)
     history.note(shown)
@@ -77,7 +77,8 @@ def _say_misfit(recipe: Recipe, description: Description) -> None:
 
 def _beyond(shown: View, description: Description) -> None:
     """A recipe with more to it than three knobs: bits and zeros of every layer, and a way to change them."""
-    st.markdown(f"**{_('Bits per layer')}**")
+    heading = _("Bits per layer")
+    st.markdown(f"**{heading}**")
     st.html(layer_strip.html(shown.recipe, description))
     st.caption(said(shown.recipe.describe()))
     with st.container(horizontal=True, gap="xsmall"):

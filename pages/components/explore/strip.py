@@ -87,8 +87,11 @@ def _asked(shown: View) -> None:
         time, memory = format.roughly(expected.seconds), format.megabytes(round(expected.memory_bytes, -8))
         st.markdown(words.format(time=time, memory=memory))
     with st.container(horizontal=True):
-        if st.button(_("Start training"), key="training/start", type="primary", icon=":material/play_arrow:"):
-            measuring.start(client, shown)
+        # a callback, because the page below must find the run when it is drawn again
+        if services.action(
+            _("Start training"), "training/start", ":material/play_arrow:", measuring.start, client, shown,
+            type="primary",
+        ):  # fmt: skip
             st.rerun()
         if st.button(_("Not now"), key="training/not"):
             st.rerun()

@@ -31,17 +31,17 @@ def others(model: str) -> None:
     known = next((one for one in catalog() if one.name != view.NEWCOMERS), None)
     if known is not None:
         st.button(
-            known.title, key="models/other", icon=":material/swap_horiz:", on_click=choose, args=(known.name,),
+            known.title, key="models/other", icon=":material/swap_horiz:", type="tertiary", on_click=choose, args=(known.name,),
             help=_(known.summary),
         )  # fmt: skip
-    if st.button(_("Your own model"), key="models/own", icon=":material/folder_open:"):
+    if st.button(_("Your own model"), key="models/own", icon=":material/folder_open:", type="tertiary"):
         st.dialog(_("Your own model"), icon=":material/folder_open:")(_own)()
 
 
 def _own() -> None:
     with st.form("models/form", border=False):
         name = st.text_input(
-            _("Folder, file or hub id"), key="models/name", placeholder="owner/name",
+            _("Folder, file or hub id"), key="models/name",
             help=_("A model from the catalog, the path of a folder with config.json and safetensors, the path of a "
                    ".gguf file, or a hub id such as owner/name."),
         )  # fmt: skip

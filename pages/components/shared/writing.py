@@ -22,7 +22,7 @@ RUN = "writing/run"
 
 
 QUESTION = "Why is the sky blue? Answer in two sentences."
-SHORT, TALL = 130, 420
+SHORT, TALL = 100, 420
 """Pixels of a text: beneath other things, and on a page of its own."""
 MARK = "background:rgba(230,159,0,.28);border-radius:3px"
 
