@@ -31,8 +31,8 @@ def others(model: str) -> None:
     known = next((one for one in catalog() if one.name != view.NEWCOMERS), None)
     if known is not None:
         st.button(
-            known.title, key="models/other", icon=":material/swap_horiz:", type="tertiary", on_click=choose, args=(known.name,),
-            help=_(known.summary),
+            known.title, key="models/other", icon=":material/swap_horiz:", type="tertiary", on_click=choose,
+            args=(known.name,), help=_(known.summary),
         )  # fmt: skip
     if st.button(_("Your own model"), key="models/own", icon=":material/folder_open:", type="tertiary"):
         st.dialog(_("Your own model"), icon=":material/folder_open:")(_own)()
