@@ -2,6 +2,6 @@
 
 import streamlit as st
 
-from pages.components.shared import file_route
+from pages.components.shared import file_route, readiness
 
-app = st.App("dashboard.py", routes=file_route.routes())
+app = st.App("dashboard.py", routes=file_route.routes(), lifespan=readiness.lifespan)

@@ -55,7 +55,7 @@ BOXES = ("advanced", "figures")
 
 def open_page(
     name: str | None = None, boxes: tuple[str, ...] = BOXES, shown: str | None = None, part: str | None = None,
-    **query: str,
+    **query: Any,
 ) -> AppTest:  # fmt: skip
     """The app with its frame, or one page of it, after its first run; nano unless the query says otherwise. boxes:
     those that are open. shown: the tab that is open on the page; part: of Layers."""

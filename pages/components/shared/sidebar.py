@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from optlab.figures import format
 from optlab.i18n import _, plural
 from optlab.jobs.resolution import title
 from optlab.models.catalog import catalog
@@ -74,3 +75,6 @@ def _health() -> None:
         else:
             workers = plural("{count} worker ready", "{count} workers ready", len(alive))
             st.caption(f":material/check_circle: {workers}")
+        if client.store.replaced is not None:
+            words = _("The run store was deleted or replaced at {time}; what you see is what is in it now.")
+            st.warning(words.format(time=format.clock(client.store.replaced)), icon=":material/database:")
