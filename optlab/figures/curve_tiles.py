@@ -81,9 +81,8 @@ def _quality(cell: PredictedCell, original: OriginalFigures) -> Tile:
     else:
         detail = _both(format.number(base), format.number(base * found))
     band = _band(format.change_range(low, high)) if low and high else _("no band")
-    headline = format.worse(found) if found != 1.0 else _("as good as the original")
     return Tile(
-        "predicted", headline, detail, band, unit, unit * found, unit * low if low else None,
+        "predicted", format.worse(found), detail, band, unit, unit * found, unit * low if low else None,
         unit * high if high else None,
     )  # fmt: skip
 

@@ -76,12 +76,19 @@ def faster(speedup: float | None) -> str:
     return _times(None if speedup is None else 1 / speedup, _("{n} x faster"), _("{n} x slower"), _("same speed"))
 
 
+def as_good() -> str:
+    """Of a quality that no figure tells from the original's."""
+    return _("as good as the original")
+
+
 def worse(ratio: float | None) -> str:
     """Perplexity of the candidate over that of the original, in words: '2.1% worse', '31 x worse'."""
     if ratio is None:
         return not_measured()
     if ratio >= 3:
         return _("{n} x worse").format(n=significant(ratio, 2 if ratio < 100 else 3))
+    if float(_percent(abs(ratio - 1))) == 0:
+        return as_good()
     return (_("{n}% worse") if ratio >= 1 else _("{n}% better")).format(n=_percent(abs(ratio - 1)))
 
 

@@ -42,6 +42,13 @@ def test_perplexity_is_percent_until_it_is_times(ratio: float, shown: str) -> No
     assert format.worse(ratio) == shown
 
 
+@given(st.floats(0.3, 3.0))
+def test_no_difference_is_called_one_of_zero_percent(ratio: float) -> None:
+    said = format.worse(ratio)
+    assert "0.00%" not in said
+    assert (said == format.as_good()) == (abs(ratio - 1) < 5e-5) or abs(abs(ratio - 1) - 5e-5) < 1e-9
+
+
 def test_an_interval_has_signs() -> None:
     assert format.change_range(0.998, 1.012) == "-0.20% to +1.2%"
 
