@@ -71,8 +71,6 @@ def test_a_training_with_a_time_limit_is_not_expected_to_take_longer() -> None:
         steps = [Step("distill", "forward_kl", {"steps": 100_000, "seconds": limit}) for limit in limits]
         return expectation(Recipe(tuple(steps)), PROTOCOL, SMALL, Durations()).seconds
 
-    without = expectation(Recipe(), PROTOCOL, SMALL, Durations()).seconds
-    assert 60 < seconds(60) < 60 + without + 10
-    assert 90 < seconds(60, 30) < 90 + without + 10
-    assert seconds(None) > 10 * seconds(60)
+    assert 60 < seconds(60) < 0.1 * seconds(None)  # the model, its text and its calibration are read besides
+    assert seconds(90) == pytest.approx(seconds(60) + 30)
     assert seconds(60, None) > 10 * seconds(60)
