@@ -65,9 +65,14 @@ def _of_pair(pair: pairs.Pair) -> Tile:
     if pair.candidate is None:
         return Tile("unknown", format.not_measured(), _original(pair.base_text) if pair.base is not None else "")
     return Tile(
-        "measured", pair.headline, _both(pair.base_text, pair.candidate_text), pair.interval, pair.base, pair.candidate,
-        pair.low, pair.high,
+        "measured", pair.headline, _both(pair.base_text, pair.candidate_text), pair.interval,
+        *(finite(one) for one in (pair.base, pair.candidate, pair.low, pair.high)),
     )  # fmt: skip
+
+
+def finite(value: float | None) -> float | None:
+    """`value`; None for what JSON has no word for, such as the perplexity of a broken model."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _quality(cell: PredictedCell, original: OriginalFigures) -> Tile:
