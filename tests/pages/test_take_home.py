@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
@@ -10,6 +11,8 @@ from optlab import paths
 from optlab.client.client import Client
 from optlab.exports.formats import FORMATS
 from optlab.jobs.measure import MEASURE
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe, Step
 from optlab.results.export import Export, Figures
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
@@ -31,6 +34,16 @@ def test_a_measured_recipe_is_offered_in_every_format_and_a_click_asks_for_it(pr
     assert samples.asked(asked).recipe == samples.asked(run).recipe
     assert samples.asked(asked).figures == Figures.of(result)
     assert len(offered(app)) == len(FORMATS) - 1
+
+
+def test_a_format_that_cannot_say_the_recipe_is_not_offered_and_says_why(prepared: Client) -> None:
+    recipe = Recipe.of(Step("quantize", "dynamic", {}))
+    samples.finish(
+        prepared, prepared.submit_measure("nano", recipe, Protocol()), samples.measurement(1.1, 4_000_000, 1.0, recipe)
+    )
+    app = open_page("explore", recipe=json.dumps(recipe.to_dict()["steps"]))
+    assert offered(app) == ["safetensors for transformers"]
+    assert words(app).count("cannot say that activations are rounded") == 2
 
 
 def test_a_written_file_is_saved_by_its_address_and_offered_anew_when_it_is_gone(prepared: Client) -> None:
