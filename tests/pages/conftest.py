@@ -51,7 +51,7 @@ BOXES = ("heads", "hurts", "bits", "zeros", "saves", "latency_grid", "recipe", "
 """Those of all pages that are worked out when they are opened."""
 
 
-def open_page(name: str | None = None, boxes: tuple[str, ...] = BOXES, **query: str) -> AppTest:
+def open_page(name: str | None = None, boxes: tuple[str, ...] = BOXES, **query: Any) -> AppTest:
     """The app with its frame, or one page of it, after its first run; nano unless the query says otherwise. boxes:
     those that are open."""
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=30)
