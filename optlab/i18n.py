@@ -78,8 +78,9 @@ def sentence(message: str) -> str:
 
 def _begins_with_a_name(message: str) -> bool:
     """Whether a value that is no message itself comes first."""
-    first = re.match(r"\{(\w+)", message.template) if isinstance(message, Message) else None
-    return first is not None and not isinstance(message.values.get(first[1]), (Message, Joined))
+    if not isinstance(message, Message) or (first := re.match(r"\{(\w+)", message.template)) is None:
+        return False
+    return not isinstance(message.values.get(first[1]), (Message, Joined))
 
 
 def _value(value: object) -> object:
