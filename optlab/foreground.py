@@ -59,6 +59,18 @@ def compare(
     return complete(client, client.submit_comparison(base, other, protocol), span(shown, PREPARED, 1.0))
 
 
+def ask(
+    client: Client, task: str, model: str, recipe: Recipe, protocol: Protocol, shown: Progress = silent,
+    again: bool = False,
+) -> Run:  # fmt: skip
+    """The finished run of one task (`optlab.evaluation.tasks`), as `measure`. Raises what `complete` raises."""
+    prepare(client, model, span(shown, 0.0, PREPARED))
+    known = client.find_task(task, model, recipe, protocol)
+    if again and known is not None and known.done:
+        client.delete(known.id)
+    return complete(client, client.submit_task(task, model, recipe, protocol), span(shown, PREPARED, 1.0))
+
+
 def prepare(client: Client, model: str, shown: Progress = silent) -> Run:
     """The preparation of `model`, finished: converted or downloaded, layers listed. Raises what `complete` raises."""
     return complete(client, client.submit_prepare(model), shown)

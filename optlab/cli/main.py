@@ -25,6 +25,7 @@ from optlab.cli import (
     recipes,
     runs,
     serving,
+    tasks,
     texts,
     upkeep,
 )
@@ -54,6 +55,7 @@ def root(version: Version = False) -> None:
 
 for command in (
     catalog.models, catalog.methods, catalog.inspect, measuring.measure, measuring.latency, comparing.compare,
+    tasks.tasks,
     predicting.predict, predicting.frontier, exporting.export, archives.report, archives.page, archives.archive,
     upkeep.backup, upkeep.restore, upkeep.check, serving.app,
 ):  # fmt: skip
