@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from optlab.figures import format, pairs
 from optlab.figures.predicted import not_timed
 from optlab.i18n import _
-from optlab.results.measurement import Measurement
 from optlab.results.prediction_table import OriginalFigures, PredictedCell
 
 LARGEST_EXPONENT = 700.0
@@ -31,9 +30,9 @@ class Tile:
     high: float | None = None
 
 
-def measured(result: Measurement) -> tuple[Tile, ...]:
-    """As the cards of a measurement have it."""
-    return tuple(_of_pair(pair) for pair in pairs.of(result))
+def measured(known: pairs.Known) -> tuple[Tile, ...]:
+    """As the cards of a measurement have it; what it has not found yet is unknown."""
+    return tuple(_of_pair(pair) for pair in pairs.of(known))
 
 
 def unknown(original: OriginalFigures | None) -> tuple[Tile, ...]:
@@ -64,8 +63,9 @@ def ratio(nll: float | None) -> float | None:
 def _of_pair(pair: pairs.Pair) -> Tile:
     if pair.candidate is None:
         return Tile("unknown", format.not_measured(), _original(pair.base_text) if pair.base is not None else "")
+    interval = _("so far: {windows}").format(windows=pair.so_far) if pair.so_far else pair.interval
     return Tile(
-        "measured", pair.headline, _both(pair.base_text, pair.candidate_text), pair.interval,
+        "measured", pair.headline, _both(pair.base_text, pair.candidate_text), interval,
         *(finite(one) for one in (pair.base, pair.candidate, pair.low, pair.high)),
     )  # fmt: skip
 

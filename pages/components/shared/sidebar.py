@@ -11,7 +11,7 @@ from optlab.i18n import _, plural
 from optlab.jobs.resolution import title
 from optlab.models.catalog import catalog
 from optlab.store.run import Status
-from pages.components.shared import language, services, view
+from pages.components.shared import language, models, services, view
 
 FRESH_S = 6.0
 """A worker beats every second or so; silence this long means that something is wrong."""
@@ -55,12 +55,7 @@ def _model_picker() -> None:
 def _picked() -> None:
     chosen = (st.session_state["sidebar/model"] or "").strip()
     if chosen:
-        from optlab.recipes import Recipe
-
-        protocol = view.current().protocol
-        if protocol.text is not None:  # a text fits a tokenizer and a model, so the new model starts with its own
-            protocol = protocol.model_copy(update={"text": None})
-        view.change(model=chosen, recipe=Recipe(), protocol=protocol)
+        models.choose(chosen)
 
 
 @st.fragment(run_every=5.0)

@@ -53,6 +53,11 @@ def under_way(runs: Sequence[Run]) -> None:
         _follow(runs, _bars, REFRESH_S)
 
 
+def follow(run: Run, draw: Callable[[Run], None]) -> None:
+    """Draw `run` again and again while it is live, without a bar; the whole page once it has ended."""
+    _follow([run], lambda runs: draw(runs[0]), REFRESH_S)
+
+
 def until_done(run: Run) -> None:
     """Draw nothing of `run`; draw the whole page again once it has ended."""
     _follow([run], lambda runs: None, REFRESH_S)
