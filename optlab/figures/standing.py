@@ -6,20 +6,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 from optlab.client.client import Client
+from optlab.client.knob_predictions import knob_predictions
 from optlab.figures import curve, curve_tiles, verdict
 from optlab.figures.curve import Cell, Point
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import unreadable
+from optlab.knobs import KnobbedRecipe, knobs_of
 from optlab.prediction.recipe_family import RecipeFamily
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results.measurement import MeasurementSoFar
+from optlab.results.prediction_table import OriginalFigures, PredictedCell
 from optlab.store.run import Run
 
 
-def of(client: Client, model: str, recipe: Recipe, protocol: Protocol, run: Run | None) -> Cell:
-    """The cell of `recipe`. run: its measurement, in any state; None where nobody asked for one. Raises ModelError."""
-    before = _predicted(client, model, recipe, protocol)
+def of(
+    client: Client, model: str, recipe: Recipe, protocol: Protocol, run: Run | None, knobbed: KnobbedRecipe | None
+) -> Cell:
+    """The cell of `recipe`. run: its measurement, in any state; None where nobody asked for one. knobbed: the recipes
+    that its knobs lead to, whose predictions are at hand; None for a recipe beyond them. Raises ModelError."""
+    before = _predicted(client, model, recipe, protocol, knobbed)
     if run is None or unreadable(run) is not None:
         return before
     result = MEASURE.result_of(run)
@@ -40,8 +46,16 @@ def with_news(before: Cell, known: MeasurementSoFar) -> Cell:
     return replace(before, side="measured", point=point, tiles=tiles, reason="", verdict=told)
 
 
-def _predicted(client: Client, model: str, recipe: Recipe, protocol: Protocol) -> Cell:
+def _predicted(client: Client, model: str, recipe: Recipe, protocol: Protocol, knobbed: KnobbedRecipe | None) -> Cell:
+    if knobbed is not None:
+        now = knobs_of(recipe)
+        told = knob_predictions(client, model, knobbed, now, protocol)
+        return _cell(told.at(now) if told.cells else None, told.original)
     table = client.prediction_table(model, RecipeFamily(recipe), protocol)
-    if table is None:
+    return _cell(None, None) if table is None else _cell(table.cells[0], table.original)
+
+
+def _cell(found: PredictedCell | None, original: OriginalFigures | None) -> Cell:
+    if found is None or original is None:
         return Cell("unknown", None, curve_tiles.unknown(None), curve_tiles.not_probed())
-    return curve.predicted_cell(table.cells[0], table.original)
+    return curve.predicted_cell(found, original)

@@ -49,7 +49,7 @@ def prepared(client: Client) -> Client:
     return client
 
 
-BOXES = ("advanced", "figures")
+BOXES = ("about", "advanced", "figures")
 """Those of all pages that are worked out when they are opened."""
 
 

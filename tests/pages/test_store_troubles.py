@@ -12,7 +12,7 @@ from tests.pages.conftest import open_page, words
 from tests.store.test_upkeep import damage, filled
 
 
-@pytest.mark.parametrize("name", [None, "explore", "runs", "frontier", "compare", "advisor", "distill", "playground"])
+@pytest.mark.parametrize("name", [None, "explore", "runs", "find_best", "compare", "distill", "playground"])
 def test_a_damaged_store_is_told_with_the_ways_on(client: Client, name: str | None) -> None:
     filled(client.store, 60)
     damage(client.store)

@@ -41,7 +41,7 @@ def test_a_format_that_cannot_say_the_recipe_is_not_offered_and_says_why(prepare
     samples.finish(
         prepared, prepared.submit_measure("nano", recipe, Protocol()), samples.measurement(1.1, 4_000_000, 1.0, recipe)
     )
-    app = open_page("explore", recipe=json.dumps(recipe.to_dict()["steps"]))
+    app = open_page("explore", shown="Recipe and export", recipe=json.dumps(recipe.to_dict()["steps"]))
     assert offered(app) == ["safetensors for transformers"]
     assert words(app).count("cannot say that activations are rounded") == 2
 

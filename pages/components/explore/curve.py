@@ -53,8 +53,10 @@ class State:
 
 def tiles(client: Client, shown: View, run: Run | None) -> None:
     """Draw the three tiles and the verdict. run: the measurement of the recipe on the page."""
-    cell = standing.of(client, shown.model, shown.recipe, shown.protocol, run)
-    stands = asdict(knobs_of(shown.recipe)) if has_knobs(shown.recipe) else None
+    state: State | None = st.session_state.get(STATE)
+    knobbed = state.knobbed if state is not None and has_knobs(shown.recipe) else None
+    cell = standing.of(client, shown.model, shown.recipe, shown.protocol, run, knobbed)
+    stands = asdict(knobs_of(shown.recipe)) if knobbed is not None else None
     _mounted["tiles"](key="curve/tiles", data={"cell": asdict(cell), "stands": stands})
 
 

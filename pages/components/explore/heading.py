@@ -9,6 +9,7 @@ from optlab.i18n import _
 from optlab.models.catalog import card
 from optlab.models.describe import Description
 from pages.components.shared import facts, knobs, models, prepare
+from pages.components.shared.folded import PREFIX
 from pages.components.shared.services import escaped
 
 
@@ -25,8 +26,13 @@ def show(model: str) -> None:
 
 
 def about(description: Description) -> None:
-    """Draw the box with what there is to say about the model as it is."""
-    with st.popover(_("About this model"), icon=":material/info:", type="tertiary"):
+    """Draw the box with what there is to say about the model as it is; it is worked out once it is opened."""
+    box = st.popover(
+        _("About this model"), icon=":material/info:", type="tertiary", key=f"{PREFIX}about", on_change="rerun"
+    )
+    if not box.open:
+        return
+    with box:
         _facts(description)
         facts.checkpoint_note(description)
         heading = _("Where its bytes are")
