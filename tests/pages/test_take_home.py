@@ -86,5 +86,5 @@ def test_a_file_that_is_larger_than_what_was_measured_says_so(prepared: Client) 
         Export(format="gguf", file="a.gguf", size_bytes=2 * result.compressed.size_bytes, sha256="beef",
                tensors={"F16": 3}, rounding=3e-4, exact=False, card="", artefact=str(folder)),
     )  # fmt: skip
-    app = open_page("explore", recipe=samples.as_link(4))
+    app = open_page("explore", shown="Recipe and export", recipe=samples.as_link(4))
     assert "It is larger than the 5.00 MB that were measured, because GGUF holds" in words(app)
