@@ -75,14 +75,14 @@ def attend_newest(
     total = tl.zeros((QUERIES, ROOM), tl.float32)
     if share == 0:
         own = HEADS + which + tl.zeros((1,), tl.int32)
-        k = head(qkv, own, k_norm, cosines, sines, at, eps, SIZE, ROOM, TURNED, NORM)
-        v = tl.load(qkv + (HEADS + KV_HEADS + which) * SIZE + d, mask=d < SIZE, other=0.0)
-        place = (which.to(tl.int64) * length + at) * SIZE
-        tl.store(keys + place + d[None, :], k.to(kind), mask=(d < SIZE)[None, :])
-        tl.store(values + place + d, v, mask=d < SIZE)
-        highest = capped(tl.sum(q * k.to(kind).to(tl.float32), 1), cap, CAP)
+        own_k = head(qkv, own, k_norm, cosines, sines, at, eps, SIZE, ROOM, TURNED, NORM).to(kind)
+        own_v = tl.load(qkv + (HEADS + KV_HEADS + which) * SIZE + d, mask=d < SIZE, other=0.0)
+        own_place = (which.to(tl.int64) * length + at) * SIZE
+        tl.store(keys + own_place + d[None, :], own_k, mask=(d < SIZE)[None, :])
+        tl.store(values + own_place + d, own_v, mask=d < SIZE)
+        highest = capped(tl.sum(q * own_k.to(tl.float32), 1), cap, CAP)
         weight += 1.0
-        total += v.to(tl.float32)[None, :]
+        total += own_v.to(tl.float32)[None, :]
     for begin_of_step in range(first, last, TOKENS):
         token = begin_of_step + tl.arange(0, TOKENS)
         there = (token < last)[:, None] & (d < SIZE)[None, :]

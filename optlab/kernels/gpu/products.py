@@ -108,7 +108,7 @@ def packed_product(
         elif ZERO == "float":
             lowest = tl.load(zeros + group, mask=both, other=0.0).to(tl.float32)
         else:
-            lowest = -(2 ** (BITS - 1)) * step
+            lowest = -(1 << (BITS - 1)) * step
         upper = packed >> 16
         products = tl.zeros((ROWS, BLOCKS, WORDS), tl.float32)
         sums = tl.zeros((BLOCKS, WORDS), tl.float32)
@@ -120,10 +120,10 @@ def packed_product(
                 a *= tl.load(norm + inputs_of_plane, mask=there[:, None], other=0.0).to(tl.float32)
             sums += a
             # Codes stay where they lie in a word, 2^shift times too large, and the input is made as much smaller.
-            shift: tl.constexpr = (j * BITS) % 16
             half = packed if j * BITS < 16 else upper
-            code = ((half & (((1 << BITS) - 1) << shift)) | 0x4B000000).to(tl.float32, bitcast=True) - 8388608.0
-            products += code * (a * (1.0 / (1 << shift)))[None, :, :]
+            bits_of_plane = half & (((1 << BITS) - 1) << (j * BITS % 16))
+            code = (bits_of_plane | 0x4B000000).to(tl.float32, bitcast=True) - 8388608.0
+            products += code * (a * (1.0 / (1 << (j * BITS % 16))))[None, :, :]
         total += tl.sum(products, 2) * step + tl.sum(sums, 1)[None, :] * lowest
     y = tl.sum(total, 1)
     if NORM:
@@ -159,6 +159,6 @@ def expand(
         elif ZERO == "float":
             value = code * step + zero
         else:
-            value = (code - 2 ** (BITS - 1)) * step
+            value = (code - (1 << (BITS - 1))) * step
         place = (row - first)[:, None, None] * inputs + (block[:, None] * BLOCK + j * WORDS + word[None, :])[None, :, :]
         tl.store(out + place, value.to(out.dtype.element_ty), mask=both[:, :, None])
