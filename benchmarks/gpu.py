@@ -83,10 +83,11 @@ def rounded(module: Transformer, bits: int) -> dict[str, QuantizedTensor]:
 def decoding(runs: LlamaRuntime, prompt: int, new: int) -> float:
     """Median milliseconds of a token, its choice included, batch 1."""
     ids = torch.randint(runs.config.vocabulary, (prompt,), generator=torch.Generator().manual_seed(0)).tolist()
-    times = []
+    times: list[float] = []
     for _ in range(2):  # the first round compiles and records
         runs.reset()
-        token, times = int(runs.prefill(ids).argmax()), []
+        times.clear()
+        token = int(runs.prefill(ids).argmax())
         for _ in range(new):
             began = time.perf_counter()
             token = int(runs.decode(token).argmax())
@@ -233,6 +234,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=["gptq", "sparsegpt"], choices=RECIPES)
     parser.add_argument("--prompt", type=int, default=128)
     parser.add_argument("--new", type=int, default=64)
+    parser.add_argument("--quality", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--minutes", type=float, default=8.0)
     chosen = parser.parse_args()
     device, report = choose_device(chosen.device), Report(chosen.minutes)
@@ -253,7 +255,7 @@ def main() -> None:
         for shape in chosen.solve:
             if report.left(f"{shape}, {method}", 2 * SECONDS.get(shape, 20.0)):
                 solving(shape, method, device, report)
-    if report.left("nano, quality", 60.0):
+    if chosen.quality and report.left("nano, quality", 60.0):
         quality(device, report)
 
 

@@ -150,7 +150,7 @@ def runtime(source: LanguageModel | Compressed, dtype: str | torch.dtype = "bflo
     return HubRuntime(model, packed, notes, kernels)
 
 
-def _kind(model: LanguageModel) -> tuple[type[LlamaRuntime], Message, Message | None]:
+def _kind(model: LanguageModel) -> tuple[type[LlamaRuntime], Message, str | None]:
     """The fastest runtime for a Transformer, how its path begins, and why it is not a faster one."""
     module = model.module
     assert isinstance(module, Transformer)

@@ -33,6 +33,7 @@ class TritonLinear(nn.Module):
         """sources: of one format (`optlab.kernels.linear.pack`). dtype: of a dense weight."""
         super().__init__()
         self.kernel, self.gated = kernel, False
+        self.weight: Tensor
         self.outputs, self.inputs = sum(len(one.weight) for one in sources), sources[0].weight.shape[1]
         biases = [one.bias for one in sources if one.bias is not None]
         self.bias = torch.cat(biases).detach().to(device, dtype) if biases else None

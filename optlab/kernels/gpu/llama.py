@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,9 @@ from optlab.kernels.norm import Norm
 from optlab.kernels.rule import Loop
 from optlab.messages import Message, say
 from optlab.models.transformer import Transformer, activate
+
+if TYPE_CHECKING:
+    from optlab.kernels.gpu.linear import TritonLinear
 
 PROGRAMS = 128
 """Programs of attention that keep a card busy; so many shares of the context are read side by side."""
@@ -76,10 +79,9 @@ class GraphLlama(LlamaRuntime):
         self.room = max(power_of_two(config.head_dim), SMALLEST_TILE)
         most = min(MOST_SHARES, max(PROGRAMS // config.kv_heads, 1), -(-length // TOKENS))
         self.shares = power_of_two(most)
-        wide = {"dtype": torch.float32, "device": self.device}
         shape = config.kv_heads, self.shares
-        self._partial = torch.empty(*shape, self.queries, self.room, **wide)
-        self._sums = torch.empty(*shape, 2, self.queries, **wide)
+        self._partial = torch.empty(*shape, self.queries, self.room, device=self.device)
+        self._sums = torch.empty(*shape, 2, self.queries, device=self.device)
         self._arrived = torch.zeros(config.kv_heads, dtype=torch.int32, device=self.device)
         self._token, self._at = (torch.zeros(1, dtype=torch.long, device=self.device) for _ in range(2))
         self._logits = torch.empty(config.vocabulary, dtype=dtype, device=self.device)
@@ -90,8 +92,9 @@ class GraphLlama(LlamaRuntime):
     def bytes_per_token(self) -> int | None:
         """Weights that one token reads, without keys and values; None where a layer is not ours."""
         layers = [part for block in self.blocks for part in (block.qkv, block.o, block.gate_up, block.down)]
-        counted = [getattr(part, "bytes", None) for part in (*layers, self.head)]
-        return None if None in counted else sum(counted)
+        if not all(map(_ours, (*layers, self.head))):
+            return None
+        return sum(part.bytes for part in (*layers, self.head) if _ours(part))
 
     @torch.inference_mode()
     def decode(self, token: int) -> Tensor:
@@ -135,7 +138,7 @@ class GraphLlama(LlamaRuntime):
 
     def _inner(self, layer: nn.Module, x: Tensor, norm: Norm) -> Tensor:
         config = self.config
-        if _ours(layer) and getattr(layer, "gated") == config.gated:  # noqa: B009
+        if _ours(layer) and layer.gated == config.gated:
             return read(layer, x, norm, config.activation)
         y = layer(norm(x))
         if not config.gated:
@@ -166,7 +169,7 @@ class GraphLlama(LlamaRuntime):
         return out
 
 
-def _ours(layer: nn.Module) -> bool:
+def _ours(layer: nn.Module) -> TypeGuard[TritonLinear]:
     from optlab.kernels.gpu.linear import TritonLinear
 
     return isinstance(layer, TritonLinear)

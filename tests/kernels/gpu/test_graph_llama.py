@@ -40,7 +40,7 @@ def made(config: Config, seed: int, bits: int | None) -> tuple[Transformer, dict
     return module, stored
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(config=own_configs(), seed=st.integers(0, 99), bits=st.sampled_from([None, 4, 8]))
 def test_decoding_gives_the_logits_of_the_forward(config: Config, seed: int, bits: int | None) -> None:
     module, stored = made(config, seed, bits)
