@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -232,6 +233,7 @@ def _anchors(state: State) -> list[tuple[Floats, Observation]]:
     ]
 
 
+@cache
 def axis(key: str) -> int:
     """The axis of the link for a family."""
     name = " ".join(key.split(" ")[:2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from optlab import __version__
+from optlab.advice.recommendation import Recommendation
 from optlab.figures import format, glossary
 from optlab.figures.limit import sentence as limit
 from optlab.i18n import _, plural, said
@@ -51,12 +52,18 @@ def notes(result: Measurement) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def environment(result: Measurement) -> list[tuple[str, str]]:
-    """The machine and the versions, as rows of a table."""
-    machine = result.environment
-    rows = [(name.replace("_", " "), _shown(name, value)) for name, value in machine
+def chart(decided: Recommendation) -> str:
+    """What the chart of the first page shows."""
+    told = _("Lower left is better. Bars are 95% intervals, the colour is the time for each new token; the dotted line "
+             "joins what no other beats in both size and quality.")  # fmt: skip
+    return f"{told} {_('The ring marks what is recommended.')}" if decided.chosen is not None else told
+
+
+def environment(result: Measurement) -> str:
+    """The machine and the versions, in one paragraph."""
+    rows = [(name.replace("_", " "), _shown(name, value)) for name, value in result.environment
             if isinstance(value, str | int | float)]  # fmt: skip
-    return [*rows, *result.versions.items()]
+    return " \N{MIDDLE DOT} ".join(f"{name} {value}" for name, value in [*rows, *result.versions.items()])
 
 
 def _shown(name: str, value: str | float) -> str:
