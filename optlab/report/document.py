@@ -169,4 +169,6 @@ def _meanings() -> list[Markup]:
 def summary(comparison: Comparison) -> str:
     """One sentence about a report, for the command line."""
     runs = plural("{count} measurement", "{count} measurements", len(comparison.measured))
-    return _("{runs} of {model} on {text}").format(runs=runs, model=title(comparison.model), text=comparison.text)
+    return _("{runs} of {model} on {text}").format(
+        runs=runs, model=title(comparison.model), text=title(comparison.text)
+    )

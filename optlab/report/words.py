@@ -10,6 +10,7 @@ from optlab.figures import format, glossary
 from optlab.figures.limit import sentence as limit
 from optlab.i18n import _, plural, said
 from optlab.jobs.measured import MeasuredRun
+from optlab.jobs.resolution import title
 from optlab.report.comparison import Comparison
 from optlab.results.measurement import Measurement
 
@@ -22,7 +23,7 @@ def introduction(comparison: Comparison, predicts: bool) -> str:
                  "Made {when}.")  # fmt: skip
     return told.format(
         runs=plural("{count} measurement", "{count} measurements", len(comparison.measured)),
-        text=comparison.text, version=__version__, when=format.moment(time.time()),
+        text=title(comparison.text), version=__version__, when=format.moment(time.time()),
     )  # fmt: skip
 
 
