@@ -8,11 +8,11 @@ method without loading torch (`tests/test_imports.py` holds this).
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from optlab.errors import RecipeError
@@ -255,8 +255,7 @@ def method(kind: str, name: str) -> type[Method]:
             kind=kind,
             known=", ".join(known),
         )
-    module, _, attribute = REGISTRY[kind][name].partition(":")
-    found = getattr(importlib.import_module(module), attribute)
+    found = resolve_name(REGISTRY[kind][name])
     assert issubclass(found, Method) and (found.kind, found.name) == (kind, name), f"registry line of {name} is wrong"
     return found
 

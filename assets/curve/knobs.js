@@ -4,14 +4,16 @@
 const KNOBS = ['bits', 'sparsity', 'temperature'];
 const KEY_PAUSE_MS = 350; // somebody who holds an arrow key has not arrived yet
 
-// moved(name): at every movement. rested(): once, when the pointer lets go or the keys pause.
-function makeKnobs(box, moved, rested) {
+// moved(name): at every movement. rested(): once, when the pointer lets go or the keys pause. budgeted(bytes): when a
+// person sets another limit; null is none.
+function makeKnobs(box, moved, rested, budgeted) {
   const parts = Object.fromEntries(KNOBS.map((name) => {
     const knob = box.querySelector(`[data-knob="${name}"]`);
     const [label, output, input, note] = ['label', 'output', 'input', 'small'].map((tag) => knob.querySelector(tag));
     return [name, { label, output, input, note, stops: [] }];
   }));
   const train = box.querySelector('#knob-train'), trainLabel = box.querySelector('.choice label');
+  const budget = box.querySelector('#knob-budget');
   let byKey = false, waiting = null;
 
   function rest(after) {
@@ -29,6 +31,7 @@ function makeKnobs(box, moved, rested) {
     });
     input.addEventListener('change', () => rest(byKey ? KEY_PAUSE_MS : 0)); // a key changes at every press
   }
+  budget.addEventListener('input', () => budgeted(bytes()));
   train.addEventListener('change', () => { enable(); moved('temperature'); rest(0); });
 
   function say(name) {
@@ -37,6 +40,7 @@ function makeKnobs(box, moved, rested) {
     output.textContent = stop.label;
     input.setAttribute('aria-valuetext', stop.spoken);
   }
+  const bytes = () => (budget.value > 0 ? budget.value * 1e6 : null);
   function enable() {
     parts.temperature.input.disabled = !train.checked;
   }
@@ -54,6 +58,8 @@ function makeKnobs(box, moved, rested) {
         if (value !== undefined) this.turn(name, value);
       }
       trainLabel.textContent = curve.words.train;
+      box.ariaLabel = curve.words.knobs;
+      box.querySelector('.budget label').textContent = curve.words.budget;
       // without a server nobody can train: the knob is only there when the recipe has it
       train.parentElement.hidden = alone;
       parts.temperature.input.closest('.knob').hidden = alone && !curve.training;
@@ -79,7 +85,13 @@ function makeKnobs(box, moved, rested) {
       const value = (name) => parts[name].stops[parts[name].input.value].value;
       return { bits: value('bits'), sparsity: value('sparsity'), temperature: train.checked ? value('temperature') : null };
     },
+    budget: () => budget.value,
+    allow(megabytes) {
+      budget.value = megabytes;
+      budgeted(bytes());
+    },
+    fits(words) { box.querySelector('.fits').textContent = words; },
+    speak(words) { box.querySelector('.spoken').textContent = words; },
     get training() { return train.checked; },
-    get resting() { return waiting === null; },
   };
 }

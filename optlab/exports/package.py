@@ -5,7 +5,6 @@ Everything goes through the disk piece by piece. A zip is stored and not deflate
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import re
 import shutil
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optlab import files
 from optlab.errors import MeasurementError
 from optlab.exports import card
 from optlab.exports.formats import format_of
@@ -44,7 +44,8 @@ def export(
     try:
         inside.mkdir()
         written = kind.write(compressed, inside, stem, span(progress, 0.0, 0.7))
-        text = card.text(compressed, kind, written, figures, stem)
+        size = sum(made.stat().st_size for made in inside.iterdir())
+        text = card.text(compressed, kind, written, figures, stem, size)
         (folder / CARD).write_text(text, encoding="utf-8")
         if kind.zipped:
             shutil.copyfile(folder / CARD, inside / CARD)
@@ -62,7 +63,7 @@ def export(
             exact=written.exact, card=text,
         )  # fmt: skip
     except OSError as error:
-        why = say("the disk is full") if error.errno == errno.ENOSPC else error.strerror or str(error)
+        why = files.reason(error)
         raise MeasurementError("the file cannot be written to {folder}: {why}", folder=folder, why=why) from None
 
 

@@ -66,14 +66,16 @@ def overlay(results: Sequence[tuple[str, Measurement]]) -> DataFrame:
 def tradeoffs(records: Sequence[Mapping[str, Any]]) -> DataFrame:
     """The columns of the scatter and the table from `Client.records()`; rows without a perplexity are left out.
 
-    run, model, recipe, text, size_bytes, size_ratio, ppl_ratio, low, high (95% interval), ppl, decode_ms (None when not
-    timed), speedup with speedup_low and speedup_high (95 % interval), speed (the same in words), finished.
+    run, model, recipe, text, base_bytes (of the original), size_bytes, size_ratio, ppl_ratio, low, high (95% interval),
+    ppl, decode_ms (None when not timed), speedup with speedup_low and speedup_high (95 % interval), speed (the same in
+    words), finished.
     """
     from pandas import DataFrame, isna, to_datetime, to_numeric
 
     names = {
         "run": "run", "model": "model", "recipe": "recipe", "text": "text", "tokens": "tokens", "dtype": "dtype",
-        "compressed_size_bytes": "size_bytes", "size_ratio": "size_ratio", "delta_ppl_ratio": "ppl_ratio",
+        "baseline_size_bytes": "base_bytes", "compressed_size_bytes": "size_bytes", "size_ratio": "size_ratio",
+        "delta_ppl_ratio": "ppl_ratio",
         "delta_ppl_ratio_ci95_low": "low", "delta_ppl_ratio_ci95_high": "high", "compressed_ppl": "ppl",
         "delta_kl_mean": "kl", "delta_top1_agreement": "agreement",
         "compressed_decode_ms_per_token": "decode_ms", "delta_decode_speedup": "speedup",

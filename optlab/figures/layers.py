@@ -29,10 +29,10 @@ def short(quantity: str) -> str:
     return {"output_error": _("error"), "bits_per_weight": _("bits"), "sparsity": _("zeros")}[quantity]
 
 
-def per_layer(frame: DataFrame, quantity: str) -> Figure:
+def per_layer(frame: DataFrame, quantity: str, height: int = 320) -> Figure:
     """A bar per layer in the order of the model; runs laid over each other where the frame has several.
 
-    frame: `frames.layers_of` or `frames.overlay`. quantity: one of `QUANTITIES`.
+    frame: `frames.layers_of` or `frames.overlay`. quantity: one of `QUANTITIES`. height: pixels.
     """
     runs = list(dict.fromkeys(frame["run"]))
     traces = []
@@ -47,7 +47,7 @@ def per_layer(frame: DataFrame, quantity: str) -> Figure:
     starts = order.drop_duplicates("block").dropna(subset=["block"])
     as_percent = {"tickformat": style.PERCENT_TICKS} if quantity != "bits_per_weight" else {}
     return style.figure(
-        height=320, data=traces, barmode="group", showlegend=len(runs) > 1,
+        height=height, data=traces, barmode="group", showlegend=len(runs) > 1,
         x={
             "type": "category", "categoryorder": "array", "categoryarray": order["name"].tolist(),
             "title": {"text": _("layer, by block")}, "tickmode": "array", "tickvals": starts["name"].tolist(),

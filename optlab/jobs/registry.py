@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -38,12 +37,6 @@ KINDS: Kinds = table(
         EXPORT, PREPARE, PROBE, SPEED_ANCHORS,
     ]
 )  # fmt: skip
-
-
-def find(reference: str) -> Any:
-    """The object that "module:attribute" names."""
-    module, _, attribute = reference.partition(":")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def kind_of(name: str, kinds: Kinds = KINDS) -> JobKind[Any, Any, Any]:

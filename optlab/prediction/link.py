@@ -26,10 +26,10 @@ of its divergence, and no factor says how near that is to nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from optlab.prediction.state import Floats
 
@@ -43,6 +43,7 @@ SEARCHED = 0.35
 BELIEVED = 10
 """Misses of a normal distribution that are counted beside those of the anchors: as many anchors say little about a
 tenth of all cases, and one odd measurement must not open every band."""
+NORMAL_MISSES = np.array([NormalDist().inv_cdf(0.5 + (rank + 0.5) / (2 * BELIEVED)) for rank in range(BELIEVED)])
 SAME, OTHER = 0.05, 0.3
 """Of what a measurement's words are to a text as a whole: the text of the anchors, another one."""
 WINDOW = 0.1
@@ -180,7 +181,7 @@ def first_order(slope: Floats, kl: Floats) -> Floats:
 def edge(misses: Floats) -> float:
     """How many times its doubt a further miss stays below in nine of ten cases: conformal, over the misses and as many
     of a normal distribution as are believed in before there are any."""
-    size = np.sort(np.concatenate([np.abs(misses), norm.ppf(0.5 + (np.arange(BELIEVED) + 0.5) / (2 * BELIEVED))]))
+    size = np.sort(np.concatenate([np.abs(misses), NORMAL_MISSES]))
     return float(size[min(int(np.ceil(COVERED * (len(size) + 1))) - 1, len(size) - 1)])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -239,6 +240,7 @@ def _anchors(state: State) -> list[tuple[Floats, WordsKnown, Observation]]:
     ]
 
 
+@cache
 def axis(key: str) -> int:
     """The axis of the link for a family."""
     name = " ".join(key.split(" ")[:2])

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -31,26 +33,30 @@ class Part(NamedTuple):
 
 def file_bytes(state: State, parts: Mapping[str, list[Part]]) -> int:
     """Bytes of a weights file whose layers (by name) are stored as `parts`, all else as in the original."""
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    position = 0
+    text, position = len('{"__metadata__":{"format":"pt"}}'), 0
     for name, dtype, shape in state.tensors:
         layer = name.removesuffix(".weight")
         stored = parts[layer] if layer in parts else [Part("", dtype, shape)]
         for part in stored:
             end = position + nbytes(part)
             title = f"{layer}.{part.suffix}" if part.suffix else name
-            header[title] = {"dtype": part.dtype, "shape": list(part.shape), "data_offsets": [position, end]}
+            place = f'"dtype":"{part.dtype}","shape":[{_numbers(part.shape)}],"data_offsets":[{position},{end}]'
+            text += len(place) + len(f",{_quoted(title)}:{{}}")
             position = end
-    text = len(json.dumps(header, separators=(",", ":")))
     return 8 + -(-text // 8) * 8 + position
+
+
+_quoted = lru_cache(1 << 16)(json.dumps)
+"""A title as it stands in a header; the same few hundred come back with every recipe."""
+
+
+def _numbers(numbers: tuple[int, ...]) -> str:
+    return ",".join(map(str, numbers))
 
 
 def nbytes(part: Part) -> int:
     """Bytes of a tensor."""
-    size = BYTES[part.dtype]
-    for n in part.shape:
-        size *= n
-    return size
+    return BYTES[part.dtype] * prod(part.shape)
 
 
 def recipe_bytes(state: State, done: Treatment, found: Damage) -> int:

@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
 
 from optlab.kernels.rule import KERNELS, Kernel, Loop, bytes_read, kernel_of, loop_of
 from optlab.prediction.state import Floats, State
@@ -82,6 +81,8 @@ class SpeedModel:
         self.coefficients: Floats | None = None
         if anchors is None:
             return
+        from scipy.optimize import nnls  # imported late: 0.2 s that a page need not pay before anything was timed
+
         self.loop: Loop = loop_of(anchors.path)
         first = anchors.timed[0]
         sessions = [

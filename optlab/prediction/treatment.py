@@ -196,8 +196,8 @@ def correction(state: State, key: str, rows: NDArray[np.intp], sparsity: Floats)
     if not known:
         return np.ones(len(rows))
     ratios = np.log([np.array(one.ratio)[rows] for one in known])
-    at = [float(state.tables[one.family].levels[one.level].get("sparsity", 0.0)) for one in known]
-    found: Floats = np.exp([np.interp(s, at, ratios[:, i]) for i, s in enumerate(sparsity)])
+    at = np.array([float(state.tables[one.family].levels[one.level].get("sparsity", 0.0)) for one in known])
+    found: Floats = np.exp(between(at, ratios.T, sparsity))
     return found
 
 
@@ -222,8 +222,9 @@ def quantize_place(state: State, table: FamilyTable, rows: NDArray[np.intp], bit
     up = (bits - below) / (above - below) if above > below else 0.0
     sizes = sorted({one["group_size"] for one in table.levels}, key=lambda size: size or 1 << 30)
     levels, shares = np.zeros((len(rows), 4), dtype=np.intp), np.zeros((len(rows), 4))
-    for i, row in enumerate(rows):
-        width = state.shapes[row][1]
+    widths = np.array([state.shapes[row][1] for row in rows])
+    for width in dict.fromkeys(widths.tolist()):
+        alike = widths == width
         wanted = float(group or width)
         axis = [float(size or width) for size in sizes]
         if not axis[0] <= wanted <= axis[-1]:
@@ -232,8 +233,8 @@ def quantize_place(state: State, table: FamilyTable, rows: NDArray[np.intp], bit
         left = right if axis[right] == wanted else right - 1
         along = 0.0 if left == right else np.log(wanted / axis[left]) / np.log(axis[right] / axis[left])
         corners = [(left, below), (left, above), (right, below), (right, above)]
-        levels[i] = [level[b, sizes[size]] for size, b in corners]
-        shares[i] = [(1 - along) * (1 - up), (1 - along) * up, along * (1 - up), along * up]
+        levels[alike] = [level[b, sizes[size]] for size, b in corners]
+        shares[alike] = [(1 - along) * (1 - up), (1 - along) * up, along * (1 - up), along * up]
     return Place(table, rows, levels, shares)
 
 
@@ -246,11 +247,26 @@ def kept(
     if not pruned:
         return found
     masks = place.read(what)
-    for i in pruned:
-        key, s = done.pruning[rows[i]], done.sparsity[rows[i]]
+    for key in dict.fromkeys(done.pruning[rows[i]] for i in pruned):
         own = [n for n, mask in enumerate(place.table.masks) if mask.rpartition("#")[0] == key]
         if not own:
             raise Outside("this quantization was not probed together with this pruning")
-        probed = [float(level["sparsity"]) for level in state.tables[key].levels]
-        found[i] = np.interp(s, [0.0, *probed], [found[i], *masks[i, own]])
+        members = [i for i in pruned if done.pruning[rows[i]] == key]
+        probed = np.array([0.0, *(float(level["sparsity"]) for level in state.tables[key].levels)])
+        values = np.column_stack([found[members], masks[np.ix_(members, own)]])
+        found[members] = between(probed, values, done.sparsity[rows[members]])
+    return found
+
+
+def between(axis: Floats, values: Floats, x: Floats) -> Floats:
+    """For each of n rows the value at its own x on straight lines between the m places of `axis`, as `numpy.interp`.
+
+    axis [m]: rising. values [n, m]. x [n]: beyond the ends the end's value holds.
+    """
+    if len(axis) == 1:
+        return values[:, 0]
+    low = np.clip(np.searchsorted(axis, x, side="right") - 1, 0, len(axis) - 2)
+    share = np.clip((x - axis[low]) / (axis[low + 1] - axis[low]), 0.0, 1.0)
+    row = np.arange(len(values))
+    found: Floats = values[row, low] * (1 - share) + values[row, low + 1] * share
     return found

@@ -10,14 +10,15 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from optlab.advice.recommendation import Recommendation, recommend
 from optlab.client import records
-from optlab.figures import bars, curve_assets, format, frames, layers, pairs, tradeoff
+from optlab.figures import bars, curve_assets, format, frames, layer_strip, layers, pairs, tradeoff
 from optlab.figures.curve import Curve
 from optlab.i18n import _, language, plural, said
 from optlab.jobs.measured import MeasuredRun
 from optlab.jobs.resolution import title
 from optlab.models.catalog import card
-from optlab.report import ahead, words
+from optlab.report import ahead, candidates, decision, words
 from optlab.report.comparison import Comparison, recipe_yaml, reproduced
 from optlab.report.markup import Markup, element, joined, table
 from optlab.report.style import CSS
@@ -66,73 +67,62 @@ def html(comparison: Comparison, around: Curve | None = None) -> str:
 
 def _sections(comparison: Comparison, heading: str, around: Curve | None) -> list[Markup]:
     runs = comparison.measured
-    frame = frames.tradeoffs([records.row(run) for run in runs])
+    decided, frame = recommend(runs), frames.tradeoffs([records.row(run) for run in runs])
     parts = [
         element("h1", heading),
         element("p", words.introduction(comparison, around is not None), class_="muted"),
         *[element("p", said(why), class_="muted") for why in comparison.unread],
-        element("h2", _("Summary")),
-        _overview(runs),
-        _chart(tradeoff.scatter(frame), "tradeoff"),
-        element("p", _("Lower left is better. Bars are 95% intervals."), class_="muted"),
+        decision.html(decided),
+        _chart(tradeoff.scatter(frame, _number(decided), 330), "tradeoff"),
+        element("p", words.chart(decided), class_="muted"),
+        element("h2", _("Original and candidates")),
+        candidates.html(runs, _number(decided)),
+        element("h2", _("Evidence")),
+        element("p", words.strip(), class_="muted lead"),
     ]
+    for run in runs:
+        parts.append(_run(comparison, run))
     overlaid = frames.overlay([(f"#{run.id} {said(run.title)}", run.result) for run in runs[:OVERLAID]])
     shown = [one for one in layers.QUANTITIES if len(overlaid) and overlaid[one].notna().any()]
     if shown:
         parts += [element("h2", _("Layer by layer")), *_layers(overlaid, shown)]
-    for run in runs:
-        parts += _run(comparison, run)
-    parts += [element("h2", _("Where it was measured")), table([], words.environment(runs[0].result), False)]
-    parts += [element("h2", _("What the figures mean")), element("dl", *_meanings())]
+    told = _("Orange is predicted and its band holds 90% of the outcomes; blue is measured. {record}")
     if around:
-        told = _("Orange is predicted and its band holds 90% of the outcomes; blue is measured. {record}")
         parts += [
             element("h2", _("What other recipes would cost")),
             element("p", told.format(record=around.record), class_="muted"),
             Markup(curve_assets.markup()),
         ]
+    parts += [
+        element("h2", _("What the figures mean")), element("dl", *_meanings(), class_="columns"),
+        element("h2", _("Where it was measured")), element("p", words.environment(runs[0].result), class_="muted"),
+    ]  # fmt: skip
     return parts
 
 
-def _overview(runs: tuple[MeasuredRun, ...]) -> Markup:
-    head = [_("Recipe"), _("Run"), _("Size"), _("Perplexity"), _("95% interval"), _("Latency"), _("Top-1 agreement")]
-    rows = []
-    for run in runs:
-        quality, size, latency = pairs.of(run.result)
-        rows.append(
-            [said(run.title), f"#{run.id}", _cell(size), _cell(quality),
-             quality.interval.removeprefix(_("95% interval {range}").format(range="")), _cell(latency),
-             format.percent(run.result.delta.top1_agreement)]
-        )  # fmt: skip
-    return table(head, rows)
-
-
-def _cell(pair: pairs.Pair) -> Markup:
-    if not pair.complete:
-        return element("span", format.not_measured(), class_="muted")
-    return joined([pair.candidate_text, element("br"), element("span", pair.headline, class_="muted")])
+def _number(decided: Recommendation) -> int | None:
+    return None if decided.chosen is None else decided.chosen.run
 
 
 def _layers(frame: DataFrame, shown: list[str]) -> list[Markup]:
-    charts = []
-    for quantity in shown:
-        charts += [
-            element("h3", layers.short(quantity)),
-            _chart(layers.per_layer(frame, quantity), f"layers-{quantity}"),
-        ]
-    return charts
+    return [
+        element("section", element("h3", layers.short(quantity)),
+                _chart(layers.per_layer(frame, quantity, height=230), f"layers-{quantity}"),
+                class_=None if quantity == layers.QUANTITIES[0] else "screen")
+        for quantity in shown
+    ]  # fmt: skip
 
 
-def _run(comparison: Comparison, run: MeasuredRun) -> list[Markup]:
+def _run(comparison: Comparison, run: MeasuredRun) -> Markup:
     """Everything about one run: its figures, its recipe, and how to see it again."""
     cards = [element("div", *_pair(pair), class_="card") for pair in pairs.of(run.result)]
     figures = [list(row) for row in frames.figures_of(run.result).itertuples(index=False)]
-    notes = words.notes(run.result)
     parts = [
-        element("h2", f"#{run.id} {said(run.title)}", id=f"run-{run.id}"),
+        element("h3", f"#{run.id} {said(run.title)}", id=f"run-{run.id}"),
         element("p", words.made(run), class_="muted"),
         element("div", *cards, class_="cards"),
-        *[element("p", note, class_="muted") for note in notes],
+        element("div", Markup(layer_strip.of_layers(run.result.layers)), class_="strip"),
+        *[element("p", note, class_="muted") for note in words.notes(run.result)],
         element("details", element("summary", _("All figures")),
                 table([_("figure"), _("original"), _("compressed")], figures)),
     ]  # fmt: skip
@@ -142,13 +132,14 @@ def _run(comparison: Comparison, run: MeasuredRun) -> list[Markup]:
         link = element(
             "a", _("Save as {file}").format(file=file), href=f"data:application/yaml,{quote(yaml)}", download=file
         )
-        parts += [element("h3", _("Recipe")), element("pre", yaml), element("p", link)]
-    if line:
-        parts += [element("h3", _("From the command line")), element("pre", line, class_="command")]
+        again = [element("h4", _("From the command line")), element("pre", line, class_="command")] if line else []
+        parts.append(
+            element("details", element("summary", _("Recipe")), element("pre", yaml), element("p", link), *again)
+        )
     if address:
         words_of = _("Open this view in a running dashboard")
         parts.append(element("p", element("a", words_of, href=address, rel="noreferrer")))
-    return parts
+    return element("section", *parts)
 
 
 def _pair(pair: pairs.Pair) -> list[Markup]:
@@ -178,4 +169,6 @@ def _meanings() -> list[Markup]:
 def summary(comparison: Comparison) -> str:
     """One sentence about a report, for the command line."""
     runs = plural("{count} measurement", "{count} measurements", len(comparison.measured))
-    return _("{runs} of {model} on {text}").format(runs=runs, model=title(comparison.model), text=comparison.text)
+    return _("{runs} of {model} on {text}").format(
+        runs=runs, model=title(comparison.model), text=title(comparison.text)
+    )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 
 from optlab import __version__
+from optlab.advice.recommendation import Recommendation
 from optlab.figures import format, glossary
 from optlab.figures.limit import sentence as limit
 from optlab.i18n import _, plural, said
 from optlab.jobs.measured import MeasuredRun
+from optlab.jobs.resolution import title
 from optlab.report.comparison import Comparison
 from optlab.results.measurement import Measurement
 
@@ -21,7 +23,7 @@ def introduction(comparison: Comparison, predicts: bool) -> str:
                  "Made {when}.")  # fmt: skip
     return told.format(
         runs=plural("{count} measurement", "{count} measurements", len(comparison.measured)),
-        text=comparison.text, version=__version__, when=format.moment(time.time()),
+        text=title(comparison.text), version=__version__, when=format.moment(time.time()),
     )  # fmt: skip
 
 
@@ -51,12 +53,23 @@ def notes(result: Measurement) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def environment(result: Measurement) -> list[tuple[str, str]]:
-    """The machine and the versions, as rows of a table."""
-    machine = result.environment
-    rows = [(name.replace("_", " "), _shown(name, value)) for name, value in machine
+def chart(decided: Recommendation) -> str:
+    """What the chart of the first page shows."""
+    told = _("Lower left is better. Bars are 95% intervals, the colour is the time for each new token; the dotted line "
+             "joins what no other beats in both size and quality.")  # fmt: skip
+    return f"{told} {_('The ring marks what is recommended.')}" if decided.chosen is not None else told
+
+
+def strip() -> str:
+    """How to read the strip of a run."""
+    return _("A strip is a model, layer by layer: the darker, the more bits; what is shaded below are zeros.")
+
+
+def environment(result: Measurement) -> str:
+    """The machine and the versions, in one paragraph."""
+    rows = [(name.replace("_", " "), _shown(name, value)) for name, value in result.environment
             if isinstance(value, str | int | float)]  # fmt: skip
-    return [*rows, *result.versions.items()]
+    return " \N{MIDDLE DOT} ".join(f"{name} {value}" for name, value in [*rows, *result.versions.items()])
 
 
 def _shown(name: str, value: str | float) -> str:

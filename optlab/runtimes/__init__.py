@@ -8,8 +8,8 @@ needed for anything else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from optlab.errors import MeasurementError
@@ -53,9 +53,8 @@ def open_runtime(file: Path, threads: int | None = None, engine: str | None = No
             raise MeasurementError("nothing runs {file}; {names} open .gguf or .onnx", file=file.name, names=names)
     if not file.is_file():
         raise MeasurementError("there is no file {file}", file=file)
-    module, _, attribute = chosen.opens.partition(":")
     try:
-        opened: Runtime = getattr(import_module(module), attribute)(file, threads)
+        opened: Runtime = resolve_name(chosen.opens)(file, threads)
     except ImportError as error:
         raise MeasurementError(
             "{name} is not installed here: pip install {package} ({error})",

@@ -16,9 +16,9 @@ import random
 import re
 import zipfile
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from optlab import paths
@@ -139,6 +139,5 @@ def chunks(lines: Iterable[str], size: int, joint: str = "\n\n") -> list[str]:
 
 def documents_of(card: TextCard) -> tuple[Documents, Documents]:
     """(calibration documents, evaluation documents) of a named text. Raises TextError where it cannot be had."""
-    module, _, attribute = card.reader.partition(":")
-    documents: tuple[Documents, Documents] = getattr(import_module(module), attribute)()
+    documents: tuple[Documents, Documents] = resolve_name(card.reader)()
     return documents

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from pkgutil import resolve_name
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -66,8 +67,8 @@ class WorkerLoop:
         """Do the next run, if one waits; whether one did."""
         try:
             run = self.store.claim(self.name)
-        except SQLAlchemyError:
-            log.exception("the store did not answer")
+        except (SQLAlchemyError, OptLabError) as error:
+            log.warning("the store did not answer: %s", error)
             return False
         if run is None:
             return False
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     signal.signal(signal.SIGTERM, terminate)
     try:
-        kinds = registry.find(options.kinds)
+        kinds = resolve_name(options.kinds)
         WorkerLoop(Store(), f"{options.id}-{os.getpid()}", kinds, options.parent).forever()
     except (Terminated, KeyboardInterrupt):
         return 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from optlab.figures import frames, layers, pairs, parts, style, tradeoff
+from optlab.figures import frames, layers, pairs, parts, style, tradeoff, worse_axis
 from optlab.results.measurement import Measurement, MeasurementSoFar, QualitySoFar
 from tests.pages import samples
 
@@ -19,7 +21,7 @@ def result() -> Measurement:
 def record(run: int, ratio: float, size: int, decode_ms: float | None) -> dict[str, Any]:
     return {
         "run": run, "model": "nano", "recipe": f"recipe {run}", "text": "shakespeare", "tokens": 8192,
-        "dtype": "bfloat16", "compressed_size_bytes": size, "delta_ppl_ratio": ratio,
+        "dtype": "bfloat16", "baseline_size_bytes": 9_000, "compressed_size_bytes": size, "delta_ppl_ratio": ratio,
         "delta_ppl_ratio_ci95_low": ratio - 0.1, "delta_ppl_ratio_ci95_high": ratio + 0.2,
         "compressed_decode_ms_per_token": decode_ms, "finished": 0.0,
     }  # fmt: skip
@@ -93,11 +95,14 @@ def test_a_result_without_layers_has_an_empty_frame(result: Measurement) -> None
 
 def test_the_scatter_shows_size_quality_and_the_paired_interval() -> None:
     frame = frames.tradeoffs([record(1, 1.1, 5_000, 1.0), record(2, 1.5, 4_000, 2.0)])
-    (points,) = tradeoff.scatter(frame).data
+    points, original, unbeaten = tradeoff.scatter(frame).data
+    place = worse_axis.place
     assert list(points.x) == [5_000, 4_000]
-    assert list(points.y) == [1.1, 1.5]
-    assert list(points.error_y.array) == pytest.approx([0.2, 0.2])
-    assert list(points.error_y.arrayminus) == pytest.approx([0.1, 0.1])
+    assert list(points.y) == [place(1.1), place(1.5)]
+    assert list(points.error_y.array) == pytest.approx([place(1.3) - place(1.1), place(1.7) - place(1.5)])
+    assert list(points.error_y.arrayminus) == pytest.approx([place(1.1) - place(1.0), place(1.5) - place(1.4)])
+    assert (list(original.x), list(original.y)) == ([9_000], [0.0])
+    assert list(unbeaten.x) == [4_000, 5_000]
     assert list(points.marker.color) == [1.0, 2.0]
     assert points.marker.size[1] > points.marker.size[0]
     assert [custom[0] for custom in points.customdata] == [1, 2]
@@ -115,15 +120,45 @@ def test_latencies_that_hardly_differ_look_alike() -> None:
 
 def test_a_measurement_without_latency_is_an_open_circle() -> None:
     figure = tradeoff.scatter(frames.tradeoffs([record(1, 1.1, 5_000, 1.0), record(2, 1.5, 4_000, None)]))
-    assert [trace.name for trace in figure.data] == ["timed", "latency not measured"]
+    assert [trace.name for trace in figure.data][:2] == ["timed", "latency not measured"]
     assert figure.data[1].marker.symbol == "circle-open"
     assert figure.data[1].customdata[0][5] == "not measured yet"
 
 
-def test_ratios_far_apart_are_drawn_on_a_logarithmic_axis() -> None:
-    near = [record(1, 1.1, 5_000, 1.0), record(2, 1.5, 4_000, 2.0)]
-    assert tradeoff.scatter(frames.tradeoffs(near)).layout.yaxis.type == "linear"
-    assert tradeoff.scatter(frames.tradeoffs([*near, record(3, 900.0, 3_000, 1.0)])).layout.yaxis.type == "log"
+def test_an_outlier_does_not_flatten_the_others() -> None:
+    rows = [record(1, 1.02, 5_000, 1.0), record(2, 1.05, 4_000, 2.0), record(3, 900.0, 3_000, 1.0)]
+    axis = tradeoff.scatter(frames.tradeoffs(rows)).layout.yaxis
+    assert (worse_axis.place(1.05) - worse_axis.place(1.02)) / max(axis.tickvals) > 0.05
+    assert (1.05 - 1.02) / 900 < 1e-4
+    assert "0%" in axis.ticktext and axis.ticktext[-1].startswith("x")
+
+
+def test_what_something_else_beats_in_both_is_not_on_the_line() -> None:
+    rows = [record(1, 1.1, 5_000, None), record(2, 1.2, 6_000, None), record(3, 1.0, 7_000, None)]
+    assert list(tradeoff.unbeaten(frames.tradeoffs(rows))["run"]) == [1, 3]
+
+
+@given(st.lists(st.tuples(st.floats(0.5, 1e5), st.integers(1, 50)), min_size=1, max_size=30))
+def test_the_line_is_the_pareto_front(points: list[tuple[float, int]]) -> None:
+    frame = frames.tradeoffs([record(number, ratio, size, None) for number, (ratio, size) in enumerate(points)])
+    best = set(zip(*(tradeoff.unbeaten(frame)[name] for name in ("ppl_ratio", "size_bytes")), strict=True))
+    kept = {(a, b) for a, b in points if not any(c <= a and d <= b and (c, d) != (a, b) for c, d in points)}
+    assert best == kept
+
+
+@given(st.lists(st.floats(0.01, 1e6), min_size=2, max_size=20))
+def test_the_axis_keeps_the_order_and_its_lines_reach_around_the_points(ratios: list[float]) -> None:
+    places = [worse_axis.place(one) for one in sorted(ratios)]
+    assert places == sorted(places) and worse_axis.place(1.0) == 0.0
+    lines, labels = worse_axis.ticks(ratios)
+    assert lines == sorted(set(lines)) and len(lines) == len(labels) and "0%" in labels
+    assert max(ratios) <= 1 or max(lines) >= min(max(places), worse_axis.place(1e6))
+
+
+def test_the_recommended_run_has_a_ring() -> None:
+    frame = frames.tradeoffs([record(1, 1.1, 5_000, 1.0), record(2, 1.5, 4_000, 2.0)])
+    ring = tradeoff.scatter(frame, marked=2).data[-1]
+    assert (list(ring.x), list(ring.y)) == ([4_000], [worse_axis.place(1.5)])
 
 
 def test_every_figure_of_a_result_is_in_the_table(result: Measurement) -> None:

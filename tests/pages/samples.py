@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy
 
 from optlab.client.client import Client
+from optlab.jobs.measured import MeasuredRun
 from optlab.jobs.registry import KINDS
 from optlab.models.describe import Description, LayerInfo
 from optlab.protocol import Protocol
@@ -20,8 +21,17 @@ from optlab.results.comparison import ComparedLayer, Comparison, ComparisonSpec
 from optlab.results.divergence import Details, Divergence, Estimate, ProbabilityChange, Quantiles
 from optlab.results.environment import Environment
 from optlab.results.latency import Latency, TimedPair
-from optlab.results.measurement import Delta, LayerReport, Measurement, MeasurementSoFar, QualitySoFar, Seconds, Side
-from optlab.store.run import Run
+from optlab.results.measurement import (
+    Delta,
+    LayerReport,
+    Measurement,
+    MeasurementSoFar,
+    MeasureSpec,
+    QualitySoFar,
+    Seconds,
+    Side,
+)
+from optlab.store.run import Run, Status
 from optlab.store.schema import runs_table
 
 WIDTH, HIDDEN, BLOCKS, VOCABULARY = 192, 576, 2, 4096
@@ -143,6 +153,15 @@ def measured(client: Client, bits: int, protocol: Protocol | None = None) -> Run
     run = client.submit_measure("nano", recipe, protocol or Protocol())
     finish(client, run, measurement(*MEASURED[bits], recipe))
     return client.store.get(run.id)  # type: ignore[return-value]
+
+
+def measured_run(number: int, ratio: float, size: int) -> MeasuredRun:
+    """A finished measurement that lies in no store."""
+    recipe = quantized(4)
+    spec = MeasureSpec(model="nano", recipe=recipe, protocol=Protocol())
+    result = measurement(ratio, size, None, recipe)
+    run = Run(number, f"key {number}", "measure", Status.DONE, spec.to_json(), "", 0.0, result_json=result.to_json())
+    return MeasuredRun(run, spec, result)
 
 
 DAMAGE: list[dict[str, str]] = [

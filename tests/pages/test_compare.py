@@ -48,8 +48,9 @@ def test_the_chart_has_a_point_for_each_row(prepared: Client) -> None:
     for bits in samples.MEASURED:
         samples.measured(prepared, bits)
     figure = json.loads(open_page("compare").get("plotly_chart")[0].proto.spec)
-    points = [y for trace in figure["data"] for y in trace["y"]]
+    points = [custom[-1] for trace in figure["data"] for custom in trace.get("customdata", [])]
     assert sorted(points) == sorted(ratio for ratio, _, _ in samples.MEASURED.values())
+    assert [trace["name"] for trace in figure["data"]].count("original") == 1
 
 
 def test_one_row_opens_its_recipe(prepared: Client) -> None:

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from optlab.prediction.treatment import Outside, damage, global_threshold, treatment
+from optlab.prediction.treatment import Outside, between, damage, global_threshold, treatment
 from optlab.recipes import Recipe, Step
 from tests.prediction.states import state, truth, uniform
 
@@ -66,3 +68,13 @@ def test_pruning_adds_to_rounding() -> None:
     found = state()
     both, alone = truth(found, uniform(4, 32, 0.3)), truth(found, uniform(4, 32))
     assert both == pytest.approx(alone + truth(found, Recipe.of(Step("prune", "magnitude", {"sparsity": 0.3}))))
+
+
+@given(
+    places=st.lists(st.floats(0, 1), min_size=1, max_size=6, unique=True).map(sorted),
+    x=st.lists(st.floats(-1, 2), min_size=1, max_size=9), seed=st.integers(0, 1000),
+)  # fmt: skip
+def test_between_is_interpolation_of_every_row_by_itself(places: list[float], x: list[float], seed: int) -> None:
+    values = np.random.default_rng(seed).normal(size=(len(x), len(places)))
+    found = between(np.array(places), values, np.array(x))
+    assert found == pytest.approx([np.interp(at, places, row) for at, row in zip(x, values, strict=True)], abs=1e-6)

@@ -94,6 +94,31 @@ def test_it_shows_the_figures_of_the_store(runs: list[Run]) -> None:
         assert Measurement.from_dict({"version": 1, **one["result"]}) == result.model_copy(update={"artefact": None})
 
 
+def test_it_begins_with_a_decision_and_its_rule(runs: list[Run]) -> None:
+    shown = " ".join(read(runs).shown)
+    # 8 bits lose 0.2%, 4 bits 10%, 2 bits are 45 times worse
+    two, eight, four = (run.id for run in runs)  # the newest first
+    assert f"Ship #{eight} rtn 8 bits, group 64" in shown
+    assert shown.index("Ship #") < shown.index("Original and candidates") < shown.index("Evidence")
+    assert "at most 5% worse" in shown
+    assert f"#{four} rtn 4 bits, group 64: 10.0% worse" in shown
+    assert f"#{two} rtn 2 bits, group 64: 45 x worse" in shown
+    assert html(Comparison.of(runs)).count('class="badge"') == 1
+
+
+def test_each_word_is_explained_once(runs: list[Run]) -> None:
+    for _, meaning in words.meanings():
+        assert read(runs).shown.count(meaning) == 1
+
+
+def test_each_run_has_a_strip_of_what_was_stored(runs: list[Run]) -> None:
+    page = html(Comparison.of(runs))
+    (run, *_) = readable(runs)
+    assert page.count('role="img" aria-label="Bits and zeros of 14 layers"') == len(runs)
+    for layer in run.result.layers:
+        assert page.count(f'title="{layer.name}, 4.5 bits, 2% zeros"') == len(runs)
+
+
 def test_it_loads_nothing(runs: list[Run]) -> None:
     reader = read(runs)
     elsewhere = [one for one in reader.addresses if not one[1].startswith("data:")]

@@ -10,8 +10,13 @@ import re
 import pytest
 from pandas import DataFrame
 
+from optlab.client.client import Client
 from optlab.errors import OptLabError
+from optlab.i18n import use
 from optlab.report import pdf, tables
+from optlab.report.comparison import Comparison
+from optlab.report.document import html
+from tests.pages import samples
 
 FRAME = DataFrame(
     {
@@ -46,3 +51,16 @@ def test_the_page_is_printed() -> None:
     printed = pdf.pdf("<!doctype html><title>report</title>" + "<p style='break-after:page'>page</p>" * 3)
     assert printed.startswith(b"%PDF-")
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) in (3, 4)
+
+
+@pytest.mark.skipif(pdf.browser() is None, reason="no Chromium to print with")
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_three_runs_take_at_most_three_pages(client: Client, language: str) -> None:
+    for bits in samples.MEASURED:
+        samples.measured(client, bits)
+    use(language)
+    try:
+        printed = pdf.pdf(html(Comparison.of(client.store.list("measure", "done"))))
+    finally:
+        use("en")
+    assert 1 < len(re.findall(rb"/Type\s*/Page\b", printed)) <= 3

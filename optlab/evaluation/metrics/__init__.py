@@ -7,7 +7,7 @@ gets an interval over windows, like every figure of a measurement, and it is in 
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ REGISTRY = {
 @cache
 def metric(name: str) -> type[Metric]:
     """The class of a metric."""
-    module, _, attribute = REGISTRY[name].partition(":")
-    found = getattr(import_module(module), attribute)
+    found = resolve_name(REGISTRY[name])
     assert issubclass(found, Metric) and found.name == name, f"registry line of {name} is wrong"
     return found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import ClassVar
 
 from optlab.errors import MeasurementError
@@ -56,8 +56,7 @@ def task(name: str) -> type[Task]:
     """The class of a task. Raises MeasurementError when there is none of that name."""
     if name not in REGISTRY:
         raise MeasurementError("there is no task {name!r}; there are {tasks}", name=name, tasks=", ".join(REGISTRY))
-    module, _, attribute = REGISTRY[name].partition(":")
-    found = getattr(import_module(module), attribute)
+    found = resolve_name(REGISTRY[name])
     assert issubclass(found, Task) and found.name == name, f"registry line of {name} is wrong"
     return found
 
