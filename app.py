@@ -1,7 +1,22 @@
 """The server: the dashboard (`dashboard.py`), and the files that people take home. `streamlit run app.py`."""
 
+import os
+import sys
+
 import streamlit as st
+from starlette.middleware import Middleware
 
-from pages.components.shared import file_route, readiness
+from optlab.errors import OptLabError
+from pages.components.server.door import Door
+from pages.components.server.policy import Policy
+from pages.components.shared import file_route
 
-app = st.App("dashboard.py", routes=file_route.routes(), lifespan=readiness.lifespan)
+try:
+    policy = Policy.of(st.get_option("server.address"), os.environ)
+except OptLabError as error:
+    sys.exit(f"optlab: {error}")
+policy.confine(os.environ)
+if policy.token is not None:
+    print(f"  Sign in once with ?token={policy.token} behind the address.", file=sys.stderr)
+
+app = st.App("dashboard.py", routes=file_route.routes(), middleware=[Middleware(Door, policy=policy)])

@@ -24,7 +24,8 @@ from optlab.store.run import Run, Status, UnknownRunError
 from optlab.store.store import Store
 from optlab.texts.text import load as load_text
 from optlab.workers.execution import execute
-from optlab.workers.heartbeat import SILENT_S, STOPPED, Heartbeat
+from optlab.workers.heartbeat import STOPPED, Heartbeat
+from optlab.workers.silence import Silence
 
 if TYPE_CHECKING:
     from optlab.prediction.predictor import Predictor
@@ -56,6 +57,18 @@ def compare(
     if again and known is not None and known.done:
         client.delete(known.id)
     return complete(client, client.submit_comparison(base, other, protocol), span(shown, PREPARED, 1.0))
+
+
+def ask(
+    client: Client, task: str, model: str, recipe: Recipe, protocol: Protocol, shown: Progress = silent,
+    again: bool = False,
+) -> Run:  # fmt: skip
+    """The finished run of one task (`optlab.evaluation.tasks`), as `measure`. Raises what `complete` raises."""
+    prepare(client, model, span(shown, 0.0, PREPARED))
+    known = client.find_task(task, model, recipe, protocol)
+    if again and known is not None and known.done:
+        client.delete(known.id)
+    return complete(client, client.submit_task(task, model, recipe, protocol), span(shown, PREPARED, 1.0))
 
 
 def prepare(client: Client, model: str, shown: Progress = silent) -> Run:
@@ -98,7 +111,7 @@ def complete(client: Client, run: Run, shown: Progress = silent, kinds: registry
     UnknownRunError when it was deleted; KeyboardInterrupt on Ctrl-C, after which a run that was done here is cancelled
     and one that a worker has goes on.
     """
-    store, looked = client.store, 0.0
+    store, suspicion, looked = client.store, Silence(client.store), 0.0
     while not run.done:
         if run.status == Status.QUEUED:
             claimed = store.claim(_name(), run.id)
@@ -112,7 +125,7 @@ def complete(client: Client, run: Run, shown: Progress = silent, kinds: registry
             shown(run.progress, say("run {id} of {worker}: {said}", id=run.id, worker=run.worker, said=run.message))
             if time.monotonic() - looked > 1.0:
                 looked = time.monotonic()
-                store.reap(SILENT_S)
+                suspicion.settle()
             time.sleep(POLL_S)
         run = _existing(store, run.id)
     return run

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from optlab.fitting import fitted_step
+from optlab.knobs import EVERYTHING, WORDS
 from optlab.methods import Value
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
@@ -45,11 +46,6 @@ class Preset:
         steps = (fitted_step(part.kind, part.method, part.values, description, part.layers) for part in self.parts)
         return Recipe(tuple(steps))
 
-
-EVERYTHING = ".*"
-"""Embedding and head too, which a recipe touches only when it names them."""
-WORDS = r".*\b(embed_tokens|embed_in|embed_out|wte|lm_head)"
-"""Embedding and head of every family of causal models, as their checkpoints name them."""
 
 PRESETS = (
     Preset(

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from optlab.errors import OptLabError
-from optlab.figures import format
-from optlab.figures.pairs import in_one_line
+from optlab.figures import format, verdict
 from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
@@ -69,7 +68,7 @@ def row(run: Run) -> None:
             facts.unreadable([run])
             one = next(iter(readable([run])), None)
             if one is not None:
-                st.caption(in_one_line(one.result))
+                st.caption(verdict.in_words(one.result))
 
 
 def when(run: Run) -> str:

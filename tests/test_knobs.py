@@ -7,8 +7,9 @@ from itertools import product
 import pytest
 
 from optlab.errors import RecipeError
-from optlab.knobs import KNOB, KnobbedRecipe, Knobs, knobs_of
+from optlab.knobs import EVERYTHING, KNOB, WORDS, KnobbedRecipe, Knobs, knobs_of, treats_words, with_words
 from optlab.methods import REGISTRY, method
+from optlab.presets import PRESETS, Preset
 from optlab.recipes import Recipe, Step
 from tests.pages import samples
 
@@ -17,6 +18,7 @@ QUANTIZED = Step("quantize", "rtn", {"bits": 4, "group_size": 64})
 PRUNED = Step("prune", "wanda", {"sparsity": 0.5})
 TRAINED = Step("distill", "reverse_kl", {"temperature": 2.0})
 CACHED = Step("cache", "kv", {})
+WORDS_TOO = Step("quantize", "rtn", {"bits": 4, "group_size": 64}, WORDS)
 
 
 def knobbed(*steps: Step) -> KnobbedRecipe:
@@ -29,7 +31,7 @@ def knobbed(*steps: Step) -> KnobbedRecipe:
     "recipe",
     [
         Recipe(), Recipe.of(QUANTIZED), Recipe.of(PRUNED), Recipe.of(TRAINED), Recipe.of(PRUNED, QUANTIZED),
-        Recipe.of(PRUNED, TRAINED, QUANTIZED, CACHED),
+        Recipe.of(PRUNED, TRAINED, QUANTIZED, CACHED), Recipe.of(QUANTIZED, WORDS_TOO), Recipe.of(WORDS_TOO, CACHED),
     ],
     ids=lambda recipe: recipe.content_hash[:4],
 )  # fmt: skip
@@ -95,3 +97,26 @@ def test_a_value_that_the_method_refuses_is_refused() -> None:
 def test_every_knob_is_declared_by_some_method() -> None:
     for kind, name in KNOB.items():
         assert any(name in {one.name for one in method(kind, other).parameters} for other in REGISTRY[kind])
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_every_goal_has_knobs(preset: Preset) -> None:
+    recipe = preset.recipe(NANO)
+    found = KnobbedRecipe.of(recipe, NANO)
+    assert found is not None and found.recipe(knobs_of(recipe)) == recipe
+
+
+def test_no_knob_moves_the_embedding_that_has_its_own_bits() -> None:
+    quantized, words = knobbed(QUANTIZED, WORDS_TOO).recipe(Knobs(3)).steps
+    assert (quantized.values["bits"], words.values["bits"]) == (3, 4)
+
+
+def test_embedding_and_head_are_taken_in_and_left_out() -> None:
+    plain = Recipe.of(PRUNED, QUANTIZED)
+    wider = with_words(plain, True)
+    assert wider is not None and treats_words(wider) and not treats_words(plain)
+    assert [step.layers for step in wider.steps] == [None, EVERYTHING]
+    assert with_words(wider, False) == plain
+    assert with_words(Recipe.of(QUANTIZED, WORDS_TOO), False) == Recipe.of(QUANTIZED)
+    only_some = Step("quantize", "rtn", {"bits": 4}, ".*mlp.*")
+    assert with_words(Recipe.of(only_some), True) is None and with_words(Recipe.of(PRUNED), True) is None

@@ -48,7 +48,7 @@ function makeChart(figure) {
     canvas.setAttribute('aria-label', curve.words.chart);
     label.textContent = curve.words.here;
     place = scales(curve, width, height);
-    still.replaceChildren(...axes(curve, place, width), ...limit(budget, place));
+    still.replaceChildren(...axes(curve, place, width), ...best(curve, place), ...limit(budget, place));
     dots.replaceChildren(...measurements(curve, place));
   }
 
@@ -84,7 +84,11 @@ function makeChart(figure) {
     label.setAttribute('y', Math.max(y - 8, place.top + 10));
   }
 
-  return { settle, move };
+  function note(words) {
+    figure.querySelector('.note').textContent = words;
+  }
+
+  return { settle, move, note };
 }
 
 function axes(curve, place, width) {
@@ -104,6 +108,15 @@ function axes(curve, place, width) {
   const under = { x: place.right, y: place.bottom + 35, 'text-anchor': 'end' };
   drawn.push(svg('text', under, `${curve.words.up} \u2191  ${curve.words.across} \u2192`));
   return drawn;
+}
+
+// the best that is predicted at each size, whatever the method
+function best(curve, place) {
+  if (curve.frontier.length < 2) return [];
+  const way = curve.frontier.map(({ size, ratio }) => `${place.x(size).toFixed(1)} ${place.y(ratio).toFixed(1)}`);
+  const line = svg('path', { class: 'frontier', d: `M${way.join('L')}` });
+  line.appendChild(svg('title', {}, curve.words.frontier));
+  return [line];
 }
 
 function limit(budget, place) {

@@ -6,14 +6,16 @@ const KNOBS = ['bits', 'sparsity', 'temperature'];
 // may draw the whole page anew, which would take frames from the next movement.
 const PAUSE_MS = 350;
 
-// moved(name): at every movement. rested(): once, when nobody has touched the knobs for `PAUSE_MS`.
-function makeKnobs(box, moved, rested) {
+// moved(name): at every movement. rested(): once, when nobody has touched the knobs for `PAUSE_MS`. budgeted(bytes): when
+// a person sets another limit; null is none.
+function makeKnobs(box, moved, rested, budgeted) {
   const parts = Object.fromEntries(KNOBS.map((name) => {
     const knob = box.querySelector(`[data-knob="${name}"]`);
     const [label, output, input, note] = ['label', 'output', 'input', 'small'].map((tag) => knob.querySelector(tag));
     return [name, { label, output, input, note, stops: [] }];
   }));
   const train = box.querySelector('#knob-train'), trainLabel = box.querySelector('.choice label');
+  const budget = box.querySelector('#knob-budget');
   let due = false, waiting = null;
 
   function hold() {
@@ -34,6 +36,7 @@ function makeKnobs(box, moved, rested) {
     input.addEventListener('input', () => { hold(); say(name); moved(name); });
     input.addEventListener('change', arrive); // when the pointer lets go, and at every press of a key
   }
+  budget.addEventListener('input', () => budgeted(bytes()));
   train.addEventListener('change', () => { enable(); moved('temperature'); arrive(); });
 
   function say(name) {
@@ -42,6 +45,7 @@ function makeKnobs(box, moved, rested) {
     output.textContent = stop.label;
     input.setAttribute('aria-valuetext', stop.spoken);
   }
+  const bytes = () => (budget.value > 0 ? budget.value * 1e6 : null);
   function enable() {
     parts.temperature.input.disabled = !train.checked;
   }
@@ -59,6 +63,8 @@ function makeKnobs(box, moved, rested) {
         if (value !== undefined) this.turn(name, value);
       }
       trainLabel.textContent = curve.words.train;
+      box.ariaLabel = curve.words.knobs;
+      box.querySelector('.budget label').textContent = curve.words.budget;
       // without a server nobody can train: the knob is only there when the recipe has it
       train.parentElement.hidden = alone;
       parts.temperature.input.closest('.knob').hidden = alone && !curve.training;
@@ -84,6 +90,13 @@ function makeKnobs(box, moved, rested) {
       const value = (name) => parts[name].stops[parts[name].input.value].value;
       return { bits: value('bits'), sparsity: value('sparsity'), temperature: train.checked ? value('temperature') : null };
     },
+    budget: () => budget.value,
+    allow(megabytes) {
+      budget.value = megabytes;
+      budgeted(bytes());
+    },
+    fits(words) { box.querySelector('.fits').textContent = words; },
+    speak(words) { box.querySelector('.spoken').textContent = words; },
     get training() { return train.checked; },
   };
 }

@@ -2,4 +2,6 @@
 
 const page = document.querySelector('section.curve');
 const table = JSON.parse(document.getElementById('optlab-curve').textContent);
-startCurve(page, null).take(table, table.stands);
+const live = startCurve(null);
+for (const part of ['tiles', 'knobs', 'chart']) live.attach(part, page);
+live.take(table, table.stands);

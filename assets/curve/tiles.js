@@ -2,9 +2,16 @@
 
 const TILES = ['quality', 'size', 'speed'];
 
-function makeTiles(box) {
-  const drawn = TILES.map((name) => makeTile(box.querySelector(`[data-tile="${name}"]`)));
-  return (cell, words) => cell.tiles.forEach((tile, number) => drawn[number](tile, words[TILES[number]], words));
+function makeTiles(section) {
+  const drawn = TILES.map((name) => makeTile(section.querySelector(`[data-tile="${name}"]`)));
+  const box = section.querySelector('.tiles'), verdict = section.querySelector('.verdict');
+  return {
+    draw(cell, words) {
+      box.ariaLabel = words.figures;
+      cell.tiles.forEach((tile, number) => drawn[number](tile, words[TILES[number]], words));
+      verdict.textContent = cell.verdict;
+    },
+  };
 }
 
 function makeTile(article) {
@@ -16,12 +23,12 @@ function makeTile(article) {
   const top = part(article, 'p', 'name');
   const title = part(top, 'span', 'title'), badge = part(top, 'span', 'badge');
   const headline = part(article, 'p', 'headline'), detail = part(article, 'p', 'detail');
+  const interval = part(article, 'p', 'interval');
   const [base, value] = ['base', 'value'].map((name) => {
     const bar = part(article, 'div', 'bar');
     bar.ariaHidden = 'true'; // the words beside it say the same
     return part(bar, 'i', name);
   });
-  const interval = part(article, 'p', 'interval');
 
   return (tile, name, words) => {
     article.dataset.side = tile.side;

@@ -26,11 +26,11 @@ def opened() -> Iterator[Client]:
     """A client of the store that the dashboard uses too; runs whose process was killed are no longer running."""
     from optlab.client.client import Client
     from optlab.store.store import Store
-    from optlab.workers import heartbeat
+    from optlab.workers.silence import Silence
 
     store = Store()
     try:
-        store.reap(heartbeat.SILENT_S)
+        Silence(store).settle()
         yield Client(store)
     finally:
         store.close()

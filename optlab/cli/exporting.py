@@ -22,6 +22,7 @@ def export(
 ) -> None:
     """Compress MODEL by a recipe and write it for another program: GGUF for llama.cpp, ONNX for ONNX Runtime."""
     from optlab.compression import compress
+    from optlab.exports.formats import format_of
     from optlab.kernels import gguf_export, onnx_export
     from optlab.models import load
     from optlab.protocol import Protocol
@@ -33,7 +34,9 @@ def export(
     report = reporter(as_json)
     protocol = Protocol(calibration=calibration, calibration_tokens=calibration_tokens)
     chosen = Recipe.from_file(recipe) if recipe else Recipe()
-    made = compress(load(model, "float32", "cpu", span(report, 0.0, 0.1)), chosen, protocol, span(report, 0.1, 0.9))
+    original = load(model, "float32", "cpu", span(report, 0.0, 0.1))
+    format_of(out.suffix.removeprefix(".")).check_model(original, chosen)  # a recipe may take minutes
+    made = compress(original, chosen, protocol, span(report, 0.1, 0.9))
     types = writers[out.suffix](made, out, span(report, 0.9, 1.0))
     found = {"file": str(out), "bytes": out.stat().st_size, "types": types}
     listed = ", ".join(f"{count} {kind}" for kind, count in types.items())

@@ -25,7 +25,9 @@ from optlab.cli import (
     recipes,
     runs,
     serving,
+    tasks,
     texts,
+    upkeep,
 )
 from optlab.errors import OptLabError
 
@@ -53,8 +55,9 @@ def root(version: Version = False) -> None:
 
 for command in (
     catalog.models, catalog.methods, catalog.inspect, measuring.measure, measuring.latency, comparing.compare,
+    tasks.tasks,
     predicting.predict, predicting.frontier, exporting.export, archives.report, archives.page, archives.archive,
-    serving.app,
+    upkeep.backup, upkeep.restore, upkeep.check, serving.app,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(probing.app, name="probe")
@@ -69,7 +72,7 @@ app.command(name="take-in", hidden=True)(archives.import_archive)  # its name in
 def main() -> int:
     """Run the command line; returns the exit code."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # what a command said with typer.Exit, else None
     except OptLabError as error:
         print(f"optlab: {error}", file=sys.stderr)
         return error.exit_code
@@ -84,4 +87,4 @@ def main() -> int:
             error.show()
             return int(error.exit_code)
         raise
-    return 0
+    return code if isinstance(code, int) else 0

@@ -5,8 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from optlab.client.client import Client
+from optlab.errors import ModelError
+from optlab.exports.export_format import ExportFormat
 from optlab.exports.package import CARD
 from optlab.jobs.export import EXPORT
+from optlab.jobs.measure import MEASURE
+from optlab.jobs.resolution import title
+from optlab.models.catalog import locate
+from optlab.models.checkpoint import read_json
+from optlab.models.hub_config import HubConfig
 from optlab.results.document import UnreadableError
 from optlab.results.export import Export
 from optlab.store import artefacts
@@ -20,6 +27,30 @@ def made(run: Run) -> Export | None:
     except UnreadableError:
         return None
     return found if found is not None and _file(found, found.file) is not None else None
+
+
+def refused(client: Client, measured: Run, kind: ExportFormat) -> ModelError | None:
+    """Why the model of a measurement cannot be written as `kind`, as far as can be told at once; None where it can."""
+    spec = MEASURE.spec_of(measured)
+    try:
+        described = client.description(spec.model)
+        if described is not None:
+            kind.check(
+                title(spec.model), described.family, _config_json(spec.model, described.family), spec.known_recipe
+            )
+    except ModelError as error:
+        return error
+    return None
+
+
+def _config_json(model: str, family: str) -> HubConfig | None:
+    """The config.json in a model's folder; None where there is none on this disk that is of this family any more."""
+    try:
+        source = locate(model)
+        found = read_json(source / "config.json") if source is not None and source.is_dir() else {}
+    except ModelError:  # moved or damaged since it was measured, which its run will say
+        return None
+    return found if found.get("model_type") == family else None
 
 
 def file(client: Client, id: int, name: str) -> Path | None:

@@ -19,18 +19,26 @@ from optlab.results.export import Figures
 if TYPE_CHECKING:
     from optlab.compression import Compressed
 
+TASKS = {"causal": "text-generation", "masked": "fill-mask"}
+"""The Hub's word for what a model of each objective does."""
 LONGEST = 1 << 16
 """Bytes of an original's card that are looked at."""
 
 
-def text(compressed: Compressed, kind: ExportFormat, written: Written, figures: Figures | None, title: str) -> str:
-    """The whole card, markdown with a YAML header. title: of the model."""
+def text(
+    compressed: Compressed, kind: ExportFormat, written: Written, figures: Figures | None, title: str, size: int
+) -> str:
+    """The whole card, markdown with a YAML header. title: of the model. size: bytes of its files."""
     licence = licence_of(compressed.model.name, compressed.model.folder)
-    name = compressed.model.name
+    name = public_name(compressed.model.name)
     header: dict[str, object] = {"license": licence} if licence else {}
     if HUB_ID.fullmatch(name):
         header |= {"base_model": name, "base_model_relation": "quantized"}
-    header |= {"library_name": kind.library, "pipeline_tag": "text-generation", "tags": ["optlab", kind.name]}
+    header |= {
+        "library_name": kind.library,
+        "pipeline_tag": TASKS[compressed.model.objective],
+        "tags": ["optlab", kind.name],
+    }
     parts = [
         f"---\n{yaml.safe_dump(header, sort_keys=False)}---",
         f"# {title}",
@@ -38,6 +46,7 @@ def text(compressed: Compressed, kind: ExportFormat, written: Written, figures: 
         f"```yaml\n{compressed.recipe.to_yaml()}```",
         "## What it costs and saves",
         *((_table(figures), same_weights(kind, written)) if figures else ("Not measured.",)),
+        f"As {kind.label}, with everything that is needed to run it: {_bytes(size)}.",
         *(f"Note: {note}." for note in compressed.notes),
         "## How to load it",
         written.usage,
@@ -45,6 +54,11 @@ def text(compressed: Compressed, kind: ExportFormat, written: Written, figures: 
         _licence(name, licence),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def public_name(model: str) -> str:
+    """What a stranger may know an original by: of a folder its name, not where it lies on somebody's disk."""
+    return model if HUB_ID.fullmatch(model) else Path(model).name
 
 
 def same_weights(kind: ExportFormat, written: Written) -> str:

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optlab.exports.export_format import ExportFormat, Written
+from optlab.kernels.writable import check_gguf, check_weights_alone
 from optlab.messages import say
+from optlab.models.hub_config import HubConfig
 from optlab.progress import Progress, silent, span
+from optlab.recipes import Recipe
 
 if TYPE_CHECKING:
     from optlab.compression import Compressed
@@ -17,6 +20,12 @@ USAGE = """```
 llama-cli -m {file} -p "Once upon a time"
 llama-perplexity -m {file} -f your-text.txt
 ```"""
+
+
+def check(name: str, family: str, hub: HubConfig | None, recipe: Recipe) -> None:
+    """See `ExportFormat`. Raises ModelError."""
+    check_gguf(name, family, hub)
+    check_weights_alone(recipe)
 
 
 def write(compressed: Compressed, folder: Path, stem: str, progress: Progress = silent) -> Written:
@@ -52,4 +61,4 @@ def rounding(file: Path, compressed: Compressed, progress: Progress = silent) ->
     return math.sqrt(difference / size) if size else 0.0
 
 
-GGUF = ExportFormat("gguf", "GGUF", "llama.cpp", "gguf", zipped=False, write=write)
+GGUF = ExportFormat("gguf", "GGUF", "llama.cpp", "gguf", zipped=False, write=write, check=check)

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optlab.exports.export_format import ExportFormat, Written
+from optlab.kernels.writable import check_onnx, check_weights_alone
+from optlab.models.hub_config import HubConfig
 from optlab.progress import Progress, silent
+from optlab.recipes import Recipe
 
 if TYPE_CHECKING:
     from optlab.compression import Compressed
@@ -31,6 +34,12 @@ logits = session.run(["logits"], {{"input_ids": np.array([ids], np.int64), **pas
 OpenVINO reads the same file: `openvino.Core().read_model("model.onnx")`."""
 
 
+def check(name: str, family: str, hub: HubConfig | None, recipe: Recipe) -> None:
+    """See `ExportFormat`. Raises ModelError."""
+    check_onnx(name, family, hub)
+    check_weights_alone(recipe)
+
+
 def write(compressed: Compressed, folder: Path, stem: str, progress: Progress = silent) -> Written:
     """`folder`/model.onnx and the tokenizer. Raises ModelError."""
     from optlab.kernels import onnx_export
@@ -43,4 +52,4 @@ def write(compressed: Compressed, folder: Path, stem: str, progress: Progress = 
     return Written(tensors, usage=USAGE.format())
 
 
-ONNX = ExportFormat("onnx", "ONNX", "ONNX Runtime", "onnxruntime", zipped=True, write=write)
+ONNX = ExportFormat("onnx", "ONNX", "ONNX Runtime", "onnxruntime", zipped=True, write=write, check=check)

@@ -44,7 +44,8 @@ def export(
     try:
         inside.mkdir()
         written = kind.write(compressed, inside, stem, span(progress, 0.0, 0.7))
-        text = card.text(compressed, kind, written, figures, stem)
+        size = sum(made.stat().st_size for made in inside.iterdir())
+        text = card.text(compressed, kind, written, figures, stem, size)
         (folder / CARD).write_text(text, encoding="utf-8")
         if kind.zipped:
             shutil.copyfile(folder / CARD, inside / CARD)

@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import product
+from typing import TYPE_CHECKING
 
 from optlab.client.client import Client
 from optlab.client.knob_predictions import KnobPredictions, knob_predictions, measured
-from optlab.figures import curve_axes, curve_tiles
+from optlab.errors import OptLabError
+from optlab.figures import curve_axes, curve_tiles, verdict
 from optlab.figures.curve_axes import Axis
 from optlab.figures.curve_tiles import Tile
 from optlab.figures.curve_words import Knob, knobs_in_words, words
@@ -22,9 +25,14 @@ from optlab.i18n import said, sentence
 from optlab.jobs.measured import MeasuredRun
 from optlab.knobs import KnobbedRecipe, Knobs, has_knobs, knobs_of
 from optlab.models.describe import Description
+from optlab.prediction.frontier import Frontier
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.results.prediction_table import PredictedCell
+from optlab.results.measurement import Measurement
+from optlab.results.prediction_table import OriginalFigures, PredictedCell
+
+if TYPE_CHECKING:
+    from optlab.prediction.predictor import Predictor
 
 DOTS = 40
 """Measurements that are drawn, the newest."""
@@ -44,12 +52,13 @@ class Point:
 @dataclass(frozen=True)
 class Cell:
     """One stop. side: 'measured', 'predicted' or 'unknown'. point: None where the quality or the size is not known.
-    reason: why nothing is predicted, as a sentence; '' where something is."""
+    reason: why nothing is predicted, as a sentence; '' where something is. verdict: see `optlab.figures.verdict`."""
 
     side: str
     point: Point | None
     tiles: tuple[Tile, ...]
     reason: str = ""
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,8 +73,9 @@ class Dot:
 class Curve:
     """stands: where the knobs are put, for whoever sees `token` the first time. training: whether the recipes train.
     usual_temperature: where that knob stands while nothing is trained. cells: for each stop of bits one for each stop
-    of sparsity, row after row. original: bytes of the original; None where they are not known. dots: what was measured
-    of this model. record: how right earlier predictions were, as a sentence."""
+    of sparsity, row after row; none for a recipe beyond three knobs. original: bytes of the original; None where they
+    are not known. dots: what was measured of this model. frontier: the best that is predicted at each size, smallest
+    first. record: how right earlier predictions were, as a sentence."""
 
     token: str
     stands: Knobs
@@ -78,6 +88,7 @@ class Curve:
     cells: tuple[Cell, ...]
     original: float | None
     dots: tuple[Dot, ...]
+    frontier: tuple[Point, ...]
     size_axis: Axis
     loss_axis: Axis
     record: str
@@ -98,33 +109,73 @@ def of(
     """
     model, stored = description.model, 32 if "32" in description.dtype else 16
     told = knob_predictions(client, model, knobbed, now, protocol)
-    record = client.ledger(model).in_words()
-    return curve(knobbed, now, told, measured(client, model, protocol), stored, token, stands or now, sentence(record))
+    record, known = sentence(client.ledger(model).in_words()), measured(client, model, protocol)
+    best = best_at_each_size(client.predictor(model, protocol))
+    return curve(knobbed, now, told, known, stored, token, stands or now, record, best)
+
+
+def without_knobs(client: Client, description: Description, protocol: Protocol, token: str = "") -> Curve:
+    """What surrounds a recipe that three knobs cannot show. Raises ModelError."""
+    model = description.model
+    known, best = measured(client, model, protocol), best_at_each_size(client.predictor(model, protocol))
+    none, record = Knob("", "", ()), sentence(client.ledger(model).in_words())
+    return Curve(
+        token, Knobs(), none, none, none, False, 0.0, (), *_ground((), _dots(known), best, description.size_bytes),
+        record, words(),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4)
+def best_at_each_size(predictor: Predictor | None) -> tuple[Point, ...]:
+    """The frontier as points; none where nothing is predicted, or the probe is not far enough for one."""
+    if predictor is None:
+        return ()
+    try:
+        found = Frontier(predictor).points()
+    except OptLabError:
+        return ()
+    return tuple(
+        Point(float(one.size_bytes), told.ppl_ratio, *(told.ppl_ratio_band90 or (None, None)))
+        for one in found
+        if (told := one.prediction).ppl_ratio is not None
+    )
 
 
 def curve(
     knobbed: KnobbedRecipe, now: Knobs, told: KnobPredictions, measured: Sequence[MeasuredRun], stored: int,
-    token: str, stands: Knobs, record: str,
+    token: str, stands: Knobs, record: str, frontier: tuple[Point, ...] = (),
 ) -> Curve:  # fmt: skip
     """`of`, from what is known. measured: of this model on this text, newest first. stored: bits of a weight of the
     original."""
+    here = {knobs: one for one in reversed(measured) if (knobs := _knobs(knobbed, one)) is not None}
+    stops = [Knobs(bits, sparsity, now.temperature) for bits, sparsity in product(told.bits, told.sparsities)]
+    cells = tuple(_cell(stop, told, here.get(stop)) for stop in stops)
+    original = told.original.size_bytes if told.original else None
+    bits, sparsity, temperature = knobs_in_words(knobbed, now, told, stored)
+    return Curve(
+        token, stands, bits, sparsity, temperature, now.temperature is not None,
+        float(knobbed.distill.values["temperature"] or 0.0), cells,
+        *_ground(cells, _dots(measured), frontier, original), record, words(),
+    )  # fmt: skip
+
+
+def _dots(measured: Sequence[MeasuredRun]) -> tuple[Dot, ...]:
+    """The newest of each recipe."""
     known: dict[str, MeasuredRun] = {}
     for one in measured:
         if isinstance(one.spec.recipe, Recipe):
             known.setdefault(one.spec.recipe.content_hash, one)
-    here = {knobs: one for one in reversed(measured) if (knobs := _knobs(knobbed, one)) is not None}
-    stops = [Knobs(bits, sparsity, now.temperature) for bits, sparsity in product(told.bits, told.sparsities)]
-    cells = tuple(_cell(stop, told, here.get(stop)) for stop in stops)
-    dots = tuple(dot for one in list(known.values())[:DOTS] if (dot := _dot(one)) is not None)
-    original = float(told.original.size_bytes) if told.original else None
-    points = [*(cell.point for cell in cells if cell.point), *(dot.point for dot in dots)]
-    bits, sparsity, temperature = knobs_in_words(knobbed, now, told, stored)
-    return Curve(
-        token, stands, bits, sparsity, temperature, now.temperature is not None,
-        float(knobbed.distill.values["temperature"] or 0.0), cells, original, dots,
-        curve_axes.size([point.size for point in points] + ([original] if original else [])),
-        curve_axes.loss([point.ratio for point in points]), record, words(),
-    )  # fmt: skip
+    return tuple(dot for one in list(known.values())[:DOTS] if (dot := _dot(one)) is not None)
+
+
+def _ground(
+    cells: tuple[Cell, ...], dots: tuple[Dot, ...], frontier: tuple[Point, ...], original: int | None
+) -> tuple[float | None, tuple[Dot, ...], tuple[Point, ...], Axis, Axis]:
+    """What stands still while knobs move, and the axes that hold all of it."""
+    points = [*(cell.point for cell in cells if cell.point), *(dot.point for dot in dots), *frontier]
+    sizes = [point.size for point in points] + ([float(original)] if original else [])
+    axes = curve_axes.size(sizes), curve_axes.loss([point.ratio for point in points])
+    return float(original) if original else None, dots, frontier, *axes
 
 
 def _knobs(knobbed: KnobbedRecipe, one: MeasuredRun) -> Knobs | None:
@@ -138,14 +189,24 @@ def _knobs(knobbed: KnobbedRecipe, one: MeasuredRun) -> Knobs | None:
 
 def _cell(stop: Knobs, told: KnobPredictions, measured: MeasuredRun | None) -> Cell:
     if measured is not None:
-        return Cell("measured", _measured_point(measured), curve_tiles.measured(measured.result))
+        return measured_cell(measured.result)
     if told.original is None:
         return Cell("unknown", None, curve_tiles.unknown(None), curve_tiles.not_probed())
-    cell = told.at(stop)
+    return predicted_cell(told.at(stop), told.original)
+
+
+def measured_cell(result: Measurement) -> Cell:
+    """A recipe that was measured."""
+    return Cell("measured", _measured_point(result), curve_tiles.measured(result), verdict=verdict.measured(result))
+
+
+def predicted_cell(cell: PredictedCell, original: OriginalFigures) -> Cell:
+    """A recipe that was not, of a model that was probed."""
     reason = "" if cell.nll is not None else curve_tiles.not_predicted()
     point = _predicted_point(cell)
     side = "predicted" if point is not None else "unknown"
-    return Cell(side, point, curve_tiles.predicted(cell, told.original), reason)
+    told = verdict.predicted(cell, original.size_bytes)
+    return Cell(side, point, curve_tiles.predicted(cell, original), reason, told)
 
 
 def _predicted_point(cell: PredictedCell) -> Point | None:
@@ -155,12 +216,12 @@ def _predicted_point(cell: PredictedCell) -> Point | None:
     return Point(float(cell.size_bytes), cell.ppl_ratio, low, high)
 
 
-def _measured_point(one: MeasuredRun) -> Point | None:
-    delta, size = one.result.delta, float(one.result.compressed.size_bytes)
-    low, high = delta.ppl_ratio_ci95 or (None, None)
+def _measured_point(result: Measurement) -> Point | None:
+    delta, size = result.delta, float(result.compressed.size_bytes)
+    low, high = (curve_tiles.finite(end) for end in delta.ppl_ratio_ci95 or (None, None))
     return Point(size, delta.ppl_ratio, low, high) if math.isfinite(delta.ppl_ratio) else None
 
 
 def _dot(one: MeasuredRun) -> Dot | None:
-    point = _measured_point(one)
+    point = _measured_point(one.result)
     return None if point is None else Dot(said(one.title), point)

@@ -11,6 +11,8 @@ from functools import cache
 from optlab import paths
 
 FOLDER = paths.ASSETS / "curve"
+PARTS = ("tiles", "knobs", "chart")
+"""What the scripts draw into; each has its own file of markup."""
 SCRIPTS = ("chart.js", "tiles.js", "knobs.js", "live.js")
 STREAMLIT, PAGE = "streamlit.js", "page.js"
 """Where the scripts run: in the dashboard, where Python hears of a movement, or in a page without a server."""
@@ -30,8 +32,15 @@ def style() -> str:
 
 @cache
 def markup() -> str:
-    """The elements that the scripts fill."""
-    return _text("curve.html")
+    """The elements that the scripts fill, all of them in one place: for a page without a server."""
+    tiles, knobs, chart = (_text(f"{name}.html") for name in PARTS)
+    return f'<section class="curve">{tiles}<div class="below">{knobs}{chart}</div></section>'
+
+
+@cache
+def part(name: str) -> str:
+    """The elements of one of `PARTS`, for a page that puts them in different places."""
+    return f'<section class="curve" data-part="{name}">{_text(f"{name}.html")}</section>'
 
 
 def _text(name: str) -> str:

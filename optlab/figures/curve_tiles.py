@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from optlab.figures import format, pairs
 from optlab.figures.predicted import not_timed
 from optlab.i18n import _
-from optlab.results.measurement import Measurement
 from optlab.results.prediction_table import OriginalFigures, PredictedCell
 
 LARGEST_EXPONENT = 700.0
@@ -31,9 +30,9 @@ class Tile:
     high: float | None = None
 
 
-def measured(result: Measurement) -> tuple[Tile, ...]:
-    """As the cards of a measurement have it."""
-    return tuple(_of_pair(pair) for pair in pairs.of(result))
+def measured(known: pairs.Known) -> tuple[Tile, ...]:
+    """As the cards of a measurement have it; what it has not found yet is unknown."""
+    return tuple(_of_pair(pair) for pair in pairs.of(known))
 
 
 def unknown(original: OriginalFigures | None) -> tuple[Tile, ...]:
@@ -64,10 +63,16 @@ def ratio(nll: float | None) -> float | None:
 def _of_pair(pair: pairs.Pair) -> Tile:
     if pair.candidate is None:
         return Tile("unknown", format.not_measured(), _original(pair.base_text) if pair.base is not None else "")
+    interval = _("so far: {windows}").format(windows=pair.so_far) if pair.so_far else pair.interval
     return Tile(
-        "measured", pair.headline, _both(pair.base_text, pair.candidate_text), pair.interval, pair.base, pair.candidate,
-        pair.low, pair.high,
+        "measured", pair.headline, _both(pair.base_text, pair.candidate_text), interval,
+        *(finite(one) for one in (pair.base, pair.candidate, pair.low, pair.high)),
     )  # fmt: skip
+
+
+def finite(value: float | None) -> float | None:
+    """`value`; None for what JSON has no word for, such as the perplexity of a broken model."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _quality(cell: PredictedCell, original: OriginalFigures) -> Tile:
@@ -81,9 +86,8 @@ def _quality(cell: PredictedCell, original: OriginalFigures) -> Tile:
     else:
         detail = _both(format.number(base), format.number(base * found))
     band = _band(format.change_range(low, high)) if low and high else _("no band")
-    headline = format.worse(found) if found != 1.0 else _("as good as the original")
     return Tile(
-        "predicted", headline, detail, band, unit, unit * found, unit * low if low else None,
+        "predicted", format.worse(found), detail, band, unit, unit * found, unit * low if low else None,
         unit * high if high else None,
     )  # fmt: skip
 

@@ -52,6 +52,7 @@ def words() -> dict[str, str]:
         "predicted": _("predicted"),
         "original": _("original"),
         "here": _("you are here"),
+        "frontier": _("the best predicted at each size"),
         "band": _("90% band"),
         "train": _("Recover by training"),
         "budget": _("Budget (MB)"),

@@ -32,14 +32,17 @@ def share(timed: Latency, bandwidth: float | None) -> float | None:
 
 
 def sentence(result: Measurement) -> str:
-    """Of the compressed model; '' when it is not known."""
+    """Of the compressed model; '' when it is not known.
+
+    A limit that some tokens kept below is none, however long the others took while something else was computed.
+    """
     timed, bandwidth = result.latency.candidate if result.latency else None, result.environment.read_bytes_per_s
     read = bytes_read(timed) if timed else None
     used = share(timed, bandwidth) if timed else None
     if timed is None or read is None or bandwidth is None or used is None:
         return ""
     size = format.megabytes(read)
-    if used > 1:
+    if used > 1 or timed.decode_ms_p5 < 1000 * read / bandwidth:
         return _(
             "Each token reads {size} of weights, keys and values, faster than this machine's memory delivers: part of "
             "them stays in the processor's cache, where fewer bits save little time."

@@ -106,13 +106,6 @@ def of(known: Known) -> list[Pair]:
     return [quality(known), size(known), latency(known)]
 
 
-def in_one_line(result: Measurement) -> str:
-    """What was saved and what it cost: '3.6 x smaller, 3.1 x faster, 2.0 % worse'; only what was measured."""
-    words = [pair.headline for pair in (size(result), latency(result)) if pair.complete and pair.headline]
-    loss = _("no measurable loss") if _holds_one(result.delta.ppl_ratio_ci95) else quality(result).headline
-    return _(", ").join([*words, loss])
-
-
 def _perplexities(known: Known) -> tuple[float | None, float | None, float | None, tuple[float, float] | None]:
     """Original, candidate, their ratio and its interval."""
     if isinstance(known, (Measurement, Comparison)):

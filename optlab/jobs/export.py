@@ -16,11 +16,13 @@ from optlab.store import artefacts
 
 def execute(spec: ExportSpec, progress: Progress, log: Log) -> Export:
     """The file, from the artefact that was measured. Raises what `exports.package.export` and compression raise."""
+    from optlab.exports.formats import format_of
     from optlab.exports.package import export
     from optlab.jobs.compressed_cache import packed
 
     with compute_lock():
         model = model_cache.model(spec.model, "float32", spec.protocol.device, span(progress, 0.0, 0.1))
+        format_of(spec.format).check_model(model, spec.known_recipe)
         compressed, _ = packed(model, spec.known_recipe, spec.protocol, span(progress, 0.1, 0.4))
         place = artefacts.folder(digest("export", *_decides(spec, model.fingerprint))[:32])
         with files.building(place, replace=True) as unfinished:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from optlab import files
+from optlab import files, roots
 from optlab.machine.identity import resolve_dtype
 from optlab.protocol import FALLBACK_TEXT, Protocol
 
@@ -107,7 +107,7 @@ def digest(*parts: Any) -> str:
 
 def _exists(path: Path) -> bool:
     try:
-        return path.exists()
+        return path.exists() and roots.allows(path)
     except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL in it
         return False
 

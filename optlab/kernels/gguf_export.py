@@ -20,6 +20,7 @@ from optlab.compression import Compressed
 from optlab.errors import ModelError
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.gguf_blocks import blocks, kind_of
+from optlab.kernels.writable import GGUF_FAMILIES, check_gguf
 from optlab.messages import say
 from optlab.models.gguf import pre_tokenizers, rotary
 from optlab.models.gguf.architectures import OUTER as HUB_OUTER
@@ -33,8 +34,6 @@ from optlab.progress import Progress, silent
 
 INNER = {hub: own for own, hub in HUB_BLOCK.items()}
 OUTER = {hub: own for own, hub in HUB_OUTER.items()}
-FAMILIES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2"}
-"""The hub's word for a family -> llama.cpp's, which computes it alike."""
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 """llama.cpp's types of tokens."""
 OTHER_BPE = ("byte_fallback", "continuing_subword_prefix", "end_of_word_suffix")
@@ -50,29 +49,18 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
 
     model = source.model if isinstance(source, Compressed) else source
     stored = source.stored if isinstance(source, Compressed) else {}
-    if not isinstance(model.module, Transformer) or model.family not in FAMILIES:
-        raise ModelError(
-            "only Llama, Mistral and Qwen2 models are written as GGUF; {name} is a {family}",
-            name=model.name,
-            family=model.family,
-        )
+    check_gguf(model.name, model.family, model.config)
+    if not isinstance(model.module, Transformer):
+        raise ModelError("{name} is computed by transformers, whose habits this file cannot say", name=model.name)
     if input_formats(model.module):
         raise ModelError("a GGUF file cannot say that activations are rounded; export weights without that step")
     if key_value_formats(model):
         raise ModelError("a GGUF file cannot say that keys and values are rounded; export weights without that step")
     config, target = model.module.config, Path(file)
-    if (foreign := config.beyond_llama()) or config.activation != "silu":
-        what = ", ".join(sorted(foreign)) or config.activation
-        raise ModelError(
-            "a GGUF file of a {family} cannot say what {name} does otherwise: {what}",
-            family=model.family,
-            name=model.name,
-            what=what,
-        )
     counts: dict[str, int] = {}
     try:
         with files.writing(target) as made:
-            writer = gguf.GGUFWriter(made, FAMILIES[model.family])
+            writer = gguf.GGUFWriter(made, GGUF_FAMILIES[model.family])
             _settings(writer, config, model)
             _tokens(writer, model, config.vocabulary)
             parameters = dict(model.module.named_parameters())
@@ -108,7 +96,7 @@ def row_order(rows: int, heads: int) -> Tensor:
 def order_of_rows(name: str, model: LanguageModel) -> Tensor | None:
     """`row_order` for a hub parameter of `model`, long [rows]; None where llama.cpp keeps the hub's order."""
     part = name.split(".")[-2]
-    if FAMILIES[model.family] != "llama" or part not in ("q_proj", "k_proj"):
+    if GGUF_FAMILIES[model.family] != "llama" or part not in ("q_proj", "k_proj"):
         return None
     assert isinstance(model.module, Transformer)  # the only one of these families
     config = model.module.config
@@ -133,7 +121,7 @@ def _add(writer: Any, name: str, W: Tensor, stored: object, model: LanguageModel
 def _settings(writer: Any, config: Config, model: LanguageModel) -> None:
     import gguf
 
-    writer.add_name(model.name)
+    writer.add_name(Path(model.name).name)  # of a folder, not where it lies
     writer.add_block_count(config.blocks)
     writer.add_context_length(config.context_length)
     writer.add_embedding_length(config.width)
@@ -154,11 +142,6 @@ def _settings(writer: Any, config: Config, model: LanguageModel) -> None:
         plain = dataclasses.replace(config, rope_scaling=())
         divisors = Rotary(plain).frequencies / Rotary(config).frequencies
         writer.add_tensor(rotary.FACTORS, divisors.numpy())
-    elif scaling:
-        raise ModelError(
-            "rotary positions of type {rope_type!r} are not written as GGUF",
-            rope_type=scaling.get("rope_type"),
-        )
 
 
 def _tokens(writer: Any, model: LanguageModel, rows: int) -> None:

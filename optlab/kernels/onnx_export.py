@@ -17,6 +17,7 @@ from optlab import files
 from optlab.compression import Compressed
 from optlab.errors import ModelError
 from optlab.kernels.onnx_graph import MICROSOFT, OPSET, Graph
+from optlab.kernels.writable import check_onnx
 from optlab.messages import say
 from optlab.models.inputs import input_formats
 from optlab.models.key_values import key_value_formats
@@ -26,8 +27,6 @@ from optlab.progress import Progress, silent
 
 ONE_FILE = 1 << 31
 """A protocol buffer holds less than this many bytes; larger weights go into a second file."""
-WRITTEN = {"norm_offset", "embedding_scale"}
-"""What the graph can say beyond a Llama (`Config.beyond_llama`)."""
 LOWEST = -1e30
 """Added to scores that must not count."""
 
@@ -45,27 +44,15 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
         raise ModelError("writing ONNX needs the package onnx: pip install onnx") from None
     model = source.model if isinstance(source, Compressed) else source
     stored = dict(source.stored) if isinstance(source, Compressed) else {}
+    check_onnx(model.name, model.family, model.config)
     if not isinstance(model.module, Transformer):
-        raise ModelError(
-            "only models of the Llama family are written as ONNX; {name} is a {family}",
-            name=model.name,
-            family=model.family,
-        )
-    config = model.module.config
-    if (foreign := config.beyond_llama() - WRITTEN) or config.activation not in ("silu", "gelu_tanh"):
-        what = ", ".join(sorted(foreign)) or config.activation
-        raise ModelError(
-            "this graph is a Llama's, and {name} is a {family} with other habits: {what}",
-            name=model.name,
-            family=model.family,
-            what=what,
-        )
+        raise ModelError("{name} is computed by transformers, whose habits this file cannot say", name=model.name)
     if input_formats(model.module) or any(key_value_formats(model).values()):
         raise ModelError("this graph does not round activations, keys or values; export weights without that step")
     writer = _Writer(model.module, stored, model.structure.embedding)
     writer.write(progress)
     graph = helper.make_graph(
-        writer.graph.nodes, model.name, writer.inputs, writer.outputs, list(writer.graph.constants.values())
+        writer.graph.nodes, Path(model.name).name, writer.inputs, writer.outputs, list(writer.graph.constants.values())
     )
     versions = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
     made = helper.make_model(graph, opset_imports=versions, producer_name="optlab", ir_version=10)

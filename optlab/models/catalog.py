@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from optlab import paths
+from optlab import paths, roots
 from optlab.errors import ModelError
 from optlab.models import adapter
 from optlab.models.checkpoint import ADAPTER_CONFIG, adapter_kind, is_adapter, open_checkpoint, read_json
@@ -169,9 +169,10 @@ def locate(name: str) -> Path | None:
         return folder
     try:
         path = Path(name).expanduser()
-        if name.strip() and path.is_dir():
+        readable = bool(name.strip()) and roots.allows(path)  # what may not be read is, for whoever asks, not there
+        if readable and path.is_dir():
             return path.resolve()
-        if path.is_file():
+        if readable and path.is_file():
             if path.suffix.lower() == ".gguf":
                 return path.absolute()  # not where a link leads: the hub's cache keeps files without their names
             raise ModelError("{name} is not a model; use a folder in hub layout or a .gguf file", name=path.name)

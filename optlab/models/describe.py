@@ -40,7 +40,7 @@ VERSION = 6
 UNTOUCHED = ("router", "state")
 """Kinds of matrices inside blocks that no recipe touches."""
 
-LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
+LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "max_seq_len")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 
 from optlab.errors import RecipeError
+from optlab.knobs import of_words
 from optlab.methods import Parameter, Value, method
 from optlab.recipes import Recipe, Step
 
@@ -70,7 +71,9 @@ class RecipeFamily:
         wanted = dict(zip(KNOBS, settings, strict=True))
         return Recipe(
             tuple(
-                step if wanted.get(step.kind) is None else _with(step, KNOBS[step.kind], wanted[step.kind])
+                step
+                if of_words(step) or wanted.get(step.kind) is None
+                else _with(step, KNOBS[step.kind], wanted[step.kind])
                 for step in self.recipe.steps
             )
         )
@@ -81,8 +84,9 @@ def _with(step: Step, knob: str, value: Value) -> Step:
 
 
 def _single(recipe: Recipe, kind: str) -> tuple[Parameter, float] | None:
-    """The knob of the one step of a kind, and its setting; None where there is no such step, or several."""
-    steps = [step for step in recipe.steps if step.kind == kind]
+    """The knob of the one step of a kind, and its setting; None where there is no such step, or several. A quantization
+    of embedding and head alone has none."""
+    steps = [step for step in recipe.steps if step.kind == kind and not of_words(step)]
     if len(steps) != 1:
         return None
     (step,) = steps

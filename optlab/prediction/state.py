@@ -19,9 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optlab import __version__, files, paths
-from optlab.errors import ModelError, OptLabError
+from optlab.errors import ModelError, OptLabError, RecipeError
 from optlab.files import JsonObject
+from optlab.methods import REGISTRY
+from optlab.models.checkpoint import BYTES
 from optlab.prediction.levels import Family, families
+from optlab.recipes import Step
 from optlab.results.probe import Anchor, Correction, ProbeHeader, TableHeader
 
 VERSION = 3
@@ -181,6 +184,10 @@ def _assembled(header: ProbeHeader, arrays: Mapping[str, Floats]) -> State:
     layers = len(header.names)
     if not layers or not all(len(one) == layers for one in (header.shapes, header.kinds, header.blocks)):
         raise ModelError("it does not say the same number of layers everywhere")
+    if strange := {header.storage_dtype, *(dtype for _, dtype, _ in header.tensors)} - set(BYTES):
+        raise ModelError("it stores numbers as {dtype!r:.80}, which no checkpoint does", dtype=min(strange))
+    for key, table in header.tables.items():
+        _check_levels(key, table)
     if any(len(one.ratio) != layers or one.family not in header.tables for one in header.corrections):
         raise ModelError("its corrections are not those of its layers")
     expected = {"quantiles": (layers, QUANTILES), "energy": (layers,)}
@@ -208,6 +215,20 @@ def _assembled(header: ProbeHeader, arrays: Mapping[str, Floats]) -> State:
         energy=arrays["energy"], head=header.head, text=header.text, anchors_wanted=header.anchors_wanted,
         corrections=list(header.corrections), tables=tables, anchors=list(header.anchors),
     )  # fmt: skip
+
+
+def _check_levels(key: str, table: TableHeader) -> None:
+    """That the levels of a family are those of its method; one that is not known here is never asked. Raises
+    ModelError."""
+    if not key.startswith(f"{table.kind} {table.method} "):
+        raise ModelError("its table {key!r:.80} is of another method than it says", key=key)
+    if table.method not in REGISTRY.get(table.kind, {}):
+        return
+    try:
+        for level in table.levels:
+            Step(table.kind, table.method, dict(level))
+    except RecipeError as error:
+        raise ModelError("its table {key!r:.80} has a level that is none: {why}", key=key, why=error.message) from None
 
 
 def place_of(fingerprint: str) -> Path:

@@ -5,12 +5,13 @@ A modifier that only smooths (SmoothQuant, AWQ) belongs to the quantization that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from optlab.errors import RecipeError
 from optlab.files import JsonObject
-from optlab.recipe_readers.words import exactly, mapping, one_of, step, strings
+from optlab.recipe_readers.words import exactly, mapping, one_of, refuse_others, step, strings, whether
 
 STAGE, GROUP = "_stage", "_modifiers"
 QUANTIZING = {
@@ -19,8 +20,10 @@ QUANTIZING = {
 SMOOTHING = {"SmoothQuantModifier": "smoothquant", "AWQModifier": "awq"}
 PRUNING = {"WandaPruningModifier": "wanda", "SparseGPTModifier": "sparsegpt"}
 PATTERNS = {"0:0": "unstructured", "2:4": "2:4", "4:8": "4:8"}
-CLIPS = {"memoryless_minmax": "minmax", "minmax": "minmax", "static_minmax": "minmax", "memoryless_mse": "mse",
-         "mse": "mse"}  # fmt: skip
+CLIPS = {None: "minmax", "memoryless_minmax": "minmax", "minmax": "minmax", "static_minmax": "minmax",
+         "memoryless_mse": "mse", "mse": "mse"}  # fmt: skip
+"""How a range is searched, and as the tool does where nothing is said."""
+CLIPPED = ("rtn", "gptq", "awq")
 IN_FOUR = {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 128}
 IN_EIGHT = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel"}
 PRESETS: dict[str, JsonObject] = {
@@ -30,8 +33,15 @@ PRESETS: dict[str, JsonObject] = {
     "W8A8": {"weights": IN_EIGHT, "input_activations": {"num_bits": 8, "strategy": "token", "dynamic": True}},
 }
 PRESETS["INT8"] = PRESETS["W8A8"]
-HEAD = {"lm_head", "re:.*lm_head", "re:.*lm_head$", "re:lm_head", "re:.*lm_head.*"}
-"""What may be left out of "all linear layers": here they never hold the head."""
+OUTSIDE = {f"{mark}{name}{end}" for name in ("lm_head", "embed_tokens", "model.embed_tokens")
+           for mark in ("", "re:", "re:.*") for end in ("", "$", ".*")}  # fmt: skip
+"""What may be left out of "all linear layers": here these never hold the head or the embedding."""
+BLOCKS = re.compile(r"re:(?P<block>.*layers.*(?:\\d|\])[*+]?)\$")
+"""What a pruning modifier once had as targets: the blocks one after another, in which it pruned every linear layer."""
+OWL: JsonObject = {"sparsity_profile": "owl", "owl_m": 5.0, "owl_lmbda": 0.08}
+"""What `optlab.prune.allocation` does, in their words."""
+UNSAID: JsonObject = {"kv_cache_scheme": None, "output_activations": None}
+"""What changes the model and has no counterpart, where it is not as here."""
 
 
 def recognised(data: Mapping[str, Any]) -> bool:
@@ -58,6 +68,11 @@ def steps(data: Mapping[str, Any]) -> list[JsonObject]:
             )  # fmt: skip
     if smoothed is not None:
         raise RecipeError("no quantization follows llm-compressor's {name}", name=smoothed[0])
+    if not found:
+        raise RecipeError("this recipe of llm-compressor has no modifiers")
+    rounded = [one.get("layers") for one in found if "quantize" in one]
+    if len(rounded) > 1 and None in rounded:
+        raise RecipeError("one group holds all linear layers and another some of them; name the layers of each group")
     return found
 
 
@@ -81,10 +96,27 @@ def _pruning(name: str, settings: Mapping[str, Any]) -> JsonObject:
         raise RecipeError("zeros in the structure {structure} have no counterpart here", structure=structure)
     values: JsonObject = {
         "method": PRUNING[name], "sparsity": settings.get("sparsity"), "pattern": PATTERNS[structure], "refit": False,
+        "allocation": _allocation(settings),
     }  # fmt: skip
     if name == "SparseGPTModifier":
-        values["damping"] = settings.get("dampening_frac", 0.01)
-    return step("prune", values, _layers(settings.get("targets", ["Linear"]), settings.get("ignore", [])))
+        values["damping"] = settings.get("dampening_frac", settings.get("percdamp", 0.01))
+    targets = [_inside(one) for one in strings(settings.get("targets", ["Linear"]), "targets")]
+    return step("prune", values, _layers(targets, settings.get("ignore", [])))
+
+
+def _allocation(settings: Mapping[str, Any]) -> str:
+    """How zeros are shared out between layers."""
+    profile = settings.get("sparsity_profile")
+    if profile is None:
+        return "uniform"
+    refuse_others(settings, OWL)
+    return "owl"
+
+
+def _inside(target: str) -> str:
+    """Every linear layer in the blocks that `target` names, where it names blocks."""
+    blocks = BLOCKS.fullmatch(target)
+    return rf"re:{blocks['block']}\." if blocks else target
 
 
 def _quantizations(
@@ -104,9 +136,18 @@ def _quantizations(
         more["act_order"] = settings.get("actorder", "static") is not None
     if method == "signround":
         more = {"steps": settings.get("iters", 200)}
+    grid = settings if name == "AWQModifier" else smoothed[1] if smoothed is not None else {}
+    if method == "awq" and "n_grid" in grid:
+        more = {"grid": grid["n_grid"]}
+    refuse_others(settings, UNSAID)
     for scheme, targets in _schemes(settings):
         layers = _layers(targets, settings.get("ignore", []))
-        yield step("quantize", _grid(method, mapping(scheme, "a scheme")) | more, layers)
+        described = mapping(scheme, "a scheme")
+        refuse_others(described, UNSAID)
+        # an older place of the same setting
+        ordered = mapping(described.get("weights") or {}, "weights").get("actorder")
+        again = {"act_order": True} if method == "gptq" and ordered is not None else {}
+        yield step("quantize", _grid(method, described) | more | again, layers)
 
 
 def _schemes(settings: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
@@ -114,7 +155,7 @@ def _schemes(settings: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
     scheme, targets = settings.get("scheme"), settings.get("targets", ["Linear"])
     if isinstance(scheme, str):
         yield _preset(scheme), targets
-    elif isinstance(scheme, Mapping) and set(scheme) <= set(PRESETS):
+    elif isinstance(scheme, Mapping) and {str(name).upper() for name in scheme} <= set(PRESETS):
         yield from ((_preset(name), chosen) for name, chosen in scheme.items())
     elif scheme is not None:
         yield scheme, targets
@@ -123,6 +164,7 @@ def _schemes(settings: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _preset(name: str) -> JsonObject:
+    name = name.upper()
     if name not in PRESETS:
         raise RecipeError(
             "the scheme {name} has no counterpart here; these have one: {known}", name=name, known=", ".join(PRESETS)
@@ -134,43 +176,67 @@ def _grid(method: str, scheme: Mapping[str, Any]) -> JsonObject:
     """The values of a quantize step."""
     weights = mapping(scheme.get("weights"), "weights")
     inputs = scheme.get("input_activations")
-    if weights.get("type", "int") != "int" or weights.get("strategy", "channel") not in ("group", "channel"):
+    size = weights.get("group_size")
+    size = None if size == -1 else size
+    strategy = weights.get(
+        "strategy", "tensor" if "group_size" not in weights else "channel" if size is None else "group"
+    )
+    if weights.get("type", "int") != "int" or strategy not in ("group", "channel"):
         raise RecipeError(
             "weights of type {kind} with a scale per {strategy} have no counterpart here",
-            kind=weights.get("type"), strategy=weights.get("strategy"),
+            kind=weights.get("type", "int"), strategy=strategy,
         )  # fmt: skip
-    bits, symmetric = weights.get("num_bits"), weights.get("symmetric", True)
+    if strategy == "group" and size is None:
+        raise RecipeError("a scale per group needs the group_size of its weights")
+    bits, symmetric = weights.get("num_bits"), whether(weights.get("symmetric", True), "symmetric")
     if inputs is not None:
+        if strategy != "channel" or not symmetric:
+            raise RecipeError(
+                "rounded activations have a counterpart here only where weights have one scale per channel and no zero "
+                "points"
+            )
         return _with_inputs(method, bits, mapping(inputs, "input_activations"))
     if method == "smoothquant":
         raise RecipeError("SmoothQuant without rounded activations has no counterpart here")
-    size = weights.get("group_size") if weights.get("strategy") == "group" else None
-    found: JsonObject = {"method": method, "bits": bits, "group_size": size, "symmetric": symmetric}
-    if method != "signround" and weights.get("observer") is not None:
-        found["clip"] = CLIPS.get(str(weights["observer"]), "minmax")
+    found: JsonObject = {
+        "method": method, "bits": bits, "group_size": size if strategy == "group" else None, "symmetric": symmetric
+    }  # fmt: skip
+    observer = weights.get("observer")
+    if method in CLIPPED:
+        if observer not in CLIPS:
+            raise RecipeError("the observer {name!r:.80} has no counterpart here", name=observer)
+        found["clip"] = CLIPS[observer]
     return found
 
 
 def _with_inputs(method: str, bits: Any, inputs: Mapping[str, Any]) -> JsonObject:
     if method not in ("rtn", "smoothquant"):
         raise RecipeError("{method} with rounded activations has no counterpart here", method=method)
+    refuse_others(inputs, {"type": "int", "symmetric": True})
     values: JsonObject = {"bits": bits, "activation_bits": inputs.get("num_bits", 8)}
-    whole = inputs.get("strategy") == "tensor"
+    strategy = inputs.get("strategy", "tensor")
+    if strategy not in ("token", "tensor"):
+        raise RecipeError("activations with a scale per {strategy} have no counterpart here", strategy=strategy)
     if method == "smoothquant":
-        return {"method": method, **values, "activations": "tensor" if whole else "token"}
-    if whole:
+        return {"method": method, **values, "activations": strategy}
+    if strategy == "tensor":
         raise RecipeError("one scale for all activations is read only after SmoothQuant")
     return {"method": "dynamic", **values}
 
 
 def _layers(targets: Any, ignore: Any) -> str | None:
-    """The expression for the layers that `targets` name; None for all linear layers of the blocks."""
+    """The expression for the layers that `targets` name; None for all linear layers of the blocks.
+
+    A target is a name, an expression after "re:", or the class of the modules that are meant.
+    """
     named = strings(targets, "targets")
-    left_out = [one for one in strings(ignore, "ignore") if one not in HEAD]
+    left_out = [one for one in strings(ignore, "ignore") if one not in OUTSIDE]
     if left_out:
         raise RecipeError(
             "layers that are ignored ({layers}) cannot be read; name those that are meant", layers=", ".join(left_out)
         )
     if named == ["Linear"]:
         return None
+    if kinds := [one for one in named if one.isidentifier() and one[0].isupper()]:
+        raise RecipeError("targets are {known} or names of layers, not {kinds}", known="Linear", kinds=", ".join(kinds))
     return one_of([one.removeprefix("re:") if one.startswith("re:") else exactly(one) for one in named])

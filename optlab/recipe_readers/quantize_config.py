@@ -7,8 +7,17 @@ from typing import Any
 
 from optlab.errors import RecipeError
 from optlab.files import JsonObject
-from optlab.recipe_readers.words import all_but, mapping, step
+from optlab.recipe_readers.words import all_but, mapping, refuse_others, step, strings, whether
 
+AWQ_ALONE = ("w_bit", "q_group_size", "zero_point")
+"""Keys that only AutoAWQ writes; its own file names no method."""
+AUTO_ROUND = "intel/auto-round"
+"""Packs for GPTQ's kernels too, and then says only under `meta` who rounded."""
+UNTOUCHED: JsonObject = {
+    "lm_head": False, "modules_to_not_convert": [], "modules_in_block_to_quantize": [], "extra_config": {},
+    "layer_config": {}, "data_type": "int", "act_bits": 16, "rotation": None, "adapter": None, "quant_lm_head": False,
+}  # fmt: skip
+"""What changes the model and has no counterpart, where it is not as here."""
 METHODS = {"gptq": "gptq", "awq": "awq", "auto-round": "signround", "intel/auto-round": "signround"}
 INSIDE = "quantization_config"
 BITS, SIZES = ("bits", "w_bit", "wbits"), ("group_size", "q_group_size")
@@ -23,23 +32,36 @@ def recognised(data: Mapping[str, Any]) -> bool:
 def steps(data: Mapping[str, Any]) -> list[JsonObject]:
     """Its steps. Raises RecipeError."""
     config = mapping(data.get(INSIDE, data), INSIDE)
-    named = config.get("quant_method", config.get("method", "gptq"))
-    method = METHODS.get(str(named).lower())
+    meta = mapping(config.get("meta") or {}, "meta")
+    named = _method(config, meta)
+    method = METHODS.get(named.lower())
     if method is None:
         raise RecipeError(
             "quantization by {named} has no counterpart here; these have one: {known}",
             named=named, known=", ".join(METHODS),
         )  # fmt: skip
+    said = {**meta, **config}
+    untouched = config.get("modules_to_not_convert")
+    said["modules_to_not_convert"] = [one for one in strings(untouched or [], "modules_to_not_convert")
+                                      if one != "lm_head"]  # fmt: skip
+    refuse_others(said, UNTOUCHED)
     values = _grid(config, {}) | {"method": method}
     if method == "gptq":
-        meta = config.get("meta") if isinstance(config.get("meta"), Mapping) else {}
-        damping = config.get("damp_percent", meta.get("damp_percent"))  # type: ignore[union-attr]
-        ordered = bool(config.get("desc_act") or config.get("act_group_aware"))
-        values |= {"act_order": ordered, "clip": "mse" if config.get("mse") else "minmax"}
+        damping = said.get("damp_percent")
+        ordered = bool(said.get("desc_act") or said.get("act_group_aware"))
+        values |= {"act_order": ordered, "clip": "mse" if said.get("mse") else "minmax"}
         values |= {} if damping is None else {"damping": damping}
-    if method == "signround" and "iters" in config:
-        values["steps"] = config["iters"]
+    if method == "signround" and said.get("iters") is not None:
+        values |= {"steps": said["iters"]} if said["iters"] != 0 else {"method": "rtn"}
     return _by_layer(config, values)
+
+
+def _method(config: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
+    """The tool's word for it."""
+    if str(meta.get("quantizer")).startswith(AUTO_ROUND):
+        return AUTO_ROUND
+    usual = "awq" if any(key in config for key in AWQ_ALONE) else "gptq"
+    return str(config.get("quant_method", config.get("method", usual)))
 
 
 def _by_layer(config: Mapping[str, Any], values: JsonObject) -> list[JsonObject]:
@@ -48,10 +70,12 @@ def _by_layer(config: Mapping[str, Any], values: JsonObject) -> list[JsonObject]
     if not dynamic:
         return [step("quantize", values)]
     chosen = {name.removeprefix(ADDED): own for name, own in dynamic.items() if not name.startswith(LEFT_OUT)}
-    if set(dynamic) - {*chosen, *(f"{ADDED}{name}" for name in chosen)} != {LEFT_OUT + all_but(list(chosen))}:
+    left_out = set(dynamic) - {*chosen, *(f"{ADDED}{name}" for name in chosen)}
+    if not chosen or left_out != {LEFT_OUT + all_but(list(chosen))}:
         raise RecipeError(
-            "rules for some layers (dynamic) are read only where one more leaves out all others, {pattern}",
-            pattern=LEFT_OUT + all_but(list(chosen)),
+            "rules for some layers (dynamic: {rules!r:.80}) are read only where they say what is rounded and one more "
+            "leaves out all others",
+            rules=", ".join(dynamic),
         )  # fmt: skip
     return [step("quantize", values | _grid(mapping(own, name), values), name) for name, own in chosen.items()]
 
@@ -60,5 +84,7 @@ def _grid(config: Mapping[str, Any], usual: JsonObject) -> JsonObject:
     """bits, group_size and symmetric; what is not said is as usual."""
     bits = next((config[key] for key in BITS if key in config), usual.get("bits"))
     size = next((config[key] for key in SIZES if key in config), usual.get("group_size"))
-    symmetric = config.get("sym", not config["zero_point"] if "zero_point" in config else usual.get("symmetric", True))
+    if "zero_point" in config:
+        usual = {**usual, "symmetric": not whether(config["zero_point"], "zero_point")}
+    symmetric = config.get("sym", usual.get("symmetric", True))
     return {"bits": bits, "group_size": None if size == -1 else size, "symmetric": symmetric}

@@ -25,6 +25,22 @@ def strings(found: Any, what: str) -> list[str]:
     return list(listed)
 
 
+def whether(found: Any, what: str) -> bool:
+    """`found`, which must be true or false: a word such as "false" would count as true. Raises RecipeError."""
+    if not isinstance(found, bool):
+        raise RecipeError("{what} is true or false, not {found!r:.80}", what=what, found=found)
+    return found
+
+
+def refuse_others(settings: Mapping[str, Any], usual: JsonObject) -> None:
+    """Refuse a setting that asks for something else than what is done here. usual: that, by the setting's name; one
+    that is not said, or null, is no other. Raises RecipeError."""
+    for name, here in usual.items():
+        found = settings.get(name)
+        if found is not None and found != here:
+            raise RecipeError("{name}: {found!r:.80} has no counterpart here", name=name, found=found)
+
+
 def step(kind: str, values: JsonObject, layers: str | None = None) -> JsonObject:
     """A step of ours; what is None is left to its default, but for a group size, where it means a whole row."""
     kept = {key: value for key, value in values.items() if value is not None or key == "group_size"}

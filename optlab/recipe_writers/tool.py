@@ -43,6 +43,13 @@ class Tool:
         quantized = [step for step in recipe.steps if step.kind == "quantize"]
         if len(quantized) > 1 and not all(step.layers for step in quantized):
             raise RecipeError("{tool} rounds each layer once; name the layers of every quantize step", tool=self.label)
+        for name in names:
+            if sum(step.matches(name) for step in quantized) > 1:  # there the first rule wins, here the last step
+                raise RecipeError(
+                    "{tool} rounds each layer once, and two steps of this recipe round {name}",
+                    tool=self.label,
+                    name=name,
+                )
         return self.write(recipe, names)
 
     def refused(self, recipe: Recipe, names: Names = ()) -> RecipeError | None:

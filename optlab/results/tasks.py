@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from optlab.files import JsonObject
@@ -30,6 +31,14 @@ class AccuracyDelta(Part):
     ci95: Interval | None
     lost: Count
     won: Count
+
+    @property
+    def mcnemar_p(self) -> float:
+        """Chance of flips at least as uneven where both models are equally good: McNemar's exact test (McNemar 1947),
+        two-sided. 1 where nothing flipped."""
+        flips, rarer = self.lost + self.won, min(self.lost, self.won)
+        tail = sum(math.comb(flips, count) for count in range(rarer + 1))
+        return min(2 * tail / 2**flips, 1.0)
 
 
 class TaskResult(Document):

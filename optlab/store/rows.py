@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,9 +15,12 @@ from sqlalchemy.engine import Connection, Row
 
 from optlab.messages import decoded, encoded, say
 from optlab.store.run import RETRYABLE, Run, Status, UnknownRunError
-from optlab.store.schema import runs_table
+from optlab.store.schema import logs_table, runs_table
 
-R = runs_table.c
+MOST_ATTEMPTS = 3
+"""So often a run is begun whose worker dies every time, unless a person retries it."""
+
+R, L = runs_table.c, logs_table.c
 DONE, CANCELLED = encoded(say("done")), encoded(say("cancelled"))
 
 
@@ -43,19 +47,41 @@ def interrupt(connection: Connection, id: int, reason: str, owner: str | None = 
     return end(connection, id, owner, status=Status.INTERRUPTED, message=encoded(reason))
 
 
-def adopt(connection: Connection, run: Run) -> bool:
-    """Insert a finished run that was made elsewhere, without its artefact; False when its key is known here."""
-    if connection.execute(sa.select(R.id).where(R.key == run.key)).scalar() is not None:
-        return False
-    connection.execute(
-        runs_table.insert().values(
-            key=run.key, kind=run.kind, status=Status.DONE, priority=0, spec=run.spec_json,
-            title=encoded(run.title), progress=1.0, message=DONE, partial="{}", result=run.result_json,
-            result_version=result_version(run.result_json),
-            created=run.created, started=run.started, finished=run.finished, worker=run.worker, attempts=run.attempts,
-        )
-    )  # fmt: skip
-    return True
+def try_again(connection: Connection, id: int) -> None:
+    """Queue an interrupted run whose worker died, unless that happened in each of `MOST_ATTEMPTS` attempts."""
+    attempts = connection.execute(sa.select(R.attempts).where(R.id == id, R.status == Status.INTERRUPTED)).scalar()
+    if attempts is None or attempts >= MOST_ATTEMPTS:  # None: cancelled, because somebody had asked for that
+        return
+    requeue(connection, id)
+    line = f"the worker is gone; attempt {attempts + 1} of {MOST_ATTEMPTS} waits for another"
+    append(connection, id, last_line(connection, id), [(time.time(), line)])
+
+
+def last_line(connection: Connection, id: int) -> int:
+    """The number of the last line in the log of a run; 0 before the first."""
+    return connection.execute(sa.select(sa.func.max(L.number)).where(L.run_id == id)).scalar() or 0
+
+
+def append(connection: Connection, id: int, last: int, lines: Sequence[tuple[float, str]]) -> None:
+    """Write lines, each with its time, behind the line `last` of the log of a run, in one statement."""
+    numbered = enumerate(lines, last + 1)
+    rows = [{"run_id": id, "number": number, "time": moment, "line": line} for number, (moment, line) in numbered]
+    connection.execute(logs_table.insert().values(rows))
+
+
+def known_keys(connection: Connection, keys: Collection[str]) -> set[str]:
+    """Those of `keys` that a run here has."""
+    return set(connection.execute(sa.select(R.key).where(R.key.in_(keys))).scalars())
+
+
+def adopted(run: Run) -> dict[str, Any]:
+    """The row of a finished run that was made elsewhere, without its artefact."""
+    return {
+        "key": run.key, "kind": run.kind, "status": Status.DONE, "priority": 0, "spec": run.spec_json,
+        "title": encoded(run.title), "progress": 1.0, "message": DONE, "partial": "{}", "result": run.result_json,
+        "result_version": result_version(run.result_json), "created": run.created, "started": run.started,
+        "finished": run.finished, "worker": run.worker, "attempts": run.attempts,
+    }  # fmt: skip
 
 
 def requeue(connection: Connection, id: int) -> None:

@@ -15,6 +15,7 @@ it is opened, in one transaction and by one process, whoever comes first. A stor
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool
 
 from optlab.errors import OptLabError
+from optlab.store.damage import damaged, is_damage
 
 REVISIONS = ("1", "2", "3")
 """Every version that the tables ever had, the newest last; one file each in `migrations/versions`."""
@@ -92,7 +94,7 @@ workers_table = sa.Table(
 def open_engine(url: str) -> Engine:
     """An engine for `url` whose tables exist and are of this version, made or upgraded where they were not.
 
-    Raises OptLabError when the database cannot be opened, or was written by a newer OptLab.
+    Raises OptLabError when the database cannot be opened, or was written by a newer OptLab; DamagedStoreError.
     """
     try:
         engine = sa.create_engine(url, **_options(url))
@@ -113,6 +115,8 @@ def open_engine(url: str) -> Engine:
             name=error.name,
         ) from None
     except sa.exc.DBAPIError as error:
+        if is_damage(error):
+            raise damaged(url, str(error.orig)) from error
         shown = sa.make_url(url).render_as_string(hide_password=True)
         raise OptLabError("cannot open the store {shown}: {orig}", shown=shown, orig=str(error.orig).strip()) from error
     return engine
@@ -122,6 +126,14 @@ def in_memory(url: str) -> bool:
     """Whether `url` names a SQLite database that lives in this process only."""
     parsed = sa.make_url(url)
     return parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:")
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database; None for one in memory, and for any other database."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite" or in_memory(url):
+        return None
+    return Path(str(parsed.database)).absolute()
 
 
 def _options(url: str) -> dict[str, Any]:

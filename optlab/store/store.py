@@ -7,7 +7,7 @@ it does not matter who comes first. Torch is never imported here.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,8 @@ from optlab.store.schema import logs_table, runs_table, workers_table
 
 KILLED = say("the worker was killed; press retry")
 LOST = say("the worker stopped answering; press retry")
+ADOPTED_AT_ONCE = 200
+"""Runs of an import that are written with the lock taken once: pages and workers get their turn in between."""
 BEFORE_IT_BEGAN = encoded(say("cancelled before it began"))
 LONGEST_LINE = 4_000
 LONGEST_LOG = 2_000
@@ -65,12 +67,21 @@ class Store(Database):
             return rows.to_run(connection.execute(sa.select(runs_table).where(R.key == key)).one())
 
     def adopt(self, runs: Runs) -> int:
-        """Take in finished runs that were made elsewhere, all or none; those whose key is known stay as they are.
+        """Take in finished runs that were made elsewhere; those whose key is known stay as they are.
 
-        Returns how many are new.
+        They are written in batches, each whole: what a full disk cuts off is completed by doing it again. Returns how
+        many are new.
         """
-        with self._write() as connection:
-            return sum(rows.adopt(connection, run) for run in runs)
+        added = 0
+        for batch in batched(runs, ADOPTED_AT_ONCE):
+            new = {run.key: rows.adopted(run) for run in reversed(batch)}
+            with self._write() as connection:
+                known = rows.known_keys(connection, new)
+                wanted = [row for key, row in reversed(new.items()) if key not in known]
+                if wanted:
+                    connection.execute(runs_table.insert(), wanted)
+            added += len(wanted)
+        return added
 
     def retry(self, id: int) -> Run:
         """Queue a failed, cancelled or interrupted run again; any other stays as it is. Raises UnknownRunError."""
@@ -222,13 +233,28 @@ class Store(Database):
 
     def log(self, id: int, line: str) -> None:
         """Append a line to the run's log; the oldest lines go once there are more than `LONGEST_LOG`."""
-        with self._write() as connection:
-            if connection.execute(sa.select(R.id).where(R.id == id).with_for_update()).scalar() is None:
-                return
-            last = connection.execute(sa.select(sa.func.max(L.number)).where(L.run_id == id)).scalar() or 0
-            line = safe_json.printable(line, LONGEST_LINE)
-            connection.execute(logs_table.insert().values(run_id=id, number=last + 1, time=time.time(), line=line))
-            connection.execute(logs_table.delete().where(L.run_id == id, L.number <= last + 1 - LONGEST_LOG))
+        self.append(id, [(time.time(), line)])
+
+    def append(self, id: int, lines: Lines) -> None:
+        """`log` for several lines at once, each with its time; no lock is held between two statements."""
+        clean = [(moment, safe_json.printable(line, LONGEST_LINE)) for moment, line in lines[-LONGEST_LOG:]]
+        last = 0
+        while clean:
+            with self._read() as connection:
+                if connection.execute(sa.select(R.id).where(R.id == id)).scalar() is None:
+                    return
+                last = rows.last_line(connection, id)
+            try:
+                with self._statement() as connection:
+                    rows.append(connection, id, last, clean)
+                break
+            except sa.exc.IntegrityError:  # somebody else wrote a line of that number meanwhile
+                continue
+        if clean and last + len(clean) > LONGEST_LOG:
+            with self._statement() as connection:
+                connection.execute(
+                    logs_table.delete().where(L.run_id == id, L.number <= last + len(clean) - LONGEST_LOG)
+                )
 
     def logs(self, id: int) -> Lines:
         """(seconds since 1970, line), oldest first."""
@@ -252,27 +278,29 @@ class Store(Database):
         with self._read() as connection:
             return [Worker(**row._mapping) for row in connection.execute(sa.select(workers_table).order_by(W.id))]
 
-    def dismiss(self, worker_id: str, reason: str = KILLED) -> Runs:
-        """Forget a worker that is gone and interrupt what it was doing; returns those runs."""
+    def dismiss(self, worker_id: str, reason: str = KILLED, again: bool = False) -> Runs:
+        """Forget a worker that is gone and interrupt what it was doing; returns those runs.
+
+        again: queue them again, unless they were tried too often already (`rows.MOST_ATTEMPTS`).
+        """
         with self._write() as connection:
             connection.execute(workers_table.delete().where(W.id == worker_id))
             owned = sa.select(R.id).where(R.status == Status.RUNNING, R.worker == worker_id)
-            found = list(connection.execute(owned).scalars())
-            return [rows.existing(connection, id) for id in found if rows.interrupt(connection, id, reason, worker_id)]
+            found = [id for id in connection.execute(owned).scalars().all()
+                     if rows.interrupt(connection, id, reason, worker_id)]  # fmt: skip
+            if again:
+                for id in found:
+                    rows.try_again(connection, id)
+            return [rows.existing(connection, id) for id in found]
 
-    def reap(self, older_than_s: float) -> Runs:
-        """Interrupt running runs whose worker gave no sign of life for that long, whoever started it; returns them."""
-        oldest = time.time() - older_than_s
-        joined = sa.select(R.id).select_from(runs_table.outerjoin(workers_table, R.worker == W.id))
+    def silent(self, longer_than_s: float) -> Names:
+        """Workers that gave no sign of life for that long, those among them that have a run and never gave one."""
+        oldest = time.time() - longer_than_s
+        joined = sa.select(R.worker).select_from(runs_table.outerjoin(workers_table, R.worker == W.id))
         lost = joined.where(R.status == Status.RUNNING, sa.func.coalesce(W.beat, R.started) < oldest)
-        stale = sa.select(W.id).where(W.beat < oldest)
-        with self._read() as connection:  # the common case, all well, must not take the write lock
-            if connection.execute(lost).first() is None and connection.execute(stale).first() is None:
-                return []
-        with self._write() as connection:
-            found = list(connection.execute(lost).scalars())
-            connection.execute(workers_table.delete().where(W.beat < oldest))
-            return [rows.existing(connection, id) for id in found if rows.interrupt(connection, id, LOST)]
+        with self._read() as connection:
+            names = connection.execute(lost.union(sa.select(W.id).where(W.beat < oldest))).scalars()
+            return sorted(name for name in names if name)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -280,3 +308,8 @@ class Store(Database):
         with self._read() as connection:
             row = connection.execute(sa.select(runs_table).where(condition)).one_or_none()
         return None if row is None else rows.to_run(row)
+
+
+def batched(runs: Sequence[Run], size: int) -> Iterator[Sequence[Run]]:
+    """`runs` in pieces of at most `size`."""
+    return (runs[start : start + size] for start in range(0, len(runs), size))

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 
-from optlab import files, paths
+from optlab import files, paths, roots
 from optlab.errors import TextError
 from optlab.texts.names import PASTED, card, names
 from optlab.texts.near import groups
@@ -166,7 +166,7 @@ def _path(name: str) -> tuple[Path, str | None]:
             return path, chosen
         try:
             path = Path(one).expanduser()
-            if path.exists():
+            if path.exists() and roots.allows(path):
                 return path.resolve(), chosen
         except (OSError, RuntimeError):  # a name longer than file systems allow, the home of an unknown user
             pass

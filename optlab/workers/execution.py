@@ -1,15 +1,19 @@
-"""One claimed run, done in this process: what worker processes and the command line have in common."""
+"""One claimed run, done in this process: what worker processes and the command line have in common.
+
+What took an hour to compute must not be lost because the store is locked, or its disk full, at the moment when it is
+done: how a run ended is written again and again for `PATIENCE_S`, while the heartbeat goes on.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from optlab import cache
 from optlab.errors import Cancelled, OptLabError
@@ -24,6 +28,9 @@ from optlab.store.run import Run
 from optlab.store.store import Store
 from optlab.workers import failures
 from optlab.workers.heartbeat import Heartbeat, RunProgress
+
+PATIENCE_S = 600.0
+AGAIN_S = 0.5
 
 log = logging.getLogger("optlab.worker")
 
@@ -43,22 +50,22 @@ def execute(store: Store, run: Run, heartbeat: Heartbeat, kinds: registry.Kinds,
     whole = whole_run(run, kinds)
     progress = heartbeat.start_run(run, shown, durations.load().expected(whole))
     try:
-        result = _result(store, run, heartbeat.worker, kinds, progress)
+        result = _result(run, heartbeat.worker, kinds, progress)
     except Cancelled as error:
         heartbeat.end_run()
-        store.mark_cancelled(run.id, heartbeat.worker)
+        _written(lambda: store.mark_cancelled(run.id, heartbeat.worker), progress)
         return Outcome(error)
     except Exception as error:
         heartbeat.end_run()
-        _fail(store, run, heartbeat.worker, error)
+        _fail(store, run, heartbeat.worker, error, progress)
         return Outcome(error)
     heartbeat.end_run()
     if not progress.foretold:
         durations.learn([(whole, time.monotonic() - progress.began)])
     try:
-        store.finish(run.id, result, heartbeat.worker)
+        _written(lambda: store.finish(run.id, result, heartbeat.worker), progress)
     except (OptLabError, TypeError, ValueError, SQLAlchemyError) as error:
-        _fail(store, run, heartbeat.worker, error)
+        _fail(store, run, heartbeat.worker, error, progress)
         return Outcome(error)
     return Outcome()
 
@@ -69,19 +76,34 @@ def whole_run(run: Run, kinds: registry.Kinds) -> Work:
     return Work(key, digest(encoded(run.title))[:16], amount=1.0)
 
 
-def _result(store: Store, run: Run, worker: str, kinds: registry.Kinds, progress: RunProgress) -> Readable:
+def _result(run: Run, worker: str, kinds: registry.Kinds, progress: RunProgress) -> Readable:
     kind = registry.kind_of(run.kind, kinds)
-    store.log(run.id, f"attempt {run.attempts} by {worker} (process {os.getpid()})")
+    progress.log(f"attempt {run.attempts} by {worker} (process {os.getpid()})")
     for gone in cache.trim():
-        store.log(run.id, f"made room: {gone.path.name} ({gone.kind}, {gone.bytes >> 20} MB) was not used for longest")
+        progress.log(f"made room: {gone.path.name} ({gone.kind}, {gone.bytes >> 20} MB) was not used for longest")
     with compute_lock(exclusive=False, waiting=progress.wait):
-        return kind.execute(kind.spec_of(run), progress, lambda line: store.log(run.id, line))
+        return kind.execute(kind.spec_of(run), progress, progress.log)
 
 
-def _fail(store: Store, run: Run, worker: str, error: Exception) -> None:
+def _fail(store: Store, run: Run, worker: str, error: Exception, progress: RunProgress) -> None:
     if not isinstance(error, OptLabError):
         log.error("run %d failed", run.id, exc_info=error)
-        with contextlib.suppress(SQLAlchemyError):
-            for line in "".join(traceback.format_exception(error)).splitlines():
-                store.log(run.id, line)
-    store.fail(run.id, failures.sentence(error), worker)
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            progress.log(line)
+    _written(lambda: store.fail(run.id, failures.sentence(error), worker), progress)
+
+
+def _written(end: Callable[[], bool], progress: RunProgress) -> None:
+    """Have the store take the last lines of the log and how the run ended, sooner or later."""
+    began = time.monotonic()
+    progress.log.flush()
+    while True:
+        try:
+            end()
+            break
+        except OperationalError as error:
+            if time.monotonic() - began > PATIENCE_S:
+                raise
+            log.warning("run %d has ended, and the store does not take it yet: %s", progress.run.id, error.orig)
+            time.sleep(AGAIN_S)
+    progress.log.flush()

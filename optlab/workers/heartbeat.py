@@ -1,9 +1,10 @@
 """The thread beside the work: it beats, writes progress, and makes sure that a cancel works.
 
-The working thread must not wait for a database between two windows, so its reports only land in memory; this thread
-writes the newest of them five times a second. It also learns of a cancel, which the next report of the working thread
-raises. Work that does not report (one long matrix factorization) cannot be stopped from within Python: when a cancel
-stays unanswered for `PATIENCE_S` the run is marked cancelled and the process ends; its supervisor starts another.
+The working thread must not wait for a database between two windows, so its reports and the lines of its log only land
+in memory; this thread writes the lines and the newest report five times a second. It also learns of a cancel, which the
+next report of the working thread raises. Work that does not report (one long matrix factorization) cannot be stopped
+from within Python: when a cancel stays unanswered for `PATIENCE_S` the run is marked cancelled and the process ends;
+its supervisor starts another.
 """
 
 from __future__ import annotations
@@ -17,18 +18,17 @@ import time
 import psutil
 from sqlalchemy.exc import SQLAlchemyError
 
-from optlab.errors import Cancelled
+from optlab.errors import Cancelled, OptLabError
 from optlab.machine import locks
 from optlab.messages import say
 from optlab.progress import Progress, silent
 from optlab.store.run import Run
 from optlab.store.store import Store
 from optlab.time_left import Countdown, extrapolated
+from optlab.workers.run_log import RunLog
 
 TICK_S = 0.2
 BEAT_S = 1.0
-SILENT_S = 8.0
-"""A worker that gave no sign of life for this long has lost its run, whoever started it."""
 PATIENCE_S = 1.1
 """With a tick to notice, a tick to act and a transaction to write, a cancel takes less than two seconds."""
 EXIT_CANCELLED = 75
@@ -47,12 +47,12 @@ Report = tuple[float, str, object, float | None]
 class RunProgress:
     """The progress of one run: what its executor calls, what the heartbeat reads. One writer, one reader, no lock.
 
-    shown: told of every progress as well. expected: seconds that a run like this takes, None where that is not known.
-    An executor that knows its phases (`optlab.time_left.Phases`) tells the time left itself.
+    log: where its lines go. shown: told of every progress as well. expected: seconds that a run like this takes, None
+    where that is not known. An executor that knows its phases (`optlab.time_left.Phases`) tells the time left itself.
     """
 
-    def __init__(self, run: Run, shown: Progress = silent, expected: float | None = None) -> None:
-        self.run, self.shown, self.expected = run, shown, expected
+    def __init__(self, run: Run, log: RunLog, shown: Progress = silent, expected: float | None = None) -> None:
+        self.run, self.log, self.shown, self.expected = run, log, shown, expected
         self.fraction = 0.0
         self.latest: Report | None = None
         self.partial: object = None
@@ -155,22 +155,28 @@ class Heartbeat(threading.Thread):
 
     def flush(self, run_progress: RunProgress) -> None:
         """Write the newest report, if it is not yet written; stop the work when the run is no longer ours."""
+        run_progress.log.flush()
         with self._writing:
-            report, run_progress.latest = run_progress.latest, None
-            if report is not None and not self.store.report(run_progress.run.id, *report, worker=self.worker):
+            report = run_progress.latest
+            if report is None:
+                return
+            if not self.store.report(run_progress.run.id, *report, worker=self.worker):
                 run_progress.stop.set()
+            if run_progress.latest is report:  # else a newer one came meanwhile, and waits for the next tick
+                run_progress.latest = None
 
     def start_run(self, run: Run, shown: Progress = silent, expected: float | None = None) -> RunProgress:
         """From now on beat for `run`. shown: told of every progress of it. expected: see `RunProgress`."""
         self._noticed = None
-        self.run_progress = RunProgress(run, shown, expected)
+        self.run_progress = RunProgress(run, RunLog(self.store, run.id), shown, expected)
         return self.run_progress
 
     def end_run(self) -> None:
-        """The executor has returned: nobody is to be stopped any more. Writes the last report."""
+        """The executor has returned: nobody is to be stopped any more. Writes the last report, if the store answers."""
         run_progress, self.run_progress = self.run_progress, None
         if run_progress is not None:
-            self.flush(run_progress)
+            with contextlib.suppress(SQLAlchemyError, OptLabError):
+                self.flush(run_progress)
 
     def _watch_for_cancel(self, run_progress: RunProgress) -> None:
         if not run_progress.stop.is_set() and self.store.cancel_requested(run_progress.run.id):
@@ -182,6 +188,6 @@ class Heartbeat(threading.Thread):
             self._end_process("cancelled", self.cancelled_code)
 
     def _end_process(self, reason: str, code: int) -> None:
-        with contextlib.suppress(SQLAlchemyError):
+        with contextlib.suppress(SQLAlchemyError, OptLabError):
             self.store.dismiss(self.worker, reason)
         os._exit(code)  # the working thread may be deep in native code: nothing gentler reaches it

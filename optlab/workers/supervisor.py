@@ -6,6 +6,7 @@ killed leaves nothing behind.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import psutil
 from sqlalchemy.exc import SQLAlchemyError
 
 import optlab
@@ -28,7 +30,8 @@ from optlab.machine.threads import PASSIVE
 from optlab.store.run import Worker
 from optlab.store.schema import in_memory
 from optlab.store.store import KILLED, LOST, Store
-from optlab.workers.heartbeat import EXIT_CANCELLED, SILENT_S, STOPPED
+from optlab.workers.heartbeat import EXIT_CANCELLED, STOPPED
+from optlab.workers.silence import SILENT_S, Silence
 
 TICK_S = 0.2
 OVERDUE_S = 1.5
@@ -41,6 +44,8 @@ one is enough to begin with."""
 QUICK_DEATH_S = 5.0
 LONGEST_WAIT_S = 30.0
 LARGEST_LOG = 1 << 20
+WORKER = "worker-"
+"""Begins the names of workers that a supervisor started: what they were doing when they died is tried again."""
 DEFAULT_WORKERS = 2
 """Two, so that a long distillation does not keep a quick look waiting."""
 
@@ -68,7 +73,7 @@ class Place:
     @property
     def worker_id(self) -> str:
         """The name under which its process beats (`optlab.workers.worker` appends the process id)."""
-        return f"worker-{self.number}-{self.process.pid if self.process else 'none'}"
+        return f"{WORKER}{self.number}-{self.process.pid if self.process else 'none'}"
 
 
 class Supervisor:
@@ -87,7 +92,9 @@ class Supervisor:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock: int | None = None
-        self._reaped = 0.0
+        self._silence = Silence(store)
+        self._looked = 0.0
+        self._said = ""
 
     def start(self) -> Supervisor:
         """Begin to supervise; does nothing when it has begun."""
@@ -119,14 +126,21 @@ class Supervisor:
                 try:
                     if self._lead():
                         self._tick()
-                except (SQLAlchemyError, OSError):  # a busy database or a full disk may pass; look again
-                    log.exception("supervision was disturbed")
+                    self._said = ""
+                except (SQLAlchemyError, OSError, OptLabError) as error:  # a busy store or a full disk may pass
+                    self._disturbed(error)
                 self._stopping.wait(TICK_S)
         finally:
             self._end_all()
             if self._lock is not None:
                 os.close(self._lock)
                 self._lock = None
+
+    def _disturbed(self, error: Exception) -> None:
+        """Say the same trouble once, not five times a second."""
+        if self._said != (said := f"{type(error).__name__}: {error}"):
+            self._said = said
+            log.error("supervision was disturbed, and goes on: %s", said)
 
     def _lead(self) -> bool:
         if self._lock is None:
@@ -142,17 +156,29 @@ class Supervisor:
             if place.process is None and time.monotonic() >= place.next_start:
                 place.process, place.started = self._spawn(place.number), time.monotonic()
         self._kill(self.store.ignoring_cancel(OVERDUE_S), KILLED)
-        if time.monotonic() - self._reaped >= 1.0:
-            self._reaped = time.monotonic()
-            self._kill(self._silent(), LOST)  # before anything is written: one that hangs may hold a lock of the store
-            self.store.reap(SILENT_S)
+        if time.monotonic() - self._looked >= 1.0:
+            self._looked = time.monotonic()
+            silent = self._silence.look()
+            # own ones that hang would keep their memory, their place and their lock on the machine
+            self._kill({*silent, *self._stopped(), *self._unborn()}, LOST)
+            for name in silent:
+                self.store.dismiss(name, LOST, again=name.startswith(WORKER))
 
-    def _silent(self) -> list[str]:
-        """Own workers that hang: they would keep their memory, their place and their lock on the machine."""
-        age = {worker.id: worker.age() for worker in self.store.workers()}
+    def _stopped(self) -> set[str]:
+        """Own silent workers that somebody sent SIGSTOP: one may keep the store locked, so that is not waited for."""
+        found = set()
+        for place in self.places:
+            with contextlib.suppress(psutil.Error):
+                if place.process and psutil.Process(place.process.pid).status() == psutil.STATUS_STOPPED:
+                    found.add(place.worker_id)
+        return found & set(self.store.silent(SILENT_S)) if found else found
+
+    def _unborn(self) -> set[str]:
+        """Own workers that were started long ago and never beat, though they could have."""
         now = time.monotonic()
-        unborn = {place.worker_id for place in self.places if now - place.started > STARTING_S} - age.keys()
-        return [*unborn, *(name for name, seconds in age.items() if seconds > SILENT_S)]
+        started = {place.worker_id for place in self.places if place.process and now - place.started > STARTING_S}
+        unborn = started - {worker.id for worker in self.store.workers()}
+        return unborn if unborn and self.store.writable() else set()
 
     def _kill(self, names: Collection[str], reason: str) -> None:
         for place in self.places:
@@ -163,7 +189,8 @@ class Supervisor:
 
     def _bury(self, place: Place, reason: str) -> None:
         assert place.process is not None
-        self.store.dismiss(place.worker_id, reason)  # first: if the store does not answer, the next tick tries again
+        # first: if the store does not answer, the next tick tries again
+        self.store.dismiss(place.worker_id, reason, again=True)
         code = place.process.returncode
         quick = code != EXIT_CANCELLED and time.monotonic() - place.started < QUICK_DEATH_S
         place.quick_deaths = place.quick_deaths + 1 if quick else 0
@@ -178,7 +205,7 @@ class Supervisor:
             "-m",
             "optlab.workers.worker",
             "--id",
-            f"worker-{number}",
+            f"{WORKER}{number}",
             "--parent",
             str(os.getpid()),
         ]
@@ -209,7 +236,7 @@ class Supervisor:
                 place.process.wait()
             try:
                 self.store.dismiss(place.worker_id, STOPPED)
-            except SQLAlchemyError:
+            except (SQLAlchemyError, OptLabError):
                 log.exception("the store did not answer")
             place.process = None
 

@@ -67,8 +67,8 @@ class WorkerLoop:
         """Do the next run, if one waits; whether one did."""
         try:
             run = self.store.claim(self.name)
-        except SQLAlchemyError:
-            log.exception("the store did not answer")
+        except (SQLAlchemyError, OptLabError) as error:
+            log.warning("the store did not answer: %s", error)
             return False
         if run is None:
             return False

@@ -50,16 +50,20 @@ def missing() -> str:
 
 
 @contextmanager
-def server(home: Path) -> Iterator[tuple[str, Client]]:
-    """The address of an app of its own, and the client of its store. Raises RuntimeError when it does not start."""
+def server(home: Path, *arguments: str, script: str = "app.py", **given: str) -> Iterator[tuple[str, Client]]:
+    """The address of an app of its own, and the client of its store. Raises RuntimeError when it does not start.
+
+    arguments: of `streamlit run`. given: environment variables.
+    """
     home.mkdir(parents=True, exist_ok=True)
     port = free_port()
     environment = {**os.environ, "OPTLAB_HOME": str(home), "HF_HUB_OFFLINE": "1"}
     environment.pop("OPTLAB_STORE", None)
     environment.pop("OPTLAB_NO_WORKERS", None)
+    environment |= given
     with (home / "app.log").open("wb") as output:
         app = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
+            [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), *arguments],
             cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:

@@ -124,7 +124,8 @@ def test_a_running_run_is_not_deleted_nor_are_those_beside_it(file_store: Store,
 def test_a_run_whose_process_was_killed_is_not_shown_as_running(
     file_store: Store, optlab: Optlab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("optlab.workers.heartbeat.SILENT_S", 0.0)
+    monkeypatch.setattr("optlab.workers.silence.SILENT_S", 0.0)
+    monkeypatch.setattr("optlab.workers.silence.AGAIN_S", 0.1)
     run = submit(file_store, "a")
     file_store.claim("command-1")
     assert json.loads(optlab("runs", "show", str(run.id), "--json"))["status"] == "interrupted"

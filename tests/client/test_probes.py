@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from optlab import paths
 from optlab.client import probes
 from optlab.client.client import Client
 from optlab.errors import ModelError, OptLabError
+from optlab.files import JsonObject
 from optlab.models.describe import describe
-from optlab.prediction.state import State, place_of
+from optlab.prediction.predictor import Predictor
+from optlab.prediction.state import METADATA, State, place_of
 from optlab.recipes import Recipe, Step
 from optlab.store.store import Store
 from tests.pages import samples
@@ -72,3 +82,61 @@ def test_where_nothing_can_be_written_it_is_said(client: Client, tmp_path: Path)
 
 def test_the_description_of_nano_finds_the_shipped_probe(client: Client) -> None:
     assert describe("nano").fingerprint == State.load(SHIPPED).fingerprint
+
+
+def _rewritten(change: Callable[[JsonObject], None], target: Path) -> Path:
+    """The probe that is shipped, with another header."""
+    with safe_open(SHIPPED, "numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header = json.loads(file.metadata()[METADATA])
+    change(header)
+    target.write_bytes(save(arrays, {METADATA: json.dumps(header)}))
+    return target
+
+
+def _level(header: JsonObject, **values: object) -> None:
+    next(table for table in header["tables"].values() if table["kind"] == "quantize")["levels"][0].update(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda header: header.update(storage_dtype="<script>"), "stores numbers as '<script>'"),
+        (lambda header: header["tensors"][0].__setitem__(1, "x"), "stores numbers as 'x'"),
+        (lambda header: _level(header, bits=float("nan")), "has a level that is none"),
+        (lambda header: _level(header, bits=99), "has a level that is none"),
+        (lambda header: _level(header, colour="red"), "has a level that is none"),
+        (lambda header: next(iter(header["tables"].values())).update(method="gptq"), "another method than it says"),
+        (lambda header: header.update(fingerprint="../../../etc/passwd"), "fingerprint"),
+        (lambda header: header["shapes"].pop(), "same number of layers"),
+    ],
+)
+def test_a_probe_that_would_fail_when_it_predicts_is_not_taken_in(
+    change: Callable[[JsonObject], None], says: str, client: Client, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=says):
+        probes.take_in(_rewritten(change, tmp_path / "strange.safetensors"))
+    assert not list(paths.folder("probes").iterdir())
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    random=st.randoms(use_true_random=False), value=st.sampled_from(["", "x", None, True, -1, 0, 0.5, 3, 2**40, [], {}])
+)
+def test_whatever_stands_in_a_header_is_refused_or_predicts(tmp_path: Path, random: Random, value: object) -> None:
+    def change(header: JsonObject) -> None:
+        place: Any = header
+        while True:
+            key = random.choice(list(place)) if isinstance(place, dict) else random.randrange(len(place))
+            if not isinstance(place[key], (dict, list)) or not place[key] or random.random() < 0.2:
+                place[key] = value
+                return
+            place = place[key]
+
+    try:
+        state = State.load(_rewritten(change, tmp_path / "strange.safetensors"))
+    except ModelError:
+        return
+    predictor = Predictor(state)
+    for step in (Step("quantize", "rtn", {"bits": 3}), Step("prune", "wanda", {"sparsity": 0.4})):
+        predictor.predict(Recipe.of(step)).document().to_json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import optlab
 from optlab.compression import Compressed
 from optlab.errors import Cancelled, ModelError, OptLabError
 from optlab.exports.card import licence_of
+from optlab.exports.formats import FORMATS
 from optlab.exports.package import CARD, SUMS, export
 from optlab.kernels.artefact import load_artefact
 from optlab.recipes import Recipe
@@ -134,6 +136,56 @@ def test_what_a_format_cannot_say_is_refused_in_one_sentence(tmp_path: Path, out
         export(compressed, "gguf", out)
     with pytest.raises(OptLabError, match="use gguf, safetensors, onnx"):
         export(compressed, "pickle", out)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_file_tells_where_the_original_lies_on_this_disk(format: str, tmp_path: Path, out: Path) -> None:
+    secret = tmp_path / "a-customer" / "their-model"
+    export(made("llama", ASYMMETRIC, secret), format, out, FIGURES)
+    files = [path for path in out.iterdir() if path.is_file()]
+    assert files and not any(b"a-customer" in path.read_bytes() for path in files)
+    assert "their-model is" not in (out / CARD).read_text() and "is their-model after" in (out / CARD).read_text()
+
+
+def test_the_card_of_a_masked_model_loads_it_as_one(tmp_path: Path, out: Path) -> None:
+    card = export(made("bert", ASYMMETRIC, tmp_path / "m"), "safetensors", out).card
+    assert "AutoModelForMaskedLM.from_pretrained" in card and "pipeline_tag: fill-mask" in card
+    assert "CausalLM" not in card
+
+
+def test_the_card_says_how_large_the_file_itself_is(tmp_path: Path, out: Path) -> None:
+    # 5 bits are no type of GGUF here, so the file is larger than the weights as they were measured
+    written = export(made("llama", {"quantize": {"bits": 5, "group_size": 32}}, tmp_path / "m"), "gguf", out, FIGURES)
+    assert f"As GGUF, with everything that is needed to run it: {written.size_bytes / 1e6:,.1f} MB." in written.card
+
+
+BOTH = {"gguf", "onnx"}
+REFUSED = [("gemma3", BOTH), ("qwen3", BOTH), ("gpt2", BOTH), ("mixtral", BOTH), ("bert", BOTH), ("gemma", {"gguf"}),
+           ("llama", set())]  # fmt: skip
+
+
+@pytest.mark.parametrize(("family", "refused"), REFUSED)
+def test_what_a_format_cannot_say_is_known_before_anything_is_computed(
+    family: str, refused: set[str], tmp_path: Path
+) -> None:
+    folder = tiny_model_folder(family, tmp_path / "m")
+    hub = json.loads((folder / "config.json").read_text())
+    compressed, rounded = optlab.compress(str(folder), []), optlab.api.recipe_of({"quantize": {"method": "dynamic"}})
+    for kind in FORMATS.values():
+        (place := tmp_path / kind.name).mkdir()
+        if kind.name in refused:
+            with pytest.raises(ModelError) as before:
+                kind.check("m", hub["model_type"], hub, Recipe())
+            with pytest.raises(ModelError) as after:
+                export(compressed, kind.name, place)
+            assert before.value.message.template == after.value.message.template
+        else:
+            kind.check("m", hub["model_type"], hub, Recipe())
+            export(compressed, kind.name, place)
+    for kind in (FORMATS["gguf"], FORMATS["onnx"]):
+        with pytest.raises(ModelError):
+            kind.check("m", hub["model_type"], hub, rounded)
+    FORMATS["safetensors"].check("m", hub["model_type"], hub, rounded)
 
 
 def test_a_cancel_is_heard_while_a_file_is_packed_and_hashed(tmp_path: Path, out: Path) -> None:

@@ -46,6 +46,11 @@ def test_weights_that_stay_in_the_cache_are_not_called_faster_than_possible() ->
     assert "cache" in limit.sentence(result(4_000_000, 0.05, 30e9))
 
 
+def test_a_limit_that_some_tokens_kept_below_is_not_called_one() -> None:
+    assert "no program" in limit.sentence(result(6_000_000, 2.6, 15e9, decode_ms_p5=0.41))  # 0.4 ms at 15 GB/s
+    assert "no program" not in limit.sentence(result(6_000_000, 2.6, 15e9, decode_ms_p5=0.36))
+
+
 @pytest.mark.parametrize("missing", [result(None, 1.0, 30e9), result(1, 1.0, None)])
 def test_nothing_is_said_about_what_is_not_known(missing: Measurement) -> None:
     assert share(missing) is None

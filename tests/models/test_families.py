@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.models.transformer import Transformer
-from tests.tiny import CAUSAL, CONFIGS, FAMILIES, MASKED, OWN, VOCABULARY, tiny_model_folder
+from tests.tiny import CAUSAL, CONFIGS, FAMILIES, MASKED, OTHERS, OWN, SHARED, VOCABULARY, tiny_model_folder
 
 Tiny = Callable[[str], Path]
 
@@ -92,6 +92,13 @@ def test_a_window_of_the_stated_length_can_be_read(tiny: Tiny, family: str) -> N
     if family in (*MASKED, "gpt2"):
         with pytest.raises((IndexError, RuntimeError)):
             model.logits(ids(1, longest + 1))
+
+
+@pytest.mark.parametrize("family", [*SHARED, *OTHERS])
+@torch.no_grad()
+def test_a_window_of_the_stated_length_can_be_read_by_whatever_transformers_computes(tiny: Tiny, family: str) -> None:
+    model = load(str(tiny(family)), "float32", "cpu")
+    assert torch.isfinite(model.logits(ids(1, model.description.context_length))).all()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from optlab import paths
 from optlab.client.client import Client
 from optlab.store.store import Store
+from pages.components.explore import layers_view
 from pages.components.shared.folded import PREFIX
 from tests.pages import samples
 
@@ -30,7 +31,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     nano.mkdir(parents=True)
     (nano / "config.json").write_text("{}")
     (nano / "model.safetensors").write_bytes(b"")
-    (tmp_path / "assets" / "curve").symlink_to(paths.ASSETS / "curve")
+    for name in ("curve", "explore.css", "wordmark.svg"):
+        (tmp_path / "assets" / name).symlink_to(paths.ASSETS / name)
     monkeypatch.setattr(paths, "ASSETS", tmp_path / "assets")
     return folder
 
@@ -47,16 +49,23 @@ def prepared(client: Client) -> Client:
     return client
 
 
-BOXES = ("heads", "hurts", "bits", "zeros", "saves", "latency_grid", "recipe", "figures")
+BOXES = ("about", "advanced", "figures")
 """Those of all pages that are worked out when they are opened."""
 
 
-def open_page(name: str | None = None, boxes: tuple[str, ...] = BOXES, **query: str) -> AppTest:
+def open_page(
+    name: str | None = None, boxes: tuple[str, ...] = BOXES, shown: str | None = None, part: str | None = None,
+    **query: Any,
+) -> AppTest:  # fmt: skip
     """The app with its frame, or one page of it, after its first run; nano unless the query says otherwise. boxes:
-    those that are open."""
+    those that are open. shown: the tab that is open on the page; part: of Layers."""
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=30)
     for box in boxes:
         app.session_state[f"{PREFIX}{box}"] = True
+    if shown is not None:
+        app.session_state[f"{name}/view/en"] = shown
+    if part is not None:
+        app.session_state[layers_view.KEY] = part
     for key, value in {"model": "nano", **query}.items():
         app.query_params[key] = value
     if name is not None:
@@ -70,10 +79,21 @@ def well(app: AppTest) -> AppTest:
     return app
 
 
+def mounted(app: AppTest, part: str) -> Any:
+    """One of the three parts of the curve; None where it is not drawn."""
+    return next((one.proto for one in app.get("bidi_component") if one.proto.component_name.endswith(part)), None)
+
+
 def curve_of(app: AppTest) -> Any:
-    """What the curve under the finger was told to draw; None where there is none."""
-    found = app.get("bidi_component")
-    return json.loads(found[0].proto.json) if found else None
+    """What the curve under the finger was told to draw; None where no knobs can show the recipe."""
+    found = mounted(app, "knobs")
+    drawn = json.loads(found.json) if found is not None else None
+    return drawn if drawn and drawn["cells"] else None
+
+
+def standing(app: AppTest) -> Any:
+    """What the strip says of the recipe on the page, before a knob moves."""
+    return json.loads(mounted(app, "tiles").json)["cell"]
 
 
 def here(app: AppTest, bits: int | None, sparsity: float = 0.0) -> Any:
@@ -94,7 +114,7 @@ def turn(app: AppTest, bits: int | None, sparsity: float = 0.0, temperature: flo
     states = app._tree.get_widget_states()
     moved = {"bits": bits, "sparsity": sparsity, "temperature": temperature}
     states.widgets.add(
-        id=f"$$STREAMLIT_INTERNAL_KEY_{app.get('bidi_component')[0].proto.id}__events",
+        id=f"$$STREAMLIT_INTERNAL_KEY_{mounted(app, 'knobs').id}__events",
         json_trigger_value=json.dumps([{"event": "moved", "value": moved}]),
     )
     return well(app._run(states))
@@ -111,4 +131,10 @@ def words(app: AppTest) -> str:
     kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error", "code")
     parts = [element.value for kind in kinds for element in app.get(kind) if hasattr(element, "value")]
     parts += [f"{metric.label} {metric.value}" for metric in app.metric]
+    if mounted(app, "tiles") is not None:
+        cell = standing(app)
+        parts += [
+            cell["verdict"],
+            *(tile[part] for tile in cell["tiles"] for part in ("headline", "detail", "interval")),
+        ]
     return "\n".join(str(part) for part in parts)

@@ -41,14 +41,14 @@ def number(app: AppTest, label: str) -> Any:
 
 
 def test_without_figures_there_is_no_advice_but_a_goal_to_measure(prepared: Client) -> None:
-    app = open_page("advisor")
+    app = open_page("find_best")
     assert "no advice" in app.info[0].value
     press(app, "Fits a phone")
     assert samples.asked(prepared.store.list("measure")[0]).recipe.steps[0].values["bits"] == 4
 
 
 def test_the_answer_is_the_smallest_that_surely_keeps_the_tolerance(worked: Client) -> None:
-    app = open_page("advisor")
+    app = open_page("find_best")
     said = words(app)
     assert "Recommended: **" in said
     assert "0.20% worse" in said.split("Recommended")[1].split("Five questions")[0]  # 4 bits are 10% worse, 5% asked
@@ -57,7 +57,7 @@ def test_the_answer_is_the_smallest_that_surely_keeps_the_tolerance(worked: Clie
 
 
 def test_a_task_suggests_a_tolerance(worked: Client) -> None:
-    app = open_page("advisor")
+    app = open_page("find_best")
     assert number(app, "Quality limit").value == 5.0
     well(app.selectbox(key="advisor/task").set_value("classify").run())
     assert number(app, "Quality limit").value == 20.0
@@ -65,14 +65,14 @@ def test_a_task_suggests_a_tolerance(worked: Client) -> None:
 
 
 def test_limits_that_nothing_keeps_are_counted_and_the_nearest_is_shown(worked: Client) -> None:
-    app = open_page("advisor")
+    app = open_page("find_best")
     well(number(app, "Tokens per second").set_value(5000.0).run())
     assert "None of the 4 known recipes meets all limits" in app.warning[0].value
     assert "Closest (too slow" in words(app)
 
 
 def test_the_answer_opens_in_explore(worked: Client) -> None:
-    app = press(open_page("advisor"), "Open in Explore")
+    app = press(open_page("find_best"), "Open in Explore")
     assert app.title[0].value == "Explore"
     assert json.loads(parameter(app, "recipe"))[0]["quantize"]["bits"] == 8
 
@@ -80,7 +80,7 @@ def test_the_answer_opens_in_explore(worked: Client) -> None:
 def test_a_prediction_that_beats_the_measured_is_marked_and_proved_on_demand(prepared: Client) -> None:
     samples.measured(prepared, 8)
     states.with_anchors(states.state(blocks=2), 1.3).save(place_of("f" * 64))
-    app = open_page("advisor")
+    app = open_page("find_best")
     assert "Possibly better, not measured yet" in words(app)
     assert "90% band" in words(app)
     press(app, "Prove it")
@@ -88,7 +88,7 @@ def test_a_prediction_that_beats_the_measured_is_marked_and_proved_on_demand(pre
 
 
 def test_the_five_questions_are_answered_with_figures_of_this_machine(worked: Client) -> None:
-    app = open_page("advisor")
+    app = open_page("find_best")
     labels = [box.label for box in app.expander]
     assert labels == [
         "Which model should I choose?", "What resources does it need?", "What happens to the tasks I use it for?",
@@ -105,7 +105,7 @@ def test_the_five_questions_are_answered_with_figures_of_this_machine(worked: Cl
 
 
 def test_a_missing_technique_is_measured_on_demand(worked: Client) -> None:
-    app = open_page("advisor")
+    app = open_page("find_best")
     well(next(button for button in app.button if button.key.startswith("questions/prune/")).click().run())
     assert samples.asked(worked.store.list("measure")[0]).recipe.steps[0].kind == "prune"
 
@@ -115,12 +115,12 @@ def test_times_of_another_machine_are_not_told_as_this_machines(
 ) -> None:
     for module in (candidate, originals):
         monkeypatch.setattr(module, "of_this_machine", lambda recorded: False)
-    app = open_page("advisor")
+    app = open_page("find_best")
     assert "its speed was not measured on this machine" in words(app)
 
 
 def test_topics_are_asked_once_and_shown_with_what_flipped(worked: Client) -> None:
-    press(open_page("advisor"), "Run the task")
+    press(open_page("find_best"), "Run the task")
     (run,) = worked.store.list("tasks")
     assert worked.find_task("topics", "nano", samples.asked(run).recipe, Protocol()).id == run.id
     assert worked.find_task("next_sentence", "nano", samples.asked(run).recipe, Protocol()) is None
@@ -129,7 +129,7 @@ def test_topics_are_asked_once_and_shown_with_what_flipped(worked: Client) -> No
         candidate=Accuracy(accuracy=0.58, ci95=(0.51, 0.646)),
         delta=AccuracyDelta(accuracy=-0.03, ci95=(-0.062, 0.002), lost=9, won=3),
     ))  # fmt: skip
-    app = open_page("advisor")
+    app = open_page("find_best")
     table = next(frame.value for frame in app.dataframe if "Accuracy" in frame.value)
     assert table["Accuracy"].tolist() == ["61.0%", "58.0%"]
     assert table["Change"].tolist()[1] == "-3.0 points (-6.2 ... +0.2)"
@@ -138,5 +138,5 @@ def test_topics_are_asked_once_and_shown_with_what_flipped(worked: Client) -> No
 
 
 def test_a_link_keeps_the_model_and_the_text(worked: Client) -> None:
-    app = open_page("advisor", text="bbc-news")
+    app = open_page("find_best", text="bbc-news")
     assert "no advice" in app.info[0].value  # measured on another text

@@ -10,11 +10,13 @@ import pytest
 from optlab.client import expectations
 from optlab.client.client import Client
 from optlab.methods import REGISTRY
+from optlab.presets import PRESETS, Preset
 from optlab.protocol import Protocol
 from optlab.texts.text import load
+from pages.components.explore import panel
 from pages.components.shared import knobs
 from tests.pages import samples
-from tests.pages.conftest import BOXES, curve_of, here, open_page, parameter, turn, well, words
+from tests.pages.conftest import BOXES, curve_of, here, open_page, parameter, standing, turn, well, words
 
 FOUR_BITS = json.dumps(samples.quantized(4).to_dict()["steps"])
 
@@ -24,7 +26,8 @@ def test_an_unmeasured_recipe_says_so_and_shows_no_number(prepared: Client) -> N
     cell = here(app, 4)
     assert [tile["headline"] for tile in cell["tiles"]] == ["not measured yet"] * 3
     assert cell["point"] is None and "not been probed" in cell["reason"]
-    assert not app.get("plotly_chart")
+    assert standing(app)["side"] == "unknown"
+    assert not [chart for chart in app.get("plotly_chart") if "about/bytes" not in chart.proto.id]
 
 
 def test_the_stops_of_bits_come_from_the_declaration_and_end_with_the_original(prepared: Client) -> None:
@@ -82,8 +85,15 @@ def test_a_measured_stop_shows_the_measurement(prepared: Client) -> None:
     assert here(app, 5)["side"] == "unknown"
 
 
-def test_a_recipe_beyond_three_knobs_has_no_curve(prepared: Client) -> None:
-    assert curve_of(open_page("explore", recipe='[{"quantize":{"method":"nf4"}}]')) is None
+def test_a_recipe_beyond_three_knobs_is_a_strip_of_its_layers_with_a_way_to_edit_it(prepared: Client) -> None:
+    app = open_page("explore", recipe='[{"quantize":{"method":"nf4"}}]')
+    assert curve_of(app) is None and not app.code
+    (strip,) = [html.proto.body for html in app.get("html") if "Bits and zeros" in html.proto.body]
+    assert strip.count("<span") == len(samples.description().linears)
+    well(app.button(key="beyond/edit").click().run())
+    assert [tab.label for tab in app.tabs if tab.children] == ["Layers"]
+    well(app.button(key="beyond/again").click().run())
+    assert curve_of(app)["stands"]["bits"] is None
 
 
 def test_group_sizes_are_those_that_divide_every_width_of_the_model(prepared: Client) -> None:
@@ -185,14 +195,15 @@ def test_switching_a_knob_on_adds_its_step(prepared: Client) -> None:
 def test_the_link_holds_the_settings_of_the_measurement(prepared: Client) -> None:
     protocol = Protocol(tokens=1024, latency=False)
     samples.measured(prepared, 4, protocol)
-    text = words(open_page("explore", recipe=FOUR_BITS, tokens="1024", latency="false"))
+    text = words(open_page("explore", shown="Recipe and export", recipe=FOUR_BITS, tokens="1024", latency="false"))
     assert "10.0% worse" in text
     assert "--tokens 1024" in text
     assert "--no-latency" in text
 
 
 def test_the_command_line_reproduces_the_page(prepared: Client) -> None:
-    assert "python -m optlab measure nano --recipe recipe.yaml --json" in words(open_page("explore", recipe=FOUR_BITS))
+    shown = words(open_page("explore", shown="Recipe and export", recipe=FOUR_BITS))
+    assert "python -m optlab measure nano --recipe recipe.yaml --json" in shown
 
 
 def test_text_by_both_asks_for_one_generation(prepared: Client) -> None:
@@ -215,7 +226,7 @@ def test_an_unknown_model_shows_no_exception(client: Client) -> None:
 
 
 def test_a_pasted_recipe_is_used(prepared: Client) -> None:
-    app = open_page("explore", recipe=FOUR_BITS)
+    app = open_page("explore", shown="Recipe and export", recipe=FOUR_BITS)
     app.text_area(key="recipe/pasted").set_value("steps:\n  - quantize: {bits: 3}")
     well(next(button for button in app.button if button.label == "Use what I pasted").click().run())
     (step,) = json.loads(parameter(app, "recipe"))
@@ -223,7 +234,7 @@ def test_a_pasted_recipe_is_used(prepared: Client) -> None:
 
 
 def test_a_pasted_recipe_that_is_none_is_one_sentence(prepared: Client) -> None:
-    app = open_page("explore", recipe=FOUR_BITS)
+    app = open_page("explore", shown="Recipe and export", recipe=FOUR_BITS)
     app.text_area(key="recipe/pasted").set_value("steps: [quantise: {}]")
     well(next(button for button in app.button if button.label == "Use what I pasted").click().run())
     assert "use prune, quantize" in app.error[0].value
@@ -261,8 +272,61 @@ def test_every_kind_of_step_has_its_knobs() -> None:
 def test_what_is_closed_is_not_worked_out(prepared: Client) -> None:
     samples.measured(prepared, 4)
     shut, open_ = (open_page("explore", boxes=boxes, recipe=FOUR_BITS) for boxes in ((), BOXES))
-    assert [box.label for box in shut.expander] == [box.label for box in open_.expander]
     assert len(shut.dataframe) < len(open_.dataframe)
-    assert "python -m optlab measure" not in words(shut)
-    assert "python -m optlab measure" in words(open_)
+    assert len(shut.expander) < len(open_.expander)
+    assert "python -m optlab measure" not in words(open_)
+    assert "python -m optlab measure" in words(open_page("explore", shown="Recipe and export", recipe=FOUR_BITS))
     assert "10.0% worse" in words(shut)
+
+
+def test_the_verdict_is_one_sentence_about_the_recipe_on_the_page(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    app = open_page("explore", recipe=FOUR_BITS)
+    assert standing(app)["verdict"] == here(app, 4)["verdict"] == "4.0 x smaller, 2.0 x faster, 10.0% worse."
+    assert standing(open_page("explore"))["verdict"] == ""
+
+
+def test_undo_goes_back_step_by_step_and_history_to_any_of_them(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    assert app.button(key="history/undo").disabled
+    turn(app, 3)
+    turn(app, 2)
+    well(app.button(key="history/undo").click().run())
+    assert curve_of(app)["stands"]["bits"] == 3
+    turn(app, 8)
+    well(app.button(key="history/0").click().run())
+    assert curve_of(app)["stands"]["bits"] == 4
+    assert app.button(key="history/undo").disabled
+
+
+def test_embedding_and_head_come_along_where_they_are_a_good_part(
+    prepared: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not [toggle for toggle in open_page("explore", recipe=FOUR_BITS).toggle if toggle.key == "explore/words"]
+    monkeypatch.setattr(panel, "MANY", 0.0)
+    app = open_page("explore", recipe=FOUR_BITS)
+    well(app.toggle(key="explore/words").set_value(True).run())
+    (step,) = json.loads(parameter(app, "recipe"))
+    assert step["layers"] == ".*" and app.toggle(key="explore/words").value
+    turn(app, 3)
+    assert json.loads(parameter(app, "recipe"))[0]["layers"] == ".*"
+    well(app.toggle(key="explore/words").set_value(False).run())
+    assert "layers" not in json.loads(parameter(app, "recipe"))[0]
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_every_goal_stands_on_the_knobs(prepared: Client, preset: Preset) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    well(app.button(key=f"goals/row/{preset.name}").click().run())
+    assert curve_of(app)["stands"]["bits"] == preset.parts[0].values["bits"]
+    assert not app.button(key="explore/measure").disabled
+
+
+def test_training_is_asked_for_twice(prepared: Client) -> None:
+    app = open_page("explore", recipe=FOUR_BITS)
+    turn(app, 4, 0.0, 2.0)
+    well(app.button(key="explore/measure").click().run())
+    assert not prepared.store.list(kind="measure")
+    well(app.button(key="training/start").click().run())
+    (run,) = prepared.store.list(kind="measure")
+    assert [step.kind for step in samples.asked(run).recipe.steps] == ["distill", "quantize"]

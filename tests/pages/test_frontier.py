@@ -20,7 +20,7 @@ def probed(prepared: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 def test_without_a_probe_the_page_offers_one_and_asks_for_it_once(prepared: Client) -> None:
-    app = open_page("frontier")
+    app = open_page("find_best", shown="At every size")
     assert not app.get("plotly_chart")
     well(next(button for button in app.button if button.label == "Probe this model").click().run())
     assert [samples.asked(run).model for run in prepared.store.list("probe")] == ["nano"]
@@ -33,7 +33,7 @@ def test_explore_offers_the_probe_where_nothing_was_predicted(prepared: Client) 
 
 
 def test_the_answer_is_on_the_frontier_and_is_measured_on_demand(probed: Client) -> None:
-    app = open_page("frontier")
+    app = open_page("find_best", shown="At every size")
     assert app.get("plotly_chart")
     assert "predicted" in words(app)
     well(next(button for button in app.button if button.label.startswith("Prove it (about")).click().run())
@@ -42,7 +42,7 @@ def test_the_answer_is_on_the_frontier_and_is_measured_on_demand(probed: Client)
 
 
 def test_a_question_that_cannot_be_met_is_one_sentence(probed: Client) -> None:
-    app = open_page("frontier")
+    app = open_page("find_best", shown="At every size")
     kind = next(box for box in app.selectbox if box.label == "I want a model that is")
     well(kind.set_value("speed").run())
     well(next(box for box in app.number_input if box.label == "tokens per second").set_value(100_000.0).run())

@@ -46,7 +46,7 @@ def test_a_recipe_without_one_quantization_has_no_table() -> None:
 def test_looking_inside_asks_for_the_worst_layer_of_exactly_this_recipe(prepared: Client) -> None:
     run = samples.measured(prepared, 4)
     link = {"recipe": samples.as_link(4)}
-    app = open_page("explore", **link)
+    app = open_page("explore", shown="Layers", part="inside", **link)
     assert "at the median" in words(app)
     well(next(button for button in app.button if button.label == "Look inside").click().run())
     asked = prepared.store.list("layer_inspection")[0]
@@ -56,7 +56,7 @@ def test_looking_inside_asks_for_the_worst_layer_of_exactly_this_recipe(prepared
 
 def test_the_table_of_layers_shows_the_error_that_was_measured(prepared: Client) -> None:
     samples.measured(prepared, 4)
-    app = open_page("explore", recipe=samples.as_link(4))
+    app = open_page("explore", shown="Layers", part="bits", recipe=samples.as_link(4))
     table = next(frame.value for frame in app.dataframe if "layer" in frame.value.columns and "bits" in frame.value)
     assert list(table["layer"]) == NAMES
     assert set(table["bits"]) == {4}

@@ -19,7 +19,7 @@ from optlab.report.comparison import Comparison
 from optlab.report.document import html
 from optlab.store.run import Run
 from tests.pages import samples
-from tests.pages.conftest import open_page, words
+from tests.pages.conftest import open_page, standing, words
 
 RECIPE = samples.quantized(4)
 FASTER = (1.37, 1.30, 1.44)
@@ -44,15 +44,17 @@ def test_every_page_and_the_report_say_the_same_speedup(
     run = measured(prepared, RECIPE, 1.8, speedup)  # its medians would give 1.11
     link = json.dumps(RECIPE.to_dict()["steps"])
 
-    explore = words(open_page("explore", recipe=link)).replace("\\", "")
-    assert f"### {said}" in explore
+    app = open_page("explore", recipe=link)
+    explore = words(app).replace("\\", "")
+    assert standing(app)["tiles"][2]["headline"] == said
+    assert f"### {said}" in words(open_page("explore", shown="Speed", recipe=link))
     assert (f"Faster here: {said}" if speedup[1] > 1 else f"Not measurably faster here ({said})") in explore
 
     table = open_page("compare").dataframe[0].value.set_index("run")
     assert table.loc[run.id, "speed"] == said
     assert table.loc[run.id, "speedup"] == speedup[0]
 
-    page = open_page("advisor")
+    page = open_page("find_best")
     page.number_input(key="advisor/worse/write").set_value(50.0)
     page.number_input(key="advisor/memory").set_value(5.0)
     advice = words(page.run()).replace("\\", "")

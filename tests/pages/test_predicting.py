@@ -161,7 +161,7 @@ def test_a_pair_is_measured_by_three_recipes_and_its_interaction_is_what_lies_be
 
 
 def test_measuring_a_pair_asks_for_three_runs(probed: Client) -> None:
-    app = open_page("explore", recipe=samples.as_link(4))
+    app = open_page("explore", shown="Layers", part="sensitivity", recipe=samples.as_link(4))
     well(next(button for button in app.button if button.label == "Measure the pair").click().run())
     recipes = [samples.asked(run).recipe for run in probed.store.list("measure")]
     assert sorted(len(recipe.steps) for recipe in recipes) == [1, 1, 1]
@@ -178,4 +178,4 @@ def test_points_chosen_on_the_chart_are_those_that_the_event_names() -> None:
 
 def test_the_frontier_shows_what_is_being_measured(probed: Client) -> None:
     probed.submit_measure("nano", samples.quantized(3), Protocol())
-    assert "1 measurement in progress" in words(open_page("frontier"))
+    assert "1 measurement in progress" in words(open_page("find_best", shown="At every size"))

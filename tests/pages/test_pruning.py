@@ -113,15 +113,15 @@ def test_a_click_removes_a_head_and_another_brings_it_back() -> None:
 
 
 def test_the_map_is_made_once_and_drawn(prepared: Client) -> None:
-    app = open_page("explore")
+    app = open_page("explore", shown="Layers", part="heads")
     well(next(button for button in app.button if button.label == "Score all heads").click().run())
     (run,) = prepared.store.list("importance")
     samples.finish(prepared, run, {"heads": [[0.1, 0.2], [0.0, 0.4]], "shared": 2, "windows": 8})
-    said = words(open_page("explore"))
+    said = words(open_page("explore", shown="Layers", part="heads"))
     assert "Click a head to remove it" in said
     assert "Every 2 neighbouring heads" in said
     without = Recipe.of(Step("prune", "chosen_heads", {"heads": "0.1"}))
-    app = open_page("explore", recipe=json.dumps(without.to_dict()["steps"]))
+    app = open_page("explore", shown="Layers", part="heads", recipe=json.dumps(without.to_dict()["steps"]))
     assert "1 head is removed" in words(app)
     assert "chosen_heads" in parameter(app, "recipe")
     chart = map_of_heads.chart([[0.1, 0.2], [0.0, 0.4]], {(0, 1)}).data[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
@@ -10,6 +11,8 @@ from optlab import paths
 from optlab.client.client import Client
 from optlab.exports.formats import FORMATS
 from optlab.jobs.measure import MEASURE
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe, Step
 from optlab.results.export import Export, Figures
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
@@ -23,7 +26,7 @@ def test_a_measured_recipe_is_offered_in_every_format_and_a_click_asks_for_it(pr
     run = samples.measured(prepared, 4)
     result = MEASURE.result_of(run)
     assert result is not None
-    app = open_page("explore", recipe=samples.as_link(4))
+    app = open_page("explore", shown="Recipe and export", recipe=samples.as_link(4))
     assert offered(app) == [f"{kind.label} for {kind.program}" for kind in FORMATS.values()]
     well(next(button for button in app.button if button.label == "GGUF for llama.cpp").click().run())
     (asked,) = prepared.store.list("export")
@@ -31,6 +34,16 @@ def test_a_measured_recipe_is_offered_in_every_format_and_a_click_asks_for_it(pr
     assert samples.asked(asked).recipe == samples.asked(run).recipe
     assert samples.asked(asked).figures == Figures.of(result)
     assert len(offered(app)) == len(FORMATS) - 1
+
+
+def test_a_format_that_cannot_say_the_recipe_is_not_offered_and_says_why(prepared: Client) -> None:
+    recipe = Recipe.of(Step("quantize", "dynamic", {}))
+    samples.finish(
+        prepared, prepared.submit_measure("nano", recipe, Protocol()), samples.measurement(1.1, 4_000_000, 1.0, recipe)
+    )
+    app = open_page("explore", shown="Recipe and export", recipe=json.dumps(recipe.to_dict()["steps"]))
+    assert offered(app) == ["safetensors for transformers"]
+    assert words(app).count("cannot say that activations are rounded") == 2
 
 
 def test_a_written_file_is_saved_by_its_address_and_offered_anew_when_it_is_gone(prepared: Client) -> None:
@@ -43,16 +56,16 @@ def test_a_written_file_is_saved_by_its_address_and_offered_anew_when_it_is_gone
         Export(format="gguf", file="a.gguf", size_bytes=7, sha256="beef", tensors={"Q4_1": 3}, rounding=3e-4,
                exact=False, card="", artefact=str(folder)),
     )  # fmt: skip
-    app = open_page("explore", recipe=samples.as_link(4))
+    app = open_page("explore", shown="Recipe and export", recipe=samples.as_link(4))
     link = next(one.proto for one in app.get("link_button"))
     assert link.url == f"/take-home/{export.id}/a.gguf"
     assert "beef" in words(app) and "0.03%" in words(app)
     (folder / "a.gguf").unlink()
-    assert "GGUF for llama.cpp" in offered(open_page("explore", recipe=samples.as_link(4)))
+    assert "GGUF for llama.cpp" in offered(open_page("explore", shown="Recipe and export", recipe=samples.as_link(4)))
 
 
 def test_the_recipe_for_another_tool_is_shown_or_refused(prepared: Client) -> None:
-    app = open_page("explore", recipe=samples.as_link(4))
+    app = open_page("explore", shown="Recipe and export", recipe=samples.as_link(4))
     assert "QuantizationModifier" in words(app)
     choice = next(one for one in app.get("button_group") if one.key == "other_tools/tool")
     well(choice.set_value("gptqmodel").run())

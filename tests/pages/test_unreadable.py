@@ -34,13 +34,9 @@ def test_runs_says_which_one_it_is_and_lets_it_be_deleted(prepared: Client, bad:
 
 
 def test_advisor_advises_from_the_others(bad: int) -> None:
-    text = words(open_page("advisor"))
+    text = words(open_page("find_best"))
     assert f"run {bad} cannot be read" in text.lower()
     assert "rtn 4 bits" in text
-
-
-def test_overview_tells_of_the_newest_that_can_be_read(bad: int) -> None:
-    assert "4.0 x smaller, 2.0 x faster, 10.0% worse" in words(open_page("overview"))
 
 
 def test_explore_says_why_it_shows_no_figures(bad: int) -> None:

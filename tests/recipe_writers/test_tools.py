@@ -97,6 +97,15 @@ def test_layers_that_no_step_names_stay_as_they_are(tool: str) -> None:
         assert found == meant
 
 
+@pytest.mark.parametrize("tool", TOOLS)
+def test_two_steps_for_one_layer_are_refused_because_elsewhere_the_first_rule_wins(tool: str) -> None:
+    method = next(one for one in TOOLS[tool].knows["quantize"] if one in ("gptq", "signround", "rtn"))
+    both = [Step("quantize", method, {"bits": bits, "symmetric": True, "group_size": 32}, layers)
+            for bits, layers in ((4, ".*mlp.*"), (8, r".*up_proj"))]  # fmt: skip
+    with pytest.raises(RecipeError, match=r"two steps of this recipe round model.layers.0.mlp.up_proj"):
+        text(tool, *both)
+
+
 def test_gptqmodel_is_told_what_gptq_here_does() -> None:
     config = json.loads(text("gptqmodel", Step("quantize", "gptq", {"group_size": None, "damping": 0.05})))
     assert config["group_size"] == -1 and config["damp_percent"] == 0.05 and config["quant_method"] == "gptq"

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from optlab import paths
 from optlab.errors import MeasurementError, OptLabError
 from optlab.jobs.registry import KINDS
-from optlab.store import safe_json
+from optlab.store import rows, safe_json
 from optlab.store import store as store_module
-from optlab.store.run import Run, UnknownRunError
+from optlab.store.run import Run, Status, UnknownRunError
 from optlab.store.store import Store
 
 
@@ -235,20 +235,94 @@ def test_workers_are_known_by_their_last_beat(store: Store) -> None:
     assert worker.age(worker.beat + 5) == 5
 
 
-def test_the_runs_of_a_silent_worker_are_interrupted_and_those_of_a_living_one_are_not(
+def test_silent_are_those_that_have_not_beaten_for_long_also_those_that_never_did(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
     with monkeypatch.context() as earlier:
         earlier.setattr(time, "time", lambda: now - 300.0)
-        lost = running(store, "lost")
+        running(store, "lost")
+        store.beat("idle", 2, None)
         store.submit("measure", {}, "kept", "")
         store.claim("alive")
     store.beat("alive", 1, None)
-    assert store.reap(600) == []
-    assert [run.id for run in store.reap(200)] == [lost.id]
-    assert store.get(lost.id).status == "interrupted"  # type: ignore[union-attr]
-    assert store.by_key("kept").status == "running"  # type: ignore[union-attr]
+    assert store.silent(600) == []
+    assert store.silent(200) == ["idle", "w"]
+
+
+def test_what_a_dead_worker_did_waits_again_until_it_was_tried_often_enough(store: Store) -> None:
+    id = submit(store).id
+    for attempt in range(1, rows.MOST_ATTEMPTS + 1):
+        claimed = store.claim("w")
+        assert claimed is not None and (claimed.id, claimed.attempts) == (id, attempt)
+        (left,) = store.dismiss("w", again=True)
+        assert left.status == ("queued" if attempt < rows.MOST_ATTEMPTS else "interrupted")
+    assert store.get(id).message == store_module.KILLED  # type: ignore[union-attr]
+    assert [line for _, line in store.logs(id)][-1] == "the worker is gone; attempt 3 of 3 waits for another"
+    assert store.retry(id).attempts == 4
+    store.claim("w")
+    assert [run.status for run in store.dismiss("w", again=True)] == ["interrupted"]
+
+
+def test_a_run_that_was_to_be_cancelled_is_not_tried_again(store: Store) -> None:
+    run = running(store)
+    store.request_cancel(run.id)
+    assert [lost.status for lost in store.dismiss("w", again=True)] == ["cancelled"]
+
+
+def test_lines_of_a_log_keep_the_time_at_which_they_were_written(store: Store) -> None:
+    run = running(store)
+    store.append(run.id, [(1.0, "one"), (2.0, "two")])
+    store.append(run.id, [])
+    store.append(4711, [(3.0, "of nobody")])
+    assert store.logs(run.id) == [(1.0, "one"), (2.0, "two")]
+    assert store.logs(4711) == []
+
+
+def test_lines_from_many_threads_are_all_kept(store: Store) -> None:
+    run = running(store)
+    threads = [
+        threading.Thread(target=lambda name=name: [store.log(run.id, f"{name} {n}") for n in range(10)])
+        for name in "abc"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines = [line for _, line in store.logs(run.id)]
+    assert sorted(lines) == sorted(f"{name} {n}" for name in "abc" for n in range(10))
+    for name in "abc":
+        assert [line for line in lines if line.startswith(name)] == [f"{name} {n}" for n in range(10)]
+
+
+def elsewhere(key: str) -> Run:
+    return Run(0, key, "measure", Status.DONE, "{}", f"title of {key}", 1.0, result_json='{"version": 1}')
+
+
+def test_an_import_takes_what_is_new_once_and_in_order(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "ADOPTED_AT_ONCE", 3)
+    known = submit(store, "k4")
+    runs = [elsewhere(f"k{number}") for number in range(10)]
+    assert store.adopt(runs) == 9
+    assert store.adopt(runs) == 0
+    assert store.get(known.id).status == "queued"  # type: ignore[union-attr]
+    assert [run.key for run in reversed(store.list(status="done"))] == [f"k{n}" for n in range(10) if n != 4]
+
+
+def test_an_import_gives_the_lock_back_between_its_batches(file_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "ADOPTED_AT_ONCE", 5)
+    run, other, taken = running(file_store), Store(file_store.url), []
+    prepare = store_module.rows.adopted
+
+    def adopted(one: Run) -> dict[str, object]:
+        if one.key in ("0", "5", "10"):  # before a batch is written
+            taken.append(other.report(run.id, 0.5, "from another process"))
+        return prepare(one)
+
+    monkeypatch.setattr(store_module.rows, "adopted", adopted)
+    assert file_store.adopt([elsewhere(str(number)) for number in range(12)]) == 12
+    assert taken == [True] * 3
+    other.close()
 
 
 def test_runs_are_listed_newest_first_and_by_kind_and_status(store: Store) -> None:

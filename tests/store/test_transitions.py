@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from optlab.store.rows import MOST_ATTEMPTS
 from optlab.store.run import Status
 from optlab.store.store import Store
 
@@ -69,13 +70,15 @@ class Machine(RuleBasedStateMachine):
             how = "cancelled" if id in self.asked else how
         self.end(id, worker, changed, how)
 
-    @rule(worker=workers)
-    def worker_dies(self, worker: str) -> None:
-        lost = {run.id for run in self.store.dismiss(worker)}
+    @rule(worker=workers, again=st.booleans())
+    def worker_dies(self, worker: str, again: bool) -> None:
+        lost = {run.id for run in self.store.dismiss(worker, again=again)}
         had = {id for id, status in self.status.items() if status == "running" and self.owner[id] == worker}
         assert lost == had
         for id in had:
             self.status[id] = "cancelled" if id in self.asked else "interrupted"
+            if again and id not in self.asked and self.attempts[id] < MOST_ATTEMPTS:
+                self.queue(id)
             self.asked.discard(id)
 
     @rule(data=st.data(), action=st.sampled_from(["cancel", "retry", "delete"]))

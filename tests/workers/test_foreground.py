@@ -19,6 +19,8 @@ from optlab.client.client import Client
 from optlab.errors import Cancelled, MeasurementError, ModelError
 from optlab.store.run import Run, Status, UnknownRunError
 from optlab.store.store import Store
+from optlab.workers import silence
+from optlab.workers.silence import Silence
 from tests.workers.work import KINDS, Done, Task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +121,8 @@ def test_how_a_watched_run_ended_badly_is_said(
 
 
 def test_a_watched_run_whose_process_was_killed_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreground, "SILENT_S", 0.0)
+    monkeypatch.setattr(silence, "SILENT_S", 0.0)
+    monkeypatch.setattr(silence, "AGAIN_S", 0.1)
     run = submit(store, "add")
     store.claim("gone")
     with pytest.raises(MeasurementError, match="stopped answering"):
@@ -171,11 +174,16 @@ def test_ctrl_c_leaves_a_watched_run_to_its_worker(file_store: Store) -> None:
     assert file_store.get(run.id).status == Status.RUNNING  # type: ignore[union-attr]
 
 
-def test_a_process_that_was_killed_leaves_a_run_that_the_next_look_interrupts(file_store: Store) -> None:
+def test_a_process_that_was_killed_leaves_a_run_that_the_next_look_interrupts(
+    file_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = submit(file_store, "report_until_stopped")
     command = process(run)
     until(begun)
     command.kill()
     command.communicate()
     assert file_store.get(run.id).status == Status.RUNNING  # type: ignore[union-attr]
-    assert [lost.id for lost in file_store.reap(0.0)] == [run.id]
+    monkeypatch.setattr(silence, "SILENT_S", 0.0)
+    monkeypatch.setattr(silence, "AGAIN_S", 0.1)
+    Silence(file_store).settle()
+    assert file_store.get(run.id).status == Status.INTERRUPTED  # type: ignore[union-attr]

@@ -12,6 +12,7 @@ from optlab.store.store import Store
 from optlab.time_left import GROWTH
 from optlab.workers.execution import execute, whole_run
 from optlab.workers.heartbeat import Heartbeat, RunProgress
+from optlab.workers.run_log import RunLog
 from tests.workers.work import KINDS
 
 
@@ -28,6 +29,11 @@ def run_of(store: Store, name: str = "a") -> Run:
     return claimed
 
 
+def progress_of(store: Store, expected: float | None = None) -> RunProgress:
+    run = run_of(store)
+    return RunProgress(run, RunLog(store, run.id), expected=expected)
+
+
 def left(progress: RunProgress) -> float | None:
     assert progress.latest is not None
     return progress.latest[3]
@@ -36,7 +42,7 @@ def left(progress: RunProgress) -> float | None:
 def test_a_run_of_an_unknown_kind_is_extrapolated_once_it_has_begun(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    progress = RunProgress(run_of(store))
+    progress = progress_of(store)
     clock = Clock(monkeypatch)
     progress.began = clock.now
     progress(0.01, "starting")
@@ -50,13 +56,13 @@ def test_a_run_of_an_unknown_kind_is_extrapolated_once_it_has_begun(
 
 
 def test_what_was_done_before_is_expected_to_take_as_long_from_the_first_report_on(store: Store) -> None:
-    progress = RunProgress(run_of(store), expected=60.0)
+    progress = progress_of(store, expected=60.0)
     progress(0.0, "starting")
     assert left(progress) == pytest.approx(60.0, abs=1.0)
 
 
 def test_an_executor_that_knows_better_is_believed(store: Store) -> None:
-    progress = RunProgress(run_of(store), expected=60.0)
+    progress = progress_of(store, expected=60.0)
     progress.left(7.0)
     progress(0.5, "half")
     assert left(progress) == 7.0

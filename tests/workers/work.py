@@ -62,6 +62,35 @@ def report_until_stopped(spec: Task, progress: Progress, log: Log) -> Done:
         time.sleep(0.01)
 
 
+def stall_once(spec: Task, progress: Progress, log: Log) -> Done:
+    """Hang in the first attempt, add in the second."""
+    if (paths.home() / "executed").read_text().split().count(spec.name) > 1:
+        return add(spec, progress, log)
+    return report_until_stopped(spec, progress, log)
+
+
+def lock_the_store_once(spec: Task, progress: Progress, log: Log) -> Done:
+    """Hang while holding the write lock in the first attempt, add in the second."""
+    import sqlite3
+
+    if (paths.home() / "executed").read_text().split().count(spec.name) > 1:
+        return add(spec, progress, log)
+    connection = sqlite3.connect(paths.home() / "optlab.db", isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    (paths.home() / "locked").touch()
+    while True:
+        time.sleep(0.1)
+
+
+def add_when_told(spec: Task, progress: Progress, log: Log) -> Done:
+    while not (paths.home() / "told").exists():
+        time.sleep(0.01)
+    for number in range(300):
+        log(f"line {number}")
+    (paths.home() / "finished").touch()
+    return Done(sum=spec.a + spec.b)
+
+
 def never_report(spec: Task, progress: Progress, log: Log) -> Done:
     while True:
         pass

@@ -17,7 +17,7 @@ from optlab.i18n import _
 from optlab.jobs.measure_plan import trains
 from optlab.models.describe import Description
 from optlab.store.run import Run
-from pages.components.shared import services, view
+from pages.components.shared import services, view, widgets
 
 REST_S = 2.0
 SMALL = 20_000_000
@@ -26,14 +26,29 @@ SWITCH, SEEN, BEGUN = "automatic/on", "automatic/seen", "automatic/run"
 
 
 def switch(description: Description) -> None:
-    """The switch; on at first for a model that is measured in seconds."""
-    key = f"{SWITCH}/{description.model}"
-    if key not in st.session_state:
-        st.session_state[key] = description.parameters <= SMALL
-    st.session_state[SWITCH] = st.toggle(
-        _("Measure automatically"), key=key,
+    """The switch; on at first for a model that is measured in seconds. It keeps its place while nobody sees it."""
+    st.toggle(
+        _("Measure automatically"), key=widgets.keyed(_key(description), _usual(description)), persist_state="session",
         help=_("Starts a measurement two seconds after the last change; moving a knob again stops it."),
     )  # fmt: skip
+
+
+def settle(description: Description) -> None:
+    """Call once the switch had its chance to be drawn."""
+    st.session_state[SWITCH] = st.session_state.get(_key(description), _usual(description))
+
+
+def _key(description: Description) -> str:
+    return f"{SWITCH}/{description.model}"
+
+
+def _usual(description: Description) -> bool:
+    return description.parameters <= SMALL
+
+
+def newcomer(model: str) -> None:
+    """The recipe that `model` opens with is measured like one that a person moved."""
+    st.session_state[SEEN] = ((model, "", ""), None)
 
 
 def watch(client: Client, shown: view.View, problem: str) -> None:

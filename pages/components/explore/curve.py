@@ -1,4 +1,5 @@
-"""The curve under the finger on Explore: three knobs, and what they do, drawn by the browser while they move.
+"""The curve under the finger on Explore, in three places: tiles in the strip, knobs at the left, the chart among the
+results; drawn by the browser while the knobs move.
 
 Python hears where they rest. It answers with nothing, so that a key pressed meanwhile is not undone; only when
 something else changed the recipe are the knobs put somewhere (`token`, see `assets/curve/streamlit.js`).
@@ -6,30 +7,37 @@ something else changed the recipe are the knobs put somewhere (`token`, see `ass
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from uuid import uuid4
 
 import streamlit as st
 
+from optlab.client import expectations
 from optlab.client.client import Client
-from optlab.figures import curve, curve_assets
+from optlab.figures import curve, curve_assets, format, standing
 from optlab.i18n import _
-from optlab.knobs import KnobbedRecipe, Knobs, knobs_of
+from optlab.knobs import KnobbedRecipe, Knobs, has_knobs, knobs_of
 from optlab.models.describe import Description
 from optlab.recipes import Step
 from optlab.report import page
+from optlab.store.run import Run
 from pages.components.shared import downloads, view
 from pages.components.shared import knobs as boxes
 from pages.components.shared.view import View
 
 KEY = "curve"
 STATE, STEPS = "curve/state", "curve/steps"
+BEYOND = "beyond"
+"""Token of a recipe that no knobs can show."""
 
-_mounted = st.components.v2.component(
-    "optlab_curve", html=curve_assets.markup(), css=curve_assets.style(),
-    js=curve_assets.script(curve_assets.STREAMLIT),
-)  # fmt: skip
+_mounted = {
+    part: st.components.v2.component(
+        f"optlab_curve_{part}", html=curve_assets.part(part), css=curve_assets.style(),
+        js=curve_assets.script(curve_assets.STREAMLIT),
+    )
+    for part in curve_assets.PARTS
+}  # fmt: skip
 
 
 @dataclass
@@ -43,25 +51,58 @@ class State:
     knobbed: KnobbedRecipe
 
 
-def show(client: Client, shown: View, description: Description) -> bool:
-    """Draw it; False where the recipe is beyond three knobs."""
+def tiles(client: Client, shown: View, run: Run | None) -> None:
+    """Draw the three tiles and the verdict. run: the measurement of the recipe on the page."""
+    state: State | None = st.session_state.get(STATE)
+    knobbed = state.knobbed if state is not None and has_knobs(shown.recipe) else None
+    cell = standing.of(client, shown.model, shown.recipe, shown.protocol, run, knobbed)
+    stands = asdict(knobs_of(shown.recipe)) if knobbed is not None else None
+    _mounted["tiles"](key="curve/tiles", data={"cell": asdict(cell), "stands": stands})
+
+
+def chart() -> None:
+    """Draw size against loss; whatever `knobs` was given is in it."""
+    _mounted["chart"](key="curve/chart", data={})
+
+
+def knobs(client: Client, shown: View, description: Description) -> bool:
+    """Draw the knobs, and tell tiles and chart what they show; False where the recipe is beyond three knobs."""
     steps: dict[str, Step] = st.session_state.setdefault(STEPS, {}).setdefault(shown.model, {})
     knobbed = KnobbedRecipe.of(shown.recipe, description, steps)
     if knobbed is None:
+        drawn = curve.without_knobs(client, description, shown.protocol, BEYOND)
+        _mounted["knobs"](key=KEY, data=drawn.to_dict(), on_moved_change=_heard)
         return False
     steps.update({step.kind: step for step in shown.recipe.steps})
     state = _state(shown.model, knobbed, knobs_of(shown.recipe))
     drawn = curve.of(client, description, knobbed, state.heard, shown.protocol, state.token, state.put)
-    _mounted(key=KEY, data=drawn.to_dict(), on_moved_change=_heard)
-    about = page.about(description, shown.protocol, shown.recipe)
+    drawn = replace(drawn, words={**drawn.words, "train": _training(client, shown, knobbed)})
+    _mounted["knobs"](key=KEY, data=drawn.to_dict(), on_moved_change=_heard)
+    return True
+
+
+def to_send(client: Client, shown: View, description: Description) -> None:
+    """A button that hands out the curve as one file; nothing for a recipe beyond three knobs."""
+    state: State | None = st.session_state.get(STATE)
+    if state is None or not has_knobs(shown.recipe):
+        return
     # the person's page begins where the knobs are now, and not where they were put
-    sent = replace(drawn, stands=state.heard)
+    sent = curve.of(client, description, state.knobbed, state.heard, shown.protocol, state.token, state.heard)
+    about = page.about(description, shown.protocol, shown.recipe)
     st.download_button(
         _("One file to send"), downloads.later(partial(page.html, sent, about)), file_name=f"optlab-{about.name}.html",
-        mime="text/html", key="curve/page", icon=":material/send:", type="tertiary", on_click="ignore",
+        mime="text/html", key="curve/page", icon=":material/send:", on_click="ignore",
         help=_("These knobs as one page that opens without a server or a network, to be sent to somebody."),
     )  # fmt: skip
-    return True
+
+
+def _training(client: Client, shown: View, knobbed: KnobbedRecipe) -> str:
+    """What the box says that switches training on; the same wherever the knobs stand."""
+    alone = knobbed.recipe(Knobs(temperature=float(knobbed.distill.values["temperature"] or 1.0)))
+    expected = expectations.of_measurement(client, shown.model, alone, shown.protocol)
+    if expected is None:
+        return _("Recover by training")
+    return _("Recover by training (about {time})").format(time=format.roughly(expected.seconds))
 
 
 def _state(model: str, knobbed: KnobbedRecipe, now: Knobs) -> State:

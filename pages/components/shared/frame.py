@@ -8,12 +8,14 @@ import streamlit as st
 
 from optlab import paths
 from optlab.i18n import _
-from pages.components.shared import language
+from pages.components.shared import language, moved
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import Page
 
 FRAMED = "framed"
+SIDEBAR = 248
+"""Pixels."""
 LEGIBLE = "<style>button[kind^='primary'] { color: light-dark(#FFFFFF, #11161C) }</style>"
 """Streamlit writes white on primary buttons in both themes. In the dark one the primary colour is light, because it is
 also that of words on dark ground, and white on it could not be read; no setting of the theme changes that."""
@@ -23,20 +25,24 @@ def navigation() -> Page:
     """Tell Streamlit the pages; returns the one to run."""
     language.read()
     # before the pages, whose icons would otherwise be fetched from the internet for the browser's tab
-    st.set_page_config(page_title="OptLab", page_icon=str(paths.ASSETS / "icon.svg"), layout="wide")
+    st.set_page_config(
+        page_title="OptLab", page_icon=str(paths.ASSETS / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR
+    )
     st.html(LEGIBLE)
+    st.logo(str(paths.ASSETS / "wordmark.svg"), size="large")
     return st.navigation(
         [
-            st.Page("pages/overview.py", title=_("Overview"), icon=":material/home:", default=True),
             st.Page("pages/explore.py", title=_("Explore"), icon=":material/tune:"),
-            st.Page("pages/frontier.py", title=_("Frontier"), icon=":material/show_chart:"),
-            st.Page("pages/advisor.py", title=_("Advisor"), icon=":material/assistant_direction:"),
+            st.Page("pages/find_best.py", title=_("Find best"), icon=":material/target:"),
             st.Page("pages/distill.py", title=_("Distill"), icon=":material/science:"),
-            st.Page("pages/playground.py", title=_("Playground"), icon=":material/forum:"),
             st.Page("pages/compare.py", title=_("Compare"), icon=":material/scatter_plot:"),
             st.Page("pages/learn.py", title=_("Learn"), icon=":material/school:"),
-            st.Page("pages/runs.py", title=_("Runs"), icon=":material/list:"),
-        ]
+            st.Page("pages/runs.py", title=_("Runs"), icon=":material/list:", visibility="hidden"),
+            st.Page("pages/playground.py", title=_("Playground"), icon=":material/forum:", visibility="hidden"),
+            st.Page(moved.landing, title="OptLab", default=True, visibility="hidden"),
+            *moved.pages(),
+        ],
+        position="top",
     )
 
 

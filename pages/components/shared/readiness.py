@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from optlab.client.knob_predictions import knob_predictions
 from optlab.errors import OptLabError
+from optlab.figures.curve import best_at_each_size
 from optlab.knobs import KnobbedRecipe, Knobs
 from optlab.methods import REGISTRY, method
 from optlab.models.catalog import catalog
@@ -57,3 +58,4 @@ def predict(model: str) -> None:
     knobbed = None if description is None else KnobbedRecipe.of(Recipe(), description)
     if knobbed is not None:
         knob_predictions(client, model, knobbed, Knobs(), Protocol())
+        best_at_each_size(client.predictor(model, Protocol()))

@@ -18,6 +18,7 @@ from optlab.client.client import Client
 from optlab.client.onlookers import Onlookers
 from optlab.errors import OptLabError
 from optlab.i18n import _
+from optlab.store import upkeep
 from optlab.store.store import Store
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def escaped(words: str) -> str:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _client(url: str) -> Client:
+    """Raises DamagedStoreError before anything is believed that a damaged store holds."""
+    upkeep.expect_whole(url)
     return Client(Store(url))
 
 

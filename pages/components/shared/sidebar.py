@@ -6,11 +6,12 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from optlab.figures import format
 from optlab.i18n import _, plural
 from optlab.jobs.resolution import title
 from optlab.models.catalog import catalog
 from optlab.store.run import Status
-from pages.components.shared import language, services, view
+from pages.components.shared import language, models, services, view
 
 FRESH_S = 6.0
 """A worker beats every second or so; silence this long means that something is wrong."""
@@ -54,12 +55,7 @@ def _model_picker() -> None:
 def _picked() -> None:
     chosen = (st.session_state["sidebar/model"] or "").strip()
     if chosen:
-        from optlab.recipes import Recipe
-
-        protocol = view.current().protocol
-        if protocol.text is not None:  # a text fits a tokenizer and a model, so the new model starts with its own
-            protocol = protocol.model_copy(update={"text": None})
-        view.change(model=chosen, recipe=Recipe(), protocol=protocol)
+        models.choose(chosen)
 
 
 @st.fragment(run_every=5.0)
@@ -79,3 +75,6 @@ def _health() -> None:
         else:
             workers = plural("{count} worker ready", "{count} workers ready", len(alive))
             st.caption(f":material/check_circle: {workers}")
+        if client.store.replaced is not None:
+            words = _("The run store was deleted or replaced at {time}; what you see is what is in it now.")
+            st.warning(words.format(time=format.clock(client.store.replaced)), icon=":material/database:")

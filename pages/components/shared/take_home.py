@@ -13,7 +13,7 @@ from optlab.exports.export_format import ExportFormat
 from optlab.exports.formats import FORMATS
 from optlab.exports.package import CARD
 from optlab.figures import format
-from optlab.i18n import _
+from optlab.i18n import _, sentence
 from optlab.results.export import Export
 from optlab.store.run import Run
 from pages.components.shared import file_route, services, watching
@@ -23,8 +23,11 @@ from pages.components.shared.services import escaped
 def show(client: Client, measured: Run) -> None:
     """Draw one button for each format of the model of `measured`, a measurement that is done."""
     runs = {kind: client.find_export(measured, kind.name) for kind in FORMATS.values()}
+    refusals = {kind: taking_home.refused(client, measured, kind) for kind, run in runs.items() if run is None}
     with st.container(horizontal=True, vertical_alignment="center"):
         for kind, run in runs.items():
+            if refusals.get(kind) is not None:
+                continue
             found = taking_home.made(run) if run is not None else None
             if run is not None and found is not None:
                 _save(kind, run, found)
@@ -32,6 +35,8 @@ def show(client: Client, measured: Run) -> None:
                 _offer(client, measured, kind, run)
     for kind, run in runs.items():
         if run is None:
+            if (refusal := refusals[kind]) is not None:
+                st.caption(_("{label}: {reason}").format(label=kind.label, reason=escaped(sentence(refusal.message))))
             continue
         found = taking_home.made(run)
         if found is not None:

@@ -30,7 +30,10 @@ LONGEST_SETTING = 4096
 LONG = ("recipe", "model")
 """A recipe has its own limit; a model that cannot be is told by its own sentence."""
 
-__all__ = ["KEYS", "View", "change", "current", "link", "link_to_run", "parse_recipe", "read"]
+NEWCOMERS = "nano"
+"""The model that everybody sees first; from it others are one click away."""
+
+__all__ = ["KEYS", "NEWCOMERS", "View", "change", "current", "link", "link_to_run", "parse_recipe", "read"]
 
 
 @dataclass(frozen=True)
@@ -118,13 +121,13 @@ def parse_recipe(text: str) -> Recipe:
 
 
 def default_model() -> str:
-    """The model that a newcomer sees: the first of the catalog whose files are here."""
+    """The model that a newcomer sees: nano, which answers in seconds, else the first of the catalog that is here."""
     from optlab.models.catalog import locate
 
-    for card in catalog():
+    for name in (NEWCOMERS, *(card.name for card in catalog())):
         try:
-            if locate(card.name) is not None:
-                return card.name
+            if locate(name) is not None:
+                return name
         except OptLabError:
             continue
     return catalog()[0].name

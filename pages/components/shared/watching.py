@@ -53,36 +53,52 @@ def under_way(runs: Sequence[Run]) -> None:
         _follow(runs, _bars, REFRESH_S)
 
 
+def follow(run: Run, draw: Callable[[Run], None]) -> None:
+    """Draw `run` again and again while it is live, without a bar; the whole page once it has ended."""
+    _follow([run], lambda runs: draw(runs[0]), REFRESH_S)
+
+
 def until_done(run: Run) -> None:
     """Draw nothing of `run`; draw the whole page again once it has ended."""
     _follow([run], lambda runs: None, REFRESH_S)
 
 
 def controls(client: Client, runs: Sequence[Run], key: str, resumes: bool = False) -> None:
-    """The bar of live runs with the button that stops them, or why they stopped with the one that tries again."""
+    """The bar of live runs with the button that stops them, or why they stopped with the one that tries again.
+
+    Where some go on and others died (a student, beside its control), both are shown: what goes on alone proves nothing.
+    """
     live, stopped = [run for run in runs if run.live], [run for run in runs if run.retryable]
-    if not live and not stopped:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if live:
-            with st.container(width="stretch"):
-                progress.bar(next((run for run in live if run.status == Status.RUNNING), live[0]))
-            if any(client.cancelling(run.id) for run in live):
-                st.button(_("Stopping"), key=f"{key}/stopping", disabled=True)
-            else:
-                words = _("Stop") if resumes else _("Cancel")
-                services.action(words, f"{key}/cancel", ":material/stop_circle:", _each, client.cancel, live)
-            return
-        if resumes and stopped[0].status == Status.CANCELLED:
-            st.info(_("Stopped. Its state is saved; it can continue from here."), icon=":material/pause_circle:",
-                    width="stretch")  # fmt: skip
-        else:
-            progress.explain(stopped[0])
-        words, icon = (_("Continue"), ":material/play_arrow:") if resumes else (_("Retry"), ":material/replay:")
-        # not on_click: that would come before this was drawn, and nothing would be left to press
-        if st.button(words, key=f"{key}/retry", icon=icon, type="primary" if resumes else "secondary"):
-            services.act(_each, client.retry, stopped)
-            st.rerun()  # the whole page, which then keeps itself up to date again
+    if live:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _under_way(client, live, key, resumes)
+    died = [run for run in stopped if run.status != Status.CANCELLED]
+    if died or (stopped and not live):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _stopped(client, died if live else stopped, key, resumes)
+
+
+def _under_way(client: Client, live: Sequence[Run], key: str, resumes: bool) -> None:
+    with st.container(width="stretch"):
+        progress.bar(next((run for run in live if run.status == Status.RUNNING), live[0]))
+    if any(client.cancelling(run.id) for run in live):
+        st.button(_("Stopping"), key=f"{key}/stopping", disabled=True)
+    else:
+        words = _("Stop") if resumes else _("Cancel")
+        services.action(words, f"{key}/cancel", ":material/stop_circle:", _each, client.cancel, live)
+
+
+def _stopped(client: Client, stopped: Sequence[Run], key: str, resumes: bool) -> None:
+    if resumes and stopped[0].status == Status.CANCELLED:
+        st.info(_("Stopped. Its state is saved; it can continue from here."), icon=":material/pause_circle:",
+                width="stretch")  # fmt: skip
+    else:
+        progress.explain(stopped[0])
+    words, icon = (_("Continue"), ":material/play_arrow:") if resumes else (_("Retry"), ":material/replay:")
+    # not on_click: that would come before this was drawn, and nothing would be left to press
+    if st.button(words, key=f"{key}/retry", icon=icon, type="primary" if resumes else "secondary"):
+        services.act(_each, client.retry, stopped)
+        st.rerun()  # the whole page, which then keeps itself up to date again
 
 
 def _follow(runs: Sequence[Run], draw: Callable[[Sequence[Run]], None], every: float) -> None:

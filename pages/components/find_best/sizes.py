@@ -1,4 +1,4 @@
-"""Frontier: the best quality at every size, predicted with its band; ask it a question, and prove the answer."""
+"""Every size: the best quality at each, predicted with its band; ask it a question, and prove the answer."""
 
 from __future__ import annotations
 
@@ -9,34 +9,27 @@ from optlab.figures import format, frames
 from optlab.figures import frontier as figure
 from optlab.i18n import _, plural
 from optlab.prediction.frontier import Frontier, Point
-from pages.components.frontier import proving
-from pages.components.shared import facts, frame, measuring, prediction, prepare, services, view, watching
+from pages.components.find_best import proving
+from pages.components.shared import measuring, prediction, services, view, watching
 from pages.components.shared.services import sentence
 
 MEGABYTE = 1_000_000
 
 
-def main() -> None:
-    """Draw the page."""
-    st.title(_("Frontier"))
-    with services.shown_errors():
-        shown = view.current()
-        description = prepare.description(shown.model)
-        if description is None:
-            return
-        facts.checkpoint_note(description)
-        client = services.client()
-        predictor = client.predictor(shown.model, shown.protocol)
-        if predictor is None:
-            st.markdown(_("For every size, the best of thousands of recipes, chosen layer by layer."))
-            prediction.offer(client, shown.model)
-            return
-        try:
-            explore(shown, Frontier(predictor))
-            prediction.time_speed(client, shown)
-        except OptLabError as error:
-            st.info(sentence(error.message), icon=":material/hourglass_top:")
-            prediction.offer(client, shown.model)
+def show(shown: view.View) -> None:
+    """Draw it, for a model that is prepared."""
+    client = services.client()
+    predictor = client.predictor(shown.model, shown.protocol)
+    if predictor is None:
+        st.markdown(_("For every size, the best of thousands of recipes, chosen layer by layer."))
+        prediction.offer(client, shown.model)
+        return
+    try:
+        explore(shown, Frontier(predictor))
+        prediction.time_speed(client, shown)
+    except OptLabError as error:
+        st.info(sentence(error.message), icon=":material/hourglass_top:")
+        prediction.offer(client, shown.model)
 
 
 def explore(shown: view.View, frontier: Frontier) -> None:
@@ -118,7 +111,3 @@ def prove(shown: view.View, answer: Point) -> None:
                 st.switch_page("pages/explore.py", query_params=link)
         with st.expander(_("Recipe"), icon=":material/description:"):
             st.code(answer.recipe.to_yaml(), language="yaml", wrap_lines=True)
-
-
-frame.required()
-main()

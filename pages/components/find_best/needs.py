@@ -1,4 +1,4 @@
-"""Advisor: say what you need, get the recipe that keeps it and why; and five questions answered with figures."""
+"""Needs: say what you need, get the recipe that keeps it and why; and five questions answered with figures."""
 
 from __future__ import annotations
 
@@ -14,32 +14,26 @@ from optlab.prediction.frontier import Frontier
 from optlab.recipes import Recipe
 from optlab.report.comparison import chosen
 from optlab.store.run import Status
-from pages.components.advisor import questions
-from pages.components.shared import facts, frame, goals, prediction, prepare, services, view, watching
+from pages.components.find_best import questions
+from pages.components.shared import facts, goals, prediction, prepare, services, view, watching
 from pages.components.shared.services import escaped, sentence
 
 MEGABYTE = 1_000_000
 POINTS = 24
-"""Of the frontier; each is a prediction, and the answer can be refined on the page Frontier."""
+"""Of the frontier; each is a prediction, and the answer can be refined among all sizes."""
 
 
-def main() -> None:
-    """Draw the page."""
-    st.title(_("Advisor"))
+def show(shown: view.View, description: Description) -> None:
+    """Draw it, for a model that is prepared."""
     st.markdown(_("Say what you need. The answer comes from measurements and predictions on this machine."))
-    with services.shown_errors():
-        shown = view.current()
-        description = prepare.description(shown.model)
-        if description is None:
-            return
-        watching.under_way(services.client().under_way(("measure", "tasks")))
-        found = candidates(shown)
-        wish = ask(found)
-        if found:
-            show(shown, wish, answer(wish, found), found)
-        else:
-            nothing_yet(shown, description)
-        questions.show(shown, description, found)
+    watching.under_way(services.client().under_way(("measure", "tasks")))
+    found = candidates(shown)
+    wish = ask(found)
+    if found:
+        answered(shown, wish, answer(wish, found), found)
+    else:
+        nothing_yet(shown, description)
+    questions.show(shown, description, found)
 
 
 def candidates(shown: view.View) -> list[Candidate]:
@@ -95,7 +89,7 @@ def ask(found: list[Candidate]) -> Wish:
     return Wish(round(memory * MEGABYTE) if memory else None, speed, worse, prefer or "small")
 
 
-def show(shown: view.View, wish: Wish, found: Answer, everyone: list[Candidate]) -> None:
+def answered(shown: view.View, wish: Wish, found: Answer, everyone: list[Candidate]) -> None:
     """The answer with its reasons, or what stands in its way."""
     original = original_of(everyone)
     if found.best is not None:
@@ -166,7 +160,3 @@ def nothing_yet(shown: view.View, description: Description) -> None:
     if recipe is not None:
         questions.measure(shown, recipe)
     prediction.offer(services.client(), shown.model)
-
-
-frame.required()
-main()

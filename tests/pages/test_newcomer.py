@@ -1,16 +1,40 @@
-"""Overview: what the model is, one click to a first insight, and the way to a description for a new model."""
+"""A newcomer: lands on Explore with a first recipe, learns what the model is, and finds others one click away."""
 
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
 from optlab import paths
 from optlab.client.client import Client
+from pages.components.explore import automatic
 from tests.pages import samples
-from tests.pages.conftest import open_page, parameter, well, words
+from tests.pages.conftest import open_page, parameter, standing, well, words
+
+
+def test_the_root_is_explore_with_four_bits_in_a_group_that_fits(prepared: Client) -> None:
+    app = open_page()
+    assert app.title[0].value == "Explore"
+    (step,) = json.loads(parameter(app, "recipe"))
+    assert (step["quantize"]["bits"], step["quantize"]["group_size"]) == (4, 64)
+    assert "What does compressing **nano** cost?" in words(app)
+
+
+def test_what_a_newcomer_sees_first_is_measured_by_itself(prepared: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(automatic, "REST_S", 0.0)
+    well(open_page().run())
+    (run,) = prepared.store.list(kind="measure")
+    assert samples.asked(run).recipe.steps[0].values["bits"] == 4
+
+
+def test_the_root_keeps_the_recipe_of_a_link(prepared: Client) -> None:
+    assert json.loads(parameter(open_page(recipe=samples.as_link(6)), "recipe"))[0]["quantize"]["bits"] == 6
+
+
+def test_the_latest_measurement_is_shown(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    assert standing(open_page("explore", recipe=samples.as_link(4)))["tiles"][0]["headline"] == "10.0% worse"
 
 
 def test_the_facts_of_the_model_are_those_of_its_description(prepared: Client) -> None:
@@ -20,38 +44,27 @@ def test_the_facts_of_the_model_are_those_of_its_description(prepared: Client) -
     assert "Context 512" in text
     assert "Blocks 2" in text
     assert "Licence Apache-2.0" in text
-
-
-def test_there_is_one_chart_of_the_bytes(prepared: Client) -> None:
-    assert len(open_page().get("plotly_chart")) == 1
-
-
-def test_every_knob_is_explained(prepared: Client) -> None:
-    text = words(open_page())
     for heading in ("Quantize", "Prune", "Distill"):
         assert f"**{heading}**" in text
 
 
-def test_without_measurements_it_says_so(prepared: Client) -> None:
-    assert "Nothing has been measured on this model yet" in words(open_page())
+def test_another_model_and_ones_own_are_one_click_away(prepared: Client) -> None:
+    app = open_page()
+    well(app.button(key="models/own").click().run())
+    assert app.text_input(key="models/name").label == "Folder, file or hub id"
+    well(app.button(key="models/other").click().run())
+    assert parameter(app, "model") == "smollm2-135m"
 
 
-def test_the_latest_measurement_is_shown(prepared: Client) -> None:
-    samples.measured(prepared, 8)
-    samples.measured(prepared, 4)
-    text = words(open_page())
-    assert "10.0% worse" in text
-    assert "2 measurements" in text
-
-
-def test_the_first_insight_is_four_bits_in_a_group_that_fits(prepared: Client) -> None:
-    app = open_page("overview")
-    button = app.button(key="overview/first")
-    assert re.fullmatch(r"Try 4 bits \(about \d+ s, \d+ MB\)", button.label)
-    well(button.click().run())
-    (step,) = json.loads(parameter(app, "recipe"))
-    assert (step["quantize"]["bits"], step["quantize"]["group_size"]) == (4, 64)
-    assert app.title[0].value == "Explore"
+def test_a_model_that_was_mistyped_leaves_no_failed_run(prepared: Client) -> None:
+    app = open_page("explore", model="nobody/nothing")
+    (run,) = prepared.store.list(kind="prepare", status="queued")
+    prepared.store.claim("worker-1-1")
+    prepared.store.fail(run.id, "there is no such model", "worker-1-1")
+    app = open_page("explore", model="nobody/nothing")
+    assert "no such model" in app.error[0].value
+    well(app.sidebar.selectbox(key="sidebar/model").set_value("nano").run())
+    assert prepared.store.get(run.id) is None
 
 
 def test_a_new_model_is_prepared_once_and_shows_progress(client: Client) -> None:
@@ -89,11 +102,10 @@ def test_a_model_that_cannot_be_is_one_sentence_and_no_run(client: Client, model
     assert not client.runs()
 
 
-def test_an_address_without_a_model_shows_the_first_of_the_catalog(client: Client) -> None:
+def test_an_address_without_a_model_shows_nano(client: Client) -> None:
     app = open_page(model="")
     assert not app.error
-    assert app.title[0].value == "SmolLM2 135M Instruct"
-    assert [(run.kind, samples.asked(run).model) for run in client.runs()] == [("prepare", "smollm2-135m")]
+    assert [(run.kind, samples.asked(run).model) for run in client.runs()] == [("prepare", "nano")]
 
 
 def test_nano_without_its_files_is_not_the_default(client: Client) -> None:

@@ -18,7 +18,7 @@ from optlab.models.catalog import catalog
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.store.run import Status
-from pages.components.advisor import tasks
+from pages.components.find_best import tasks
 from pages.components.shared import facts, knobs, own_text, services, view
 from pages.components.shared.services import escaped
 
@@ -117,7 +117,6 @@ def balance(found: Sequence[Candidate]) -> None:
         st.markdown(_("The fastest measured here is {title}: {speed} tokens per second, {worse}.").format(
             title=f"**{escaped(fast.title)}**", speed=format.significant(fast.tokens_per_s or 0),
             worse=format.worse(fast.ratio)))  # fmt: skip
-    st.page_link("pages/frontier.py", label=_("See every size on the frontier"), icon=":material/show_chart:")
 
 
 def techniques(shown: view.View, description: Description, found: Sequence[Candidate]) -> None:
