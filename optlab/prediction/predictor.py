@@ -251,6 +251,6 @@ def joined(some: list[Features], families: int, kinds: int) -> Features:
     """Features of several recipes in one."""
     if not some:
         nothing = np.zeros(0)
-        empty = [np.zeros((0, size)) for size in (families, kinds, SETS)]
-        return Features(nothing, *empty, nothing, nothing)
+        shares, kinds_there, words = (np.zeros((0, size)) for size in (families, kinds, SETS))
+        return Features(nothing, shares, kinds_there, words, nothing, nothing)
     return Features(*(np.concatenate([getattr(one, part.name) for one in some]) for part in fields(Features)))

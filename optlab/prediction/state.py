@@ -187,7 +187,7 @@ def _assembled(header: ProbeHeader, arrays: Mapping[str, Floats]) -> State:
     if header.rule == WITHOUT_SLOPES:
         for number, one in enumerate(header.tables.values()):
             blank = np.zeros((len(header.names), len(one.levels)))
-            arrays = arrays | {f"{number}.{name}": blank for name in SIGNED}
+            arrays = {**arrays, **{f"{number}.{name}": blank for name in SIGNED}}
     elif header.rule != VERSION:
         raise ModelError(
             "it was made by version {rule} of the probe, and this OptLab reads {version}",

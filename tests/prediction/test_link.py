@@ -3,10 +3,11 @@
 from dataclasses import fields, replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from optlab.prediction.link import OTHER, SAME, SETS, Features, Link, edge, read_by
+from optlab.prediction.link import OTHER, RATIO_MEAN, SAME, SETS, Features, Link, edge, read_by
 from optlab.prediction.state import Floats
 
 FAMILIES, KINDS = 2, 4
@@ -24,19 +25,20 @@ def link(total: Floats, kl: Floats, nll: Floats, tokens: float = 1e9, seed: int 
     return Link(features(total, seed), kl, nll, np.full(len(total), tokens))
 
 
-def test_without_anchors_the_damage_itself_is_predicted_within_a_wide_band() -> None:
+def test_without_anchors_a_model_is_expected_to_be_like_those_before_it() -> None:
     nothing = np.zeros(0)
     out = link(nothing, nothing, nothing)(features(np.array([0.1])))
-    assert out.nll[0] == 0.1
-    assert out.low[0] < 0.05 and out.high[0] > 0.2
+    assert out.kl[0] == 0.1
+    assert out.nll[0] == pytest.approx(0.1 * (1 + RATIO_MEAN))
+    assert out.low[0] < 0.05 < 0.11 < out.high[0] < 0.25
 
 
 def test_what_anchors_lost_per_damage_is_what_is_predicted() -> None:
     total = np.geomspace(0.01, 2, 20)
     out = link(total, 1.6 * total, 1.2 * total)(features(np.geomspace(0.02, 1.5, 9), seed=1))
     wanted = np.geomspace(0.02, 1.5, 9)
-    np.testing.assert_allclose(out.kl, 1.6 * wanted, rtol=0.05)
-    np.testing.assert_allclose(out.nll, 1.2 * wanted, rtol=0.05)
+    np.testing.assert_allclose(out.kl, 1.6 * wanted, rtol=0.1)
+    np.testing.assert_allclose(out.nll, 1.2 * wanted, rtol=0.1)
 
 
 def test_the_band_narrows_as_anchors_arrive() -> None:
