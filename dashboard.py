@@ -6,7 +6,7 @@ from streamlit.runtime import Runtime
 from pages.components.server.door import Door
 from pages.components.shared import frame, services, sidebar
 
-if Runtime.exists() and isinstance(Runtime.instance(), Runtime) and not Door.stands:
+if Runtime.exists() and type(Runtime.instance()) is Runtime and not Door.stands:  # that of a test serves nobody
     st.error("Start the dashboard with `streamlit run app.py`: this file alone lets every site in.")
     st.stop()
 

@@ -92,15 +92,20 @@ def trim(keep_bytes: int | None = None, kinds: tuple[str, ...] = LARGE) -> list[
     for one in everything:
         if total <= keep_bytes:
             break
-        if time.time() - one.used >= IN_USE_S and _remove(one):
+        if not _in_use(one) and _remove(one):
             gone.append(one)
             total -= one.bytes
     return gone
 
 
-def clear(kinds: tuple[str, ...] = tuple(KINDS)) -> list[Kept]:
-    """Throw away all of `kinds`, in use or not; returns what went."""
-    return [one for one in kept(kinds) if _remove(one)]
+def clear(kinds: tuple[str, ...] = tuple(KINDS), spare_used: bool = False) -> list[Kept]:
+    """Throw away all of `kinds`; returns what went. spare_used: but for what was used within the last hour, because a
+    run computes now that may read it (`optlab.machine.locks.computing`)."""
+    return [one for one in kept(kinds) if not (spare_used and _in_use(one)) and _remove(one)]
+
+
+def _in_use(one: Kept) -> bool:
+    return time.time() - one.used < IN_USE_S
 
 
 def _remove(one: Kept) -> bool:

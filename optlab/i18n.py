@@ -11,6 +11,7 @@ language of the session, because a fragment and a callback each run in a thread 
 from __future__ import annotations
 
 import gettext
+import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
@@ -69,10 +70,17 @@ def said(sentence: str) -> str:
 
 
 def sentence(message: str) -> str:
-    """`said`, with a capital first and a full stop."""
+    """`said`, with a capital first and a full stop. What begins with a value (the name of a file) keeps its letter."""
     spoken = said(message)
     stop = "" if spoken.endswith((".", "!", "?", "。", "！", "？")) else _(".")
-    return spoken[:1].upper() + spoken[1:] + stop
+    return (spoken if _begins_with_a_name(message) else spoken[:1].upper() + spoken[1:]) + stop
+
+
+def _begins_with_a_name(message: str) -> bool:
+    """Whether a value that is no message itself comes first."""
+    if not isinstance(message, Message) or (first := re.match(r"\{(\w+)", message.template)) is None:
+        return False
+    return not isinstance(message.values.get(first[1]), (Message, Joined))
 
 
 def _value(value: object) -> object:

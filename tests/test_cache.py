@@ -8,6 +8,7 @@ import pytest
 
 from optlab import cache, paths, sealed
 from optlab.errors import OptLabError
+from optlab.machine import locks
 
 HOUR = 3600.0
 
@@ -87,3 +88,12 @@ def test_the_budget_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(OptLabError, match="there is no cache 'runs'"):
         cache.kept(("runs",))
+
+
+def test_while_a_run_computes_what_it_may_read_is_not_cleared() -> None:
+    old, new = keep("calibration", "old", 5000, 2), keep("calibration", "new", 5000, 0.1)
+    assert not locks.computing()
+    with locks.compute_lock():
+        assert locks.computing()
+        assert [one.path for one in cache.clear(("calibration",), locks.computing())] == [old]
+    assert [one.path for one in cache.clear(("calibration",), locks.computing())] == [new]

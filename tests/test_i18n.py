@@ -6,6 +6,7 @@ from contextvars import copy_context
 
 from optlab import i18n
 from optlab.i18n import _, plural
+from optlab.messages import say
 
 
 def test_without_a_catalog_the_message_is_english() -> None:
@@ -27,3 +28,10 @@ def test_a_language_belongs_to_its_context() -> None:
     other.run(i18n.use, "zh")
     assert other.run(i18n.language) == "zh"
     assert i18n.language() == "en"
+
+
+def test_a_sentence_that_begins_with_a_name_leaves_it_its_letter() -> None:
+    assert i18n.sentence(say("{name} is not a model", name="passwd")) == "passwd is not a model."
+    assert i18n.sentence(say("there is no {name}", name="x")) == "There is no x."
+    assert i18n.sentence(say("{why}, so wait", why=say("the disk is full"))) == "The disk is full, so wait."
+    assert i18n.sentence("already written.") == "Already written."

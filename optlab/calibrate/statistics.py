@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -84,8 +84,14 @@ class Statistics:
         if name in self._unread:
             return neutral(self._unread[name])[what]
         file, key = self._places[name]
-        with safe_open(self.folder / file, framework="pt") as opened:
-            found: Tensor = opened.get_tensor(f"{key}.{what}")
+        try:
+            with safe_open(self.folder / file, framework="pt") as opened:
+                found: Tensor = opened.get_tensor(f"{key}.{what}")
+        except (OSError, SafetensorError):
+            raise ModelError(
+                "the statistics in {folder} were thrown away or changed while they were used; run it again",
+                folder=self.folder,
+            ) from None
         return found
 
 

@@ -31,10 +31,13 @@ def clean(
     as_json: Json = False,
 ) -> None:
     """Throw away what is kept; runs and their figures stay. Probes take minutes to make again: name the other kinds."""
-    chosen = tuple(kinds or cache.KINDS)
-    gone = cache.trim(int(keep_gb * cache.GIGABYTE), chosen) if keep_gb else cache.clear(chosen)
+    from optlab.machine import locks
+
+    chosen, busy = tuple(kinds or cache.KINDS), locks.computing()
+    gone = cache.trim(int(keep_gb * cache.GIGABYTE), chosen) if keep_gb else cache.clear(chosen, busy)
     freed = sum(one.bytes for one in gone)
-    show([_row(one) for one in gone], as_json, lambda _: f"{len(gone)} thrown away, {freed / 1e6:.1f} MB freed")
+    stays = "; a run computes, so what was used within the last hour stays" if busy else ""
+    show([_row(one) for one in gone], as_json, lambda _: f"{len(gone)} thrown away, {freed / 1e6:.1f} MB freed{stays}")
 
 
 def _row(one: cache.Kept) -> dict[str, str | int | float]:

@@ -10,6 +10,7 @@ from optlab.exports.export_format import ExportFormat
 from optlab.exports.package import CARD
 from optlab.jobs.export import EXPORT
 from optlab.jobs.measure import MEASURE
+from optlab.jobs.resolution import title
 from optlab.models.catalog import locate
 from optlab.models.checkpoint import read_json
 from optlab.models.hub_config import HubConfig
@@ -34,7 +35,9 @@ def refused(client: Client, measured: Run, kind: ExportFormat) -> ModelError | N
     try:
         described = client.description(spec.model)
         if described is not None:
-            kind.check(spec.model, described.family, _config_json(spec.model, described.family), spec.known_recipe)
+            kind.check(
+                title(spec.model), described.family, _config_json(spec.model, described.family), spec.known_recipe
+            )
     except ModelError as error:
         return error
     return None

@@ -218,7 +218,7 @@ def _predicted_point(cell: PredictedCell) -> Point | None:
 
 def _measured_point(result: Measurement) -> Point | None:
     delta, size = result.delta, float(result.compressed.size_bytes)
-    low, high = delta.ppl_ratio_ci95 or (None, None)
+    low, high = (curve_tiles.finite(end) for end in delta.ppl_ratio_ci95 or (None, None))
     return Point(size, delta.ppl_ratio, low, high) if math.isfinite(delta.ppl_ratio) else None
 
 

@@ -65,9 +65,14 @@ def _of_pair(pair: pairs.Pair) -> Tile:
         return Tile("unknown", format.not_measured(), _original(pair.base_text) if pair.base is not None else "")
     interval = _("so far: {windows}").format(windows=pair.so_far) if pair.so_far else pair.interval
     return Tile(
-        "measured", pair.headline, _both(pair.base_text, pair.candidate_text), interval, pair.base, pair.candidate,
-        pair.low, pair.high,
+        "measured", pair.headline, _both(pair.base_text, pair.candidate_text), interval,
+        *(finite(one) for one in (pair.base, pair.candidate, pair.low, pair.high)),
     )  # fmt: skip
+
+
+def finite(value: float | None) -> float | None:
+    """`value`; None for what JSON has no word for, such as the perplexity of a broken model."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _quality(cell: PredictedCell, original: OriginalFigures) -> Tile:
@@ -81,9 +86,8 @@ def _quality(cell: PredictedCell, original: OriginalFigures) -> Tile:
     else:
         detail = _both(format.number(base), format.number(base * found))
     band = _band(format.change_range(low, high)) if low and high else _("no band")
-    headline = format.worse(found) if found != 1.0 else _("as good as the original")
     return Tile(
-        "predicted", headline, detail, band, unit, unit * found, unit * low if low else None,
+        "predicted", format.worse(found), detail, band, unit, unit * found, unit * low if low else None,
         unit * high if high else None,
     )  # fmt: skip
 

@@ -73,20 +73,31 @@ def smaller(ratio: float | None) -> str:
 
 def faster(speedup: float | None) -> str:
     """Time of the original over time of the candidate, in words: '1.8 x faster'."""
-    return _times(None if speedup is None else 1 / speedup, _("{n} x faster"), _("{n} x slower"), _("same speed"))
+    return _times(1 / speedup if speedup else None, _("{n} x faster"), _("{n} x slower"), _("same speed"))
+
+
+def as_good() -> str:
+    """Of a quality that no figure tells from the original's."""
+    return _("as good as the original")
 
 
 def worse(ratio: float | None) -> str:
     """Perplexity of the candidate over that of the original, in words: '2.1% worse', '31 x worse'."""
     if ratio is None:
         return not_measured()
+    if not math.isfinite(ratio):
+        return _("worse beyond measure") if ratio > 0 else significant(ratio)
     if ratio >= 3:
         return _("{n} x worse").format(n=significant(ratio, 2 if ratio < 100 else 3))
+    if float(_percent(abs(ratio - 1))) == 0:
+        return as_good()
     return (_("{n}% worse") if ratio >= 1 else _("{n}% better")).format(n=_percent(abs(ratio - 1)))
 
 
 def change(ratio: float) -> str:
     """A ratio as signed percent: '+2.1%', '-0.3%'; beyond three times as 'x 31'."""
+    if not math.isfinite(ratio):
+        return significant(ratio)
     if ratio >= 3:
         return f"x {significant(ratio, 3)}"
     return f"{'+' if ratio >= 1 else '-'}{_percent(abs(ratio - 1))}%"
@@ -99,7 +110,9 @@ def change_range(low: float, high: float) -> str:
 
 def percent(share: float | None) -> str:
     """A share of one as '87.5%'."""
-    return not_measured() if share is None else f"{_percent(share)}%"
+    if share is None:
+        return not_measured()
+    return f"{_percent(share)}%" if math.isfinite(share) else significant(share)
 
 
 def duration(seconds: float | None) -> str:
@@ -145,6 +158,8 @@ def _times(ratio: float | None, less: str, more: str, same: str) -> str:
     """ratio: new over old."""
     if ratio is None or ratio <= 0:
         return not_measured()
+    if not math.isfinite(ratio):
+        return significant(ratio)
     factor = 1 / ratio if ratio < 1 else ratio
     if factor < 1.005:
         return same

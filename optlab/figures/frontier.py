@@ -95,7 +95,7 @@ def chart(found: DataFrame, measured: DataFrame, chosen: Point | None = None) ->
     # On a logarithmic axis Plotly takes the height of an annotation as a power of ten.
     figure.add_hline(
         y=FLOOR, line={"dash": "dot", "color": style.BASE},
-        annotation={"text": _("as good as the original"), "y": math.log10(FLOOR), "yanchor": "bottom"},
+        annotation={"text": format.as_good(), "y": math.log10(FLOOR), "yanchor": "bottom"},
     )  # fmt: skip
     figure.update_layout(clickmode="event+select", dragmode="select")
     figure.update_xaxes(title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B")

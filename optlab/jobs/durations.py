@@ -24,6 +24,8 @@ from optlab.results.fields import Seconds
 KEPT = 5
 """Newest durations of a key: their median forgets a minute in which the machine was busy."""
 MOST_KEYS = 1_000
+STOPPED = 0.9
+"""Of its limit, beyond which work was probably ended by it."""
 FILE = "durations.json"
 MACHINE = "machine"
 
@@ -34,13 +36,14 @@ class Work:
 
     key: what decides how long a unit of it takes. about: what it is done to, '' where that makes no difference.
     amount: in a unit of which the duration is a multiple. prior_s: seconds that it took on the machine of the priors,
-    None where that was never timed.
+    None where that was never timed. most_s: seconds after which it ends, finished or not; None where it has no limit.
     """
 
     key: str
     about: str
     amount: float
     prior_s: float | None = None
+    most_s: float | None = None
 
 
 class Taken(Part):
@@ -57,6 +60,10 @@ class Durations(Document):
 
     def expected(self, work: Work) -> float | None:
         """Seconds that `work` should take; None where nothing is known of it."""
+        found = self._to_its_end(work)
+        return found if found is None or work.most_s is None else min(found, work.most_s)
+
+    def _to_its_end(self, work: Work) -> float | None:
         for key in (f"{work.key}/{work.about}", work.key):
             if found := self.taken.get(key):
                 return work.amount * statistics.median(one.seconds / one.amount for one in found)
@@ -70,8 +77,9 @@ class Durations(Document):
         return f"{work.key}/{work.about}" in self.taken
 
     def learned(self, work: Work, seconds: float) -> Durations:
-        """With one more: `work` took `seconds`."""
-        if work.amount <= 0:
+        """With one more: `work` took `seconds`. What its limit ended was not done, and teaches nothing."""
+        stopped = work.most_s is not None and seconds > STOPPED * work.most_s
+        if work.amount <= 0 or stopped:
             return self
         took = Taken(seconds=seconds, amount=work.amount)
         new = {f"{work.key}/{work.about}": took, work.key: took}

@@ -7,7 +7,7 @@ EPYC (bfloat16) and only speak until this machine has done the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from optlab.jobs.durations import Durations, Work
 from optlab.models.describe import Description
@@ -65,7 +65,10 @@ def plan(recipe: Recipe, protocol: Protocol, description: Description, known: Du
         parts[COMPRESS] = of_tokens("compress/again", who, PASS_TOKENS)
     else:
         methods = "+".join(f"{step.kind}.{step.method}" for step in recipe.steps)
-        parts[COMPRESS] = of_tokens(f"compress/{methods}", packed, compression_tokens(recipe, protocol))
+        whole = of_tokens(f"compress/{methods}", packed, compression_tokens(recipe, protocol))
+        limit = training_limit_s(recipe)
+        untrained = of_tokens("", "", compression_tokens(recipe, protocol, trained=False)).prior_s or 0.0
+        parts[COMPRESS] = whole if limit is None else replace(whole, most_s=limit + untrained)
     read = f"{who}/{protocol.text}/{protocol.tokens}/{protocol.context}/{place}"
     parts[QUALITY] = first_or_again(
         of_tokens(f"quality/first/{place}", read, 2.0 * protocol.tokens),
@@ -106,11 +109,17 @@ def training_tokens(step: Step) -> float:
     return float(steps) * (float(batch) * float(window) if batch and window else BLOCK_TOKENS)
 
 
-def compression_tokens(recipe: Recipe, protocol: Protocol) -> float:
-    """How many tokens the model would read in the time that `recipe` takes, roughly."""
+def training_limit_s(recipe: Recipe) -> float | None:
+    """Seconds after which all training of `recipe` has ended; None where a step has no limit, or none trains."""
+    limits = [step.values.get("seconds") for step in recipe.steps if training_tokens(step)]
+    return sum(float(one or 0.0) for one in limits) if limits and None not in limits else None
+
+
+def compression_tokens(recipe: Recipe, protocol: Protocol, trained: bool = True) -> float:
+    """How many tokens the model would read in the time that `recipe` takes, roughly. trained: or without training."""
     total = float(PASS_TOKENS)
     for step in recipe.steps:
-        total += PASS_TOKENS + PASSES_OF_TRAINING * training_tokens(step)
+        total += PASS_TOKENS + (PASSES_OF_TRAINING * training_tokens(step) if trained else 0.0)
         total += PASSES_OF_CALIBRATION * protocol.calibration_tokens if step.instance().needs_calibration else 0
     return total
 

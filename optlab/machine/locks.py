@@ -108,6 +108,15 @@ def active() -> int:
     return count
 
 
+def computing() -> bool:
+    """Whether a process of this machine computes now, shared or alone, this one included."""
+    descriptor = _open(_file("machine"))
+    try:
+        return not _try(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
 def take(name: str) -> int | None:
     """Take the lock file `name` for this process alone, without waiting; None when another process has it.
 

@@ -1,5 +1,6 @@
 """Statistics against a direct computation, in every family; and a cache that is shared, lazy, and repairs itself."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from optlab import paths, texts
 from optlab.calibrate import statistics as room
 from optlab.calibrate.statistics import Statistics, statistics
-from optlab.errors import Cancelled, TextError
+from optlab.errors import Cancelled, ModelError, TextError
 from optlab.models.language_model import LanguageModel
 from tests.compressing import calibration_file, tiny
 from tests.tiny import FAMILIES
@@ -98,6 +99,18 @@ def test_a_damaged_cache_is_computed_again(damage, tmp_path):
     else:
         (before.folder / "index.json").write_text("{}")
     assert torch.equal(statistics(model, text, 512, CONTEXT).gram(name), gram)
+
+
+@pytest.mark.parametrize("thrown_away", [True, False])
+def test_statistics_that_vanish_or_change_while_they_are_used_are_one_sentence(thrown_away, tmp_path):
+    model = tiny("llama", tmp_path)
+    found = statistics(model, calibration_file(tmp_path), 512, CONTEXT)
+    if thrown_away:
+        shutil.rmtree(found.folder)
+    else:
+        (found.folder / "block-0000.safetensors").write_bytes(b"no longer")
+    with pytest.raises(ModelError, match="while they were used"):
+        found.gram(model.linear_names()[0])
 
 
 def test_a_cancelled_pass_leaves_nothing(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -36,10 +37,18 @@ def test_speed_is_a_factor_with_its_direction(speedup: float, shown: str) -> Non
 @pytest.mark.parametrize(
     ("ratio", "shown"),
     [(1.021, "2.1% worse"), (0.997, "0.30% better"), (1.0004, "0.04% worse"), (31.0, "31 x worse"),
-     (6.8e5, "680,000 x worse"), (math.inf, "beyond measure x worse")],
+     (6.8e5, "680,000 x worse"), (math.inf, "worse beyond measure"),
+     (math.nan, "beyond measure")],
 )  # fmt: skip
 def test_perplexity_is_percent_until_it_is_times(ratio: float, shown: str) -> None:
     assert format.worse(ratio) == shown
+
+
+@given(st.floats(0.3, 3.0))
+def test_no_difference_is_called_one_of_zero_percent(ratio: float) -> None:
+    said = format.worse(ratio)
+    assert "0.00%" not in said
+    assert (said == format.as_good()) == (abs(ratio - 1) < 5e-5) or abs(abs(ratio - 1) - 5e-5) < 1e-9
 
 
 def test_an_interval_has_signs() -> None:
@@ -69,3 +78,21 @@ def test_the_exact_count_of_bytes_is_kept(count: int) -> None:
 )
 def test_counts_are_named_as_models_are(count: int, shown: str) -> None:
     assert format.amount(count) == shown
+
+
+NUMBERS = [
+    format.significant,
+    format.number,
+    format.worse,
+    format.change,
+    format.percent,
+    format.smaller,
+    format.faster,
+]
+
+
+@pytest.mark.parametrize("said", NUMBERS)
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 0.0])
+def test_no_figure_is_shown_as_infinite_or_not_a_number(said: Callable[[float], str], value: float) -> None:
+    assert "inf" not in said(value) and "nan" not in said(value)
+    assert "better" not in said(value) or value == 0

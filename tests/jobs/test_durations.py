@@ -53,3 +53,12 @@ def test_it_is_kept_and_a_damaged_file_is_as_good_as_none(home: Path) -> None:
     assert durations.load().expected(READ) == pytest.approx(7.0)
     (home / durations.FILE).write_bytes(b"\xff{")
     assert durations.load() == Durations()
+
+
+def test_work_with_a_limit_ends_there_and_teaches_nothing_when_it_did() -> None:
+    known = Durations().learned(Work("train", "", amount=10.0), 600.0)
+    limited = Work("train", "", amount=10.0, most_s=60.0)
+    assert known.expected(limited) == 60.0
+    assert known.expected(Work("train", "", 0.5, most_s=60.0)) == pytest.approx(30.0)
+    assert known.learned(limited, 61.0).expected(Work("train", "", 10.0)) == pytest.approx(600.0)
+    assert known.learned(limited, 20.0).expected(Work("train", "", 10.0)) < 600.0

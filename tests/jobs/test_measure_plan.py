@@ -11,7 +11,7 @@ from optlab.jobs.measure_plan import LATENCY, LAYERS, MEMORY, QUALITY, expectati
 from optlab.jobs.resolution import settled
 from optlab.models.describe import Description, LayerInfo
 from optlab.protocol import Protocol
-from optlab.recipes import Recipe
+from optlab.recipes import Recipe, Step
 
 ROUNDED = Recipe.from_dict({"steps": [{"quantize": {"method": "rtn", "bits": 4, "group_size": 64}}]})
 CALIBRATED = Recipe.from_dict({"steps": [{"quantize": {"method": "gptq", "bits": 4, "group_size": 64}}]})
@@ -64,3 +64,13 @@ def test_a_training_is_named_by_its_steps_and_costs_memory() -> None:
 def test_what_is_not_measured_is_not_expected() -> None:
     assert LATENCY not in plan(ROUNDED, PROTOCOL.model_copy(update={"latency": False}), SMALL, Durations())
     assert LATENCY not in plan(ROUNDED, PROTOCOL, replace(SMALL, objective="masked"), Durations())
+
+
+def test_a_training_with_a_time_limit_is_not_expected_to_take_longer() -> None:
+    def seconds(*limits: int | None) -> float:
+        steps = [Step("distill", "forward_kl", {"steps": 100_000, "seconds": limit}) for limit in limits]
+        return expectation(Recipe(tuple(steps)), PROTOCOL, SMALL, Durations()).seconds
+
+    assert 60 < seconds(60) < 0.1 * seconds(None)  # the model, its text and its calibration are read besides
+    assert seconds(90) == pytest.approx(seconds(60) + 30)
+    assert seconds(60, None) > 10 * seconds(60)

@@ -10,7 +10,7 @@ from optlab.kernels.rule import KERNELS, NATIVE_PATH, Loop
 from optlab.prediction.levels import family_key
 from optlab.prediction.speed import Speed, SpeedModel, TimedRatio, kernel_bytes
 from optlab.prediction.state import State
-from optlab.prediction.timing import disturbed
+from optlab.prediction.timing import disturbed, timed_recipes
 from optlab.prediction.treatment import treatment
 from optlab.recipes import Recipe, Step
 from optlab.results.environment import Environment
@@ -138,3 +138,12 @@ def test_a_timing_under_load_or_with_a_spread_is_disturbed() -> None:
     first = quiet.timed[0]
     jumped = first.model_copy(update={"high": 1.6 * first.decode_ms})
     assert disturbed(quiet.model_copy(update={"timed": (jumped, *quiet.timed[1:])}))
+
+
+@pytest.mark.parametrize("group", [64, None])
+def test_each_recipe_is_timed_once_whether_or_not_the_widths_have_a_common_group(group: int | None) -> None:
+    found = state()
+    table = next(table for key, table in found.tables.items() if key.startswith("quantize rtn"))
+    table.levels = [{**level, "group_size": group} for level in table.levels]
+    recipes = timed_recipes(found)
+    assert len({recipe.describe() for recipe in recipes}) == len(recipes) == (4 if group else 3)

@@ -9,6 +9,7 @@ import streamlit as st
 from optlab import cache, paths
 from optlab.figures import format
 from optlab.i18n import _, said
+from optlab.machine import locks
 from pages.components.shared import services
 
 
@@ -26,6 +27,9 @@ def show() -> None:
             format_func=lambda kind: f"{said(cache.KINDS[kind])}: {format.megabytes(sizes[kind])}",
         )  # fmt: skip
         if st.button(_("Clear what is chosen"), key="disk/clear", icon=":material/mop:", disabled=not chosen):
-            freed = sum(one.bytes for one in cache.clear(tuple(chosen)))
+            busy = locks.computing()
+            freed = sum(one.bytes for one in cache.clear(tuple(chosen), busy))
             st.toast(_("{size} freed").format(size=format.megabytes(freed)), icon=":material/check:")
+            if busy:
+                st.toast(_("A run computes, so what was used within the last hour stays."), icon=":material/info:")
             st.rerun()

@@ -36,7 +36,7 @@ def show(client: Client, measured: Run) -> None:
     for kind, run in runs.items():
         if run is None:
             if (refusal := refusals[kind]) is not None:
-                st.caption(f"{kind.label}: {escaped(sentence(refusal.message))}")
+                st.caption(_("{label}: {reason}").format(label=kind.label, reason=escaped(sentence(refusal.message))))
             continue
         found = taking_home.made(run)
         if found is not None:
