@@ -76,6 +76,8 @@ def apart(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 @pytest.mark.parametrize("goal", [preset.title for preset in PRESETS])
 def test_a_goal_its_knobs_and_its_result_are_on_one_screen(screen: Page, errors: list[str], goal: str) -> None:
     screen.goto("/explore?model=nano")
+    expect(screen.get_by_role("button", name=goal)).to_be_visible()
+    expect(screen.locator(AT_REST)).to_be_visible()
     screen.get_by_role("button", name=goal).click()
     expect(screen.get_by_role("button", name=goal)).to_be_disabled()
     expect(screen.locator(AT_REST)).to_be_visible()
