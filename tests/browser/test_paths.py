@@ -16,7 +16,7 @@ from optlab.recipes import Recipe
 from pages.components.shared.language import LANGUAGES
 from tests.browser import explore
 from tests.browser.conftest import watch
-from tests.browser.test_journey import MEASURED_S, QUICK, main_text, ready, wait_for_run
+from tests.browser.test_journey import MEASURED_S, QUICK, ready, wait_for_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -142,5 +142,5 @@ def test_a_reload_in_the_middle_of_a_run_finds_it_again(page: Page, client: Clie
     run = wait_for_run(client, "measure")
     assert MEASURE.spec_of(run).protocol.seed == 11
     expect(page.get_by_text(explore.FINISHED)).to_be_visible()
-    assert main_text(page).count("measured") >= 3
+    expect(page.locator("[data-tile] .badge").filter(has_text="measured")).to_have_count(3)
     assert errors == []
