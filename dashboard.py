@@ -3,6 +3,7 @@
 import streamlit as st
 from streamlit.runtime import Runtime
 
+from pages.components.server import garbage
 from pages.components.server.door import Door
 from pages.components.shared import frame, services, sidebar
 
@@ -18,3 +19,4 @@ with services.shown_errors():
 sidebar.show()
 page.run()
 sidebar.address()  # after the page, which may have changed what it names
+garbage.settle()

@@ -9,11 +9,12 @@ from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
 from optlab.jobs.registry import KINDS
 from optlab.store.run import LIVE, RETRYABLE, Run, Status
+from optlab.store.store import Moves
 from pages.components.runs import disk, project
 from pages.components.shared import facts, frame, progress, services, view
 
 PER_PAGE = 12
-REFRESH_S = 1.5
+REFRESH_S, WATCHED_S = 1.5, 3.0
 FILTERS: dict[str, tuple[str, ...]] = {
     "all": tuple(Status),
     "live": LIVE,
@@ -38,20 +39,38 @@ def main() -> None:
     queue(FILTERS[chosen or "all"])
 
 
-@st.fragment(run_every=REFRESH_S)
 def queue(statuses: tuple[str, ...]) -> None:
-    """The list, kept up to date by itself."""
+    """One page of the list, drawn again and again while something is under way, else only when something moved."""
     with services.shown_errors():
-        runs = services.client().runs(status=statuses)
-        if not runs:
+        client = services.client()
+        live = any(client.counts()[status] for status in LIVE)
+        st.fragment(listed, run_every=REFRESH_S if live else None)(statuses)
+        if not {"runs/log", "runs/delete"} & set(st.session_state):  # drawing the page again would close a dialog
+            moved(client.moves())
+
+
+def listed(statuses: tuple[str, ...]) -> None:
+    """Its runs, and a pager where there are more."""
+    with services.shown_errors():
+        client = services.client()
+        counts = client.counts()
+        count = sum(counts[status] for status in statuses)
+        if not count:
             st.info(_("No run here. Press Measure in Explore, and it will show up at once."), icon=":material/inbox:")
             return
-        pages = -(-len(runs) // PER_PAGE)
-        page = 1
-        if pages > 1:
-            page = st.pagination(pages, key="runs/page")
-        for run in runs[(page - 1) * PER_PAGE : page * PER_PAGE]:
+        pages = -(-count // PER_PAGE)
+        page = st.pagination(pages, key="runs/page") if pages > 1 else 1
+        every = None if len(statuses) == len(Status) else statuses
+        for run in client.runs(status=every, limit=PER_PAGE, offset=(page - 1) * PER_PAGE):
             row(run)
+
+
+@st.fragment(run_every=WATCHED_S)
+def moved(seen: Moves) -> None:
+    """Draw nothing; draw the page again once a run was added, deleted, or got another status."""
+    with services.shown_errors():
+        if services.client().moves() != seen:
+            st.rerun()
 
 
 def row(run: Run) -> None:
@@ -109,7 +128,7 @@ def buttons(run: Run) -> None:
         st.rerun()
 
 
-@st.dialog(_("Log"), width="large", icon=":material/receipt_long:")
+@st.dialog(_("Log"), width="large", icon=":material/receipt_long:", on_dismiss="rerun")
 def log(id: int) -> None:
     """What the worker wrote about a run."""
     with services.shown_errors():
@@ -120,7 +139,7 @@ def log(id: int) -> None:
         st.code("\n".join(f"{format.clock(when)}  {line}" for when, line in lines), language=None, height=420)
 
 
-@st.dialog(_("Delete this run?"), icon=":material/delete:")
+@st.dialog(_("Delete this run?"), icon=":material/delete:", on_dismiss="rerun")
 def delete(id: int) -> None:
     """Ask before a result is lost."""
     with services.shown_errors():

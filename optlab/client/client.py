@@ -47,7 +47,7 @@ from optlab.results.measurement import MeasureSpec
 from optlab.results.model import ImportanceSpec, PrepareSpec, ProbeSpec, SpeedSpec
 from optlab.results.prediction_table import PredictionTable
 from optlab.store.run import LIVE, Run, Status, Worker
-from optlab.store.store import Store
+from optlab.store.store import Moves, Store
 
 if TYPE_CHECKING:
     from optlab.prediction.ledger import Ledger
@@ -268,12 +268,12 @@ class Client:
         return self.store.get(id)
 
     def runs(
-        self, kind: str | None = None, status: str | tuple[str, ...] | None = None, limit: int | None = None,
-        model: str | None = None,
+        self, kind: str | tuple[str, ...] | None = None, status: str | tuple[str, ...] | None = None,
+        limit: int | None = None, model: str | None = None, offset: int = 0,
     ) -> list[Run]:  # fmt: skip
-        """Runs, newest first. kind: of this kind only. status: one, or several. model: about this one only, among the
-        newest `limit`."""
-        found = self.store.list(kind, status, limit)
+        """Runs, newest first. kind, status: one, or several. model: about this one only, among those that `limit` and
+        `offset` (so many of the newest are left out) choose."""
+        found = self.store.list(kind, status, limit, offset)
         return found if model is None else [run for run in found if model_of(run) == located(model)]
 
     def under_way(self, kinds: tuple[str, ...], model: str | None = None) -> list[Run]:
@@ -288,6 +288,10 @@ class Client:
     def counts(self) -> dict[str, int]:
         """How many runs have each status."""
         return self.store.counts()
+
+    def moves(self) -> Moves:
+        """What is another one once a run was added, deleted, or got another status."""
+        return self.store.moves()
 
     def cancel(self, id: int) -> Run:
         """Cancel a queued run at once, ask the worker of a running one to stop. Raises UnknownRunError."""

@@ -41,6 +41,8 @@ UNREADABLE = (
 )  # fmt: skip
 """What reading a damaged, encrypted or strange zip raises."""
 
+PORTABLE = tuple(kind.name for kind in KINDS.values() if kind.portable)
+"""Kinds of runs that an archive holds."""
 LARGEST_FILE = 64 << 20
 LARGEST_CONTENT = 256 << 20
 MOST_RUNS = 100_000
@@ -60,7 +62,7 @@ class Imported:
 def portable(run: Run) -> bool:
     """Whether an archive holds it: finished, and its result can be read and means the same elsewhere. A prepared or
     probed model is made of files that stay here."""
-    return run.done and run.kind in KINDS and KINDS[run.kind].portable and unreadable(run) is None
+    return run.done and run.kind in PORTABLE and unreadable(run) is None
 
 
 def write(runs: Sequence[Run]) -> bytes:

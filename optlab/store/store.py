@@ -32,6 +32,7 @@ Runs = list[Run]
 Workers = list[Worker]
 Names = list[str]
 Lines = list[tuple[float, str]]
+Moves = tuple[tuple[str, int, int], ...]
 
 R, L, W = runs_table.c, logs_table.c, workers_table.c
 
@@ -133,14 +134,14 @@ class Store(Database):
         return self._one(R.key == key)
 
     def list(
-        self, kind: str | None = None, status: str | tuple[str, ...] | None = None, limit: int | None = None
-    ) -> Runs:
-        """Runs, newest first. status: one, or several."""
-        query = sa.select(runs_table).order_by(R.id.desc()).limit(limit)
-        if kind is not None:
-            query = query.where(R.kind == kind)
-        if status is not None:
-            query = query.where(R.status.in_((status,) if isinstance(status, str) else status))
+        self, kind: str | tuple[str, ...] | None = None, status: str | tuple[str, ...] | None = None,
+        limit: int | None = None, offset: int = 0,
+    ) -> Runs:  # fmt: skip
+        """Runs, newest first. kind, status: one, or several. offset: so many of the newest are left out."""
+        query = sa.select(runs_table).order_by(R.id.desc()).limit(limit).offset(offset or None)
+        for column, wanted in ((R.kind, kind), (R.status, status)):
+            if wanted is not None:
+                query = query.where(column == wanted if isinstance(wanted, str) else column.in_(wanted))
         with self._read() as connection:
             return [rows.to_run(row) for row in connection.execute(query)]
 
@@ -150,6 +151,12 @@ class Store(Database):
         with self._read() as connection:
             found = {row[0]: row[1] for row in connection.execute(query)}
         return {status.value: found.get(status, 0) for status in Status}
+
+    def moves(self) -> Moves:
+        """What is another one once a run was added, deleted, or got another status; from an index, in a millisecond."""
+        query = sa.select(R.status, sa.func.count(), sa.func.sum(R.id)).group_by(R.status).order_by(R.status)
+        with self._read() as connection:
+            return tuple((status, int(count), int(total)) for status, count, total in connection.execute(query))
 
     # -- doing the work (called by workers) ---------------------------------------------------------------------------
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from optlab.client.client import Client
+from optlab.store.run import Run
+from optlab.store.store import Store
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 
@@ -73,6 +79,22 @@ def test_many_runs_are_shown_page_by_page(prepared: Client) -> None:
         prepared.store.submit("generate", {}, f"key {number}", f"text {number}")
     app = open_page("runs")
     assert len([key for key in keys(app) if key.startswith("log/")]) == 12
+
+
+def test_the_list_is_drawn_from_one_page_of_the_store(prepared: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        prepared.store.submit("generate", {}, f"key {number}", f"text {number}")
+    taken: list[int] = []
+    original = Store.list
+
+    def listed(store: Store, *arguments: Any, **named: Any) -> list[Run]:
+        found = original(store, *arguments, **named)
+        taken.append(len(found))
+        return found
+
+    monkeypatch.setattr(Store, "list", listed)
+    open_page("runs")
+    assert max(taken) == 12
 
 
 def test_a_title_is_never_read_as_markup(prepared: Client) -> None:

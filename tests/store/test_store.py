@@ -337,6 +337,43 @@ def test_runs_are_listed_newest_first_and_by_kind_and_status(store: Store) -> No
     assert (counts["queued"], counts["running"], counts["done"]) == (2, 1, 0)
 
 
+def test_runs_are_listed_in_pages_and_of_several_kinds(store: Store) -> None:
+    for key, kind in [("a", "measure"), ("b", "generate"), ("c", "prepare"), ("d", "measure")]:
+        submit(store, key, kind)
+    assert [run.key for run in store.list(limit=2)] == ["d", "c"]
+    assert [run.key for run in store.list(limit=2, offset=2)] == ["b", "a"]
+    assert store.list(limit=2, offset=4) == []
+    assert [run.key for run in store.list(("measure", "generate"), limit=2, offset=1)] == ["b", "a"]
+
+
+def test_every_move_of_a_run_is_told_and_its_progress_is_none(store: Store) -> None:
+    seen = [store.moves()]
+
+    def moved() -> bool:
+        seen.append(store.moves())
+        return seen[-1] != seen[-2]
+
+    run = submit(store)
+    assert moved()
+    assert not moved()
+    store.claim("w")
+    assert moved()
+    store.report(run.id, 0.5, "half", {"x": 1})
+    store.log(run.id, "a line")
+    store.beat("w", 1, run.id)
+    assert not moved()
+    store.interrupt(run.id)
+    assert moved()
+    store.retry(run.id)
+    assert moved()
+    store.claim("w")
+    store.finish(run.id, {})
+    assert moved()
+    store.delete(run.id)
+    assert moved()
+    assert seen[-1] == seen[0]
+
+
 def test_two_stores_on_one_file_see_the_same_runs(file_store: Store) -> None:
     other = Store(file_store.url)
     run = submit(file_store)

@@ -22,7 +22,7 @@ def show() -> None:
             _("Save project"), downloads.later(lambda: archive.write(client.runs(status=Status.DONE))),
             file_name="optlab-project.zip", mime="application/zip", key="project/save", icon=":material/archive:",
             on_click="ignore",
-            disabled=not any(archive.portable(run) for run in client.runs(status=Status.DONE)),
+            disabled=not client.runs(archive.PORTABLE, Status.DONE, limit=1),
         )  # fmt: skip
         file = st.file_uploader(
             _("Import project"), type=["zip"], key="project/file", max_upload_size=archive.LARGEST_FILE >> 20,
