@@ -83,7 +83,7 @@ def _tray() -> None:
         else:
             workers = plural("{count} worker ready", "{count} workers ready", len(alive))
             st.caption(f":material/check_circle: {workers}")
-        for run in [*client.runs(status=LIVE), *client.runs(status=Status.DONE, limit=SHOWN)][:SHOWN]:
+        for run in [*client.runs(status=LIVE, limit=SHOWN), *client.runs(status=Status.DONE, limit=SHOWN)][:SHOWN]:
             st.caption(f"{SIGNS[run.status]} {services.escaped(said(run.title))}")
         if client.store.replaced is not None:
             words = _("The run store was deleted or replaced at {time}; what you see is what is in it now.")
