@@ -60,6 +60,11 @@ def chart(decided: Recommendation) -> str:
     return f"{told} {_('The ring marks what is recommended.')}" if decided.chosen is not None else told
 
 
+def strip() -> str:
+    """How to read the strip of a run."""
+    return _("A strip is a model, layer by layer: the darker, the more bits; what is shaded below are zeros.")
+
+
 def environment(result: Measurement) -> str:
     """The machine and the versions, in one paragraph."""
     rows = [(name.replace("_", " "), _shown(name, value)) for name, value in result.environment
