@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from optlab.kernels.linear import Affine
+from optlab.kernels.weights import Affine
 
 if TYPE_CHECKING:
     from optlab.formats.integer_tensor import QuantizedTensor

@@ -16,9 +16,23 @@ from optlab.kernels.native.library import library
 
 BYTES = 256 << 20
 """Much more than any cache holds."""
+CARD_BYTES = 4 << 30
+"""The same for a graphics card: so many that launching once is nothing beside it."""
 SIDE = 1024
 """Of the matrices that are multiplied: large enough to be bound by arithmetic, small enough for a tenth of a second."""
 ROUNDS = 7
+
+
+def card_bandwidth(device: torch.device) -> float:
+    """Bytes per second that a graphics card reads from its memory: a sum over more than its cache holds, the best of a
+    few rounds."""
+    memory = torch.ones(CARD_BYTES // 4, device=device)
+
+    def read() -> None:
+        memory.sum()
+        torch.cuda.synchronize(device)
+
+    return CARD_BYTES / _best(read)
 
 
 def read_bandwidth() -> float | None:

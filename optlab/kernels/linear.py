@@ -7,57 +7,16 @@ whole numbers. `optlab.kernels.rule` decides which of them a layer gets; `pack` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from optlab.formats.linear_format import LinearFormat
-from optlab.kernels.rule import int4_group, kernel_of, notes_for
+from optlab.kernels.rule import Kernel, Loop, int4_group, kernel_of, notes_for
+from optlab.kernels.weights import Affine, Source
 from optlab.models.inputs import InputFormat, round_inputs
-
-if TYPE_CHECKING:
-    from optlab.formats.integer_tensor import QuantizedTensor
 
 ROW_BLOCK = 16
 """The int4 kernel wants rows in multiples of this; fewer are padded with zeros."""
-
-HALF_PRECISION = 1e-3
-"""Largest relative error with which float16 may hold a scale."""
-
-
-@dataclass(frozen=True)
-class Affine:
-    """A quantized weight as every kernel sees it: w = scale * code + offset. codes uint8 [out, in]; the others float32
-    [out, groups]."""
-
-    codes: Tensor
-    scale: Tensor
-    offset: Tensor
-    bits: int
-
-    @classmethod
-    def of(cls, stored: QuantizedTensor) -> Affine:
-        scale = stored.scale.float()
-        if stored.zero == "float" and stored.zero_point is not None:
-            offset = stored.zero_point.float()
-        else:
-            offset = -stored.grid.zero_code() * scale
-        return cls(stored.codes, scale, offset, stored.bits)
-
-    @property
-    def group(self) -> int:
-        return self.codes.shape[1] // self.scale.shape[1]
-
-    def stack(self, other: Affine) -> Affine:
-        """Both weights one above the other. The groups must be equal."""
-        codes, scale, offset = (torch.cat(pair) for pair in zip(self.tensors(), other.tensors(), strict=True))
-        return Affine(codes, scale, offset, max(self.bits, other.bits))
-
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.codes, self.scale, self.offset
 
 
 class DenseLinear(nn.Module):
@@ -150,69 +109,49 @@ class Stacked(nn.Module):
         return torch.cat([part(x) for part in self.parts], dim=-1)
 
 
-@dataclass(frozen=True)
-class Source:
-    """One weight to be packed: its values [out, in] (float), its bias, how it is stored (None = dense), and how the
-    layer rounds what it reads (None = not)."""
-
-    weight: Tensor
-    bias: Tensor | None
-    stored: QuantizedTensor | None
-    inputs: InputFormat | None = None
-
-    def values(self) -> Tensor:
-        """[out, in] float; from what is stored: `weight` of a hollow model (`load_artefact`) is only a shape."""
-        return self.weight.detach() if self.stored is None else self.stored.dequantize()
-
-    @property
-    def format(self) -> LinearFormat:
-        """What decides which kernel multiplies it."""
-        activation_bits = None if self.inputs is None else self.inputs.bits
-        if self.stored is None:
-            return LinearFormat(self.weight.shape[1], activation_bits=activation_bits)
-        scale = self.stored.scale.float()
-        exact = bool(((scale.half().float() - scale).abs() <= HALF_PRECISION * scale.abs()).all())
-        return LinearFormat(
-            self.stored.shape[1], self.stored.bits, self.stored.group_size, self.stored.zero == "none",
-            activation_bits, exact,
-        )  # fmt: skip
-
-
 def pack(
-    sources: list[Source], dtype: torch.dtype, device: torch.device | str
+    sources: list[Source], dtype: torch.dtype, device: torch.device | str, loop: Loop = "torch"
 ) -> tuple[nn.Module, list[str], set[str]]:
     """One module for weights that share their input (q, k, v; gate, up), its notes, and the kernels it uses.
 
-    Neighbours of one format become one call; output features keep the order of `sources`.
+    Neighbours of one format become one call; output features keep the order of `sources`. loop: whose kernels.
     """
     runs: list[list[Source]] = []
     notes: list[str] = []
-    kernels: list[str] = []
+    kernels: list[Kernel] = []
     where = torch.device(device).type
     for source in sources:
         layer = source.format
-        kernel = kernel_of(layer, "torch", where)
-        notes += [note for note in notes_for(layer, "torch", where) if note not in notes]
-        if runs and kernels[-1] == kernel and _stackable(runs[-1][-1], source, kernel):
+        kernel = kernel_of(layer, loop, where)
+        notes += [note for note in notes_for(layer, loop, where) if note not in notes]
+        if runs and kernels[-1] == kernel and _stackable(runs[-1][-1], source, kernel, loop):
             runs[-1].append(source)
         else:
             runs.append([source])
             kernels.append(kernel)
-    modules = [_build(run, kernel, dtype, device) for run, kernel in zip(runs, kernels, strict=True)]
+    modules = [_build(run, kernel, dtype, device, loop) for run, kernel in zip(runs, kernels, strict=True)]
     return (modules[0] if len(modules) == 1 else Stacked(modules)), notes, set(kernels)
 
 
-def _stackable(a: Source, b: Source, kernel: str) -> bool:
+def _stackable(a: Source, b: Source, kernel: Kernel, loop: Loop) -> bool:
     if (a.bias is None) != (b.bias is None) or a.inputs != b.inputs:
         return False
     if kernel == "dense":
         return True
     assert a.stored is not None
     assert b.stored is not None
+    if loop == "triton":
+        return (a.stored.zero, a.stored.scale.shape[1], a.stored.scale.dtype) == (
+            b.stored.zero, b.stored.scale.shape[1], b.stored.scale.dtype
+        )  # fmt: skip
     return a.stored.scale.shape[1] == b.stored.scale.shape[1] and (kernel == "int4" or a.stored.bits == b.stored.bits)
 
 
-def _build(run: list[Source], kernel: str, dtype: torch.dtype, device: torch.device | str) -> nn.Module:
+def _build(run: list[Source], kernel: Kernel, dtype: torch.dtype, device: torch.device | str, loop: Loop) -> nn.Module:
+    if loop == "triton" and run[0].inputs is None:
+        from optlab.kernels.gpu.linear import TritonLinear  # Triton is not installed everywhere
+
+        return TritonLinear(run, kernel, dtype, device)
     bias = None if run[0].bias is None else torch.cat([s.bias for s in run if s.bias is not None]).to(device)
     if kernel == "dense":
         dense = DenseLinear(torch.cat([s.values() for s in run]).to(device), bias, dtype)

@@ -9,44 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optlab.formats.integer_tensor import QuantizedTensor
-from optlab.kernels.linear import Source, pack
+from optlab.kernels.linear import pack
+from optlab.kernels.norm import Norm as Norm
+from optlab.kernels.rule import Loop
 from optlab.kernels.sources import Piece, block_pieces, source_of
+from optlab.kernels.weights import Source
 from optlab.models.attend import attend, attend_one, visible
 from optlab.models.key_values import KeyValueFormat
 from optlab.models.transformer import Transformer, activate, rotate
-
-
-@dataclass
-class Norm:
-    """A norm with its weight as it multiplies, offset included. weight None: what is read stays as it is."""
-
-    weight: Tensor | None
-    bias: Tensor | None
-    eps: float
-    centred: bool
-
-    @classmethod
-    def of(cls, module: nn.Module | None, dtype: torch.dtype) -> Norm:
-        weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
-        if not isinstance(weight, Tensor):
-            return cls(None, None, 0.0, False)
-        centred = isinstance(module, nn.LayerNorm)
-        multiplied = (weight.detach().float() + getattr(module, "offset", 0.0)).to(dtype)
-        added = None if bias is None else bias.detach().to(dtype)
-        return cls(multiplied, added, float(getattr(module, "eps")), centred)  # noqa: B009
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if self.weight is None:
-            return x
-        if self.centred:
-            return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
 @dataclass
@@ -72,9 +49,10 @@ Attends = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 
 class LlamaRuntime:
-    """A model of our Transformer at batch 1, with room for `length` tokens."""
+    """A model of our Transformer at batch 1, with room for `length` tokens. loop: whose kernels multiply."""
 
     path: str
+    loop: ClassVar[Loop] = "torch"
 
     def __init__(
         self,
@@ -126,7 +104,7 @@ class LlamaRuntime:
         return self._pack([piece.source for piece in pieces])
 
     def _pack(self, sources: list[Source]) -> nn.Module:
-        module, notes, kernels = pack(sources, self.dtype, self.device)
+        module, notes, kernels = pack(sources, self.dtype, self.device, self.loop)
         self.notes += [note for note in notes if note not in self.notes]
         self.kernels |= kernels
         return module

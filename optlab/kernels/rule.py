@@ -1,10 +1,11 @@
 """Which kernel multiplies a layer of a given format: the rule that runtimes follow and predictions read. Torch-free.
 
-Two loops multiply by packed weights on a processor. Ours in C++ ("native") reads codes of 4 and of 8 bits in any groups
-of a multiple of 32. Torch's operators ("torch") know 4 bits in such groups, and 8 bits with one symmetric scale per
-row. Fewer bits are stretched to the next of these, with the same weights but the speed of the wider; all other formats
-are multiplied as dense 16-bit numbers. Where a layer rounds what it reads too, whole numbers are multiplied by whole
-numbers ("int8x8"), for symmetric rows.
+Three loops multiply by packed weights. On a processor, ours in C++ ("native") reads codes of 4 and of 8 bits in any
+groups of a multiple of 32. Torch's operators ("torch") know 4 bits in such groups, and 8 bits with one symmetric scale
+per row. On a graphics card Triton kernels ("triton") read 4 and 8 bits in any groups that fill words of 32 bits. Fewer
+bits are stretched to the next of these, with the same weights but the speed of the wider; all other formats are
+multiplied as dense 16-bit numbers. Where a layer rounds what it reads too, whole numbers are multiplied by whole
+numbers on a processor ("int8x8"), for symmetric rows.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from optlab.formats.linear_format import LinearFormat
 from optlab.messages import say
 
 Kernel = Literal["dense", "int8", "int4", "int8x8"]
-Loop = Literal["native", "torch"]
+Loop = Literal["native", "torch", "triton"]
 KERNELS: tuple[Kernel, ...] = ("dense", "int8", "int4", "int8x8")
 
 NATIVE_PATH = say("own runtime in C++")
 """How the `path` of a runtime begins whose weights the C++ loop reads."""
+TRITON_PATH = say("own runtime, Triton kernels in one CUDA graph")
+"""How the `path` of a runtime begins that decodes on a graphics card."""
 BLOCK = 32
 """Inputs that every kernel of packed weights multiplies at once: groups of 4-bit codes, and all groups of the C++ loop,
 are multiples of it."""
@@ -27,19 +30,27 @@ NATIVE_ROW = 64
 """The C++ loop keeps codes of 4 bits in rows of whole multiples of this."""
 INT4_GROUPS = (256, 128, 64, 32)
 """Group sizes of torch's 4-bit kernel; of larger ones the scales are repeated."""
+WORD_OF_INT4, WORD_OF_INT8 = 8, 4
+"""Codes in the words of 32 bits that Triton kernels read."""
 INT8_COLUMNS = 16
 """Torch's int8 kernel reads this many inputs at once, and past the end of any other width."""
 
 
 def loop_of(path: str) -> Loop:
     """The loop of a runtime, from what it says of itself (`Runtime.path`)."""
-    return "native" if path.startswith(NATIVE_PATH) else "torch"
+    return "native" if path.startswith(NATIVE_PATH) else "triton" if path.startswith(TRITON_PATH) else "torch"
 
 
 def kernel_of(layer: LinearFormat, loop: Loop, device: str = "cpu") -> Kernel:
-    """The kernel that multiplies `layer` in `loop`. device: "cpu", or another, for which nothing is packed here."""
-    if layer.bits is None or device != "cpu":
+    """The kernel that multiplies `layer` in `loop`. device: where torch's operators run: "cpu", or another, for which
+    they pack nothing."""
+    if layer.bits is None or (loop == "torch" and device != "cpu"):
         return "dense"
+    if loop == "triton":
+        kernel: Kernel = "int4" if layer.bits <= 4 else "int8"
+        # The largest power of two in a group must fill a word.
+        fits = layer.group & -layer.group >= (WORD_OF_INT4 if kernel == "int4" else WORD_OF_INT8)
+        return kernel if fits and layer.activation_bits is None else "dense"
     symmetric_rows = layer.symmetric and layer.per_row
     if loop == "native":
         if layer.group % BLOCK or not layer.scales_in_float16:
@@ -68,7 +79,7 @@ def notes_for(layer: LinearFormat, loop: Loop, device: str = "cpu") -> list[str]
         room = 4 if kernel == "int4" else 8
         if bits != room:
             notes.append(say("{bits} bits have no kernel: timed stretched to {room} bits", bits=bits, room=room))
-    elif bits is not None and device != "cpu":
+    elif bits is not None and loop == "torch" and device != "cpu":
         notes.append(say("{bits} bits have no kernel on this device here: timed as dense 16-bit numbers", bits=bits))
     elif bits is not None and loop == "native" and layer.group % BLOCK == 0:
         notes.append(
@@ -98,6 +109,8 @@ def bytes_read(kernel: Kernel, loop: Loop, layer: LinearFormat, rows: int) -> in
     width, groups = layer.width, layer.width // layer.group
     if kernel == "dense":
         return 2 * rows * width
+    if loop == "triton":
+        return rows * ((width // 2 if kernel == "int4" else width) + groups * (2 if layer.symmetric else 3))
     if loop == "native":
         codes = -(-width // NATIVE_ROW) * NATIVE_ROW // 2 if kernel == "int4" else width
         return rows * (codes + groups * (2 if layer.symmetric else 4))

@@ -1,8 +1,8 @@
 """What is timed and what writes text: a model ready to read a prompt and to add one token after another, batch 1.
 
-Models of the Llama family run on `LlamaRuntime`, whose linear layers are packed (`optlab.kernels.linear`); all others
-on `HubRuntime`, transformers' own forward with the packed layers swapped in. `path` says which, `notes` what had no
-kernel.
+Models of the Llama family run on `LlamaRuntime`, whose linear layers are packed (`optlab.kernels.linear`): in its C++
+loop (`native`), or on a graphics card as one CUDA graph (`gpu`). All others run on `HubRuntime`, transformers' own
+forward with the packed layers swapped in. `path` says which, `notes` what had no kernel.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from optlab.compression import Compressed
 from optlab.errors import MeasurementError
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.formats.sparse_tensor import SparseTensor
-from optlab.kernels.linear import DenseLinear, Source, pack
+from optlab.kernels.gpu import llama as gpu
+from optlab.kernels.linear import DenseLinear, pack
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native import llama as native
-from optlab.kernels.rule import NATIVE_PATH
+from optlab.kernels.rule import NATIVE_PATH, TRITON_PATH
+from optlab.kernels.weights import Source
 from optlab.messages import Joined, Message, say
 from optlab.models.inputs import input_format
 from optlab.models.key_values import head_dim, key_value_formats
@@ -126,9 +128,7 @@ def runtime(source: LanguageModel | Compressed, dtype: str | torch.dtype = "bflo
             )
         )
     if isinstance(model.module, Transformer):
-        why_not = native.refusal(model.module, model.dtype)
-        in_cpp = why_not is None
-        kind, loop = (native.NativeLlama, NATIVE_PATH) if in_cpp else (LlamaRuntime, say("own runtime"))
+        kind, loop, why_not = _kind(model)
         fast = kind(model.module, quantized, model.dtype, min(room, model.module.config.context_length), notes)
         fast.path = Joined(", ", [loop, describe(fast.kernels, model.dtype)])
         if why_not is not None:
@@ -142,12 +142,23 @@ def runtime(source: LanguageModel | Compressed, dtype: str | torch.dtype = "bflo
         layer = model.module_named(name)
         bias = layer.bias if isinstance(layer.bias, Tensor) else None
         weight = Source(model.weight(name), bias, quantized[name], input_format(layer))
-        one, said, used = pack([weight], model.dtype, model.device)
+        one, said, used = pack([weight], model.dtype, model.device, gpu.loop(model.device))
         kernels |= used
         notes += [note for note in said if note not in notes]
         if not isinstance(one, DenseLinear):
             packed[name] = one
     return HubRuntime(model, packed, notes, kernels)
+
+
+def _kind(model: LanguageModel) -> tuple[type[LlamaRuntime], Message, str | None]:
+    """The fastest runtime for a Transformer, how its path begins, and why it is not a faster one."""
+    module = model.module
+    assert isinstance(module, Transformer)
+    on_card = model.device.type == "cuda"
+    why_not = gpu.refusal(module) if on_card else native.refusal(module, model.dtype)
+    if why_not is not None:
+        return LlamaRuntime, say("own runtime"), why_not
+    return (gpu.GraphLlama, TRITON_PATH, None) if on_card else (native.NativeLlama, NATIVE_PATH, None)
 
 
 def describe(kernels: set[str], dtype: torch.dtype) -> str:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from optlab.formats.integer_tensor import QuantizedTensor
-from optlab.kernels.linear import Source
+from optlab.kernels.weights import Source
 from optlab.models.config import Config
 from optlab.models.inputs import input_format
 from optlab.models.structure import linear_weight

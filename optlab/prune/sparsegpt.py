@@ -9,7 +9,6 @@ column becomes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.methods import Parameter, Probed
@@ -104,20 +103,17 @@ def solve(W: Tensor, R: Tensor, share: float, pattern: str = "unstructured") -> 
     import torch
 
     from optlab.quantize.hessian import compensate
+    from optlab.quantize.settling import settle
 
     chosen = chooser(share, pattern)
     mask = torch.empty(W.shape[1], W.shape[0], dtype=torch.bool, device=W.device)
 
-    def settle(span: Span) -> Tensor:
+    def zeroed(span: Span) -> Tensor:
         inside = slice(span.begin, span.begin + len(span.weights))
         mask[inside] = chosen(span)
+        return settle(span, gone=mask[inside])[0]
 
-        def rule(i: int, target: Tensor) -> Tensor:
-            return target.masked_fill(mask[span.begin + i], 0.0)
-
-        return span.walk(rule)[0]
-
-    Q = W - compensate(W, R, FINE[pattern][1] if pattern in FINE else BLOCK, settle)
+    Q = W - compensate(W, R, FINE[pattern][1] if pattern in FINE else BLOCK, zeroed)
     return mask.T, Q.masked_fill(mask.T, 0.0)
 
 
@@ -130,6 +126,7 @@ def chooser(share: float, pattern: str) -> Callable[[Span], Tensor]:
 
     from optlab.prune.masks import lowest, lowest_of_neighbours
     from optlab.quantize.hessian import Span
+    from optlab.quantize.settling import settle
 
     def judged(span: Span, frozen: Tensor) -> Tensor:
         return (span.expected.square() * span.cost.unsqueeze(1)).masked_fill_(frozen, 0.0)
@@ -154,12 +151,7 @@ def chooser(share: float, pattern: str) -> Callable[[Span], Tensor]:
             frozen = part.weights == 0
             mask[inside] = lowest_of_neighbours(judged(part, frozen).T, pattern).T | frozen
             if begin + of < size:
-                error[inside] = part.walk(partial(_without, mask[inside]))[0]
+                error[inside] = settle(part, gone=mask[inside])[0]
         return mask
 
     return of_neighbours if pattern in FINE else anywhere
-
-
-def _without(gone: Tensor, i: int, target: Tensor) -> Tensor:
-    """A column [out] with zeros where row i of gone [size, out] says so."""
-    return target.masked_fill(gone[i], 0.0)

@@ -169,10 +169,10 @@ def solve(
     codes = torch.empty(columns, rows, dtype=torch.uint8, device=W.device)
     scale = torch.empty(rows, columns // size, dtype=dtype, device=W.device)
     zero_point = None if zero == "none" else torch.empty_like(scale, dtype=torch.uint8 if zero == "integer" else dtype)
+    groups = (order[::size] // size).tolist()
 
     def settle(span: Span) -> Tensor:
-        inside = order[span.begin : span.begin + size]
-        group = int(inside[0]) // size
+        inside, group = order[span.begin : span.begin + size], groups[span.begin // size]
         error = torch.empty_like(span.weights)
         gone = None if zeros is None else zeros(span)
         for begin in range(0, rows, at_once):
@@ -199,19 +199,13 @@ def best_range(
     import torch
 
     from optlab.formats.integer_grid import Grid, fit
+    from optlab.quantize.settling import settle
 
     rows, times = span.weights.shape[1], len(fractions)
     low, high = (span.expected if zeros is None else span.expected.masked_fill(zeros, 0.0)).aminmax(dim=0)
     grid = fit((fractions[:, :1] * low).flatten(), (fractions[:, 1:] * high).flatten(), bits, zero, dtype)
-    levels = grid.wide()
-    codes = torch.empty(span.weights.shape[0], times * rows, device=low.device)
-    gone = None if zeros is None else zeros.repeat(1, times)
-
-    def rule(i: int, target: Tensor) -> Tensor:
-        codes[i] = levels.nearest(target if gone is None else target.masked_fill(gone[i], 0.0))
-        return levels.value(codes[i])
-
-    error, cost = span.repeated(times).walk(rule)
+    error, codes, cost = settle(span, grid.wide(), zeros, times)
+    assert codes is not None
     best = cost.view(times, rows).argmin(0) * rows + torch.arange(rows, device=low.device)
     zero_point = None if grid.zero_point is None else grid.zero_point[best]
     return error[:, best], codes[:, best].to(torch.uint8), Grid(bits, grid.scale[best], zero_point)

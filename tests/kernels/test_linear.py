@@ -5,8 +5,9 @@ import torch
 
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor
-from optlab.kernels.linear import Source, pack
+from optlab.kernels.linear import pack
 from optlab.kernels.rule import kernel_of, notes_for
+from optlab.kernels.weights import Source
 
 SHAPES = [(576, 576), (192, 576), (1536, 576), (576, 1536), (256, 256), (128, 256), (640, 256), (256, 640), (33, 64)]
 

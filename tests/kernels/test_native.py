@@ -13,13 +13,13 @@ from optlab.compression import compress
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.kernels.artefact import load_artefact, save
-from optlab.kernels.linear import Source
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native import library as built
 from optlab.kernels.native.linear import DENSE, INT4, INT8, NativeLinear
 from optlab.kernels.native.llama import NativeLlama, refusal
 from optlab.kernels.rule import notes_for
 from optlab.kernels.runtime import runtime
+from optlab.kernels.weights import Source
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.models.transformer import Transformer

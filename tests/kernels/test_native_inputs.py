@@ -7,11 +7,11 @@ import torch
 
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor
-from optlab.kernels.linear import Source
 from optlab.kernels.native import library as built
 from optlab.kernels.native.huge_pages import Pages
 from optlab.kernels.native.linear import NativeLinear, Together
 from optlab.kernels.runtime import runtime
+from optlab.kernels.weights import Source
 from optlab.models.inputs import InputFormat, round_inputs
 from tests.compressing import compressed, quantize, tiny
 

@@ -14,13 +14,14 @@ from optlab.compression import Compressed, compress
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.formats.linear_format import LinearFormat
-from optlab.kernels.linear import Int4Linear, Int8Linear, Int8Products, Source, pack
+from optlab.kernels.linear import Int4Linear, Int8Linear, Int8Products, pack
 from optlab.kernels.llama import LlamaRuntime
 from optlab.kernels.native import library as built
 from optlab.kernels.native.linear import INT4, INT8
 from optlab.kernels.native.llama import NativeLlama
 from optlab.kernels.rule import KERNELS, Loop, bytes_read, kernel_of, loop_of, notes_for
 from optlab.kernels.runtime import HubRuntime, Runtime, runtime
+from optlab.kernels.weights import Source
 from optlab.methods import REGISTRY
 from optlab.models import load
 from optlab.models.inputs import InputFormat, input_format

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from optlab.kernels.linear import Affine, Source
 from optlab.kernels.native.huge_pages import Pages
 from optlab.kernels.native.library import Linear, library
 from optlab.kernels.rule import BLOCK, NATIVE_ROW, Kernel, kernel_of
+from optlab.kernels.weights import Affine, Source
 
 DENSE, INT4, INT8 = 0, 1, 2
 KINDS: dict[Kernel, int] = {"dense": DENSE, "int4": INT4, "int8": INT8, "int8x8": INT8}

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optlab.formats.integer_tensor import QuantizedTensor
-from optlab.kernels.linear import Source
 from optlab.kernels.llama import LlamaRuntime, Norm
 from optlab.kernels.native.huge_pages import Pages
 from optlab.kernels.native.library import Block, Linear, Model, library
@@ -20,6 +19,7 @@ from optlab.kernels.native.linear import DENSE, NativeLinear, Together
 from optlab.kernels.native.prompt import read
 from optlab.kernels.rule import BLOCK, notes_for
 from optlab.kernels.sources import Piece, block_pieces
+from optlab.kernels.weights import Source
 from optlab.models.key_values import ATTRIBUTE as KEY_VALUES
 from optlab.models.structure import is_conv1d
 from optlab.models.transformer import Transformer
