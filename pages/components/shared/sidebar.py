@@ -15,6 +15,8 @@ from pages.components.shared import language, models, services, view
 
 SHOWN = 4
 """Runs in the tray; all of them are on their page."""
+LONGEST = 48
+"""Characters of a title there."""
 SIGNS = {
     Status.RUNNING: ":material/progress_activity:", Status.QUEUED: ":material/schedule:",
     Status.DONE: ":material/check:",
@@ -84,7 +86,12 @@ def _tray() -> None:
             workers = plural("{count} worker ready", "{count} workers ready", len(alive))
             st.caption(f":material/check_circle: {workers}")
         for run in [*client.runs(status=LIVE, limit=SHOWN), *client.runs(status=Status.DONE, limit=SHOWN)][:SHOWN]:
-            st.caption(f"{SIGNS[run.status]} {services.escaped(said(run.title))}")
+            st.caption(f"{SIGNS[run.status]} {services.escaped(_short(said(run.title)))}")
         if client.store.replaced is not None:
             words = _("The run store was deleted or replaced at {time}; what you see is what is in it now.")
             st.warning(words.format(time=format.clock(client.store.replaced)), icon=":material/database:")
+
+
+def _short(words: str) -> str:
+    """A title in one or two lines; the whole of it is on the page Runs."""
+    return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
