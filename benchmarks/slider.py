@@ -5,7 +5,8 @@
 The model must have been probed under FOLDER (default: OPTLAB_HOME), or its probe be brought along. On Explore the knobs
 of bits and sparsity are dragged with the mouse from stop to stop. A frame is what the browser does for a movement: the
 event, in which the stop is looked up and drawn, and the style, layout and paint that follow; not the wait for the next
-refresh of the screen. Measuring by itself is switched off meanwhile.
+refresh of the screen. After every tenth movement the hand rests, so that Python hears of it and draws the page anew
+while the next movement is under way. Measuring by itself is switched off meanwhile.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ from tests.browser import curves, serving
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+RESTS = 10
+"""Movements after which the hand rests."""
+REST_MS = 450
+"""Longer than the pause after which the curve tells Python (`assets/curve/knobs.js`)."""
 FRAME_MS = 16.0
 """Of a screen that is drawn sixty times a second."""
 WATCH = """() => {
@@ -108,7 +113,9 @@ def dragged(model: str, moves: int) -> list[float]:
             switch.get_by_text("Measure automatically").click()
         page.locator(serving.AT_REST).wait_for(timeout=60_000)
         page.evaluate(WATCH)
-        for place in curves.places(knobs, moves):
+        for number, place in enumerate(curves.places(knobs, moves)):
+            if number % RESTS == RESTS - 1:
+                page.wait_for_timeout(REST_MS)
             move(page, "#knob-bits", knobs.bits().index(place.bits))
             move(page, "#knob-sparsity", knobs.sparsities().index(place.sparsity))
         found: list[float] = page.evaluate("window.frames_ms")
