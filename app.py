@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from optlab.errors import OptLabError
 from pages.components.server.door import Door
 from pages.components.server.policy import Policy
-from pages.components.shared import file_route
+from pages.components.shared import file_route, readiness
 
 try:
     policy = Policy.of(st.get_option("server.address"), os.environ)
@@ -19,4 +19,7 @@ policy.confine(os.environ)
 if policy.token is not None:
     print(f"  Sign in once with ?token={policy.token} behind the address.", file=sys.stderr)
 
-app = st.App("dashboard.py", routes=file_route.routes(), middleware=[Middleware(Door, policy=policy)])
+app = st.App(
+    "dashboard.py", routes=file_route.routes(), middleware=[Middleware(Door, policy=policy)],
+    lifespan=readiness.lifespan,
+)  # fmt: skip

@@ -5,7 +5,8 @@
 The model must have been probed under FOLDER (default: OPTLAB_HOME), or its probe be brought along. On Explore the knobs
 of bits and sparsity are dragged with the mouse from stop to stop. A frame is what the browser does for a movement: the
 event, in which the stop is looked up and drawn, and the style, layout and paint that follow; not the wait for the next
-refresh of the screen. Measuring by itself is switched off meanwhile.
+refresh of the screen. After every tenth movement the hand rests, so that Python hears of it and draws the page anew
+while the next movement is under way. Measuring by itself is switched off meanwhile.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ from optlab.knobs import knobs_of
 from optlab.protocol import Protocol
 from optlab.store.store import Store
 from pages.components.shared.view import link
-from tests.browser import curves, serving
+from tests.browser import curves, explore, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+RESTS = 10
+"""Movements after which the hand rests."""
+REST_MS = 450
+"""Longer than the pause after which the curve tells Python (`assets/curve/knobs.js`)."""
 FRAME_MS = 16.0
 """Of a screen that is drawn sixty times a second."""
 WATCH = """() => {
@@ -103,12 +108,12 @@ def dragged(model: str, moves: int) -> list[float]:
         page = browser.new_page(base_url=address, viewport={"width": 1440, "height": 1100})
         page.goto(f"/explore?{query}")
         page.locator("section.curve .headline").first.wait_for(timeout=60_000)
-        switch = page.get_by_test_id("stCheckbox").filter(has_text="Measure automatically")
-        if switch.locator("input").is_checked():
-            switch.get_by_text("Measure automatically").click()
+        explore.by_hand(page)
         page.locator(serving.AT_REST).wait_for(timeout=60_000)
         page.evaluate(WATCH)
-        for place in curves.places(knobs, moves):
+        for number, place in enumerate(curves.places(knobs, moves)):
+            if number % RESTS == RESTS - 1:
+                page.wait_for_timeout(REST_MS)
             move(page, "#knob-bits", knobs.bits().index(place.bits))
             move(page, "#knob-sparsity", knobs.sparsities().index(place.sparsity))
         found: list[float] = page.evaluate("window.frames_ms")

@@ -7,6 +7,7 @@ a place must exist.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -16,8 +17,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from optlab.messages import say
+
 JsonObject = dict[str, Any]
 """A JSON object whose keys somebody else defines: a tokenizer, a header of safetensors, a file of another version."""
+
+
+FULL = ("no space left", "requested and", "quota exceeded")
+"""Words of libraries that keep no error number: safetensors, and numpy of a file that it could write in part."""
+
+
+def reason(error: Exception) -> str:
+    """Why something could not be written, for the end of a sentence."""
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    if full or any(word in str(error).lower() for word in FULL):
+        return say("the disk is full")
+    return getattr(error, "strerror", None) or str(error)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A file or folder appears whole or not at all, and nothing is left beside it."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -83,3 +84,18 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
         raise ZeroDivisionError
     assert names(tmp_path / "model") == {"old"}
     assert names(tmp_path) == {"model"}
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "the disk is full"),
+        (OSError("163840 requested and 98496 written"), "the disk is full"),  # numpy's tofile
+        (ValueError("I/O error: No space left on device (os error 28)"), "the disk is full"),  # safetensors
+        (OSError(errno.EACCES, "Permission denied"), "Permission denied"),
+        (ValueError("anything else"), "anything else"),
+    ],
+)
+def test_a_full_disk_has_many_names(error: Exception, says: str) -> None:
+    assert files.reason(error) == says

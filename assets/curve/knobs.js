@@ -2,10 +2,12 @@
 // stops, not over values: between two stops there is nothing to show.
 
 const KNOBS = ['bits', 'sparsity', 'temperature'];
-const KEY_PAUSE_MS = 350; // somebody who holds an arrow key has not arrived yet
+// A hand that takes a knob again, or an arrow key that is held, has not arrived yet. Whoever hears that the knobs rest
+// may draw the whole page anew, which would take frames from the next movement.
+const PAUSE_MS = 350;
 
-// moved(name): at every movement. rested(): once, when the pointer lets go or the keys pause. budgeted(bytes): when a
-// person sets another limit; null is none.
+// moved(name): at every movement. rested(): once, when nobody has touched the knobs for `PAUSE_MS`. budgeted(bytes): when
+// a person sets another limit; null is none.
 function makeKnobs(box, moved, rested, budgeted) {
   const parts = Object.fromEntries(KNOBS.map((name) => {
     const knob = box.querySelector(`[data-knob="${name}"]`);
@@ -14,25 +16,28 @@ function makeKnobs(box, moved, rested, budgeted) {
   }));
   const train = box.querySelector('#knob-train'), trainLabel = box.querySelector('.choice label');
   const budget = box.querySelector('#knob-budget');
-  let byKey = false, waiting = null;
+  let due = false, waiting = null;
 
-  function rest(after) {
+  function hold() {
     clearTimeout(waiting);
-    waiting = setTimeout(() => { waiting = null; rested(); }, after);
+  }
+  function release() {
+    hold();
+    if (due) waiting = setTimeout(() => { due = false; rested(); }, PAUSE_MS);
+  }
+  function arrive() {
+    due = true;
+    release();
   }
   for (const [name, { input }] of Object.entries(parts)) {
-    input.addEventListener('keydown', () => { byKey = true; });
-    input.addEventListener('pointerdown', () => { byKey = false; });
-    input.addEventListener('input', () => {
-      clearTimeout(waiting);
-      waiting = null;
-      say(name);
-      moved(name);
-    });
-    input.addEventListener('change', () => rest(byKey ? KEY_PAUSE_MS : 0)); // a key changes at every press
+    input.addEventListener('pointerdown', hold);
+    input.addEventListener('pointerup', release);
+    input.addEventListener('pointercancel', release);
+    input.addEventListener('input', () => { hold(); say(name); moved(name); });
+    input.addEventListener('change', arrive); // when the pointer lets go, and at every press of a key
   }
   budget.addEventListener('input', () => budgeted(bytes()));
-  train.addEventListener('change', () => { enable(); moved('temperature'); rest(0); });
+  train.addEventListener('change', () => { enable(); moved('temperature'); arrive(); });
 
   function say(name) {
     const { input, output, stops } = parts[name];

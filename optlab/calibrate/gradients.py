@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from optlab import paths, sealed, texts
+from optlab.calibrate.statistics import not_kept
 from optlab.errors import ModelError
 from optlab.framing import BosRule
 from optlab.messages import say
@@ -61,7 +62,8 @@ def gradients(
     begin as `bos` says (`optlab.framing`).
 
     model: as it was loaded, in float32; its weights do not change. Raises TextError when the text is too short,
-    ModelError for a masked model without a mask token, Cancelled from `progress`.
+    ModelError for a masked model without a mask token, MeasurementError when the disk is full, Cancelled from
+    `progress`.
     """
     decides = [VERSION, model.fingerprint, texts.fingerprint(text), text, tokens, context, seed, str(model.dtype)]
     framing = model.framing(bos)
@@ -75,8 +77,11 @@ def gradients(
             sealed.discard(file)
     windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed, framing)
     found = mean_abs_gradients(model, windows, seed, progress)
-    with sealed.writing(file) as unfinished:
-        save_file({name: G.to(torch.bfloat16).cpu().contiguous() for name, G in found.items()}, unfinished)
+    try:
+        with sealed.writing(file) as unfinished:
+            save_file({name: G.to(torch.bfloat16).cpu().contiguous() for name, G in found.items()}, unfinished)
+    except (OSError, SafetensorError) as error:
+        raise not_kept(file, error) from None
     return Gradients(file)
 
 

@@ -20,9 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from optlab import paths, sealed, texts
+from optlab import files, paths, sealed, texts
 from optlab.calibrate.walk import Walk, in_batches, linears_of
-from optlab.errors import ModelError
+from optlab.errors import MeasurementError, ModelError
 from optlab.framing import BosRule, Framing
 from optlab.messages import say
 from optlab.models.checkpoint import read_header, read_json
@@ -109,7 +109,7 @@ def statistics(
     begin as `bos` says (`optlab.framing`).
 
     model: as it was loaded (its fingerprint names the result, so it must not have been changed). Raises TextError when
-    the text is too short, Cancelled from `progress`.
+    the text is too short, MeasurementError when the disk is full, Cancelled from `progress`.
     """
     framing = model.framing(bos)
     folder = paths.folder("calibration") / _key(model, text, tokens, context, seed, framing)
@@ -119,9 +119,19 @@ def statistics(
         except (ModelError, KeyError, TypeError, ValueError):
             sealed.discard(folder)
     windows = texts.calibration_windows(text, model.tokenizer, tokens, context, seed, framing)
-    with sealed.building(folder) as unfinished:
-        gather(model, in_batches(windows), unfinished, progress)
+    try:
+        with sealed.building(folder) as unfinished:
+            gather(model, in_batches(windows), unfinished, progress)
+    except (OSError, SafetensorError) as error:
+        raise not_kept(folder, error) from None
     return Statistics(folder)
+
+
+def not_kept(place: Path, error: Exception) -> MeasurementError:
+    """That what a calibration text showed could not be written to `place`."""
+    return MeasurementError(
+        "what the calibration text showed cannot be kept in {place}: {why}", place=place, why=files.reason(error)
+    )
 
 
 def _key(model: LanguageModel, text: str, tokens: int, context: int, seed: int, framing: Framing) -> str:

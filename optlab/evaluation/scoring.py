@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 32 << 20
 """Largest float32 block of logits that is held at once (a few positions times the vocabulary)."""
+CACHED_BYTES = 2 << 20
+"""Largest block that two models are compared on at once by a processor: log-softmax and every measure go over it again
+and again, which takes a third of the time where it stays in the cache of a core."""
 
 Floats = NDArray[np.float64]
 Window = list[int]
@@ -189,8 +192,8 @@ def log_probabilities(
 
     vocabulary: as in `pair_scores`. Raises MeasurementError when the logits are not finite.
     """
-    for some in states.split(rows):
-        log_p = log_softmax(model.head(some[None])[0, :, :vocabulary])
+    for logits in _logits(model, states, rows, vocabulary):
+        log_p = log_softmax(logits)
         if not bool(log_p.amax(1).isfinite().all()):  # a single logit that is no number, or infinite, spoils its row
             raise MeasurementError(
                 "the logits of {name} are not finite numbers: these weights, or this number format, broke the model",
@@ -199,9 +202,17 @@ def log_probabilities(
         yield log_p
 
 
+def _logits(model: LanguageModel, states: Tensor, rows: int, vocabulary: int | None) -> Iterator[Tensor]:
+    """The logits of `rows` states at a time; the head reads its matrix for as many of them as `CHUNK_BYTES` hold."""
+    together = rows * max(1, CHUNK_BYTES // (4 * model.description.vocabulary * rows))
+    for some in states.split(together):
+        yield from model.head(some[None])[0, :, :vocabulary].split(rows)
+
+
 def rows_at_once(model: LanguageModel) -> int:
-    """Predictions whose whole vocabulary fits into `CHUNK_BYTES`."""
-    return max(1, CHUNK_BYTES // (4 * model.description.vocabulary))
+    """Predictions that are compared at once, with their whole vocabulary."""
+    held = CACHED_BYTES if model.device.type == "cpu" else CHUNK_BYTES
+    return max(1, held // (4 * model.description.vocabulary))
 
 
 def _tokens_per_forward(model: LanguageModel) -> int:

@@ -5,7 +5,6 @@ Everything goes through the disk piece by piece. A zip is stored and not deflate
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import re
 import shutil
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optlab import files
 from optlab.errors import MeasurementError
 from optlab.exports import card
 from optlab.exports.formats import format_of
@@ -63,7 +63,7 @@ def export(
             exact=written.exact, card=text,
         )  # fmt: skip
     except OSError as error:
-        why = say("the disk is full") if error.errno == errno.ENOSPC else error.strerror or str(error)
+        why = files.reason(error)
         raise MeasurementError("the file cannot be written to {folder}: {why}", folder=folder, why=why) from None
 
 

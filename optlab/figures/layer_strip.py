@@ -3,7 +3,7 @@ it stands beside the knobs and is drawn at every change."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from optlab.figures import style
@@ -11,6 +11,7 @@ from optlab.i18n import _, said
 from optlab.models.describe import Description
 from optlab.prediction.layer_values import BITS, ZEROS
 from optlab.recipes import Recipe, Step
+from optlab.results.measurement import LayerReport
 
 LEAST, MOST = 2, 8
 """Bits at which a cell is faintest and darkest; what is not quantized is grey."""
@@ -21,9 +22,17 @@ def html(recipe: Recipe, description: Description) -> str:
     """The strip, with what each cell says on hover. Layers that no step names are the original's."""
     names = [name for name, _shape in description.linears]
     quantized, pruned = (_last(recipe, names, kind) for kind in ("quantize", "prune"))
-    cells = "".join(_cell(name, quantized.get(name), pruned.get(name)) for name in names)
-    label = escape(_("Bits and zeros of {count} layers").format(count=len(names)))
-    return f'<div role="img" aria-label="{label}" style="display:flex;gap:1px">{cells}</div>'
+    return _strip([_asked(name, quantized.get(name), pruned.get(name)) for name in names])
+
+
+def of_layers(layers: Iterable[LayerReport]) -> str:
+    """The strip of what was stored: bits per weight with scales and indices, and the zeros that were counted."""
+    return _strip([_stored(layer) for layer in layers])
+
+
+def _strip(cells: Sequence[str]) -> str:
+    label = escape(_("Bits and zeros of {count} layers").format(count=len(cells)))
+    return f'<div role="img" aria-label="{label}" style="display:flex;gap:1px">{"".join(cells)}</div>'
 
 
 def _last(recipe: Recipe, names: Sequence[str], kind: str) -> dict[str, Step]:
@@ -32,18 +41,26 @@ def _last(recipe: Recipe, names: Sequence[str], kind: str) -> dict[str, Step]:
     return {name: step for step in steps for name in names if not step.layers or step.matches(name)}
 
 
-def _cell(name: str, quantized: Step | None, pruned: Step | None) -> str:
+def _asked(name: str, quantized: Step | None, pruned: Step | None) -> str:
     words = [name, said(quantized.describe()) if quantized else _("not quantized")]
     if pruned:
         words.append(said(pruned.describe()))
-    colour, share = (style.MEASURED, _depth(quantized)) if quantized else (style.BASE, 0.45)
-    zeros = float(pruned.values.get(ZEROS.key) or 0.0) if pruned else 0.0
+    # a format without a number of bits lies between
+    bits = float(quantized.values.get(BITS.key) or (LEAST + MOST) / 2) if quantized else None
+    return _cell(words, bits, float(pruned.values.get(ZEROS.key) or 0.0) if pruned else 0.0)
+
+
+def _stored(layer: LayerReport) -> str:
+    bits, zeros = layer.bits_per_weight, layer.sparsity or 0.0
+    words = [layer.name, _("not quantized") if bits is None else _("{bits} bits").format(bits=f"{bits:.3g}")]
+    return _cell([*words, _("{share} zeros").format(share=f"{zeros:.0%}")], bits, zeros)
+
+
+def _cell(words: Sequence[str], bits: float | None, zeros: float) -> str:
+    """words: said on hover. bits: None, or as many as the original has, is grey."""
+    quantized = bits is not None and bits < BITS.untouched
+    colour = style.MEASURED if quantized else style.BASE
+    share = 0.25 + 0.75 * min(max(((bits or 0) - LEAST) / (MOST - LEAST), 0.0), 1.0) if quantized else 0.45
     bar = f'<i style="position:absolute;inset:auto 0 0 0;height:{zeros:.0%};background:rgba(0,0,0,.35)"></i>'
     ground = f"background:color-mix(in srgb, {colour} {share:.0%}, transparent)"
     return f'<span title="{escape(_(", ").join(words))}" style="{CELL};{ground}">{bar if zeros else ""}</span>'
-
-
-def _depth(quantized: Step) -> float:
-    """How dark a cell is, from faint to full; a format without a number of bits lies between."""
-    bits = float(quantized.values.get(BITS.key) or (LEAST + MOST) / 2)
-    return 0.25 + 0.75 * min(max((bits - LEAST) / (MOST - LEAST), 0.0), 1.0)

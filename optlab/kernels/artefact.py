@@ -11,7 +11,6 @@ it reads a calibration text; until then `optlab.json` and `optlab.origin` keep w
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from pathlib import Path
@@ -77,10 +76,8 @@ def save(compressed: Compressed, folder: str | Path, progress: Progress = silent
             _write(compressed, unfinished, progress)
         return os.path.getsize(folder / weights_file(compressed))
     except (OSError, SafetensorError) as error:
-        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-        why = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
         raise MeasurementError(
-            "the compressed model cannot be written to {folder}: {why}", folder=folder, why=why
+            "the compressed model cannot be written to {folder}: {why}", folder=folder, why=files.reason(error)
         ) from None
 
 

@@ -73,9 +73,7 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
             writer.write_tensors_to_file()
             writer.close()
     except OSError as error:
-        raise ModelError(
-            "{target} cannot be written: {strerror}", target=target, strerror=error.strerror or error
-        ) from None
+        raise ModelError("{target} cannot be written: {why}", target=target, why=files.reason(error)) from None
     return counts
 
 

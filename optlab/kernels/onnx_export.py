@@ -65,9 +65,7 @@ def export(source: LanguageModel | Compressed, file: str | Path, progress: Progr
             if large:
                 files.put(place.with_name(beside), target.with_name(beside))
     except OSError as error:
-        raise ModelError(
-            "{target} cannot be written: {strerror}", target=target, strerror=error.strerror or error
-        ) from None
+        raise ModelError("{target} cannot be written: {why}", target=target, why=files.reason(error)) from None
     return dict(writer.graph.kinds)
 
 

@@ -142,7 +142,24 @@ def _library_skeleton(hub: HubConfig) -> nn.Module:
                 "config.json does not describe a model that can be built: {first_line}",
                 first_line=_first_line(error),
             ) from None
+        _check_parts(module)
     return module
+
+
+def _check_parts(module: nn.Module) -> None:
+    """Raises ModelError when a class of transformers reads a part that it did not build: it takes some values of a
+    config, and has no code for them together. Runs on the meta device, where nothing is computed."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            module.eval()(input_ids=torch.zeros(1, 2, dtype=torch.long))
+    except AttributeError as error:
+        raise ModelError(
+            "transformers cannot run what config.json describes: {first_line}", first_line=_first_line(error)
+        ) from None
+    except Exception:
+        return  # what depends on the values of a tensor cannot run without them
 
 
 def placed(checkpoint: Checkpoint) -> Placement:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from optlab.advice.recommendation import Recommendation, recommend
 from optlab.client import records
-from optlab.figures import bars, curve_assets, format, frames, layers, pairs, tradeoff
+from optlab.figures import bars, curve_assets, format, frames, layer_strip, layers, pairs, tradeoff
 from optlab.figures.curve import Curve
 from optlab.i18n import _, language, plural, said
 from optlab.jobs.measured import MeasuredRun
@@ -78,6 +78,7 @@ def _sections(comparison: Comparison, heading: str, around: Curve | None) -> lis
         element("h2", _("Original and candidates")),
         candidates.html(runs, _number(decided)),
         element("h2", _("Evidence")),
+        element("p", words.strip(), class_="muted lead"),
     ]
     for run in runs:
         parts.append(_run(comparison, run))
@@ -120,6 +121,7 @@ def _run(comparison: Comparison, run: MeasuredRun) -> Markup:
         element("h3", f"#{run.id} {said(run.title)}", id=f"run-{run.id}"),
         element("p", words.made(run), class_="muted"),
         element("div", *cards, class_="cards"),
+        element("div", Markup(layer_strip.of_layers(run.result.layers)), class_="strip"),
         *[element("p", note, class_="muted") for note in words.notes(run.result)],
         element("details", element("summary", _("All figures")),
                 table([_("figure"), _("original"), _("compressed")], figures)),
@@ -167,4 +169,6 @@ def _meanings() -> list[Markup]:
 def summary(comparison: Comparison) -> str:
     """One sentence about a report, for the command line."""
     runs = plural("{count} measurement", "{count} measurements", len(comparison.measured))
-    return _("{runs} of {model} on {text}").format(runs=runs, model=title(comparison.model), text=comparison.text)
+    return _("{runs} of {model} on {text}").format(
+        runs=runs, model=title(comparison.model), text=title(comparison.text)
+    )

@@ -68,7 +68,7 @@ def of(client: Client, model: str, recipe: Recipe | None = None, protocol: Proto
 
 def about(description: Description, protocol: Protocol, recipe: Recipe) -> About:
     """What the page of a view is about."""
-    return About(title(description.model), protocol.text or description.default_text, recipe.describe())
+    return About(title(description.model), title(protocol.text or description.default_text), recipe.describe())
 
 
 def html(curve: Curve, shown: About) -> str:

@@ -38,6 +38,7 @@ summary { cursor: pointer; padding: .3rem 0 }
 dt { font-weight: 600; margin-top: .7rem }
 dd { margin: 0 }
 @media print {
+  .strip { print-color-adjust: exact; -webkit-print-color-adjust: exact }
   html { font-size: 12.5px }
   body { font-size: 1rem; line-height: 1.35 }
   main { max-width: none; padding: 0 }
@@ -45,7 +46,7 @@ dd { margin: 0 }
   h2 { margin: 1.3rem 0 .3rem; font-size: 1.15rem }
   h3 { margin: .9rem 0 .2rem }
   p, .cards { margin: .35rem 0 }
-  h2, h3, dt { break-after: avoid }
+  h2, h3, dt, .lead { break-after: avoid }
   .card, .chart, .decision, .wide { break-inside: avoid }
   .wide { overflow: visible }
   th, td { padding: .3rem .4rem }

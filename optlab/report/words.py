@@ -10,6 +10,7 @@ from optlab.figures import format, glossary
 from optlab.figures.limit import sentence as limit
 from optlab.i18n import _, plural, said
 from optlab.jobs.measured import MeasuredRun
+from optlab.jobs.resolution import title
 from optlab.report.comparison import Comparison
 from optlab.results.measurement import Measurement
 
@@ -22,7 +23,7 @@ def introduction(comparison: Comparison, predicts: bool) -> str:
                  "Made {when}.")  # fmt: skip
     return told.format(
         runs=plural("{count} measurement", "{count} measurements", len(comparison.measured)),
-        text=comparison.text, version=__version__, when=format.moment(time.time()),
+        text=title(comparison.text), version=__version__, when=format.moment(time.time()),
     )  # fmt: skip
 
 
@@ -57,6 +58,11 @@ def chart(decided: Recommendation) -> str:
     told = _("Lower left is better. Bars are 95% intervals, the colour is the time for each new token; the dotted line "
              "joins what no other beats in both size and quality.")  # fmt: skip
     return f"{told} {_('The ring marks what is recommended.')}" if decided.chosen is not None else told
+
+
+def strip() -> str:
+    """How to read the strip of a run."""
+    return _("A strip is a model, layer by layer: the darker, the more bits; what is shaded below are zeros.")
 
 
 def environment(result: Measurement) -> str:

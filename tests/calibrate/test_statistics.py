@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from optlab import paths, texts
 from optlab.calibrate import statistics as room
 from optlab.calibrate.statistics import Statistics, statistics
-from optlab.errors import Cancelled, ModelError, TextError
+from optlab.errors import Cancelled, MeasurementError, ModelError, TextError
 from optlab.models.language_model import LanguageModel
 from tests.compressing import calibration_file, tiny
 from tests.tiny import FAMILIES
@@ -111,6 +112,15 @@ def test_statistics_that_vanish_or_change_while_they_are_used_are_one_sentence(t
         (found.folder / "block-0000.safetensors").write_bytes(b"no longer")
     with pytest.raises(ModelError, match="while they were used"):
         found.gram(model.linear_names()[0])
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+    def full(tensors, file, **more):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(room, "save_file", full)
+    with pytest.raises(MeasurementError, match=r"cannot be kept in .*: the disk is full"):
+        statistics(tiny("llama", tmp_path), calibration_file(tmp_path), 512, CONTEXT)
 
 
 def test_a_cancelled_pass_leaves_nothing(tmp_path):

@@ -84,7 +84,8 @@ def test_neither_batches_nor_chunks_change_a_loss(monkeypatch: pytest.MonkeyPatc
     model, ids = random_model(), random_ids(200)
     together = perplexity(model, ids, 10)
     assert len(model.passes) == 1
-    monkeypatch.setattr(scoring, "CHUNK_BYTES", 3 * 4 * 29)  # three positions at a time
+    monkeypatch.setattr(scoring, "CACHED_BYTES", 3 * 4 * 29)  # three positions at a time
+    monkeypatch.setattr(scoring, "CHUNK_BYTES", 7 * 4 * 29)  # and the head reads six together
     monkeypatch.setattr(scoring, "_tokens_per_forward", lambda model: 10)
     one_by_one = perplexity(model, ids, 10)
     assert len(model.passes) == 1 + 20

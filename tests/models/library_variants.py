@@ -77,4 +77,10 @@ def masked(family: str) -> bool:
 
 def changes(family: str) -> st.SearchStrategy[dict[str, Any]]:
     """Values for `tiny_model_folder`."""
-    return st.fixed_dictionaries({key: st.sampled_from(values) for key, values in VARIED[family].items()})
+    drawn = st.fixed_dictionaries({key: st.sampled_from(values) for key, values in VARIED[family].items()})
+    return drawn.filter(has_code)
+
+
+def has_code(values: dict[str, Any]) -> bool:
+    """Whether transformers itself can run a config: its new Falcon blocks are always parallel."""
+    return not values.get("new_decoder_architecture") or values.get("parallel_attn", True)

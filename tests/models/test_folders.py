@@ -162,6 +162,13 @@ def test_a_weight_without_a_place_is_refused(tmp_path: Path) -> None:
     refused(folder, "holds 1 tensors .*no place for: model.layers.0.self_attn.q_norm.weight")
 
 
+def test_a_config_that_transformers_has_no_code_for_is_refused(tmp_path: Path) -> None:
+    folder = tiny_model_folder("falcon", tmp_path, new_decoder_architecture=True, parallel_attn=False, num_kv_heads=4)
+    for ask in (describe, load):
+        with pytest.raises(ModelError, match=r"cannot run what config\.json describes: .*ln_attn"):
+            ask(str(folder))
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_numbers_that_are_not_finite_are_refused_by_name(number: float, tmp_path: Path) -> None:
     folder = tiny_model_folder("llama", tmp_path)

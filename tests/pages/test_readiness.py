@@ -35,3 +35,26 @@ def test_the_first_page_imports_nothing_and_computes_no_table(home: Path) -> Non
     assert done.returncode == 0, done.stderr[-3000:]
     assert [name for name in done.stdout.split() if name.split(".")[0] in OURS] == []
     assert (home / "optlab.db").exists(), "the store was opened"
+
+
+SERVER = """
+import asyncio, sys
+from app import app
+
+events = ["lifespan.startup", "lifespan.shutdown"]
+
+async def receive():
+    return {"type": events.pop(0)}
+
+async def send(message):
+    print(message["type"], "pages.components.explore.curve" in sys.modules)
+
+asyncio.run(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send))
+"""
+
+
+def test_the_server_begins_to_answer_once_all_that_is_ready(home: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SERVER], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "lifespan.startup.complete True" in done.stdout
+    assert (home / "optlab.db").exists()

@@ -60,6 +60,7 @@ def test_a_written_file_is_saved_by_its_address_and_offered_anew_when_it_is_gone
     link = next(one.proto for one in app.get("link_button"))
     assert link.url == f"/take-home/{export.id}/a.gguf"
     assert "beef" in words(app) and "0.03%" in words(app)
+    assert "larger than the" not in words(app)
     (folder / "a.gguf").unlink()
     assert "GGUF for llama.cpp" in offered(open_page("explore", shown="Recipe and export", recipe=samples.as_link(4)))
 
@@ -70,3 +71,20 @@ def test_the_recipe_for_another_tool_is_shown_or_refused(prepared: Client) -> No
     choice = next(one for one in app.get("button_group") if one.key == "other_tools/tool")
     well(choice.set_value("gptqmodel").run())
     assert "GPTQModel has no counterpart of quantize rtn" in words(app)
+
+
+def test_a_file_that_is_larger_than_what_was_measured_says_so(prepared: Client) -> None:
+    measured = samples.measured(prepared, 4)
+    result = MEASURE.result_of(measured)
+    assert result is not None
+    export = prepared.submit_export(measured, "gguf")
+    folder = paths.folder("artefacts") / "made"
+    folder.mkdir()
+    (folder / "a.gguf").write_bytes(b"weights")
+    samples.finish(
+        prepared, export,
+        Export(format="gguf", file="a.gguf", size_bytes=2 * result.compressed.size_bytes, sha256="beef",
+               tensors={"F16": 3}, rounding=3e-4, exact=False, card="", artefact=str(folder)),
+    )  # fmt: skip
+    app = open_page("explore", shown="Recipe and export", recipe=samples.as_link(4))
+    assert "It is larger than the 5.00 MB that were measured, because GGUF holds" in words(app)

@@ -111,6 +111,14 @@ def test_each_word_is_explained_once(runs: list[Run]) -> None:
         assert read(runs).shown.count(meaning) == 1
 
 
+def test_each_run_has_a_strip_of_what_was_stored(runs: list[Run]) -> None:
+    page = html(Comparison.of(runs))
+    (run, *_) = readable(runs)
+    assert page.count('role="img" aria-label="Bits and zeros of 14 layers"') == len(runs)
+    for layer in run.result.layers:
+        assert page.count(f'title="{layer.name}, 4.5 bits, 2% zeros"') == len(runs)
+
+
 def test_it_loads_nothing(runs: list[Run]) -> None:
     reader = read(runs)
     elsewhere = [one for one in reader.addresses if not one[1].startswith("data:")]

@@ -131,3 +131,11 @@ def test_a_model_that_nobody_looked_at_is_one_sentence(client: Client) -> None:
 
 def test_a_name_is_fit_for_a_file() -> None:
     assert page.About("a model/of: mine", "", "").name == "a-model-of-mine"
+
+
+def test_a_page_names_a_text_and_not_where_it_lies(client: Client, tmp_path: Path) -> None:
+    text = tmp_path / "a-customer" / "minutes.txt"
+    text.parent.mkdir()
+    text.write_text("To be, or not to be. " * 4000)
+    html = page.of(client, "nano", samples.quantized(4, 32), Protocol(text=str(text)))
+    assert "minutes.txt" in html and "a-customer" not in html

@@ -27,9 +27,7 @@ MANY = 0.2
 
 def show(client: Client, shown: View, description: Description) -> tuple[View, str]:
     """Draw it; what is shown from now on, and why the recipe cannot be used, '' when it can."""
-    goal = goals.row(description, shown.recipe)
-    if goal is not None:
-        shown = view.change(recipe=goal)
+    goals.row(description, shown.recipe, _take)
     above = st.container(gap="xsmall")
     with folded(_("Advanced"), "advanced", ":material/tune:") as opened:
         recipe, settings, problem = _choose(shown, description, opened)

@@ -14,10 +14,14 @@ from optlab.exports.formats import FORMATS
 from optlab.exports.package import CARD
 from optlab.figures import format
 from optlab.i18n import _, sentence
-from optlab.results.export import Export
+from optlab.jobs.export import EXPORT
+from optlab.results.export import Export, ExportSpec
 from optlab.store.run import Run
 from pages.components.shared import file_route, services, watching
 from pages.components.shared.services import escaped
+
+LARGER = 1.4
+"""Times the measured size from which a file is no longer only rounded up to what the format stores."""
 
 
 def show(client: Client, measured: Run) -> None:
@@ -40,7 +44,7 @@ def show(client: Client, measured: Run) -> None:
             continue
         found = taking_home.made(run)
         if found is not None:
-            _about(kind, run, found)
+            _about(kind, run, EXPORT.spec_of(run), found)
         elif not run.done:
             st.caption(_("{label} for {program}").format(label=kind.label, program=kind.program))
             watching.watch(run, f"take_home/{kind.name}")
@@ -69,7 +73,7 @@ def _save(kind: ExportFormat, run: Run, found: Export) -> None:
     )  # fmt: skip
 
 
-def _about(kind: ExportFormat, run: Run, found: Export) -> None:
+def _about(kind: ExportFormat, run: Run, asked: ExportSpec, found: Export) -> None:
     """What the file is, in two lines."""
     same = (
         _("The file holds the very weights that were measured.") if found.exact
@@ -77,6 +81,11 @@ def _about(kind: ExportFormat, run: Run, found: Export) -> None:
                "changes them by {share} (root mean square).").format(
                    label=kind.label, share=format.percent(found.rounding))
     )  # fmt: skip
+    measured = (asked.figures.size_bytes if asked.figures else 0) or found.size_bytes
+    if found.size_bytes > LARGER * measured:
+        larger = _("It is larger than the {size} that were measured, because {label} holds what this recipe makes as "
+                   "16-bit numbers.")  # fmt: skip
+        same = f"{same} {larger.format(label=kind.label, size=format.megabytes(measured))}"
     card = f"[{_('Model card')}]({file_route.address(run.id, CARD)})"
     checksum = f"sha256 `{found.sha256}`"
     st.caption(f"**{escaped(found.file)}** · {card} · {checksum}  \n{same}")
