@@ -161,7 +161,7 @@ class State:
             header, arrays = read(source)
             return _assembled(header, arrays)
         except (OSError, KeyError, OptLabError) as error:
-            why = error.message if isinstance(error, OptLabError) else repr(error)
+            why = error.message if isinstance(error, OptLabError) else files.reason(error)
             raise ModelError("the probe in {source} cannot be read: {why}", source=source.name, why=why) from None
 
 
@@ -169,6 +169,8 @@ def read(source: Path) -> tuple[ProbeHeader, dict[str, Floats]]:
     """The two parts of a probe's file. Raises OSError, ModelError, UnreadableError."""
     from safetensors import SafetensorError, safe_open
 
+    if source.exists() and not source.is_file():  # a pipe would be waited for
+        raise ModelError("it is no file")
     if source.stat().st_size > LARGEST_FILE:
         raise ModelError("it has more than {most} MB, and no probe is that large", most=LARGEST_FILE >> 20)
     try:
