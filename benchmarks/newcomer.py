@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import tempfile
 import time
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from benchmarks.protocol import machine
-from tests.browser import serving
+from tests.browser import explore, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -30,21 +29,20 @@ if TYPE_CHECKING:
 PATIENCE_MS = 600_000
 POLL_MS = 50
 SEEN = """() => {
-    const card = name => {
-        const titles = [...document.querySelectorAll('[data-testid="stMain"] strong')]
-        const title = titles.find(one => one.innerText === name)
-        return title ? title.closest('[data-testid="stVerticalBlock"]').innerText : ""
-    }
-    const [quality, size, latency] = ["Perplexity", "Size", "Latency"].map(card)
+    const within = (one) => one.shadowRoot ? [one, ...deep(one.shadowRoot)] : [one]
+    const deep = (root) => [...root.querySelectorAll("*")].flatMap(within)
+    const tile = (name) => deep(document).find((one) => one.dataset?.tile === name)
+    const measured = (name) => tile(name)?.dataset.side === "measured"
+    const soFar = tile("quality")?.querySelector(".interval").textContent.includes("so far")
     return {
-        "size": /measured\\s*$/.test(size.trim()),
-        "first perplexity": /so far:/.test(quality) || /measured\\s*$/.test(quality.trim()),
-        "perplexity of the whole text": /measured\\s*$/.test(quality.trim()),
-        "latency": /measured\\s*$/.test(latency.trim()),
-        "layers": document.querySelector('[data-testid="stMain"]').innerText.includes("Layer by layer"),
+        "size": measured("size"),
+        "first perplexity": measured("quality"),
+        "perplexity of the whole text": measured("quality") && !soFar,
+        "latency": measured("speed"),
+        "layers": document.querySelector('[data-testid="stMain"]').innerText.includes("FINISHED"),
     }
-}"""
-"""Which figures are on the page as measured; the badge is the last line of a card."""
+}""".replace("FINISHED", explore.FINISHED)
+"""Which figures are on the page as measured."""
 LATER = [{"quantize": {"method": "rtn", "bits": 5, "group_size": 64}}]
 
 
@@ -82,10 +80,10 @@ def told(what: str, steps: list[tuple[str, float]]) -> None:
 def first_insight(page: Page, model: str) -> list[tuple[str, float]]:
     """[(what is there, seconds)] on the way that the first page offers, which is one click; figures since the click."""
     began = time.perf_counter()
-    page.goto("/" if model == "smollm2-135m" else f"/?model={model}")
+    page.goto(f"/?model={model}")
     page.get_by_role("heading", level=1).wait_for(timeout=PATIENCE_MS)
     opened = time.perf_counter() - began
-    button = page.get_by_role("button", name="Try 4 bits")
+    button = explore.measure(page)
     button.wait_for(timeout=PATIENCE_MS)
     described = time.perf_counter() - began
     page.wait_for_timeout(1000)  # a person reads the button first
@@ -97,7 +95,7 @@ def first_insight(page: Page, model: str) -> list[tuple[str, float]]:
 def later_recipe(page: Page, model: str) -> list[tuple[str, float]]:
     """Figures since the click on Measure, for another recipe."""
     page.goto(f"/explore?model={model}&recipe={quote(json.dumps(LATER))}")
-    button = page.get_by_role("button", name=re.compile("^Measure( |$)"))
+    button = explore.measure(page)
     button.wait_for(timeout=PATIENCE_MS)
     page.locator(serving.AT_REST).wait_for(timeout=PATIENCE_MS)
     button.click()
@@ -120,7 +118,7 @@ def figures(page: Page) -> list[tuple[str, float]]:
 
 def switches(page: Page, count: int) -> dict[str, list[float]]:
     """Seconds from the click to the drawn page, for every page."""
-    links = page.get_by_test_id("stSidebarNavLink")
+    links = page.get_by_test_id("stTopNavLink")
     names = [name.split()[-1] for name in links.all_inner_texts()]  # before it stands the name of its icon
     found: dict[str, list[float]] = {name: [] for name in names}
     for number in range(count + 1):

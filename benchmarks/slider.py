@@ -28,7 +28,7 @@ from optlab.knobs import knobs_of
 from optlab.protocol import Protocol
 from optlab.store.store import Store
 from pages.components.shared.view import link
-from tests.browser import curves, serving
+from tests.browser import curves, explore, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -108,9 +108,7 @@ def dragged(model: str, moves: int) -> list[float]:
         page = browser.new_page(base_url=address, viewport={"width": 1440, "height": 1100})
         page.goto(f"/explore?{query}")
         page.locator("section.curve .headline").first.wait_for(timeout=60_000)
-        switch = page.get_by_test_id("stCheckbox").filter(has_text="Measure automatically")
-        if switch.locator("input").is_checked():
-            switch.get_by_text("Measure automatically").click()
+        explore.by_hand(page)
         page.locator(serving.AT_REST).wait_for(timeout=60_000)
         page.evaluate(WATCH)
         for number, place in enumerate(curves.places(knobs, moves)):

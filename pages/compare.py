@@ -120,8 +120,8 @@ def take(frame: "DataFrame", chosen: list[int]) -> None:
     """Report and table of what is ticked, or of everything shown while nothing is."""
     ticked = frame[frame["run"].isin(chosen)] if chosen else frame
     client = services.client()
-    found = (client.run(int(id)) for id in ticked["run"])
-    downloads.report(client, [run for run in found if run is not None])
+    done = {run.id: run for run in client.runs("measure", Status.DONE)}
+    downloads.report(client, [done[id] for id in map(int, ticked["run"]) if id in done])
     downloads.table(ticked, "comparison")
 
 

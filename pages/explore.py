@@ -15,7 +15,7 @@ def main() -> None:
     shown = view.current()
     top = st.container(key="strip", gap="xsmall")
     with top:
-        first = st.container(key="strip-heading", horizontal=True, vertical_alignment="center", gap="small")
+        first = st.container(key="strip-heading", horizontal=True, vertical_alignment="center", gap="xsmall")
     with first:
         heading.show(shown.model)
     if shown.problem:

@@ -40,8 +40,8 @@ KEYWORDS = {"_": None, "plural": (1, 2), "say": None, "Joined": None}
 TERMINAL = ROOT / "optlab" / "cli"
 """What only the command line says stays English, as its commands and options are."""
 WORD = re.compile(r"[A-Za-z]{2,}")
-JOINTS = " +;,:"
-"""Signs between the parts of a name or a list."""
+JOINTS = " +;,:."
+"""Signs between the parts of a name or a list, and at the end of a sentence."""
 LONG_AGO = datetime(2000, 1, 1)
 """The date of every catalog: what did not change is written as it was."""
 UNSAID = ("POT-Creation", "PO-Revision", "Report-Msgid", "Last-Translator", "Language-Team", "Project-Id", ", fuzzy")

@@ -35,3 +35,11 @@ def test_a_sentence_that_begins_with_a_name_leaves_it_its_letter() -> None:
     assert i18n.sentence(say("there is no {name}", name="x")) == "There is no x."
     assert i18n.sentence(say("{why}, so wait", why=say("the disk is full"))) == "The disk is full, so wait."
     assert i18n.sentence("already written.") == "Already written."
+
+
+def test_a_sentence_ends_as_sentences_of_its_language_do() -> None:
+    def end(language: str) -> str:
+        i18n.use(language)
+        return i18n.sentence(say("the disk is full"))[-1]
+
+    assert [copy_context().run(end, language) for language in ("en", "zh")] == [".", "。"]

@@ -31,6 +31,8 @@ def export(
     writers = {".gguf": gguf_export.export, ".onnx": onnx_export.export}
     if out.suffix not in writers:
         raise OptLabError(f"{out.name} ends neither in .gguf (llama.cpp) nor in .onnx (ONNX Runtime, OpenVINO)")
+    if not out.parent.is_dir():  # told before a recipe that may take minutes
+        raise OptLabError("{target} cannot be written: there is no folder {folder}", target=out, folder=out.parent)
     report = reporter(as_json)
     protocol = Protocol(calibration=calibration, calibration_tokens=calibration_tokens)
     chosen = Recipe.from_file(recipe) if recipe else Recipe()

@@ -244,7 +244,7 @@ class Client:
 
     def records(self) -> list[Row]:
         """One flat row per finished measurement, newest first; see `optlab.client.records`."""
-        return [records.row(one) for one in readable(self.store.list(kind=MEASURE.name, status=Status.DONE))]
+        return [records.row(one) for one in readable(self.store.finished(MEASURE.name))]
 
     def predictor(self, model: str, protocol: Protocol | None = None) -> Predictor | None:
         """What predicts recipes of `model` on the text of `protocol`, having learnt from every finished measurement
@@ -273,7 +273,8 @@ class Client:
     ) -> list[Run]:  # fmt: skip
         """Runs, newest first. kind, status: one, or several. model: about this one only, among those that `limit` and
         `offset` (so many of the newest are left out) choose."""
-        found = self.store.list(kind, status, limit, offset)
+        all_done = isinstance(kind, str) and status == Status.DONE and limit is None and not offset
+        found = self.store.finished(str(kind)) if all_done else self.store.list(kind, status, limit, offset)
         return found if model is None else [run for run in found if model_of(run) == located(model)]
 
     def under_way(self, kinds: tuple[str, ...], model: str | None = None) -> list[Run]:

@@ -90,7 +90,7 @@ def prediction_table(store: Store, subject: Subject, family: RecipeFamily) -> Pr
 
 def original_ppl(store: Store, subject: Subject) -> float | None:
     """The perplexity of the original on the subject's words, as a measurement there found it; None before the first."""
-    done = readable(store.list(kind=MEASURE.name, status=Status.DONE))
+    done = readable(store.finished(MEASURE.name))
     found = on_the_words_of((one for one in done if _same(one, subject)), subject.protocol)
     return None if found is None else found.ppl
 
@@ -127,7 +127,7 @@ def observations(store: Store, subject: Subject) -> list[Observation]:
     from optlab.prediction.predictor import Observation
 
     found = []
-    for one in readable(store.list(kind=MEASURE.name, status=Status.DONE)):
+    for one in readable(store.finished(MEASURE.name)):
         nll, kl = one.result.delta.nll, one.result.delta.kl_mean
         if _same(one, subject) and math.isfinite(nll) and math.isfinite(kl):
             found.append(Observation(one.spec.known_recipe, nll, kl, one.result.tokens))
@@ -140,7 +140,7 @@ def speeds(store: Store, subject: Subject) -> list[TimedRatio]:
     from optlab.prediction.speed import TimedRatio
 
     found = []
-    for one in readable(store.list(kind=MEASURE.name, status=Status.DONE)):
+    for one in readable(store.finished(MEASURE.name)):
         delta, pair = one.result.delta, one.result.latency
         if pair is None or not delta.decode_speedup or one.spec.protocol.dtype != subject.protocol.dtype:
             continue
@@ -176,7 +176,7 @@ def ledger(store: Store, model: str | None) -> Ledger:
     last = [(run.id, run.finished) for run in store.list(kind=MEASURE.name, status=Status.DONE, limit=1)]
     newest = (store.url, store.counts()[Status.DONE], str(last), model)
     if newest not in _ledgers:
-        done = readable(store.list(kind=MEASURE.name, status=Status.DONE))
+        done = readable(store.finished(MEASURE.name))
         found = [one for one in done if model in (None, one.spec.model)]
         found.sort(key=lambda one: one.run.finished or 0.0, reverse=True)
         _ledgers[newest] = ledger_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from optlab.figures import format, pairs
+from optlab.figures import format, pairs, verdict
 from optlab.figures.predicted import not_timed
 from optlab.i18n import _
 from optlab.results.prediction_table import OriginalFigures, PredictedCell
@@ -109,7 +109,7 @@ def _speed(cell: PredictedCell, original: OriginalFigures) -> Tile:
     low, high = cell.decode_speedup_band90 or (None, None)
     band = _band(_("{low} to {high} x").format(low=f"{low:.2f}", high=f"{high:.2f}")) if low and high else ""
     return Tile(
-        "predicted", format.faster(found), _both(_per_second(base), _per_second(base * found)), band, base,
+        "predicted", verdict.expected_speed(cell), _both(_per_second(base), _per_second(base * found)), band, base,
         base * found, base * low if low else None, base * high if high else None,
     )  # fmt: skip
 

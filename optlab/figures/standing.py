@@ -38,12 +38,11 @@ def with_news(before: Cell, known: MeasurementSoFar) -> Cell:
     """`before` with the figures that a running measurement has found in the place of those that were predicted."""
     found = curve_tiles.measured(known)
     tiles = tuple(new if new.side == "measured" else old for new, old in zip(found, before.tiles, strict=True))
-    told = verdict.measured(known) if all(tile.side == "measured" for tile in found) else before.verdict
     quality, size = known.quality, known.size_candidate
-    if quality is None or size is None or quality.ppl_ratio is None:
-        return replace(before, tiles=tiles, verdict=told)
+    if quality is None or size is None:
+        return replace(before, tiles=tiles)
     point = Point(float(size), quality.ppl_ratio, *(quality.ppl_ratio_ci95 or (None, None)))
-    return replace(before, side="measured", point=point, tiles=tiles, reason="", verdict=told)
+    return replace(before, side="measured", point=point, tiles=tiles, reason="", verdict=verdict.measured(known))
 
 
 def _predicted(client: Client, model: str, recipe: Recipe, protocol: Protocol, knobbed: KnobbedRecipe | None) -> Cell:

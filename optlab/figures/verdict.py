@@ -38,11 +38,18 @@ def predicted(cell: PredictedCell, original_bytes: int) -> str:
     if cell.size_bytes is not None:
         parts.append(format.smaller(cell.size_bytes / original_bytes))
     if cell.decode_speedup is not None:
-        low, high = cell.decode_speedup_band90 or (None, None)
-        parts.append(speedup.in_words(cell.decode_speedup, (low, high) if low and high else None))
+        parts.append(expected_speed(cell))
     if cell.ppl_ratio is not None:
         parts.append(_expected(cell.ppl_ratio, cell.nll_band90))
     return sentence(_(", ").join(parts)) if parts else ""
+
+
+def expected_speed(cell: PredictedCell) -> str:
+    """How many times faster; where the band holds 1, nobody can tell."""
+    low, high = cell.decode_speedup_band90 or (None, None)
+    if low and high and not speedup.beyond_chance((low, high)):
+        return _("about the same speed")
+    return format.faster(cell.decode_speedup)
 
 
 def _loss(ratio: float | None, interval: Sequence[float] | None) -> str:

@@ -24,6 +24,9 @@ from optlab.results.fields import Seconds
 KEPT = 5
 """Newest durations of a key: their median forgets a minute in which the machine was busy."""
 MOST_KEYS = 1_000
+TELLS_S = 1.0
+"""Seconds of a prior below which starting weighs more than the work: what took that long says something of the same
+work only. A model of 30,000 parameters once made an hour of two minutes."""
 STOPPED = 0.9
 """Of its limit, beyond which work was probably ended by it."""
 FILE = "durations.json"
@@ -69,7 +72,7 @@ class Durations(Document):
                 return work.amount * statistics.median(one.seconds / one.amount for one in found)
         if work.prior_s is None:
             return None
-        machine = self.taken.get(MACHINE, ())
+        machine = [one for one in self.taken.get(MACHINE, ()) if one.amount >= TELLS_S]
         return work.prior_s * (statistics.median(one.seconds / one.amount for one in machine) if machine else 1.0)
 
     def done_before(self, work: Work) -> bool:
@@ -82,8 +85,10 @@ class Durations(Document):
         if work.amount <= 0 or stopped:
             return self
         took = Taken(seconds=seconds, amount=work.amount)
-        new = {f"{work.key}/{work.about}": took, work.key: took}
-        if work.prior_s:
+        new = {f"{work.key}/{work.about}": took}
+        if work.prior_s is None or work.prior_s >= TELLS_S:
+            new[work.key] = took
+        if work.prior_s is not None and work.prior_s >= TELLS_S:
             new[MACHINE] = Taken(seconds=seconds, amount=work.prior_s)
         taken = dict(self.taken)
         for key, one in new.items():

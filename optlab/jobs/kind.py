@@ -5,9 +5,10 @@ A new kind is one file with its spec, its result, its `execute` and a `JobKind`,
 
 from __future__ import annotations
 
+import random
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from optlab.jobs.resolution import digest
@@ -23,8 +24,9 @@ GENERATING, MEASURING, PREPARING, BACKGROUND = 2, 1, 0, -1
 """Priorities, higher first: a person waits for a text that is being written, nobody watches a conversion. What runs in
 the background was asked for by nobody, and makes way for whatever is."""
 
-REMEMBERED = 512
-"""Documents that were read and are kept: a page that lists runs reads the same ones at every movement of a knob."""
+REMEMBERED = 24 << 20
+"""Characters of JSON whose documents are kept; they take ten bytes for each. A page that lists runs reads the same
+ones at every movement of a knob."""
 
 
 class Readable(Protocol):
@@ -89,10 +91,44 @@ class JobKind(Generic[S, P, R]):
 
 
 def _read(document: type[D], text: str) -> D:
-    found: D = _remembered(document, text)
-    return found
+    return _documents.get(document, text)
 
 
-@lru_cache(maxsize=REMEMBERED)
-def _remembered(document: type[Any], text: str) -> Any:
-    return document.from_json(text)
+class Documents:
+    """Documents that were read, by type and text. Safe between threads.
+
+    Which of them makes room is left to chance: pages read all runs in turn, and of those the least recently used is
+    the very next one that will be asked for.
+    """
+
+    def __init__(self, largest: int) -> None:
+        self.largest, self.size = largest, 0
+        self._known: dict[tuple[type[Any], str], Any] = {}
+        self._keys: list[tuple[type[Any], str]] = []
+        self._lock = threading.Lock()
+
+    def get(self, document: type[D], text: str) -> D:
+        """The document. Raises what reading it raises."""
+        key = document, text
+        found: D | None = self._known.get(key)
+        if found is None:
+            found = document.from_json(text)
+            with self._lock:
+                self._keep(key, found)
+        return found
+
+    def _keep(self, key: tuple[type[Any], str], found: Any) -> None:
+        if key in self._known or len(key[1]) > self.largest:
+            return
+        while self.size + len(key[1]) > self.largest:
+            place = random.randrange(len(self._keys))
+            gone, self._keys[place] = self._keys[place], self._keys[-1]
+            self._keys.pop()
+            del self._known[gone]
+            self.size -= len(gone[1])
+        self._known[key] = found
+        self._keys.append(key)
+        self.size += len(key[1])
+
+
+_documents = Documents(REMEMBERED)

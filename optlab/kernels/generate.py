@@ -42,10 +42,20 @@ def choices(
         if temperature <= 0:
             token = int(logits.argmax())
         else:
-            p = torch.softmax(logits.float().cpu() / temperature, dim=-1)
-            token = int(torch.multinomial(p, 1, generator=generator))
+            p = torch.softmax(logits.float() / temperature, dim=-1)
+            token = int(torch.multinomial(p, 1, generator=generator)) if p.is_cpu else drawn(p, generator)
         if token in stop:
             return
         yield token, logits
         if number + 1 < max_tokens:
             logits = runtime.decode(token)
+
+
+def drawn(p: Tensor, generator: torch.Generator) -> int:
+    """A token from probabilities p [V], where they lie: one seeded number travels there, and one token back.
+
+    generator: of the processor, so that a seed means the same numbers whatever the device.
+    """
+    u = torch.rand(1, dtype=torch.float64, generator=generator).to(p.device)
+    reached = p.double().cumsum(0)
+    return int(torch.searchsorted(reached, u * reached[-1], right=True).clamp(max=len(p) - 1))

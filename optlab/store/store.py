@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -16,16 +16,19 @@ from optlab.errors import OptLabError
 from optlab.messages import encoded, say
 from optlab.store import artefacts, rows, safe_json
 from optlab.store.database import Database
+from optlab.store.finished import Finished
 from optlab.store.run import RETRYABLE, Run, Status, UnknownRunError, Worker
 from optlab.store.schema import logs_table, runs_table, workers_table
 
 KILLED = say("the worker was killed; press retry")
 LOST = say("the worker stopped answering; press retry")
-ADOPTED_AT_ONCE = 200
-"""Runs of an import that are written with the lock taken once: pages and workers get their turn in between."""
+AT_ONCE = 200
+"""Runs that one statement reads, or an import writes with the lock taken once: others get their turn in between."""
 BEFORE_IT_BEGAN = encoded(say("cancelled before it began"))
 LONGEST_LINE = 4_000
 LONGEST_LOG = 2_000
+
+T = TypeVar("T")
 
 # inside the class `list` is the method
 Runs = list[Run]
@@ -39,6 +42,11 @@ R, L, W = runs_table.c, logs_table.c, workers_table.c
 
 class Store(Database):
     """Runs in a database at `url`; see `optlab.store.database.Database`."""
+
+    def __init__(self, url: str | None = None) -> None:
+        super().__init__(url)
+        self._finished: dict[str, Finished] = {}
+        self._read_of = self.replaced
 
     # -- asking for work ----------------------------------------------------------------------------------------------
 
@@ -74,7 +82,7 @@ class Store(Database):
         many are new.
         """
         added = 0
-        for batch in batched(runs, ADOPTED_AT_ONCE):
+        for batch in batched(runs, AT_ONCE):
             new = {run.key: rows.adopted(run) for run in reversed(batch)}
             with self._write() as connection:
                 known = rows.known_keys(connection, new)
@@ -144,6 +152,22 @@ class Store(Database):
                 query = query.where(column == wanted if isinstance(wanted, str) else column.in_(wanted))
         with self._read() as connection:
             return [rows.to_run(row) for row in connection.execute(query)]
+
+    def finished(self, kind: str) -> Runs:
+        """`list` of a kind's runs that are done; each is read once while this store is open."""
+        query = sa.select(R.id).where(R.kind == kind, R.status == Status.DONE).order_by(R.id.desc())
+        with self._read() as connection:
+            ids = connection.execute(query).scalars().all()
+        if self._read_of != self.replaced:
+            self._finished, self._read_of = {}, self.replaced
+        return self._finished.setdefault(kind, Finished(self._several)).of(ids)
+
+    def _several(self, ids: Sequence[int]) -> Runs:
+        found = []
+        for batch in batched(ids, AT_ONCE):
+            with self._read() as connection:
+                found += [rows.to_run(row) for row in connection.execute(sa.select(runs_table).where(R.id.in_(batch)))]
+        return found
 
     def counts(self) -> dict[str, int]:
         """How many runs have each status."""
@@ -317,6 +341,6 @@ class Store(Database):
         return None if row is None else rows.to_run(row)
 
 
-def batched(runs: Sequence[Run], size: int) -> Iterator[Sequence[Run]]:
-    """`runs` in pieces of at most `size`."""
-    return (runs[start : start + size] for start in range(0, len(runs), size))
+def batched(many: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """`many` in pieces of at most `size`."""
+    return (many[start : start + size] for start in range(0, len(many), size))

@@ -28,11 +28,7 @@ QUIET = [
 ]  # fmt: skip
 """No request may leave this machine: a page that needs the internet must fail here, not at a user's."""
 STARTING_S = 60.0
-PAGES = {
-    name: f"/{'' if name == 'overview' else name}"
-    for name in sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
-    if name != "__init__"
-}
+PAGES = {name: f"/{name}" for name in sorted(path.stem for path in (ROOT / "pages").glob("*.py")) if name != "__init__"}
 """Name of each page -> its path in an address."""
 AT_REST = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 """The app once nothing of a page is left to be computed."""

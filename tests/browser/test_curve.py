@@ -16,6 +16,7 @@ from optlab.protocol import Protocol
 from optlab.report import page as one_file
 from optlab.store.store import Store
 from tests.browser import curves
+from tests.browser import explore as on_explore
 from tests.browser.conftest import watch
 from tests.browser.serving import AT_REST
 
@@ -57,8 +58,7 @@ def explore(page: Page) -> Page:
     recipe = json.dumps(curves.BEGIN.to_dict()["steps"])
     page.goto(f"/explore?{urlencode({'model': 'nano', 'recipe': recipe, 'tokens': 1024, 'context': 256})}")
     expect(page.locator("section.curve .headline").first).to_be_visible(timeout=60_000)
-    page.get_by_text("Measure automatically").click()
-    expect(page.locator(AT_REST)).to_be_visible(timeout=60_000)
+    on_explore.by_hand(page)
     return page
 
 
@@ -187,7 +187,7 @@ def test_the_knobs_are_where_they_were_left_after_another_page(explore: Page, er
 def test_one_file_to_send_begins_where_the_knobs_are(explore: Page, browser: Browser, tmp_path: Path) -> None:
     explore.get_by_role("slider", name="Bits").press("ArrowLeft")
     explore.wait_for_url(re.compile("bits%22%3A3"))
-    expect(explore.locator(AT_REST)).to_be_visible()
+    on_explore.go(explore, "Recipe and export")
     with explore.expect_download() as caught:
         explore.get_by_role("button", name="One file to send").click()
     sent = tmp_path / caught.value.suggested_filename

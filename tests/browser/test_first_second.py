@@ -1,4 +1,4 @@
-"""A fresh home: predictions stand on Explore, Frontier and Advisor before any probe, and before a worker has read a
+"""A fresh home: predictions stand on Explore and Find best before any probe, and before a worker has read a
 weight; the speed follows by itself."""
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def test_a_fresh_home_is_predicted_at_once_and_then_timed(fresh: tuple[Page, Cli
     expect(page.get_by_text("Timed on this machine")).to_have_count(0, timeout=TIMED_MS)
     (run,) = client.runs("speed_anchors")
     assert run.done
-    for path in ("frontier", "advisor"):
+    for path in ("frontier", "advisor"):  # addresses of old, which lead on
         page.goto(f"/{path}?model=nano")
         expect(page.get_by_text("predicted").first).to_be_visible(timeout=WAIT_MS)
     assert not client.runs("probe")

@@ -14,8 +14,9 @@ from optlab.jobs.latency_grid import LATENCY_GRID
 from optlab.jobs.measure import MEASURE
 from optlab.recipes import Recipe
 from pages.components.shared.language import LANGUAGES
+from tests.browser import explore
 from tests.browser.conftest import watch
-from tests.browser.test_journey import MEASURED_S, QUICK, main_text, ready, wait_for_run
+from tests.browser.test_journey import MEASURED_S, QUICK, ready, wait_for_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -67,10 +68,13 @@ def test_an_engineer_brings_a_recipe_measures_it_and_takes_a_report_along(
     file.write_text(MIXED)
     recipe = Recipe.from_file(file)
     ready(page, f"/explore?{QUICK}", "Explore")
+    explore.go(page, "Recipe and export")
     page.locator("input[type=file]").set_input_files(file)
-    expect(page.get_by_text("Too detailed for the knobs")).to_be_visible()
-    page.get_by_role("button", name=re.compile("^Measure( |$)")).click()
-    expect(page.get_by_text("Layer by layer")).to_be_visible(timeout=MEASURED_S)
+    expect(page.get_by_role("img", name=re.compile("Bits and zeros of"))).to_be_visible()
+    expect(page.get_by_role("slider", name="Bits")).to_have_count(0)
+    explore.measure(page).click()
+    explore.go(page, "Result")
+    expect(page.get_by_text(explore.FINISHED)).to_be_visible(timeout=MEASURED_S)
     run = wait_for_run(client, "measure")
     assert MEASURE.spec_of(run).recipe.content_hash == recipe.content_hash
     result = MEASURE.result_of(run)
@@ -78,7 +82,7 @@ def test_an_engineer_brings_a_recipe_measures_it_and_takes_a_report_along(
     bits = {layer.name: layer.bits_per_weight or 0.0 for layer in result.layers}
     assert bits["model.layers.0.self_attn.q_proj"] > 6 > bits["model.layers.0.mlp.up_proj"] > 4
 
-    page.get_by_text("Speed at other batch and prompt sizes").click()
+    explore.go(page, "Speed")
     page.get_by_role("button", name="Time other batch and prompt sizes").click()
     timed = wait_for_run(client, "latency_grid", seconds=MEASURED_S / 1000)
     grid = LATENCY_GRID.result_of(timed)
@@ -86,7 +90,7 @@ def test_an_engineer_brings_a_recipe_measures_it_and_takes_a_report_along(
     assert {cell.batch for cell in grid.cells.candidate} == {1, 2, 4, 8}
     expect(page.get_by_text("At batch size 1 the compressed model")).to_be_visible()
 
-    page.get_by_text("Recipe, file and command line").click()
+    explore.go(page, "Recipe and export")
     expect(page.get_by_text("python -m optlab measure nano").first).to_be_visible()
     page.get_by_role("link", name="Compare").click()
     expect(page.get_by_role("heading", name="Compare", level=1)).to_be_visible()
@@ -106,7 +110,7 @@ def test_the_language_switches_everywhere_and_stays_in_the_address(page: Page, e
     page.get_by_role("radio", name=LANGUAGES["zh"]).or_(page.get_by_role("button", name=LANGUAGES["zh"])).click()
     expect(page.get_by_role("heading", level=1)).not_to_have_text("Explore")
     page.wait_for_url(re.compile("lang=zh"))
-    page.get_by_test_id("stSidebarNavLink").nth(2).click()
+    page.get_by_test_id("stTopNavLink").nth(2).click()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.wait_for_url(re.compile("lang=zh"))
     chinese = re.compile("[\u4e00-\u9fff]")
@@ -131,12 +135,12 @@ def test_the_theme_follows_the_browser(app: tuple[str, Client], browser: Browser
 
 def test_a_reload_in_the_middle_of_a_run_finds_it_again(page: Page, client: Client, errors: list[str]) -> None:
     ready(page, f"/explore?{QUICK}&seed=11&recipe=[{{%22quantize%22:{{%22bits%22:7}}}}]", "Explore")
-    page.get_by_role("button", name=re.compile("^Measure( |$)")).click()
+    explore.measure(page).click()
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name="Explore", level=1)).to_be_visible()
     run = wait_for_run(client, "measure")
     assert MEASURE.spec_of(run).protocol.seed == 11
-    expect(page.get_by_text("Layer by layer")).to_be_visible()
-    assert main_text(page).count("measured") >= 3
+    expect(page.get_by_text(explore.FINISHED)).to_be_visible()
+    expect(page.locator("[data-tile] .badge").filter(has_text="measured")).to_have_count(3)
     assert errors == []

@@ -1,4 +1,4 @@
-"""From a measured result to a file on one's own disk: two clicks, and the file is what was measured."""
+"""From a measured result to a file on one's own disk: three clicks, and the file is what was measured."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytest.importorskip("playwright.sync_api", reason="the package playwright is not
 pytestmark = pytest.mark.browser
 
 
-def test_two_clicks_from_a_measured_result_to_a_gguf(
+def test_three_clicks_from_a_measured_result_to_a_gguf(
     page: Page, client: Client, errors: list[str], tmp_path: Path
 ) -> None:
     ready(page, f"/explore?{QUICK}", "Explore")  # the first visit starts the workers
@@ -29,6 +29,7 @@ def test_two_clicks_from_a_measured_result_to_a_gguf(
     result = MEASURE.result_of(run)
     assert result is not None
     ready(page, link(run), "Explore")
+    page.get_by_role("button", name="Download", exact=True).click()
     page.get_by_role("button", name="GGUF for llama.cpp").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Save GGUF").click(timeout=60_000)

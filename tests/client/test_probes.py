@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +118,21 @@ def test_a_probe_that_would_fail_when_it_predicts_is_not_taken_in(
     with pytest.raises(ModelError, match=says):
         probes.take_in(_rewritten(change, tmp_path / "strange.safetensors"))
     assert not list(paths.folder("probes").iterdir())
+
+
+def test_what_is_no_file_is_said_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").touch()
+    said = {
+        "": "it is no file",
+        "pipe": "it is no file",
+        "none": "No such file or directory$",
+        "empty": "no safetensors",
+    }
+    for name, says in said.items():
+        with pytest.raises(ModelError, match=says) as caught:
+            probes.take_in(tmp_path / name)
+        assert "Error(" not in str(caught.value)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -62,3 +62,11 @@ def test_work_with_a_limit_ends_there_and_teaches_nothing_when_it_did() -> None:
     assert known.expected(Work("train", "", 0.5, most_s=60.0)) == pytest.approx(30.0)
     assert known.learned(limited, 61.0).expected(Work("train", "", 10.0)) == pytest.approx(600.0)
     assert known.learned(limited, 20.0).expected(Work("train", "", 10.0)) < 600.0
+
+
+def test_work_that_is_hardly_more_than_its_start_tells_nothing_of_other_work() -> None:
+    tiny = Work("read", "tiny", amount=1.0, prior_s=0.0003)
+    known = Durations().learned(tiny, 0.3)
+    assert known.expected(tiny) == pytest.approx(0.3)
+    assert known.expected(Work("read", "large", 5_000.0, 1.5)) == pytest.approx(1.5)
+    assert known.expected(Work("train", "large", 1.0, 120.0)) == pytest.approx(120.0)

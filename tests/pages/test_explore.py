@@ -13,7 +13,7 @@ from optlab.methods import REGISTRY
 from optlab.presets import PRESETS, Preset
 from optlab.protocol import Protocol
 from optlab.texts.text import load
-from pages.components.explore import panel
+from pages.components.explore import layers_view, panel
 from pages.components.shared import knobs
 from tests.pages import samples
 from tests.pages.conftest import BOXES, curve_of, here, open_page, parameter, standing, turn, well, words
@@ -92,6 +92,7 @@ def test_a_recipe_beyond_three_knobs_is_a_strip_of_its_layers_with_a_way_to_edit
     assert strip.count("<span") == len(samples.description().linears)
     well(app.button(key="beyond/edit").click().run())
     assert [tab.label for tab in app.tabs if tab.children] == ["Layers"]
+    assert app.session_state[layers_view.KEY] == "bits"
     well(app.button(key="beyond/again").click().run())
     assert curve_of(app)["stands"]["bits"] is None
 

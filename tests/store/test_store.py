@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from optlab import paths
 from optlab.errors import MeasurementError, OptLabError
 from optlab.jobs.registry import KINDS
-from optlab.store import rows, safe_json
+from optlab.store import finished, rows, safe_json
 from optlab.store import store as store_module
 from optlab.store.run import Run, Status, UnknownRunError
 from optlab.store.store import Store
@@ -300,7 +300,7 @@ def elsewhere(key: str) -> Run:
 
 
 def test_an_import_takes_what_is_new_once_and_in_order(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "ADOPTED_AT_ONCE", 3)
+    monkeypatch.setattr(store_module, "AT_ONCE", 3)
     known = submit(store, "k4")
     runs = [elsewhere(f"k{number}") for number in range(10)]
     assert store.adopt(runs) == 9
@@ -310,7 +310,7 @@ def test_an_import_takes_what_is_new_once_and_in_order(store: Store, monkeypatch
 
 
 def test_an_import_gives_the_lock_back_between_its_batches(file_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "ADOPTED_AT_ONCE", 5)
+    monkeypatch.setattr(store_module, "AT_ONCE", 5)
     run, other, taken = running(file_store), Store(file_store.url), []
     prepare = store_module.rows.adopted
 
@@ -344,6 +344,38 @@ def test_runs_are_listed_in_pages_and_of_several_kinds(store: Store) -> None:
     assert [run.key for run in store.list(limit=2, offset=2)] == ["b", "a"]
     assert store.list(limit=2, offset=4) == []
     assert [run.key for run in store.list(("measure", "generate"), limit=2, offset=1)] == ["b", "a"]
+
+
+def test_finished_runs_are_read_once_and_deleted_ones_are_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "AT_ONCE", 3)
+    for number in range(8):
+        run = running(store, f"k{number}")
+        store.finish(run.id, {"number": number})
+    running(store, "unfinished")
+    read: list[int] = []
+    several = store._several
+    monkeypatch.setattr(store, "_several", lambda ids: (read.extend(ids), several(ids))[1])
+    listed = store.list("measure", "done")
+    assert store.finished("measure") == listed == store.finished("measure")
+    assert sorted(read) == sorted(run.id for run in listed)
+    store.delete(listed[3].id)
+    last = submit(store, "another")
+    store.claim("w2")
+    store.finish(last.id, {})
+    assert store.finished("measure") == store.list("measure", "done")
+    assert read[8:] == [last.id]
+    assert store.finished("generate") == []
+
+
+def test_what_does_not_fit_into_memory_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        run = running(store, f"k{number}")
+        store.finish(run.id, {"filler": "x" * 1000})
+    monkeypatch.setattr(finished, "LARGEST", 3500)
+    for _ in range(3):
+        assert store.finished("measure") == store.list("measure", "done")
+    kept = store._finished["measure"]
+    assert len(kept._known) == 3 and kept._size <= 3500
 
 
 def test_every_move_of_a_run_is_told_and_its_progress_is_none(store: Store) -> None:

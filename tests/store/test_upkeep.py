@@ -81,7 +81,9 @@ def test_a_backup_comes_back_while_the_store_is_open_and_what_was_there_is_kept(
     filled(file_store, 5)
     kept = upkeep.backup(file_store.url)
     filled(file_store, 3, "later")
+    assert len(file_store.finished("measure")) == 8
     aside = upkeep.restore(file_store.url, kept)
+    assert file_store.finished("measure") == file_store.list()
     assert [run.key for run in file_store.list()] == [f"k{number}" for number in (4, 3, 2, 1, 0)]
     assert file_store.replaced is not None
     filled(file_store, 1, "new")

@@ -112,7 +112,7 @@ class TritonLinear(nn.Module):
             else:
                 products.packed_product[programs](
                     x, gain, self.weight, self.scales, self._zeros(), bias, added, out, self.outputs, self.inputs, eps,
-                    scale, **flags, **self._format(), **sizes,
+                    scale, products.EXPONENT, **flags, **self._format(), **sizes,
                 )  # fmt: skip
 
         key = (self.kernel, self.outputs, self.inputs, x.dtype, *flags.values(), *self._key(), x.device)

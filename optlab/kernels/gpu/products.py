@@ -12,6 +12,9 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+EXPONENT = 0x4B000000
+"""The bits of 2^23 as float32."""
+
 
 @triton.jit
 def activated(x, KIND: tl.constexpr):
@@ -77,7 +80,7 @@ def dense_product(
 
 @triton.jit
 def packed_product(
-    x, norm, words, scales, zeros, bias, residual, out, outputs, inputs, eps, scale,
+    x, norm, words, scales, zeros, bias, residual, out, outputs, inputs, eps, scale, exponent,
     NORM: tl.constexpr, BIAS: tl.constexpr, RESIDUAL: tl.constexpr, ACTIVATION: tl.constexpr, GATED: tl.constexpr,
     BITS: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr, ZERO: tl.constexpr,
     ROWS: tl.constexpr, INPUTS: tl.constexpr,
@@ -85,6 +88,8 @@ def packed_product(
     """A weight of codes in words (`layout`), with a scale and a zero for each GROUP inputs of a row.
 
     ZERO: "none" (code 2^(BITS - 1) is 0), "integer" (zeros are codes) or "float" (zeros are what code 0 stands for).
+    exponent: `EXPONENT`. An argument, because only then a card masks a code and joins it
+    in one instruction.
     """
     PLANES: tl.constexpr = 32 // BITS
     WORDS: tl.constexpr = BLOCK // PLANES
@@ -99,8 +104,8 @@ def packed_product(
         block = begin + tl.arange(0, BLOCKS)
         there = block < blocks
         both = (rows < outputs)[:, None] & there[None, :]
-        at = block[:, None] * WORDS + word[None, :]
-        packed = tl.load(words + row[:, None, None] * (blocks * WORDS) + at[None, :, :], mask=both[:, :, None], other=0)
+        at = (block[:, None] * WORDS + word[None, :])[None, :, :]
+        packed = tl.load(words + row[:, None, None] * (blocks * WORDS) + at, mask=both[:, :, None], other=0)
         group = row[:, None] * groups + ((block * BLOCK) // GROUP)[None, :]
         step = tl.load(scales + group, mask=both, other=0.0).to(tl.float32)
         if ZERO == "integer":
@@ -109,21 +114,27 @@ def packed_product(
             lowest = tl.load(zeros + group, mask=both, other=0.0).to(tl.float32)
         else:
             lowest = -(1 << (BITS - 1)) * step
-        upper = packed >> 16
+        upper = (packed.to(tl.uint32, bitcast=True) >> 16).to(tl.int32, bitcast=True)
         products = tl.zeros((ROWS, BLOCKS, WORDS), tl.float32)
         sums = tl.zeros((BLOCKS, WORDS), tl.float32)
         for j in tl.static_range(PLANES):
-            inputs_of_plane = block[:, None] * BLOCK + j * WORDS + word[None, :]
-            a = tl.load(x + inputs_of_plane, mask=there[:, None], other=0.0).to(tl.float32)
+            places = block[:, None] * BLOCK + j * WORDS + word[None, :]
             if NORM:
+                a = tl.load(x + places, mask=there[:, None], other=0.0).to(tl.float32)
                 squares += a * a
-                a *= tl.load(norm + inputs_of_plane, mask=there[:, None], other=0.0).to(tl.float32)
-            sums += a
+                a *= tl.load(norm + places, mask=there[:, None], other=0.0).to(tl.float32)
+                sums += a
+                a = (a * (1.0 / (1 << (j * BITS % 16))))[None, :, :]
+            else:
+                # Read in three dimensions, so that each thread has the inputs of its own words.
+                a = tl.load(x + places[None, :, :], mask=there[None, :, None], other=0.0).to(tl.float32)
+                sums += tl.sum(a, 0)
+                a *= 1.0 / (1 << (j * BITS % 16))
             # Codes stay where they lie in a word, 2^shift times too large, and the input is made as much smaller.
             half = packed if j * BITS < 16 else upper
             bits_of_plane = half & (((1 << BITS) - 1) << (j * BITS % 16))
-            code = (bits_of_plane | 0x4B000000).to(tl.float32, bitcast=True) - 8388608.0
-            products += code * (a * (1.0 / (1 << (j * BITS % 16))))[None, :, :]
+            code = (bits_of_plane | exponent).to(tl.float32, bitcast=True) - 8388608.0
+            products += code * a
         total += tl.sum(products, 2) * step + tl.sum(sums, 1)[None, :] * lowest
     y = tl.sum(total, 1)
     if NORM:

@@ -25,6 +25,8 @@ def show(client: Client, shown: View, description: Description, done: Run | None
     offered = _parts(recipe, done)
     if recipe.steps:
         st.html(layer_strip.html(recipe, description))
+    if st.session_state.get(KEY) not in offered:  # what was shown of another recipe
+        st.session_state.pop(KEY, None)
     chosen = st.segmented_control(
         _("Shown"), list(offered), default=next(iter(offered)), key=KEY, format_func=offered.__getitem__,
         label_visibility="collapsed",
@@ -47,6 +49,11 @@ def show(client: Client, shown: View, description: Description, done: Run | None
         case "heads":
             return heads.show(client, shown)
     return None
+
+
+def go(part: str) -> None:
+    """Open a part in the next run of the page."""
+    st.session_state[KEY] = part
 
 
 def _parts(recipe: Recipe, done: Run | None) -> dict[str, str]:

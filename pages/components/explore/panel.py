@@ -13,9 +13,10 @@ from optlab.figures.format import percent
 from optlab.i18n import _, said
 from optlab.knobs import has_knobs, treats_words, with_words
 from optlab.models.describe import Description
+from optlab.prediction.layer_values import BITS, average, offered, values_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from pages.components.explore import automatic, curve, history, protocol, verdict, views
+from pages.components.explore import automatic, curve, history, layers_view, protocol, verdict, views
 from pages.components.shared import goals, knobs, services, view
 from pages.components.shared.folded import folded
 from pages.components.shared.services import sentence
@@ -27,9 +28,7 @@ MANY = 0.2
 
 def show(client: Client, shown: View, description: Description) -> tuple[View, str]:
     """Draw it; what is shown from now on, and why the recipe cannot be used, '' when it can."""
-    goal = goals.row(description, shown.recipe)
-    if goal is not None:
-        shown = view.change(recipe=goal)
+    goals.row(description, shown.recipe, _take)
     above = st.container(gap="xsmall")
     with folded(_("Advanced"), "advanced", ":material/tune:") as opened:
         recipe, settings, problem = _choose(shown, description, opened)
@@ -80,10 +79,19 @@ def _beyond(shown: View, description: Description) -> None:
     heading = _("Bits per layer")
     st.markdown(f"**{heading}**")
     st.html(layer_strip.html(shown.recipe, description))
-    st.caption(said(shown.recipe.describe()))
+    if offered(shown.recipe, BITS) is None:
+        st.caption(services.escaped(said(shown.recipe.describe())))
+    else:
+        bits = average(description, values_of(shown.recipe, description, BITS))
+        st.caption(_("{bits:.2f} bits per weight on average, without scales.").format(bits=bits))
     with st.container(horizontal=True, gap="xsmall"):
-        st.button(_("Edit"), key="beyond/edit", icon=":material/edit:", on_click=views.go, args=("layers",))
+        st.button(_("Edit"), key="beyond/edit", icon=":material/edit:", on_click=_edit)
         st.button(_("Start again with knobs"), key="beyond/again", on_click=_take, args=(Recipe(),))
+
+
+def _edit() -> None:
+    views.go("layers")
+    layers_view.go("bits")
 
 
 def _words(recipe: Recipe, description: Description) -> None:

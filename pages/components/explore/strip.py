@@ -36,7 +36,7 @@ def show(client: Client, shown: View, description: Description, problem: str) ->
             st.caption(_("This is the original. Move a knob to begin; Bits is a good first one."))
         elif run is not None and not run.done:
             watching.watch(run, "measure")
-        else:
+        if shown.recipe.steps and (run is None or not run.live):
             _next(client, shown, description)
 
 

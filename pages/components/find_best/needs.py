@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from optlab.advice.candidate import Candidate, measured, original_of, predicted
@@ -156,7 +158,5 @@ def nothing_yet(shown: view.View, description: Description) -> None:
         ).format(model=escaped(prepare.title(shown.model))),
         icon=":material/straighten:",
     )
-    recipe = goals.row(description, shown.recipe)
-    if recipe is not None:
-        questions.measure(shown, recipe)
+    goals.row(description, shown.recipe, partial(questions.measure, shown))
     prediction.offer(services.client(), shown.model)

@@ -38,7 +38,7 @@ def _send(request: Request) -> Response:
     name = str(request.path_params["name"])
     file = taking_home.file(services.client(), int(request.path_params["id"]), name)
     if file is None:
-        return PlainTextResponse("This file is no longer here: its run was deleted.", 404)
+        return PlainTextResponse("There is no such file here: its run was deleted, or never wrote one.", 404)
     # no gzip on the way: weights do not shrink again, and the browser would not know how much is left
     kind = TYPES.get(Path(name).suffix, "application/octet-stream")
     return FileResponse(file, filename=name, media_type=kind, headers={"Content-Encoding": "identity"})

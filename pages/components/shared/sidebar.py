@@ -7,12 +7,20 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from optlab.figures import format
-from optlab.i18n import _, plural
+from optlab.i18n import _, plural, said
 from optlab.jobs.resolution import title
 from optlab.models.catalog import catalog
-from optlab.store.run import Status
+from optlab.store.run import LIVE, Status
 from pages.components.shared import language, models, services, view
 
+SHOWN = 4
+"""Runs in the tray; all of them are on their page."""
+LONGEST = 48
+"""Characters of a title there."""
+SIGNS = {
+    Status.RUNNING: ":material/progress_activity:", Status.QUEUED: ":material/schedule:",
+    Status.DONE: ":material/check:",
+}  # fmt: skip
 FRESH_S = 6.0
 """A worker beats every second or so; silence this long means that something is wrong."""
 
@@ -22,8 +30,8 @@ def show() -> None:
     language.keep()
     with st.sidebar, services.shown_errors():
         _model_picker()
-        _health()
         language.switch()
+        _tray()
 
 
 def address() -> None:
@@ -59,7 +67,9 @@ def _picked() -> None:
 
 
 @st.fragment(run_every=5.0)
-def _health() -> None:
+def _tray() -> None:
+    """The runs: whether somebody does them, what is on its way, and the way to all of them."""
+    st.page_link("pages/runs.py", label=_("Runs"), icon=":material/list:")
     with services.shown_errors():
         client = services.client()
         alive = [worker for worker in client.workers() if worker.age() < FRESH_S]
@@ -75,6 +85,13 @@ def _health() -> None:
         else:
             workers = plural("{count} worker ready", "{count} workers ready", len(alive))
             st.caption(f":material/check_circle: {workers}")
+        for run in [*client.runs(status=LIVE, limit=SHOWN), *client.runs(status=Status.DONE, limit=SHOWN)][:SHOWN]:
+            st.caption(f"{SIGNS[run.status]} {services.escaped(_short(said(run.title)))}")
         if client.store.replaced is not None:
             words = _("The run store was deleted or replaced at {time}; what you see is what is in it now.")
             st.warning(words.format(time=format.clock(client.store.replaced)), icon=":material/database:")
+
+
+def _short(words: str) -> str:
+    """A title in one or two lines; the whole of it is on the page Runs."""
+    return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"

@@ -22,22 +22,26 @@ RUN = "writing/run"
 
 
 QUESTION = "Why is the sky blue? Answer in two sentences."
-SHORT, TALL = 100, 420
+SHORT, TALL = 80, 420
 """Pixels of a text: beneath other things, and on a page of its own."""
 MARK = "background:rgba(230,159,0,.28);border-radius:3px"
 
 
 def show(client: Client, view: View, default_text: str, chat: bool = False, height: int = SHORT) -> None:
     """Draw the prompt, its settings, and what both models have written so far. chat: the prompt is a question."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         prompt = st.text_area(
             _("Question") if chat else _("Prompt"),
             QUESTION if chat else PROMPTS.get(default_text, PROMPTS["bbc-news"]), height=68,
             max_chars=LONGEST_PROMPT, key=f"writing/prompt/{view.model}/{chat}", width="stretch",
+            label_visibility="collapsed",
         )  # fmt: skip
-        count = st.selectbox(_("Tokens"), [32, 64, 128, 256], index=1, key="writing/count", width=90)
+        count = st.selectbox(
+            _("Tokens"), [32, 64, 128, 256], index=1, key="writing/count", width=135, label_visibility="collapsed",
+            format_func=lambda tokens: _("{count} tokens").format(count=tokens),
+        )  # fmt: skip
         warmth = st.selectbox(
-            _("Sampling"), [0.0, 0.7, 1.0], key="writing/temperature", width=150,
+            _("Sampling"), [0.0, 0.7, 1.0], key="writing/temperature", width=165, label_visibility="collapsed",
             format_func=lambda value: _("most likely") if not value else _("temperature {value:g}").format(value=value),
             help=_("Temperature 0 always takes the most likely token; above it, tokens are drawn at random."),
         )  # fmt: skip
