@@ -113,6 +113,29 @@ def mean_abs_gradients(
     return {name: total / len(windows) for name, total in sums.items()}
 
 
+def mean_gradients(
+    model: LanguageModel, windows: list[list[int]], names: list[str], seed: int = 0, progress: Progress = silent
+) -> dict[str, Tensor]:
+    """dL/dW of layers `names`, bfloat16 [out, in], with L the mean loss of `windows` (token ids) in nats.
+
+    model: float32; its weights do not change. <dL/dW, D> is to first order what a change D of W does to the loss on
+    these very words. Raises ModelError for a masked model without a mask token, Cancelled from `progress`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with _only(model, names), torch.enable_grad():
+        for done, window in enumerate(windows):
+            progress(done / len(windows), say("reading the words that are measured"))
+            (loss(model, torch.tensor([window], device=model.device), generator) / len(windows)).backward()
+        found = {}
+        for name in names:
+            layer, W = model.module_named(name), model.weight(name)
+            G = layer.get_parameter("weight").grad
+            # An expert that no token reached has none.
+            G = torch.zeros_like(W) if G is None else G.T if is_conv1d(layer) else G
+            found[name] = G.bfloat16()
+    return found
+
+
 def loss(model: LanguageModel, ids: Tensor, generator: torch.Generator) -> Tensor:
     """Mean loss in nats of predicting ids [B, T]: the next token, or, for a masked model, masked ones."""
     if model.objective == "causal":

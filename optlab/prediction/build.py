@@ -5,9 +5,10 @@ methods that take longer. What is known is on disk after every part, so predicti
 narrower, and a probe that was stopped goes on where it was. A recipe that is both a level of a table and an anchor is
 applied once.
 
-Sensitivities come from the calibration side of the model's default text. Anchors are measured on windows strewn over
-the first part of its evaluation side, because a loss (unlike a divergence) depends on the words: on nano the same
-recipe costs 0.85 of its divergence in the first two acts of Henry V and 0.5 in the others.
+Sensitivities come from the calibration side of the model's default text. Anchors are measured on a few windows of its
+evaluation side that no default measurement reads. Because a loss (unlike a divergence) depends on the words, the
+original also reads the words of a default measurement once, for the gradient of its loss there: no compressed model
+reads them before somebody measures.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import numpy as np
 import torch
 
 from optlab import texts
+from optlab.calibrate.gradients import mean_gradients
 from optlab.calibrate.statistics import Statistics, statistics
 from optlab.calibrate.walk import in_batches
+from optlab.errors import ModelError
 from optlab.evaluation.scoring import windows_of
 from optlab.messages import say
 from optlab.methods import method
@@ -31,12 +34,12 @@ from optlab.models.device import choose_dtype
 from optlab.models.language_model import LanguageModel
 from optlab.prediction import singles
 from optlab.prediction.anchors import wanted_anchors
-from optlab.prediction.fisher import in_groups, sensitivities
+from optlab.prediction.fisher import Sensitivity, in_groups, sensitivities
 from optlab.prediction.levels import Family, families
-from optlab.prediction.link import LONG, SHORT
+from optlab.prediction.link import WINDOWS
 from optlab.prediction.reference import Reference
 from optlab.prediction.searched import searched_anchors
-from optlab.prediction.state import QUANTILES, State, known, place_of
+from optlab.prediction.state import QUANTILES, VERSION, State, known, place_of
 from optlab.prediction.tables import Filler, apply
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
@@ -46,12 +49,10 @@ from optlab.results.probe import Anchor
 
 DEFAULT = Protocol()
 PROBE_TOKENS = 2048
-LONG_ANCHORS = 6
-"""So many anchors read more than the others, which tells how the words that all of them read differ from the rest."""
+GLANCE = 5
+"""Levels of rounding that are tabulated before anything else: all bits, in the usual groups."""
 FIRST_ANCHORS = 6
 """So many anchors come before single layers are looked at."""
-EVERY = 2
-"""Of so many windows of the evaluation side one is read by anchors; a default measurement reads all of the first."""
 SAVED_EVERY_S = 2.0
 
 
@@ -83,8 +84,30 @@ class Probe:
     @cached_property
     def reference(self) -> Reference:
         """The original on the words of the anchors."""
-        base = self.model.to(dtype=choose_dtype("auto", self.model.device))
-        return Reference(base, anchor_windows(self.model, self.context))
+        return Reference(self.model.to(dtype=self.dtype), anchor_windows(self.model, self.context))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of what anchors compute in. Without matrix units of their own, processors are no faster in bfloat16: a window
+        of SmolLM2 took 1.7 s in it and 1.2 in float32."""
+        device = self.model.device
+        return torch.float32 if device.type == "cpu" else choose_dtype("auto", device)
+
+    def start(self, filler: Filler, found: dict[str, Sensitivity], ahead: Progress) -> None:
+        """Begin with the layers of `found`. A few levels of rounding come before the words that are measured are read,
+        so that something is predicted within seconds; they are looked at once more with the others."""
+        filler.start(found)
+        main = next(family for family in self.wanted if family.method == "rtn")
+        if main.key not in self.state.tables:
+            filler.fill(main, span(ahead, 0.0, 0.1), most=GLANCE)
+            self.state.save(self.target)
+        read = measured_windows(self.model, self.context), anchor_windows(self.model, self.context)
+        halves = span(ahead, 0.1, 0.8), span(ahead, 0.8, 1.0)
+        on_measured, on_anchors = (
+            mean_gradients(self.model, windows, list(found), 0, half)
+            for windows, half in zip(read, halves, strict=True)
+        )
+        filler.gradients = on_measured, on_anchors
 
     def save(self) -> None:
         """Write down what is known, unless that was done just now."""
@@ -140,11 +163,9 @@ class Probe:
 
     def note(self, recipe: Recipe) -> None:
         """Measure `recipe`, which `working` holds."""
-        dtype = choose_dtype("auto", self.model.device)  # that of a default measurement
-        windows = LONG if recipe in self.recipes[:LONG_ANCHORS] else SHORT
-        nll, kl = self.reference.compare(self.working.to(dtype=dtype), windows)
-        tokens = windows * self.context
-        self.state.anchors.append(Anchor(recipe=recipe, nll=nll, kl=kl, windows=windows, tokens=tokens))
+        nll, kl = self.reference.compare(self.working.to(dtype=self.dtype))
+        tokens = WINDOWS * self.context
+        self.state.anchors.append(Anchor(recipe=recipe, nll=nll, kl=kl, windows=WINDOWS, tokens=tokens))
 
     def correct(self, ahead: Progress) -> None:
         """Measure how far single layers are from their quadratic form."""
@@ -154,8 +175,8 @@ class Probe:
         asked = PROBE_TOKENS + self.context
         window = probing_windows(self.model, self.state.text, asked, self.context)[-1]
         main = {family.method: family for family in reversed(self.wanted)}
-        levels = [(main["rtn"], 0)]
         zeros = main["magnitude"]
+        levels = [(main["rtn"], 0)]
         levels += [(zeros, zeros.levels.index({"sparsity": share})) for share in (0.4, 0.7)]
         ids = torch.tensor([window[:length]])
         singles.measure(self.state, self.model, self.working, ids, levels, lambda: self.grams, ahead)
@@ -170,8 +191,7 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
 
     Raises TextError when its text is too short, Cancelled from `progress`; what was found until then stays.
     """
-    before = known(model.fingerprint)
-    state = new_state(model) if before is None else State.load(before)
+    state = begun(model)
     wanted = families([columns for _, columns in state.shapes])
     probe = Probe(model, model.clone(), state, place_of(model.fingerprint), wanted)
     if not all(complete(state, family) for family in wanted):
@@ -183,17 +203,18 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
         if len(in_groups(model)) > 1:
             for found in sensitivities(model, batches, 0, span(progress, 0.0, 0.2)):
                 # One group's sensitivity is gone once the next begins, so all methods are tried while it is here.
-                filler.start(found)
+                probe.start(filler, found, span(progress, 0.2, 0.2))
                 probe.fill(filler, [*rounds[0], *rounds[1], *rounds[0]], span(progress, 0.2, 0.3))
         else:
-            filler.start(next(sensitivities(model, batches, 0, span(progress, 0.0, 0.05))))
-            probe.fill(filler, rounds[0][:2], span(progress, 0.05, 0.1))
+            found = next(sensitivities(model, batches, 0, span(progress, 0.0, 0.05)))
+            probe.start(filler, found, span(progress, 0.05, 0.12))
+            probe.fill(filler, rounds[0][:2], span(progress, 0.12, 0.15))
             probe.settle()
             first = [recipe for recipe in probe.recipes if quick(recipe)]
-            probe.measure(first[:FIRST_ANCHORS], span(progress, 0.1, 0.2))
-            probe.correct(span(progress, 0.2, 0.35))
-            probe.measure(first, span(progress, 0.35, 0.55))
-            probe.fill(filler, [*rounds[1], *rounds[0]], span(progress, 0.55, 0.95))
+            probe.measure(first[:FIRST_ANCHORS], span(progress, 0.15, 0.2))
+            probe.correct(span(progress, 0.2, 0.3))
+            probe.measure(first, span(progress, 0.3, 0.45))
+            probe.fill(filler, [*rounds[1], *rounds[0]], span(progress, 0.45, 0.95))
     probe.settle()
     probe.correct(span(progress, 0.95, 0.97))
     probe.measure(probe.recipes, span(progress, 0.97, 0.99))
@@ -201,6 +222,16 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
     probe.measure(probe.recipes, span(progress, 0.99, 1.0))
     progress(1.0, say("probed"), probe.partial())
     return state
+
+
+def begun(model: LanguageModel) -> State:
+    """What an earlier probe found; nothing where there was none, or one by the rules of another version."""
+    before = known(model.fingerprint)
+    try:
+        found = None if before is None else State.load(before)
+    except ModelError:
+        found = None
+    return new_state(model) if found is None or found.rule != VERSION else found
 
 
 def calibrated(family: Family) -> bool:
@@ -228,12 +259,14 @@ def probing_windows(model: LanguageModel, text: str, tokens: int, context: int) 
     return texts.calibration_windows(text, model.tokenizer, tokens, context, 1, model.framing())
 
 
+def measured_windows(model: LanguageModel, context: int) -> list[list[int]]:
+    """The windows that a default measurement reads. Raises TextError when the text is too short."""
+    return evaluation_windows(model, DEFAULT.tokens, context)
+
+
 def anchor_windows(model: LanguageModel, context: int) -> list[list[int]]:
-    """The windows that anchors are measured on: `EVERY`-th ones of the evaluation side, a few first that are as spread
-    as all. Raises TextError when the text is too short."""
-    length = EVERY * LONG * context
-    windows = evaluation_windows(model, length, context)[1::EVERY]
-    return [window for first in range(LONG // SHORT) for window in windows[first :: LONG // SHORT]]
+    """The windows that anchors are measured on: the next `WINDOWS`. Raises TextError when the text is too short."""
+    return evaluation_windows(model, DEFAULT.tokens + WINDOWS * context, context)[-WINDOWS:]
 
 
 def evaluation_windows(model: LanguageModel, tokens: int, context: int) -> list[list[int]]:
@@ -246,7 +279,7 @@ def evaluation_windows(model: LanguageModel, tokens: int, context: int) -> list[
 def unread_tokens(model: LanguageModel, tokens: int, context: int) -> list[int]:
     """`tokens` of the same part of the evaluation side, of windows that no anchor read. Raises TextError."""
     read = {tuple(window) for window in anchor_windows(model, context)}
-    windows = evaluation_windows(model, max(2 * tokens, EVERY * context), context)
+    windows = evaluation_windows(model, max(tokens, context) + WINDOWS * context, context)
     return [token for window in windows if tuple(window) not in read for token in window][:tokens]
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
+from typing import Literal
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from optlab.results.prediction import Predicted, PredictedDelta
 from optlab.results.probe import SpeedAnchors
 
 Band = tuple[float, float]
+WordsKnown = Literal["measured", "anchors", "none"]
+"""On which words the slope of a loss is known: those of a default measurement, those of the anchors, on neither."""
 FAMILIES = ("quantize rtn", "quantize gptq", "prune magnitude", "prune wanda", "prune sparsegpt")
 """Methods that have an axis of their own in the link; others of a kind share the last one."""
 
@@ -128,15 +131,17 @@ class Predictor:
         self._of_kind = np.array([[kind == one for one in self.kinds] for kind in state.kinds], dtype=float)
         self._bargains = Bargains(state)
         known: dict[str, tuple[Observation, Features]] = {}
-        self._words = read_by(None, SAME if text in (None, state.text) else OTHER)
-        for words, one in [*_anchors(state), *((self._words, one) for one in measured)]:
+        own = text in (None, state.text)
+        self._words = read_by(None, SAME if own else OTHER)
+        self._on: WordsKnown = "measured" if own else "none"
+        for words, on, one in [*_anchors(state), *((self._words, self._on, one) for one in measured)]:
             try:
                 done = treatment(state, one.recipe)
                 found = damage(state, done)
             except Outside:
                 continue
             if found.total.sum() > 0:
-                known[one.recipe.content_hash] = one, self._features(done, found, words)
+                known[one.recipe.content_hash] = one, self._features(done, found, words, on)
         self.anchors = len(known)
         self.link = Link(
             joined([features for _, features in known.values()], len(FAMILIES), 2 * len(self.kinds)),
@@ -176,7 +181,7 @@ class Predictor:
         speed = self.speed(done)
         if found.total.sum() <= 0:
             return Prediction(self.state.model, recipe, None, size, 0.0, (0.0, 0.0), 0.0, speed, self.anchors)
-        out = self.link(self._features(done, found, self._words), tokens)
+        out = self.link(self._features(done, found, self._words, self._on), tokens)
         edges = (float(out.low[0]), float(out.high[0]))
         return Prediction(
             self.state.model, recipe, None, size, float(out.nll[0]), edges, float(out.kl[0]), speed, self.anchors
@@ -211,7 +216,7 @@ class Predictor:
             if whole.nll is not None and before.nll is not None and before.nll > SMALLEST:
                 yield training.kind, (whole.nll - one.nll) / before.nll
 
-    def _features(self, done: Treatment, found: Damage, words: Floats) -> Features:
+    def _features(self, done: Treatment, found: Damage, words: Floats, on: WordsKnown) -> Features:
         total = float(found.total.sum())
         families = np.zeros(len(FAMILIES))
         for keys, amounts in ((done.quantizing, found.quantized), (done.pruning, found.pruned)):
@@ -221,13 +226,15 @@ class Predictor:
         kinds = np.concatenate([found.quantized @ self._of_kind, found.pruned @ self._of_kind])
         whole = max(total, 1e-12)
         searched = np.array([self._bargains.share(done, found)])
-        return Features(np.array([total]), families[None] / whole, kinds[None] / whole, words[None], searched)
+        known = {"measured": found.slope, "anchors": found.anchor_slope, "none": np.zeros(1)}[on]
+        slope = np.array([float(known.sum())])
+        return Features(np.array([total]), families[None] / whole, kinds[None] / whole, words[None], searched, slope)
 
 
-def _anchors(state: State) -> list[tuple[Floats, Observation]]:
+def _anchors(state: State) -> list[tuple[Floats, WordsKnown, Observation]]:
     """What a probe measured, each with how its words were read."""
     return [
-        (read_by(one.windows), Observation(one.recipe, one.nll, one.kl, one.tokens))
+        (read_by(one.windows), "anchors", Observation(one.recipe, one.nll, one.kl, one.tokens))
         for one in state.anchors
         if one.nll is not None and one.kl is not None and isinstance(one.recipe, Recipe)
     ]
@@ -244,11 +251,6 @@ def joined(some: list[Features], families: int, kinds: int) -> Features:
     """Features of several recipes in one."""
     if not some:
         nothing = np.zeros(0)
-        return Features(nothing, np.zeros((0, families)), np.zeros((0, kinds)), np.zeros((0, SETS)), nothing)
-    return Features(
-        np.concatenate([one.total for one in some]),
-        np.concatenate([one.families for one in some]),
-        np.concatenate([one.kinds for one in some]),
-        np.concatenate([one.words for one in some]),
-        np.concatenate([one.searched for one in some]),
-    )
+        shares, kinds_there, words = (np.zeros((0, size)) for size in (families, kinds, SETS))
+        return Features(nothing, shares, kinds_there, words, nothing, nothing)
+    return Features(*(np.concatenate([getattr(one, part.name) for one in some]) for part in fields(Features)))

@@ -34,10 +34,10 @@ class Reference:
             self._kept.append([log_p.half() for log_p in log_probabilities(base, self._states[number], self._rows)])
 
     @torch.inference_mode()
-    def compare(self, candidate: LanguageModel, windows: int) -> tuple[float, float]:
-        """(mean difference of the loss, mean divergence) of `candidate` on the first `windows`, nats per token."""
+    def compare(self, candidate: LanguageModel) -> tuple[float, float]:
+        """(mean difference of the loss, mean divergence) of `candidate`, nats per token."""
         loss, divergence, tokens = 0.0, 0.0, 0
-        for number, window in enumerate(self.windows[:windows]):
+        for number, window in enumerate(self.windows):
             targets = targets_of(self.base, window, self.framing).split(self._rows)
             of_candidate = log_probabilities(candidate, self._read(candidate, window), self._rows)
             for log_p, log_q, true in zip(self._original(number), of_candidate, targets, strict=True):

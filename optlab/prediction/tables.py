@@ -44,11 +44,14 @@ class Filler:
     state: State
     statistics: Callable[[], Statistics]
     sensitivity: dict[str, Sensitivity] = field(default_factory=dict)
+    gradients: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
+    """dL/dW [out, in] of these layers on the words of a default measurement, and on those of the anchors; None as long
+    as nobody computed them."""
     _masks: dict[tuple[str, str], Tensor] = field(default_factory=dict)
 
     def start(self, sensitivity: dict[str, Sensitivity]) -> None:
         """Go on with these layers."""
-        self.sensitivity = sensitivity
+        self.sensitivity, self.gradients = sensitivity, None
         self._masks.clear()
         places = torch.linspace(0, 1, QUANTILES)
         for name in sensitivity:
@@ -59,9 +62,13 @@ class Filler:
             self.state.energy[self.state.index[name]] = float(torch.linalg.vector_norm(flat)) ** 2
 
     def fill(
-        self, family: Family, tell: Progress = silent, seen: Callable[[Recipe], None] = lambda recipe: None
+        self,
+        family: Family,
+        tell: Progress = silent,
+        seen: Callable[[Recipe], None] = lambda recipe: None,
+        most: int | None = None,
     ) -> None:
-        """Apply every level of `family` that is not known yet to the layers at hand.
+        """Apply every level of `family` that is not known yet (the first `most` of them) to the layers at hand.
 
         seen: called after each level with its recipe, while `working` holds what it makes of the model.
         """
@@ -72,7 +79,7 @@ class Filler:
             pruned = [key for key, known in self.state.tables.items() if known.kind == "prune"]
             table.widen(self.state.pruned_levels(pruned))
         rows = [self.state.index[name] for name in self.sensitivity]
-        missing = [level for level in range(len(family.levels)) if not table.known(rows, level)]
+        missing = [level for level in range(len(family.levels)) if not table.known(rows, level)][:most]
         if missing:
             self._remember(table.masks)
         for done, level in enumerate(missing):
@@ -108,6 +115,10 @@ class Filler:
         if np.isnan(table.damage[row, level]):
             table.damage[row, level] = self.sensitivity[name].damage(D)
             table.error[row, level] = float(torch.linalg.vector_norm(D)) ** 2 / max(self.state.energy[row], 1e-30)
+        if self.gradients is not None:
+            table.slope[row, level], table.anchor_slope[row, level] = (
+                float((G[name] * D).sum()) for G in self.gradients
+            )
         if family.kind == "prune":
             self._masks[name, f"{family.key}#{level}"] = W[some] != 0
             table.left[row, level] = float(torch.count_nonzero(W)) / W.numel()

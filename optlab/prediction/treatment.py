@@ -49,6 +49,13 @@ class Place:
         mixed: Floats = (values * shares).sum(1)
         return mixed
 
+    def slope(self, what: str, damage: Floats) -> Floats:
+        """First-order change of the loss that goes with `damage` [rows]: in proportion to it, between levels."""
+        known = np.maximum(self.table.damage[self.rows[:, None], self.levels], TINY)
+        ratios = np.nan_to_num(getattr(self.table, what)[self.rows[:, None], self.levels] / known)
+        found: Floats = damage * (ratios * np.clip(self.shares, 0.0, 1.0)).sum(1)
+        return found
+
 
 @dataclass
 class Treatment:
@@ -66,12 +73,15 @@ class Treatment:
 @dataclass
 class Damage:
     """Each array [layers]. quantized, pruned: predicted nats of either, the quantization's on what the pruning left.
-    error: |D|^2 / |W|^2. kept: share of codes, or of weights where nothing is quantized, that are not zero."""
+    error: |D|^2 / |W|^2. kept: share of codes, or of weights where nothing is quantized, that are not zero. slope,
+    anchor_slope: as `FamilyTable`."""
 
     quantized: Floats
     pruned: Floats
     error: Floats
     kept: Floats
+    slope: Floats
+    anchor_slope: Floats
 
     @property
     def total(self) -> Floats:
@@ -147,13 +157,16 @@ def global_threshold(sizes: Floats, weights: Floats, sparsity: float) -> float:
 def damage(state: State, done: Treatment) -> Damage:
     """The damage of a treatment. Raises Outside where a level lies beyond the probed ones."""
     layers = len(state.names)
-    quantized, pruned, error = np.zeros((3, layers))
-    found = Damage(quantized, pruned, error, np.ones(layers))
+    quantized, pruned, error, slope, anchor_slope = np.zeros((5, layers))
+    found = Damage(quantized, pruned, error, np.ones(layers), slope, anchor_slope)
     for key in dict.fromkeys(done.pruning):
         rows = np.array([row for row, one in enumerate(done.pruning) if key and one == key and done.sparsity[row] > 0])
         if len(rows):
             place = prune_place(state.tables[key], rows, done.sparsity[rows])
-            found.pruned[rows] = place.read("damage", True) * correction(state, key, rows, done.sparsity[rows])
+            plain = place.read("damage", True)
+            found.pruned[rows] = plain * correction(state, key, rows, done.sparsity[rows])
+            found.slope[rows] += place.slope("slope", plain)
+            found.anchor_slope[rows] += place.slope("anchor_slope", plain)
             found.error[rows] += place.read("error", True)
             found.kept[rows] = 1 - done.sparsity[rows]
     groups: dict[tuple[str, Value, Value], list[int]] = {}
@@ -164,7 +177,10 @@ def damage(state: State, done: Treatment) -> Damage:
         rows = np.array(members)
         place = quantize_place(state, state.tables[key], rows, int(bits or 0), group)
         left = kept(state, place, done, rows, "kept_error")
-        found.quantized[rows] = place.read("damage", True) * left * correction(state, key, rows, np.zeros(len(rows)))
+        plain = place.read("damage", True) * left
+        found.quantized[rows] = plain * correction(state, key, rows, np.zeros(len(rows)))
+        found.slope[rows] += place.slope("slope", plain)
+        found.anchor_slope[rows] += place.slope("anchor_slope", plain)
         found.error[rows] += place.read("error", True) * left
         found.kept[rows] = kept(state, place, done, rows, "kept_codes", place.read("left"))
     return found

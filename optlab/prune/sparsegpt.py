@@ -49,7 +49,7 @@ class SparseGPT(ScoredPruning):
             minimum=0.0, maximum=1.0, step=0.01, advanced=True,
         ),
     )  # fmt: skip
-    probed: ClassVar[tuple[Probed, ...]] = (Probed((0.1, 0.3, 0.5, 0.7)),)
+    probed: ClassVar[tuple[Probed, ...]] = (Probed((0.3, 0.5, 0.7)),)
 
     _inputs: Inputs
     _factored: tuple[str, Tensor] | None = None

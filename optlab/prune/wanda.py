@@ -32,7 +32,7 @@ class Wanda(ScoredPruning):
     needs_calibration: ClassVar[bool] = True
     by_row: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (SPARSITY, PATTERN, ALLOCATION, SEQUENTIAL, REFIT)
-    probed: ClassVar[tuple[Probed, ...]] = (Probed((0.1, 0.3, 0.5, 0.7)),)
+    probed: ClassVar[tuple[Probed, ...]] = (Probed((0.3, 0.5, 0.7)),)
 
     _inputs: Inputs
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from optlab import paths
-from optlab.calibrate.gradients import gradients, loss, mean_abs_gradients
+from optlab.calibrate.gradients import gradients, loss, mean_abs_gradients, mean_gradients
 from optlab.models import load
 from tests.compressing import calibration_file, tiny
 from tests.tiny import FAMILIES, tiny_model_folder
@@ -39,6 +39,29 @@ def test_a_gradient_is_the_slope_of_the_loss(family, tmp_path):
                 W[place] = original
             slopes.append(abs(float(above - below)) / (2 * step))
         assert float(found[place]) == pytest.approx(sum(slopes) / 2, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_a_small_change_of_all_weights_moves_the_loss_by_its_product_with_the_mean_gradient(family, tmp_path):
+    model = load(str(tiny_model_folder(family, tmp_path / family)))
+    model.module.double()
+    windows = [[5, 9, 77, 31, 8, 60], [12, 40, 41, 3, 90, 9]]
+    names = model.linear_names()
+    found = mean_gradients(model, windows, names)
+    generator = torch.Generator().manual_seed(0)
+    change = {name: torch.randn(model.weight(name).shape, generator=generator).double() for name in names}
+
+    def moved(step):
+        for name in names:
+            model.set_weight(name, model.weight(name) + step * change[name])
+        with torch.no_grad():
+            return float(sum(loss(model, torch.tensor([window]), generator) for window in windows) / 2)
+
+    above = moved(1e-5)
+    slope = (above - moved(-2e-5)) / 2e-5
+    products = torch.stack([(found[name] * change[name]).sum() for name in names])
+    assert slope == pytest.approx(float(products.sum()), abs=0.01 * float(products.norm()))  # kept in bfloat16
+    assert all(p.grad is None for p in model.module.parameters())
 
 
 @pytest.mark.parametrize("family", FAMILIES)

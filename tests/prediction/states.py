@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from optlab.prediction.levels import Family, families
-from optlab.prediction.link import SHORT
+from optlab.prediction.link import WINDOWS
 from optlab.prediction.predictor import Prediction
 from optlab.prediction.size import recipe_bytes
 from optlab.prediction.speed import Speed
@@ -66,6 +66,7 @@ def table(found: State, family: Family, sensitivity: Any) -> FamilyTable:
         made.damage[:, number] = sensitivity * strength
         made.error[:, number] = strength
     made.kept_error[:] = 1.0
+    made.slope[:] = made.anchor_slope[:] = 0.0
     made.kept_codes[:] = 1.0
     return made
 
@@ -107,6 +108,6 @@ def with_anchors(found: State, factor: float) -> State:
     recipes = [uniform(bits, group, s) for bits in (2, 3, 4) for group in (32, None) for s in (0.0, 0.3)]
     for recipe in recipes:
         lost = factor * truth(found, recipe)
-        found.anchors.append(Anchor(recipe=recipe, kl=lost, nll=lost, windows=SHORT, tokens=4096))
+        found.anchors.append(Anchor(recipe=recipe, kl=lost, nll=lost, windows=WINDOWS, tokens=4096))
     found.anchors_wanted = len(recipes)
     return found

@@ -70,7 +70,7 @@ def test_the_reference_finds_what_a_measurement_of_the_same_words_finds(
     ids = torch.randint(4, model.description.vocabulary, (192,)).tolist()
     windows = [ids[start : start + 64] for start in range(0, 192, 64)]
     monkeypatch.setattr(reference, "LARGEST_BYTES", 2 * 63 * model.description.vocabulary * 2)  # two of three windows
-    nll, kl = reference.Reference(model, windows).compare(changed, 3)
+    nll, kl = reference.Reference(model, windows).compare(changed)
     measured = compare(model, changed, ids, 64)
     assert measured.kl_mean > 1e-4
     assert nll == pytest.approx(measured.nll_delta, abs=5e-4)

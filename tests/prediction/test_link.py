@@ -3,10 +3,11 @@
 from dataclasses import fields, replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from optlab.prediction.link import LONG, OTHER, SAME, SETS, SHORT, Features, Link, edge, read_by
+from optlab.prediction.link import OTHER, RATIO_MEAN, SAME, SETS, Features, Link, edge, read_by
 from optlab.prediction.state import Floats
 
 FAMILIES, KINDS = 2, 4
@@ -16,28 +17,28 @@ def features(total: Floats, seed: int = 0) -> Features:
     """Recipes of one family each, spread over four kinds of layers."""
     rng = np.random.default_rng(seed)
     families = np.eye(FAMILIES)[rng.integers(0, FAMILIES, len(total))]
-    return Features(
-        total, families, rng.dirichlet(np.ones(KINDS), len(total)), np.zeros((len(total), SETS)), np.zeros(len(total))
-    )
+    kinds, nothing = rng.dirichlet(np.ones(KINDS), len(total)), np.zeros(len(total))
+    return Features(total, families, kinds, np.zeros((len(total), SETS)), nothing, nothing)
 
 
 def link(total: Floats, kl: Floats, nll: Floats, tokens: float = 1e9, seed: int = 0) -> Link:
     return Link(features(total, seed), kl, nll, np.full(len(total), tokens))
 
 
-def test_without_anchors_the_damage_itself_is_predicted_within_a_wide_band() -> None:
+def test_without_anchors_a_model_is_expected_to_be_like_those_before_it() -> None:
     nothing = np.zeros(0)
     out = link(nothing, nothing, nothing)(features(np.array([0.1])))
-    assert out.nll[0] == 0.1
-    assert out.low[0] < 0.05 and out.high[0] > 0.2
+    assert out.kl[0] == 0.1
+    assert out.nll[0] == pytest.approx(0.1 * (1 + RATIO_MEAN))
+    assert out.low[0] < 0.05 < 0.11 < out.high[0] < 0.25
 
 
 def test_what_anchors_lost_per_damage_is_what_is_predicted() -> None:
     total = np.geomspace(0.01, 2, 20)
     out = link(total, 1.6 * total, 1.2 * total)(features(np.geomspace(0.02, 1.5, 9), seed=1))
     wanted = np.geomspace(0.02, 1.5, 9)
-    np.testing.assert_allclose(out.kl, 1.6 * wanted, rtol=0.05)
-    np.testing.assert_allclose(out.nll, 1.2 * wanted, rtol=0.05)
+    np.testing.assert_allclose(out.kl, 1.6 * wanted, rtol=0.1)
+    np.testing.assert_allclose(out.nll, 1.2 * wanted, rtol=0.1)
 
 
 def test_the_band_narrows_as_anchors_arrive() -> None:
@@ -72,16 +73,15 @@ def test_nine_of_ten_new_recipes_lie_inside_the_band() -> None:
 def test_a_measurement_on_another_text_moves_the_prediction_there() -> None:
     total = np.geomspace(0.05, 1, 16)
     base = features(total)
-    own = Features(total[:4], base.families[:4], base.kinds[:4], np.tile(read_by(None, OTHER), (4, 1)), np.zeros(4))
-    both = Features(
-        *(
-            np.concatenate([getattr(base, n), getattr(own, n)])
-            for n in ("total", "families", "kinds", "words", "searched")
-        )
+    own = Features(
+        total[:4], base.families[:4], base.kinds[:4], np.tile(read_by(None, OTHER), (4, 1)), np.zeros(4), np.zeros(4)
     )
+    both = Features(*(np.concatenate([getattr(base, part.name), getattr(own, part.name)]) for part in fields(Features)))
     lost = np.concatenate([total, 2 * total[:4]])
     found = Link(both, lost, lost, np.full(20, 1e9))
-    there = found(Features(total[5:6], base.families[5:6], base.kinds[5:6], read_by(None, OTHER)[None], np.zeros(1)))
+    there = found(
+        Features(total[5:6], base.families[5:6], base.kinds[5:6], read_by(None, OTHER)[None], np.zeros(1), np.zeros(1))
+    )
     assert 1.5 * total[5] < there.nll[0] < 2.2 * total[5]
 
 
@@ -91,21 +91,28 @@ def test_words_that_no_anchor_read_widen_the_band_and_another_text_more_so() -> 
     width = []
     for words in (0.0, SAME, OTHER):
         new = features(np.array([0.3]), seed=1)
-        out = known(Features(new.total, new.families, new.kinds, read_by(None, words)[None], np.zeros(1)))
+        out = known(Features(new.total, new.families, new.kinds, read_by(None, words)[None], np.zeros(1), np.zeros(1)))
         width.append(float(out.high[0] - out.low[0]))
     assert width[0] < width[1] < width[2]
 
 
-def test_anchors_that_read_more_tell_the_others_how_odd_their_words_are() -> None:
-    total = np.geomspace(0.05, 1, 20)
+def test_what_the_words_alone_do_to_a_loss_is_taken_off_anchors_and_added_to_predictions() -> None:
+    total = np.geomspace(0.02, 0.2, 20)
+    lean = np.random.default_rng(0).normal(0, 0.2, 20) * total
     base = features(total)
-    windows = [LONG] * 4 + [SHORT] * 16
-    told = replace(base, words=np.stack([read_by(count) for count in windows]))
-    odd = 1 + np.array([0.0 if count == LONG else 0.2 for count in windows])
-    found = Link(told, total, odd * total, np.full(20, 1e9))
-    new = Features(total[5:6], base.families[5:6], base.kinds[5:6], read_by(None, SAME)[None], np.zeros(1))
-    unaware = Link(base, total, odd * total, np.full(20, 1e9))
-    assert found(new).nll[0] < unaware(new).nll[0]
+    found = Link(replace(base, slope=lean), total, total + lean, np.full(20, 1e9))
+    new = features(np.array([0.05, 0.05, 0.05]), seed=1)
+    out = found(replace(new, slope=np.array([-0.02, 0.0, 0.02])))
+    np.testing.assert_allclose(out.nll, [0.03, 0.05, 0.07], rtol=0.06)
+    unaware = Link(base, total, total + lean, np.full(20, 1e9))(new)
+    assert (out.high - out.low)[1] < 0.8 * (unaware.high - unaware.low)[1]
+
+
+def test_a_slope_counts_less_the_further_a_recipe_goes() -> None:
+    total = np.geomspace(0.01, 8, 24)
+    found = link(total, total, total)
+    near, far = (found(replace(features(np.array([size])), slope=np.array([0.1 * size]))) for size in (0.01, 8.0))
+    assert near.nll[0] / near.kl[0] > far.nll[0] / far.kl[0] > 1.0
 
 
 @settings(max_examples=50, deadline=None)

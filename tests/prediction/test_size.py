@@ -31,6 +31,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, State]:
     shapes = {name: model.weight(name).shape for name in state.names}
     filler = Filler(model, model.clone(), state, lambda: None)  # type: ignore[arg-type, return-value]
     filler.start({name: Sensitivity(torch.eye(shape[1]), torch.ones(shape[0], 4)) for name, shape in shapes.items()})
+    filler.gradients = tuple({name: torch.zeros(shape) for name, shape in shapes.items()} for _ in range(2))  # type: ignore[assignment]
     for family in families([columns for _, columns in state.shapes]):
         if family.method in ("magnitude", "rtn"):
             filler.fill(family)

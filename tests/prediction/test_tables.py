@@ -36,6 +36,9 @@ def filler(model: LanguageModel, state: State) -> Filler:
 
     made = Filler(model, model.clone(), state, never)  # type: ignore[arg-type]
     made.start(found)
+    made.gradients = tuple(
+        {name: torch.randn(model.weight(name).shape, generator=generator) for name in state.names} for _ in range(2)
+    )  # type: ignore[assignment]
     return made
 
 
