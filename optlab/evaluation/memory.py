@@ -15,8 +15,11 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from optlab.errors import MeasurementError, OptLabError
 from optlab.evaluation.latency import NEW_TOKENS, PROMPT_TOKENS, fitting
@@ -45,42 +48,86 @@ def peak_memory(
     folder: a saved artefact, or a model folder in hub layout. threads: of torch in that process, None = its default.
     Raises MeasurementError when the process fails or takes longer than timeout_s.
     """
-    command = [
-        sys.executable, "-m", "optlab.evaluation.memory", str(folder), "--dtype", dtype, "--device", device,
-        "--prompt-tokens", str(prompt_tokens), "--new-tokens", str(new_tokens),
+    (peak,) = peak_memories(
+        [folder], dtype, device, progress, prompt_tokens=prompt_tokens, new_tokens=new_tokens, threads=threads,
+        timeout_s=timeout_s,
+    )  # fmt: skip
+    return peak
+
+
+def peak_memories(
+    folders: Sequence[Path | str],
+    dtype: str = "bfloat16",
+    device: str = "cpu",
+    progress: Progress = silent,
+    *,
+    prompt_tokens: int = PROMPT_TOKENS,
+    new_tokens: int = NEW_TOKENS,
+    threads: int | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> list[int]:
+    """`peak_memory` of each folder, all at once: most of the time each of them imports torch, on one core."""
+    options = [
+        "--dtype", dtype, "--device", device, "--prompt-tokens", str(prompt_tokens), "--new-tokens", str(new_tokens),
     ]  # fmt: skip
+    with ExitStack() as stack:
+        answering = [stack.enter_context(_answering(folder, options, threads)) for folder in folders]
+        waited = 0.0
+        for one in answering:
+            while one.process.poll() is None:
+                if waited >= timeout_s:
+                    raise MeasurementError(
+                        "the memory of {folder} was not measured in {timeout_s:.0f} s",
+                        folder=one.folder,
+                        timeout_s=timeout_s,
+                    )
+                progress(0.0, say("measuring peak memory"))  # how far it is only the process knows
+                try:
+                    one.process.wait(POLL_S)
+                except subprocess.TimeoutExpired:
+                    waited += POLL_S
+        return [one.peak() for one in answering]
+
+
+@dataclass(frozen=True)
+class _Answering:
+    """A process whose memory is measured, and the files that it writes to."""
+
+    folder: Path | str
+    process: subprocess.Popen[bytes]
+    out: IO[str]
+    err: IO[str]
+
+    def peak(self) -> int:
+        """What it found, once it has ended. Raises MeasurementError."""
+        self.out.seek(0)
+        self.err.seek(0)
+        lines, said = self.out.read().split("\n"), self.err.read().strip().split("\n")
+        answer = next((line for line in reversed(lines) if line.startswith("{")), None)
+        if self.process.returncode != 0 or answer is None:
+            reason = said[-1] or f"it ended with code {self.process.returncode}"
+            raise MeasurementError(
+                "the memory of {folder} could not be measured: {reason}", folder=self.folder, reason=reason
+            )
+        return int(json.loads(answer)["peak_rss_bytes"])
+
+
+@contextmanager
+def _answering(folder: Path | str, options: Sequence[str], threads: int | None) -> Iterator[_Answering]:
+    """The process of `folder`, which is ended with the block."""
+    command = [sys.executable, "-m", "optlab.evaluation.memory", str(folder), *options]
     # The process must find this very package, from whatever folder OptLab was started.
     search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     surroundings = {**os.environ, "PYTHONPATH": search, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
     # Files, not pipes: a full pipe would stop the process that is being measured.
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, env=surroundings)
-        waited = 0.0
         try:
-            while process.poll() is None:
-                if waited >= timeout_s:
-                    raise MeasurementError(
-                        "the memory of {folder} was not measured in {timeout_s:.0f} s",
-                        folder=folder,
-                        timeout_s=timeout_s,
-                    )
-                progress(0.0, say("measuring peak memory"))  # how far it is only the process knows
-                try:
-                    process.wait(POLL_S)
-                except subprocess.TimeoutExpired:
-                    waited += POLL_S
+            yield _Answering(folder, process, out, err)
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        out.seek(0)
-        err.seek(0)
-        lines, said = out.read().split("\n"), err.read().strip().split("\n")
-    answer = next((line for line in reversed(lines) if line.startswith("{")), None)
-    if process.returncode != 0 or answer is None:
-        reason = said[-1] or f"it ended with code {process.returncode}"
-        raise MeasurementError("the memory of {folder} could not be measured: {reason}", folder=folder, reason=reason)
-    return int(json.loads(answer)["peak_rss_bytes"])
 
 
 def own_peak() -> int:

@@ -116,8 +116,8 @@ def percent(share: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """'0.4 s', '12 s', '2 min 10 s', '1 h 5 min'."""
-    if seconds is None:
+    """'0.4 s', '12 s', '2 min 10 s', '1 h 5 min'; nothing for what is no duration."""
+    if seconds is None or not math.isfinite(seconds):
         return ""
     if seconds < 10:
         return f"{seconds:.1f} s"
@@ -141,13 +141,20 @@ def roughly(seconds: float) -> str:
 
 
 def moment(when: float | None) -> str:
-    """Seconds since 1970 as local date and time."""
-    return "" if when is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
+    """Seconds since 1970 as local date and time; nothing for what no calendar holds."""
+    return "" if when is None else _local(when, "%Y-%m-%d %H:%M")
 
 
 def clock(when: float) -> str:
-    """Seconds since 1970 as local time of day."""
-    return time.strftime("%H:%M:%S", time.localtime(when))
+    """Seconds since 1970 as local time of day; nothing for what no calendar holds."""
+    return _local(when, "%H:%M:%S")
+
+
+def _local(when: float, pattern: str) -> str:
+    try:
+        return time.strftime(pattern, time.localtime(when))
+    except (ValueError, OverflowError, OSError):  # a damaged row
+        return ""
 
 
 def _percent(share: float) -> str:

@@ -90,7 +90,7 @@ def tradeoffs(records: Sequence[Mapping[str, Any]]) -> DataFrame:
     gains = zip(frame["speedup"], frame["speedup_low"], frame["speedup_high"], strict=True)
     frame["speed"] = ["" if isna(gain) else speedup.in_words(gain, None if isna(low) else (low, high))
                       for gain, low, high in gains]  # fmt: skip
-    frame["finished"] = to_datetime(frame["finished"], unit="s", utc=True)
+    frame["finished"] = to_datetime(frame["finished"], unit="s", utc=True, errors="coerce")
     return frame.dropna(subset=["ppl_ratio", "size_bytes"]).reset_index(drop=True)
 
 

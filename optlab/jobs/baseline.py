@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optlab import paths, sealed
@@ -19,11 +20,23 @@ def peak_memory_of_original(
 
     Raises MeasurementError when the process fails, Cancelled.
     """
-    from optlab.evaluation.memory import peak_memory
+    peak, _ = peak_memory_beside(model, None, dtype, device, progress, threads)
+    return peak
+
+
+def peak_memory_beside(
+    model: LanguageModel, candidate: Path | None, dtype: str, device: str, progress: Progress = silent,
+    threads: int | None = None,
+) -> tuple[int, int | None]:  # fmt: skip
+    """`peak_memory_of_original`, and that of the folder `candidate` unless it is None; measured at the same time."""
+    from optlab.evaluation.memory import peak_memories
 
     remembered = paths.folder("memory") / f"{model.fingerprint[:16]}-{machine_id()}-{model.device.type}-{dtype}.json"
-    if (known := sealed.read_json(remembered)) is not None:
-        return int(known)
-    peak = peak_memory(model.folder, dtype, device, progress, threads=threads)
-    sealed.write_json(remembered, peak)
-    return peak
+    known = sealed.read_json(remembered)
+    asked = {"original": model.folder if known is None else None, "candidate": candidate}
+    folders = {name: folder for name, folder in asked.items() if folder is not None}
+    measured = peak_memories(list(folders.values()), dtype, device, progress, threads=threads)
+    found = dict(zip(folders, measured, strict=True))
+    if known is None:
+        sealed.write_json(remembered, found["original"])
+    return found.get("original", known), found.get("candidate")

@@ -54,6 +54,7 @@ class JobKind(Generic[S, P, R]):
     same gets the same run. title: of one run. version: raised whenever the same spec would have another
     result than before. portable: the result means the same on another machine, so archives hold it. formerly: names
     that older archives have for it. modules: what `execute` imports itself; a worker imports it before its first run.
+    builds: "module:function" of what is built once on a machine, which a worker begins with before a run waits for it.
     """
 
     name: str
@@ -69,6 +70,7 @@ class JobKind(Generic[S, P, R]):
     portable: bool = False
     formerly: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    builds: tuple[str, ...] = ()
 
     def key(self, spec: S, weights: str) -> str:
         """Names the run that answers `spec` about a model with these weights (a fingerprint, or what stands for one

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from optlab.errors import ModelError
 from optlab.jobs import durations, model_cache
-from optlab.jobs.baseline import peak_memory_of_original
+from optlab.jobs.baseline import peak_memory_beside
 from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.measure_plan import COMPRESS, LATENCY, LAYERS, MEMORY, QUALITY, READ, plan
 from optlab.jobs.resolution import settled, text_identity, title
@@ -173,17 +173,14 @@ def _compress(
 def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Progress) -> dict[str, int]:
     import torch
 
-    from optlab.evaluation.memory import peak_memory
     from optlab.kernels.runtime import refusal
 
     if refusal(base):
         return {}
-
     threads = torch.get_num_threads()  # as many as this run was given
-    return {
-        "base": peak_memory_of_original(base, protocol.dtype, protocol.device, span(progress, 0.0, 0.5), threads),
-        "candidate": peak_memory(folder, protocol.dtype, protocol.device, span(progress, 0.5, 1.0), threads=threads),
-    }
+    original, candidate = peak_memory_beside(base, folder, protocol.dtype, protocol.device, progress, threads)
+    assert candidate is not None
+    return {"base": original, "candidate": candidate}
 
 
 def _decides(spec: MeasureSpec, weights: str) -> list[object]:
@@ -205,4 +202,5 @@ MEASURE = JobKind(
         "optlab.models", "optlab.compression", "optlab.evaluation.compare", "optlab.evaluation.latency",
         "optlab.evaluation.environment", "optlab.kernels.artefact", "optlab.kernels.runtime",
     ),
+    builds=("optlab.kernels.native.library:library",),
 )  # fmt: skip

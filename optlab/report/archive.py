@@ -62,7 +62,7 @@ class Imported:
 def portable(run: Run) -> bool:
     """Whether an archive holds it: finished, and its result can be read and means the same elsewhere. A prepared or
     probed model is made of files that stay here."""
-    return run.done and run.kind in PORTABLE and unreadable(run) is None
+    return run.done and run.kind in PORTABLE and unreadable(run) is None and incoming.dated(run)
 
 
 def write(runs: Sequence[Run]) -> bytes:

@@ -27,6 +27,11 @@ def run(data: Any, where: str) -> Run:
         raise OptLabError("{where}: {error}", where=where, error=error) from None
 
 
+def dated(run: Run) -> bool:
+    """Whether its dates are such as an archive may bring."""
+    return all(when is None or 0 <= when < LATEST for when in (run.created, run.started, run.finished))
+
+
 def _run(data: Any) -> Run:
     if not isinstance(data, dict) or set(data) != FIELDS:
         raise ValueError(f"a run has the fields {', '.join(sorted(FIELDS))}")

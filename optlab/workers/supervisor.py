@@ -27,7 +27,7 @@ from optlab import paths
 from optlab.errors import OptLabError
 from optlab.machine import locks
 from optlab.machine.threads import PASSIVE
-from optlab.store.run import Worker
+from optlab.store.run import Status, Worker
 from optlab.store.schema import in_memory
 from optlab.store.store import KILLED, LOST, Store
 from optlab.workers.heartbeat import EXIT_CANCELLED, STOPPED
@@ -39,8 +39,8 @@ OVERDUE_S = 1.5
 STARTING_S = 30.0
 """A worker may take this long from its start to its first beat."""
 AHEAD_S = 8.0
-"""The first worker starts so long before the others: processes that import torch side by side are all ready late, and
-one is enough to begin with."""
+"""The first worker starts so long before the others, unless there is work for more: processes that import torch side by
+side are all ready late."""
 QUICK_DEATH_S = 5.0
 LONGEST_WAIT_S = 30.0
 LARGEST_LOG = 1 << 20
@@ -91,6 +91,7 @@ class Supervisor:
         self.places = [Place(number + 1) for number in range(workers or default_workers())]
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._alone_until = 0.0
         self._lock: int | None = None
         self._silence = Silence(store)
         self._looked = 0.0
@@ -145,15 +146,21 @@ class Supervisor:
     def _lead(self) -> bool:
         if self._lock is None:
             self._lock = locks.take(f"supervisor-{hashlib.sha256(self.store.url.encode()).hexdigest()[:16]}")
-            for place in self.places[1:]:
-                place.next_start = time.monotonic() + AHEAD_S
+            self._alone_until = time.monotonic() + AHEAD_S
         return self._lock is not None
+
+    def _wanted(self, place: Place) -> bool:
+        """Whether it is time for this place, and not only for those before it."""
+        if place.number == 1 or time.monotonic() >= self._alone_until:
+            return True
+        counts = self.store.counts()
+        return counts[Status.QUEUED] + counts[Status.RUNNING] >= place.number
 
     def _tick(self) -> None:
         for place in self.places:
             if place.process is not None and place.process.poll() is not None:
                 self._bury(place, KILLED)
-            if place.process is None and time.monotonic() >= place.next_start:
+            if place.process is None and time.monotonic() >= place.next_start and self._wanted(place):
                 place.process, place.started = self._spawn(place.number), time.monotonic()
         self._kill(self.store.ignoring_cancel(OVERDUE_S), KILLED)
         if time.monotonic() - self._looked >= 1.0:

@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pkgutil import resolve_name
@@ -56,12 +57,15 @@ class WorkerLoop:
             self.store.dismiss(self.name, STOPPED)
 
     def preload(self) -> None:
-        """Import what the kinds of runs need (torch takes seconds) before the first run waits for it."""
+        """Import what the kinds of runs need (torch takes seconds), and begin to build what they need built, before the
+        first run waits for it."""
         for module in dict.fromkeys(module for kind in self.kinds.values() for module in kind.modules):
             try:
                 importlib.import_module(module)
             except Exception:  # whatever is wrong with it, the run that needs it will say so on its page
                 log.exception("cannot import %s", module)
+        for build in dict.fromkeys(build for kind in self.kinds.values() for build in kind.builds):
+            threading.Thread(target=resolve_name(build), name=build, daemon=True).start()
 
     def step(self) -> bool:
         """Do the next run, if one waits; whether one did."""

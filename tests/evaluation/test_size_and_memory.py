@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from optlab.errors import Cancelled, MeasurementError, ModelError
 from optlab.evaluation import environment
-from optlab.evaluation.memory import own_peak, peak_memory
+from optlab.evaluation.memory import own_peak, peak_memories, peak_memory
 from optlab.evaluation.size import HEADERS, bytes_by_kind, bytes_by_tensor, weight_bytes
 from tests.tiny import tiny_model_folder
 
@@ -117,3 +117,12 @@ def test_versions_are_those_that_are_imported() -> None:
     found = environment.versions()
     assert found["python"] == platform.python_version()
     assert str(torch.__version__).startswith(found["torch"].partition("+")[0])
+
+
+def test_folders_are_measured_side_by_side_and_each_gets_its_own(tmp_path: Path) -> None:
+    small = tiny_model_folder("llama", tmp_path / "small")
+    large = tiny_model_folder("llama", tmp_path / "large", intermediate_size=1 << 17)
+    more = weight_bytes(large) - weight_bytes(small)
+    first, second = peak_memories([small, large], "float32")
+    assert more > 50 << 20
+    assert second - first > 0.7 * more

@@ -280,6 +280,12 @@ def test_a_database_that_is_deleted_is_noticed_and_work_goes_on_in_a_new_one(fil
     assert upkeep.faults(file_store.url, thorough=True) == []
 
 
+def test_a_worker_has_built_once_what_several_kinds_need(file_store: Store) -> None:
+    kind = replace(work.KINDS["measure"], builds=("tests.workers.work:build",))
+    WorkerLoop(file_store, "w", {"measure": kind, "again": kind}).preload()
+    assert wait(lambda: (paths.home() / "built").exists())
+
+
 def test_what_kinds_of_runs_import_is_there_before_the_first_run_waits(
     file_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

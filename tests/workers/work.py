@@ -49,6 +49,11 @@ def execute(spec: Task, progress: Progress, log: Log) -> Done:
     return globals()[spec.do](spec, progress, log)
 
 
+def build() -> None:
+    """What a kind has built before its first run."""
+    (paths.home() / "built").touch()
+
+
 def add(spec: Task, progress: Progress, log: Log) -> Done:
     log("adding")
     for step in range(1, 101):
