@@ -28,7 +28,7 @@ ENCODERS: Values = {**BLOCKS, **MLP, **TIED, "num_attention_heads": [2, 4], "hid
 SCANNED: Values = {**TIED, **BLOCKS, "use_bias": [False, True], "use_conv_bias": [False, True]}
 
 VARIED: dict[str, Values] = {
-    "mixtral": {**ROTATED, **BLOCKS, **CHOSEN, **ACTIVATION, "sliding_window": [None, 7]},
+    "mixtral": {**ROTATED, **BLOCKS, **CHOSEN, **ACTIVATION, "sliding_window": [None, 7], "head_dim": [8, 16]},
     "olmoe": {**ROTATED, **BLOCKS, **CHOSEN, "norm_topk_prob": [False, True], "clip_qkv": [None, 0.5]},
     "qwen2_moe": {**ROTATED, **CHOSEN, "decoder_sparse_step": [1, 2], "norm_topk_prob": [False, True]},
     "qwen3_moe": {**ROTATED, **CHOSEN, "mlp_only_layers": [[], [0]], "attention_bias": [False, True]},

@@ -11,7 +11,7 @@ from optlab.evaluation.compare import compare
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.prediction import reference
-from optlab.prediction.build import anchor_windows, build
+from optlab.prediction.build import build, measured_windows
 from optlab.prediction.predictor import Predictor
 from optlab.prediction.tables import apply
 from optlab.progress import Progress
@@ -36,6 +36,7 @@ def test_a_probe_that_is_stopped_goes_on_and_then_predicts_what_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPTLAB_HOME", str(tmp_path))
+    monkeypatch.setattr("optlab.prediction.state.shipped", lambda fingerprint: None)  # as for a model nobody probed
     model = load("nano", "float32", "cpu")
     with pytest.raises(StopError):
         build(model, stopping(0.35))
@@ -56,7 +57,7 @@ def test_a_probe_that_is_stopped_goes_on_and_then_predicts_what_is_measured(
 def _measured(model: LanguageModel, recipe: Recipe) -> float:
     working = model.clone()
     apply(model, working, recipe, None, lambda: None)  # type: ignore[arg-type, return-value]
-    return compare(model, working, list(chain.from_iterable(anchor_windows(model, 512))), 512).nll_delta
+    return compare(model, working, list(chain.from_iterable(measured_windows(model, 512))), 512).nll_delta
 
 
 def test_the_reference_finds_what_a_measurement_of_the_same_words_finds(
