@@ -9,12 +9,10 @@ import pytest
 from optlab.client.client import Client
 from optlab.figures import curve, standing
 from optlab.knobs import KnobbedRecipe, knobs_of
-from optlab.prediction.state import place_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
-from optlab.store.store import Store
 from tests.pages import samples
-from tests.prediction import states
+from tests.probed_client import probed_client
 
 NANO = samples.description()
 RECIPE = samples.quantized(4, 32)
@@ -22,13 +20,7 @@ RECIPE = samples.quantized(4, 32)
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A client that knows nano, which was probed."""
-    monkeypatch.setenv("OPTLAB_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("OPTLAB_STORE", raising=False)
-    made = Client(Store())
-    samples.prepare(made)
-    states.with_anchors(states.state(blocks=2), 1.3).save(place_of("f" * 64))
-    return made
+    return probed_client(tmp_path, monkeypatch)
 
 
 def knobbed() -> KnobbedRecipe:

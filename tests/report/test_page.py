@@ -20,20 +20,13 @@ from optlab.recipes import Recipe, Step
 from optlab.report import ahead, document, page
 from optlab.report.comparison import Comparison
 from optlab.report.document import POLICY
-from optlab.store.store import Store
 from tests.pages import samples
-from tests.prediction import states
+from tests.probed_client import probed_client
 
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A client that knows nano, which was probed."""
-    monkeypatch.setenv("OPTLAB_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("OPTLAB_STORE", raising=False)
-    made = Client(Store())
-    samples.prepare(made)
-    states.with_anchors(states.state(blocks=2), 1.3).save(place_of("f" * 64))
-    return made
+    return probed_client(tmp_path, monkeypatch)
 
 
 def drawn(html: str) -> Any:
