@@ -87,7 +87,7 @@ def breathe(waiting: Waiting = nothing) -> None:
     """Let those who wait go first. Call between small pieces of work; costs microseconds when nobody waits."""
     if held.machine is None or held.exclusive:
         return
-    if _someone_waits():
+    if _refused("turnstile", fcntl.LOCK_SH):  # someone stands in it, alone
         _release()
         _acquire(False, waiting)
     elif time.monotonic() - held.counted > RECOUNT_S:
@@ -98,23 +98,16 @@ def active() -> int:
     """How many shared holders there are on this machine now, this thread included."""
     count = 0
     for number in range(SLOTS):
-        path = _file(f"slot-{number}")
-        if not path.exists():
+        if not _file(f"slot-{number}").exists():
             break
-        descriptor = _open(path)
         # a shared probe: two processes that count at the same time must not count each other
-        count += not _try(descriptor, fcntl.LOCK_SH)
-        os.close(descriptor)
+        count += _refused(f"slot-{number}", fcntl.LOCK_SH)
     return count
 
 
 def computing() -> bool:
     """Whether a process of this machine computes now, shared or alone, this one included."""
-    descriptor = _open(_file("machine"))
-    try:
-        return not _try(descriptor, fcntl.LOCK_EX)
-    finally:
-        os.close(descriptor)
+    return _refused("machine", fcntl.LOCK_EX)
 
 
 def take(name: str) -> int | None:
@@ -169,10 +162,11 @@ def _share_cores() -> None:
         torch.set_num_threads(threads)
 
 
-def _someone_waits() -> bool:
-    descriptor = _open(_file("turnstile"))
+def _refused(name: str, operation: int) -> bool:
+    """Whether another process holds lock file `name` in a way that `operation` cannot join."""
+    descriptor = _open(_file(name))
     try:
-        return not _try(descriptor, fcntl.LOCK_SH)
+        return not _try(descriptor, operation)
     finally:
         os.close(descriptor)
 
