@@ -7,12 +7,16 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from optlab.errors import OptLabError
+from optlab.limits import Limits
 from pages.components.server.door import Door
 from pages.components.server.policy import Policy
 from pages.components.shared import file_route, readiness
 
 try:
     policy = Policy.of(st.get_option("server.address"), os.environ)
+    Limits.of(os.environ)
+    if policy.sign_in is not None:
+        policy.sign_in.check()
 except OptLabError as error:
     sys.exit(f"optlab: {error}")
 policy.confine(os.environ)

@@ -99,6 +99,8 @@ def when(run: Run) -> str:
         parts.append(format.duration(elapsed))
     if run.attempts > 1:
         parts.append(_("attempt {count}").format(count=run.attempts))
+    if run.asked_by:
+        parts.append(services.escaped(run.asked_by))
     return " · ".join(parts)
 
 

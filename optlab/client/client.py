@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from optlab.client import predictions, records
+from optlab.client import permissions, predictions, records
 from optlab.client.records import Row
 from optlab.jobs.comparison import COMPARISON
 from optlab.jobs.export import EXPORT
@@ -33,9 +33,11 @@ from optlab.jobs.subject import Subject
 from optlab.jobs.sweep import SWEEP
 from optlab.jobs.tasks import TASKS
 from optlab.jobs.temperature_lab import TEMPERATURE_LAB
+from optlab.limits import Limits
 from optlab.models import shipped
 from optlab.models.catalog import locate
 from optlab.models.describe import Description
+from optlab.people import OWNER, Person
 from optlab.prediction.recipe_family import RecipeFamily
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -60,10 +62,15 @@ TIMED_UNASKED = 500_000_000
 
 
 class Client:
-    """Submits runs to `store` and finds them again."""
+    """Submits runs to `store` and finds them again.
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    person: for whom. What starts work or changes a run raises NotAllowedError where they may not, LimitError where that
+    is more than `limits`.
+    """
+
+    def __init__(self, store: Store, person: Person = OWNER, limits: Limits | None = None) -> None:
+        self.store, self.person = store, person
+        self.limits = Limits.of() if limits is None else limits
 
     def subject(self, model: str, protocol: Protocol | None = None) -> Subject:
         """What a run about `model` is about, with every default decided. Raises ModelError."""
@@ -72,13 +79,14 @@ class Client:
 
     def submit(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run:
         """Have `spec` done, or the run that does so or did; one that was stopped is queued again."""
+        found = self.look_up(kind, spec, subject)
+        if found is not None and not found.retryable:
+            return found
+        permissions.expect_to_start(self.store, self.person, self.limits, spec)
         if kind.priority > BACKGROUND:
             self._make_way()
-        found = self.look_up(kind, spec, subject)
-        if found is not None:
-            return self.store.retry(found.id)
-        key = kind.key(spec, subject.weights[0])
-        return self.store.submit(kind.name, spec, key, kind.title(spec), kind.priority)
+        key = found.key if found is not None else kind.key(spec, subject.weights[0])
+        return self.store.submit(kind.name, spec, key, kind.title(spec), kind.priority, self.person.name)
 
     def look_up(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run | None:
         """The run that answers exactly this, whatever its status; None when nobody asked for it yet."""
@@ -109,7 +117,9 @@ class Client:
         probed, its speed is not known here (or was timed while something else ran, which is over), and nothing else is
         to do. None where nothing is being timed."""
         subject, described = self.subject(model, protocol), self.description(model)
-        if described is None or described.objective != "causal" or predictions.probe_of(subject) is None:
+        if not self.person.starts_work or described is None or described.objective != "causal":
+            return None
+        if predictions.probe_of(subject) is None:
             return None
         run = self.look_up(SPEED_ANCHORS, SpeedSpec(model=subject.model), subject)
         if run is not None and (run.live or run.status == Status.FAILED):
@@ -296,6 +306,7 @@ class Client:
 
     def cancel(self, id: int) -> Run:
         """Cancel a queued run at once, ask the worker of a running one to stop. Raises UnknownRunError."""
+        permissions.expect_to_change(self.store, self.person, id)
         return self.store.request_cancel(id)
 
     def cancelling(self, id: int) -> bool:
@@ -304,6 +315,7 @@ class Client:
 
     def retry(self, id: int) -> Run:
         """Queue a failed, cancelled or interrupted run again; any other stays as it is. Raises UnknownRunError."""
+        permissions.expect_to_change(self.store, self.person, id)
         return self.store.retry(id)
 
     def delete(self, id: int) -> None:
@@ -311,6 +323,7 @@ class Client:
 
         Raises OptLabError while the run is running, UnknownRunError when there is none.
         """
+        permissions.expect_to_change(self.store, self.person, id)
         self.store.delete(id)
 
     def logs(self, id: int) -> list[tuple[float, str]]:
@@ -322,6 +335,7 @@ class Client:
 
         Returns how many are new.
         """
+        self.person.expect_to_start_work()
         return self.store.adopt(runs)
 
     def workers(self) -> list[Worker]:

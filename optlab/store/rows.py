@@ -121,4 +121,4 @@ def to_run(row: Row[Any]) -> Run:
         values[f"{name}_json"] = values.pop(name)
     for name in ("title", "message", "error"):
         values[name] = None if values[name] is None else decoded(values[name])
-    return Run(**values | {"status": Status(values["status"])})
+    return Run(**values | {"status": Status(values["status"]), "asked_by": values["asked_by"] or ""})

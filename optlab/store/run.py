@@ -44,7 +44,8 @@ class Run:
     id: counts up from 1. key: hash of everything that decides the result. progress: 0 to 1. created, started,
     finished: seconds since 1970. seconds_left: of work, as its worker last told, and never more than a tenth above what
     it told before; None while that is a guess.
-    attempts: 1 for a run that was never retried. worker: id of the process that has or had it.
+    attempts: 1 for a run that was never retried. worker: id of the process that has or had it. asked_by: who started it
+    (`optlab.people`), '' for the owner of the account.
 
     spec_json: what to do. partial_json: results so far, replaced by every report. result_json: None before it is done.
     The store does not look into these; a run's kind reads them as types (`optlab.jobs.kind.JobKind.result_of`).
@@ -67,6 +68,7 @@ class Run:
     worker: str | None = None
     attempts: int = 1
     seconds_left: float | None = None
+    asked_by: str = ""
 
     @property
     def done(self) -> bool:

@@ -50,17 +50,18 @@ class Store(Database):
 
     # -- asking for work ----------------------------------------------------------------------------------------------
 
-    def submit(self, kind: str, spec: Any, key: str, title: str, priority: int = 0) -> Run:
+    def submit(self, kind: str, spec: Any, key: str, title: str, priority: int = 0, asked_by: str = "") -> Run:
         """The run of `key`: the existing one when it is queued, running or done, else queued (again).
 
-        spec: a document, or plain JSON. priority: higher goes first.
+        spec: a document, or plain JSON. priority: higher goes first. asked_by: the name of a person; a run that is
+        queued again belongs to who asked last.
         """
         try:
-            return self._submit(kind, spec, key, title, priority)
+            return self._submit(kind, spec, key, title, priority, asked_by)
         except sa.exc.IntegrityError:  # another process inserted the same key between our look and our insert
-            return self._submit(kind, spec, key, title, priority)
+            return self._submit(kind, spec, key, title, priority, asked_by)
 
-    def _submit(self, kind: str, spec: Any, key: str, title: str, priority: int) -> Run:
+    def _submit(self, kind: str, spec: Any, key: str, title: str, priority: int, asked_by: str) -> Run:
         with self._write() as connection:
             row = connection.execute(sa.select(runs_table).where(R.key == key)).one_or_none()
             if row is None:
@@ -68,11 +69,12 @@ class Store(Database):
                     runs_table.insert().values(
                         key=key, kind=kind, status=Status.QUEUED, priority=priority, spec=safe_json.dumps(spec),
                         title=safe_json.sentence(title, LONGEST_LINE), progress=0.0, message="", partial="{}",
-                        created=time.time(), attempts=1,
+                        created=time.time(), attempts=1, asked_by=asked_by or None,
                     )
                 )  # fmt: skip
             elif row.status in RETRYABLE:
                 rows.requeue(connection, row.id)
+                connection.execute(runs_table.update().where(R.id == row.id).values(asked_by=asked_by or None))
             return rows.to_run(connection.execute(sa.select(runs_table).where(R.key == key)).one())
 
     def adopt(self, runs: Runs) -> int:

@@ -21,6 +21,7 @@ from optlab.jobs import durations, registry
 from optlab.jobs.durations import Work
 from optlab.jobs.kind import Readable
 from optlab.jobs.resolution import digest
+from optlab.limits import Limits
 from optlab.machine.locks import compute_lock
 from optlab.messages import encoded
 from optlab.progress import Progress, silent
@@ -78,6 +79,7 @@ def whole_run(run: Run, kinds: registry.Kinds) -> Work:
 
 def _result(run: Run, worker: str, kinds: registry.Kinds, progress: RunProgress) -> Readable:
     kind = registry.kind_of(run.kind, kinds)
+    progress.limits = Limits.of()
     progress.log(f"attempt {run.attempts} by {worker} (process {os.getpid()})")
     for gone in cache.trim():
         progress.log(f"made room: {gone.path.name} ({gone.kind}, {gone.bytes >> 20} MB) was not used for longest")

@@ -19,6 +19,7 @@ import psutil
 from sqlalchemy.exc import SQLAlchemyError
 
 from optlab.errors import Cancelled, OptLabError
+from optlab.limits import Limits
 from optlab.machine import locks
 from optlab.messages import say
 from optlab.progress import Progress, silent
@@ -60,6 +61,7 @@ class RunProgress:
         self.estimate: float | None = None
         self.countdown = Countdown()
         self.began = time.monotonic()
+        self.limits = Limits()
 
     def left(self, seconds: float) -> None:
         """The executor's own estimate, which counts from now on."""
@@ -97,9 +99,10 @@ class RunProgress:
         return elapsed * (1 - min(self.fraction, 1.0)) / self.fraction
 
     def check(self) -> None:
-        """Raises Cancelled when the run should stop."""
+        """Raises Cancelled when the run should stop, LimitError when it has worked for as long as is allowed."""
         if self.stop.is_set():
             raise Cancelled("cancelled")
+        self.limits.check_time(time.monotonic() - self.began)
 
 
 class Heartbeat(threading.Thread):

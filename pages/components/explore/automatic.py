@@ -60,7 +60,7 @@ def watch(client: Client, shown: view.View, problem: str) -> None:
         # What the page opens with was not moved by anybody.
         moved = time.monotonic() if before is not None and before[0] == shown.model else None
         st.session_state[SEEN] = (now, moved)
-    if problem or not shown.recipe.steps or not st.session_state.get(SWITCH):
+    if problem or not client.person.starts_work or not shown.recipe.steps or not st.session_state.get(SWITCH):
         return
     if trains(shown.recipe):
         st.caption(_("Training takes long, so it does not start by itself: press Measure."))

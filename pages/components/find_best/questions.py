@@ -143,8 +143,9 @@ def offer(shown: view.View, recipe: Recipe, why: str, key: str = "") -> None:
 
 def measure(shown: view.View, recipe: Recipe) -> None:
     """Ask for a measurement, and draw the page again with its progress on it."""
-    services.client().submit_measure(shown.model, recipe, shown.protocol)
-    st.rerun()
+    with services.shown_errors():
+        services.client().submit_measure(shown.model, recipe, shown.protocol)
+        st.rerun()
 
 
 def _in_short(one: Candidate | None) -> str:

@@ -27,6 +27,7 @@ def show() -> None:
             format_func=lambda kind: f"{said(cache.KINDS[kind])}: {format.megabytes(sizes[kind])}",
         )  # fmt: skip
         if st.button(_("Clear what is chosen"), key="disk/clear", icon=":material/mop:", disabled=not chosen):
+            services.client().person.expect_to_keep_house()
             busy = locks.computing()
             freed = sum(one.bytes for one in cache.clear(tuple(chosen), busy))
             st.toast(_("{size} freed").format(size=format.megabytes(freed)), icon=":material/check:")

@@ -7,16 +7,13 @@ them apart. A site may also open a websocket to localhost, for which browsers as
 
 from __future__ import annotations
 
-import hmac
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.websockets import WebSocketClose
 
-from pages.components.server import sign_in
 from pages.components.server.policy import Policy, is_loopback
 
 if TYPE_CHECKING:
@@ -42,7 +39,6 @@ HEADERS = {
 }
 SAFE = ("GET", "HEAD", "OPTIONS")
 HEALTH = "/_stcore/health"
-LARGEST_FORM = 4096
 
 
 class Door:
@@ -61,14 +57,20 @@ class Door:
             return
         headers = Headers(scope=scope)
         answer = self._refusal(scope, headers)
-        if answer is None and not self._signed_in(scope, headers):
-            answer = await self._asked(scope, headers, receive)
+        gate = self.policy.sign_in
+        if answer is None and gate is not None and not self._open(scope) and not gate.signed_in(headers):
+            answer = await gate.ask(scope, headers, receive)
         if answer is None:
             await self.app(scope, receive, _with_headers(send))
         elif scope["type"] == "websocket":
             await WebSocketClose(code=1008)(scope, receive, send)  # before it is accepted: a browser sees 403
         else:
             await answer(scope, receive, _with_headers(send))
+
+    def _open(self, scope: Scope) -> bool:
+        """Whether this is answered before anybody has signed in."""
+        gate = self.policy.sign_in
+        return scope["path"].endswith(HEALTH) or (gate is not None and gate.passes(scope))
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """What a request that does not mean this server, or was sent by another site, is told."""
@@ -78,42 +80,13 @@ class Door:
                 f"This dashboard is not called {_name(host)[:80] or 'that'}. Open it as http://localhost, or name this "
                 "host in OPTLAB_HOSTS before it starts.\n", 403,
             )  # fmt: skip
-        if self.policy.token is None and not _from_here(scope):
+        if self.policy.sign_in is None and not _from_here(scope):
             return PlainTextResponse("This dashboard answers this machine only.\n", 403)
         origin = headers.get("origin")
         unsafe = scope["type"] == "websocket" or scope["method"] not in SAFE
         if unsafe and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             return PlainTextResponse("This was sent by another site.\n", 403)
         return None
-
-    def _signed_in(self, scope: Scope, headers: Headers) -> bool:
-        if self.policy.token is None or scope["path"].endswith(HEALTH):
-            return True
-        name, value = self.policy.cookie
-        try:
-            kept = SimpleCookie(headers.get("cookie", "")).get(name)
-        except CookieError:
-            kept = None
-        return kept is not None and hmac.compare_digest(kept.value.encode(), value.encode())
-
-    async def _asked(self, scope: Scope, headers: Headers, receive: Receive) -> Response:
-        """What a browser that has not signed in is told: to sign in, or that it now has."""
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        tried = bool(given)
-        if scope["type"] == "http" and scope["method"] == "POST":
-            given, tried = await _posted(receive), True
-        if self.policy.knows(given):
-            return self._let_in(scope, headers)
-        return HTMLResponse(sign_in.page(tried), 401)
-
-    def _let_in(self, scope: Scope, headers: Headers) -> Response:
-        asked = [pair for pair in parse_qsl(scope["query_string"].decode("latin-1")) if pair[0] != "token"]
-        path = "/" + scope["path"].lstrip("/\\")  # two slashes would lead to another host
-        answer = RedirectResponse(f"{path}?{urlencode(asked)}" if asked else path, 303)
-        name, value = self.policy.cookie
-        secure = "https" in (scope["scheme"], headers.get("x-forwarded-proto"))
-        answer.set_cookie(name, value, max_age=30 * 86_400, httponly=True, samesite="lax", secure=secure)
-        return answer
 
 
 def _name(host: str) -> str:
@@ -131,17 +104,6 @@ def _from_here(scope: Scope) -> bool:
     """Whether the connection came in at an address of this machine alone, whatever its headers say."""
     server: Any = scope.get("server")
     return server is None or server[1] is None or is_loopback(server[0])
-
-
-async def _posted(receive: Receive) -> str:
-    """The token of a form."""
-    body = b""
-    while len(body) <= LARGEST_FORM:
-        message = await receive()
-        body += message.get("body", b"")
-        if not message.get("more_body"):
-            break
-    return parse_qs(body[:LARGEST_FORM].decode("latin-1")).get("token", [""])[0]
 
 
 def _with_headers(send: Send) -> Send:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from optlab import paths, roots
+from optlab import roots
 from optlab.errors import OptLabError
+from pages.components.server.oidc_sign_in import OidcSignIn
+from pages.components.server.sign_in import SignIn
+from pages.components.server.token_sign_in import TokenSignIn
 
-AUTH, HOSTS, TOKEN = "OPTLAB_AUTH", "OPTLAB_HOSTS", "OPTLAB_TOKEN"
+AUTH, HOSTS = "OPTLAB_AUTH", "OPTLAB_HOSTS"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-SHORTEST_TOKEN = 16
 
 
 @dataclass(frozen=True)
 class Policy:
-    """hosts: the names that a browser may call this server by; empty for any. token: what a person must know; None
+    """hosts: the names that a browser may call this server by; empty for any. sign_in: how people are let in; None
     where only this machine reaches the server."""
 
     hosts: frozenset[str]
-    token: str | None = None
+    sign_in: SignIn | None = None
 
     @classmethod
     def of(cls, address: str | None, environment: Mapping[str, str]) -> Policy:
@@ -34,33 +33,30 @@ class Policy:
         """
         named = frozenset(filter(None, (one.strip().lower() for one in environment.get(HOSTS, "").split(","))))
         auth = environment.get(AUTH, "")
+        # a cookie belongs to the name of a host: a page that makes its own name lead here has no cookie
         if auth == "token":
-            # a cookie belongs to the name of a host: a page that makes its own name lead here has no cookie
-            return cls(named, _token(environment))
+            return cls(named, TokenSignIn.of(environment))
+        if auth == "oidc":
+            return cls(named, OidcSignIn.here())
         if auth:
-            raise OptLabError("OPTLAB_AUTH is {auth!r}; it can be token, or not set", auth=auth)
+            raise OptLabError("OPTLAB_AUTH is {auth!r}; it can be token, oidc, or not set", auth=auth)
         if not is_loopback(address):
             raise OptLabError(
                 "at {address} other machines would reach this dashboard, and read what this account may read; set "
-                "OPTLAB_AUTH=token so that it asks for a token, or leave server.address at 127.0.0.1",
+                "OPTLAB_AUTH=token so that it asks for a token (or oidc, so that people sign in by name), or leave "
+                "server.address at 127.0.0.1",
                 address=address or "every address",
             )
         return cls(LOOPBACK_NAMES | named)
 
     @property
-    def cookie(self) -> tuple[str, str]:
-        """(name, value) of what a browser keeps of the token; neither tells the token."""
-        key = (self.token or "").encode()
-        name = hmac.new(key, b"name", hashlib.sha256).hexdigest()[:8]
-        return f"optlab-{name}", hmac.new(key, b"session", hashlib.sha256).hexdigest()
-
-    def knows(self, token: str) -> bool:
-        """Whether it is the token."""
-        return self.token is not None and hmac.compare_digest(token.encode(), self.token.encode())
+    def token(self) -> str | None:
+        """What lets everybody in who knows it; None where there is none."""
+        return self.sign_in.token if isinstance(self.sign_in, TokenSignIn) else None
 
     def confine(self, environment: dict[str, str] | os._Environ[str]) -> None:
         """Where others are let in, models and texts come from folders that were named, unless the owner said which."""
-        if self.token is not None:
+        if self.sign_in is not None:
             environment.setdefault(roots.VARIABLE, "")
 
 
@@ -72,24 +68,3 @@ def is_loopback(address: str | None) -> bool:
         return ipaddress.ip_address(address.strip("[]")).is_loopback
     except ValueError:
         return address.lower() == "localhost"
-
-
-def _token(environment: Mapping[str, str]) -> str:
-    """OPTLAB_TOKEN, else one that is made once and kept where only this account reads it."""
-    given = environment.get(TOKEN)
-    if given is not None:
-        if len(given) < SHORTEST_TOKEN:
-            raise OptLabError("OPTLAB_TOKEN has fewer than {count} characters", count=SHORTEST_TOKEN)
-        return given
-    file = paths.home() / "token"
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        kept = file.read_text(encoding="ascii", errors="replace").strip()
-        if len(kept) < SHORTEST_TOKEN:
-            raise OptLabError("{file} holds no token; delete it, and another is made", file=file) from None
-        return kept
-    with os.fdopen(descriptor, "w") as opened:
-        made = secrets.token_urlsafe(32)
-        opened.write(made)
-    return made

@@ -1,33 +1,26 @@
-"""The page that asks for the token; it needs nothing but itself."""
+"""What a door asks of a way to sign in."""
 
 from __future__ import annotations
 
-from html import escape
+from typing import TYPE_CHECKING, Protocol
 
-from optlab.i18n import _
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope
 
 
-def page(tried: bool) -> str:
-    """HTML. tried: a token was given, and it was another one."""
-    wrong = f"<p role='alert'>{escape(_('This is not the token.'))}</p>" if tried else ""
-    where = escape(_("The terminal that started the dashboard shows it, and OPTLAB_HOME/token holds it."))
-    return f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>OptLab</title>
-<style>
-  :root {{ color-scheme: light dark }}
-  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 20vh auto; padding: 0 1rem }}
-  input, button {{ font: inherit; padding: .5rem .75rem; width: 100%; box-sizing: border-box; margin-top: .5rem }}
-</style>
-<main>
-  <h1>OptLab</h1>
-  {wrong}
-  <form method="post">
-    <label>{escape(_("Token"))}
-      <input type="password" name="token" autocomplete="current-password" required autofocus></label>
-    <button>{escape(_("Sign in"))}</button>
-  </form>
-  <p>{where}</p>
-</main>
-</html>"""
+class SignIn(Protocol):
+    """One way to find out whether a browser may in."""
+
+    def check(self) -> None:
+        """Called once, before the server starts. Raises OptLabError where this way cannot work here."""
+
+    def passes(self, scope: Scope) -> bool:
+        """Whether this request is part of signing in, and so is answered before anybody has."""
+
+    def signed_in(self, headers: Headers) -> bool:
+        """Whether who sends these headers has signed in."""
+
+    async def ask(self, scope: Scope, headers: Headers, receive: Receive) -> Response:
+        """What a browser that has not is told: to sign in, or that it now has."""

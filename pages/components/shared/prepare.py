@@ -21,7 +21,7 @@ def description(model: str) -> Description | None:
     client = services.client()
     found = client.description(model)
     if found is not None:
-        if not client.prepared(model):
+        if client.person.starts_work and not client.prepared(model):
             _begun(client, model)
         return found
     known = card(model)

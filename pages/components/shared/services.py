@@ -20,6 +20,7 @@ from optlab.errors import OptLabError
 from optlab.i18n import _
 from optlab.store import upkeep
 from optlab.store.store import Store
+from pages.components.shared import who
 
 if TYPE_CHECKING:
     from optlab.workers.supervisor import Supervisor
@@ -29,8 +30,8 @@ STARTING_S = 20.0
 
 
 def client() -> Client:
-    """The client of the store that OPTLAB_HOME or OPTLAB_STORE names."""
-    return _client(paths.store_url())
+    """The client of the store that OPTLAB_HOME or OPTLAB_STORE names, for the person who looks at this page."""
+    return Client(_store(paths.store_url()), who.person())
 
 
 def onlookers() -> Onlookers:
@@ -98,10 +99,10 @@ def escaped(words: str) -> str:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _client(url: str) -> Client:
+def _store(url: str) -> Store:
     """Raises DamagedStoreError before anything is believed that a damaged store holds."""
     upkeep.expect_whole(url)
-    return Client(Store(url))
+    return Store(url)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

@@ -11,7 +11,7 @@ from optlab.i18n import _, plural, said
 from optlab.jobs.resolution import title
 from optlab.models.catalog import catalog
 from optlab.store.run import LIVE, Status
-from pages.components.shared import language, models, services, view
+from pages.components.shared import language, models, services, view, who
 
 SHOWN = 4
 """Runs in the tray; all of them are on their page."""
@@ -31,6 +31,7 @@ def show() -> None:
     with st.sidebar, services.shown_errors():
         _model_picker()
         language.switch()
+        who.show()
         _tray()
 
 

@@ -1,0 +1,32 @@
+"""May this person have this done? Asked before anything is written; looking is always allowed."""
+
+from __future__ import annotations
+
+from optlab.jobs.prepare import PREPARE
+from optlab.limits import Limits
+from optlab.people import Person
+from optlab.results.model import PrepareSpec
+from optlab.results.specs import ProtocolSpec, RecipeSpec, Spec
+from optlab.store.run import LIVE
+from optlab.store.store import Store
+
+
+def expect_to_start(store: Store, person: Person, limits: Limits, spec: Spec) -> None:
+    """Raises NotAllowedError, LimitError."""
+    person.expect_to_start_work()
+    if limits == Limits():
+        return
+    if isinstance(spec, ProtocolSpec):
+        limits.check_tokens(max(spec.protocol.tokens, spec.protocol.calibration_tokens))
+    if isinstance(spec, RecipeSpec):
+        limits.check_recipe(spec.known_recipe)
+    if isinstance(spec, PrepareSpec):  # part of what is asked for next
+        return
+    live = [run for run in store.list(status=LIVE) if run.kind != PREPARE.name]
+    limits.check_queue(sum(run.asked_by == person.name for run in live), len(live))
+
+
+def expect_to_change(store: Store, person: Person, id: int) -> None:
+    """Raises NotAllowedError where run `id` is another person's."""
+    run = store.get(id)
+    person.expect_to_change(run.asked_by if run is not None else person.name)
