@@ -30,7 +30,8 @@ def settled(model: str, protocol: Protocol) -> Protocol:
 
 def precise(protocol: Protocol) -> Protocol:
     """`protocol` with the precision of this machine where that was left open."""
-    reads, decodes = protocol.dtype, protocol.decodes_in
+    reads: str = protocol.dtype
+    decodes = protocol.decodes_in
     if reads == "auto":
         reads = reading_dtype(protocol.device)
     if decodes == "auto":
