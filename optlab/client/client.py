@@ -34,6 +34,7 @@ from optlab.jobs.sweep import SWEEP
 from optlab.jobs.tasks import TASKS
 from optlab.jobs.temperature_lab import TEMPERATURE_LAB
 from optlab.limits import Limits
+from optlab.machine.identity import decoding_dtype
 from optlab.models import shipped
 from optlab.models.catalog import locate
 from optlab.models.describe import Description
@@ -130,7 +131,7 @@ class Client:
         busy = bool(self.runs(status=LIVE, limit=1))
         if described.parameters > TIMED_UNASKED or busy or (known and not predictions.speed_doubted(subject)):
             return None
-        if not known and subject.protocol.dtype != Subject.of(model, Protocol(), None).protocol.dtype:
+        if not known and subject.protocol.decodes_in != decoding_dtype():
             return None  # only the default precision of this machine is timed
         return self.submit_speed(model)
 
