@@ -94,7 +94,7 @@ class Counted(Message):
     one: str
     many: str
 
-    def __new__(cls, one: str, many: str, /, *, count: int, **values: Value) -> Counted:
+    def __new__(cls, one: str, many: str, /, *, count: Value, **values: Value) -> Counted:
         made = cast(Counted, super().__new__(cls, one if count == 1 else many, count=count, **values))
         made.one, made.many = one, many
         return made
