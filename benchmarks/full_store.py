@@ -15,16 +15,11 @@ import os
 import statistics
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
 
-import psutil
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.testing.v1 import AppTest
-from websockets.sync.client import connect
 
+from benchmarks.tab import Tab, server_of
 from optlab.client.client import Client
 from optlab.jobs.measure import MEASURE
 from optlab.protocol import Protocol
@@ -108,62 +103,12 @@ def idle_share(home: Path, seconds: float) -> float:
     """Share of a core that a server takes with one tab open on Runs in which nobody does anything."""
     with serving.server(home, OPTLAB_NO_WORKERS="") as (address, _), Tab(address, "runs") as tab:
         tab.live(SETTLING_S)
-        (server,) = [one for one in psutil.process_iter(["cmdline"]) if _serves(one, address)]
+        server = server_of(address)
         before, began = server.cpu_times(), time.monotonic()
         tab.live(seconds)
         after, took = server.cpu_times(), time.monotonic() - began
         assert tab.drawn, "the page was never drawn"
     return (after.user + after.system - before.user - before.system) / took
-
-
-class Tab:
-    """A tab without a browser: it reads what the server sends, and asks for the parts that a page wants drawn again by
-    itself, as often as the page said."""
-
-    def __init__(self, address: str, page: str) -> None:
-        self.address, self.page, self.drawn = address, page, 0
-        self.every: dict[str, tuple[float, float]] = {}
-
-    def __enter__(self) -> Self:
-        host = self.address.removeprefix("http://")
-        protocols: Any = ["streamlit"]
-        self.socket = connect(f"ws://{host}/_stcore/stream", subprotocols=protocols, max_size=None).__enter__()
-        self._ask("")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.socket.close()
-
-    def live(self, seconds: float) -> None:
-        """Be open for so long."""
-        end = time.monotonic() + seconds
-        while (now := time.monotonic()) < end:
-            for fragment, (interval, due) in list(self.every.items()):
-                if now >= due:
-                    self.every[fragment] = interval, now + interval
-                    self._ask(fragment)
-            due = min([end, *(due for _, due in self.every.values())])
-            with suppress(TimeoutError):
-                self._read(ForwardMsg.FromString(self.socket.recv(timeout=max(due - now, 0.01))))
-
-    def _read(self, message: ForwardMsg) -> None:
-        kind = message.WhichOneof("type")
-        if kind == "auto_rerun":
-            every = message.auto_rerun.interval
-            self.every[message.auto_rerun.fragment_id] = every, time.monotonic() + every
-        self.drawn += kind == "script_finished"
-
-    def _ask(self, fragment: str) -> None:
-        asked = BackMsg()
-        asked.rerun_script.query_string = "model=nano"
-        asked.rerun_script.page_name = self.page
-        asked.rerun_script.fragment_id = fragment
-        self.socket.send(asked.SerializeToString())
-
-
-def _serves(process: psutil.Process, address: str) -> bool:
-    words = process.info["cmdline"] or []
-    return "streamlit" in words and address.rpartition(":")[2] in words
 
 
 if __name__ == "__main__":

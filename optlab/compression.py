@@ -27,7 +27,7 @@ from optlab.errors import RecipeError, TextError
 from optlab.messages import say
 from optlab.methods import method
 from optlab.models.checkpoint import Checkpoint, open_checkpoint
-from optlab.models.device import choose_dtype
+from optlab.models.device import trains_in_bfloat16
 from optlab.models.families import build
 from optlab.models.language_model import LanguageModel
 from optlab.models.training_checkpoint import sweep
@@ -149,7 +149,7 @@ def apply(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress: Pr
             protocol.seed,
             span(rising, number / parts, (number + 1) / parts),
             DTYPES[checkpoint.dtype],
-            choose_dtype("auto", working.device) == torch.bfloat16,
+            trains_in_bfloat16(working.device),
             windows_once,
             gradients_once,
             scalings,

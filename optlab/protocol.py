@@ -16,9 +16,12 @@ class Protocol(BaseModel):
     """Settings of a measurement, with the defaults of the command line.
 
     text: a named text or a path; None = the model's default text. tokens: tokens of the evaluation text, cut into
-    windows of `context`. dtype 'auto' = bfloat16 where the processor has it, else float32. stop_below_percent: stop
-    early once the 95% interval of the perplexity ratio is narrower than this (percent of the ratio), None = never.
-    bos: whether windows begin with the model's BOS token (`optlab.framing`).
+    windows of `context`. dtype: what both models read texts in; 'auto' = bfloat16 where matrices multiply faster in it,
+    else float32. decode_dtype: what they write tokens in when latency, memory and generated texts are measured; 'same'
+    = as dtype. Where dtype is 'auto' it is decided too (`optlab.jobs.resolution.settled`), and bfloat16 wherever the
+    device computes with it. stop_below_percent: stop early once the 95% interval of the perplexity ratio is narrower
+    than this (percent of the ratio), None = never. bos: whether windows begin with the model's BOS token
+    (`optlab.framing`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,8 +32,14 @@ class Protocol(BaseModel):
     calibration: str | None = None
     calibration_tokens: int = Field(16_384, ge=512, le=10_000_000)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    decode_dtype: Literal["same", "float32", "bfloat16"] = "same"
     device: str = "auto"
     seed: int = Field(0, ge=0, le=2**31 - 1)
     latency: bool = True
     stop_below_percent: float | None = Field(None, gt=0, le=100)
     bos: BosRule = "auto"
+
+    @property
+    def decodes_in(self) -> str:
+        """What runtimes compute in; 'auto' where `dtype` was not decided yet."""
+        return self.dtype if self.decode_dtype == "same" else self.decode_dtype

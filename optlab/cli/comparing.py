@@ -15,7 +15,7 @@ def compare(
     text: Annotated[str | None, typer.Option(help="Named text or path; default: the model's own.")] = None,
     tokens: Annotated[int, typer.Option(help="Tokens of evaluation text.")] = 8192,
     context: Annotated[int, typer.Option(help="Tokens per window.")] = 512,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where it is fast.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: what is fastest here.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     bos: Annotated[
         str, typer.Option(help="Windows begin with BOS: auto (as the model's tokenizer says), always, never.")

@@ -22,7 +22,10 @@ def measure(
         str | None, typer.Option(help="Calibration text; default: the other side of a named text.")
     ] = None,
     calibration_tokens: Annotated[int, typer.Option(help="Tokens of calibration text.")] = 16_384,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where it is fast.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: what is fastest here.")] = "auto",
+    decode_dtype: Annotated[
+        str, typer.Option(help="What is timed: float32, bfloat16, or same as --dtype. With auto: what is fastest here.")
+    ] = "same",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     stop_below_percent: Annotated[
@@ -52,6 +55,7 @@ def measure(
                 "calibration": calibration,
                 "calibration_tokens": calibration_tokens,
                 "dtype": dtype,
+                "decode_dtype": decode_dtype,
                 "device": device,
                 "seed": seed,
                 "latency": not no_latency,
@@ -85,7 +89,7 @@ def latency(
     recipe: Annotated[Path | None, typer.Option(help="Recipe file (YAML); none times the original alone.")] = None,
     prompt: Annotated[list[int] | None, typer.Option(help="Tokens of the prompt; repeat it. Default: several.")] = None,
     batch: Annotated[list[int] | None, typer.Option(help="Texts at once; repeat it. Default: several.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where it is fast.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: what is fastest here.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     as_json: Json = False,
 ) -> None:

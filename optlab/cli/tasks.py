@@ -19,7 +19,7 @@ def tasks(
     ] = None,
     recipe: Annotated[Path | None, typer.Option(help="Recipe file (YAML) of the compressed model.")] = None,
     task: Annotated[list[str] | None, typer.Option(help="Name of a task; repeat it. Default: all.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where it is fast.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: what is fastest here.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     again: Annotated[bool, typer.Option("--again", help="Ask anew what is in the store already.")] = False,
     as_json: Json = False,

@@ -34,6 +34,7 @@ from optlab.jobs.sweep import SWEEP
 from optlab.jobs.tasks import TASKS
 from optlab.jobs.temperature_lab import TEMPERATURE_LAB
 from optlab.limits import Limits
+from optlab.machine.identity import decoding_dtype
 from optlab.models import shipped
 from optlab.models.catalog import locate
 from optlab.models.describe import Description
@@ -65,12 +66,14 @@ class Client:
     """Submits runs to `store` and finds them again.
 
     person: for whom. What starts work or changes a run raises NotAllowedError where they may not, LimitError where that
-    is more than `limits`.
+    is more than `limits`. brief: for a moment, like one run of a page, during which a model stays what it was at the
+    first look.
     """
 
-    def __init__(self, store: Store, person: Person = OWNER, limits: Limits | None = None) -> None:
+    def __init__(self, store: Store, person: Person = OWNER, limits: Limits | None = None, brief: bool = False) -> None:
         self.store, self.person = store, person
         self.limits = Limits.of() if limits is None else limits
+        self._seen: dict[str, Description | None] | None = {} if brief else None
 
     def subject(self, model: str, protocol: Protocol | None = None) -> Subject:
         """What a run about `model` is about, with every default decided. Raises ModelError."""
@@ -128,7 +131,7 @@ class Client:
         busy = bool(self.runs(status=LIVE, limit=1))
         if described.parameters > TIMED_UNASKED or busy or (known and not predictions.speed_doubted(subject)):
             return None
-        if not known and subject.protocol.dtype != Subject.of(model, Protocol(), None).protocol.dtype:
+        if not known and subject.protocol.decodes_in != decoding_dtype():
             return None  # only the default precision of this machine is timed
         return self.submit_speed(model)
 
@@ -245,6 +248,13 @@ class Client:
         return self._prepared_description(model) is not None
 
     def _prepared_description(self, model: str) -> Description | None:
+        if self._seen is None:
+            return self._look_at(model)
+        if self._seen.get(model) is None:  # what is not prepared yet may be in a moment
+            self._seen[model] = self._look_at(model)
+        return self._seen[model]
+
+    def _look_at(self, model: str) -> Description | None:
         locate(model)  # a name that no model can have is told as that, before it is put into a spec
         run = self.store.by_key(PREPARE.key(PrepareSpec(model=located(model)), ""))
         try:

@@ -50,7 +50,7 @@ def predictor(store: Store, subject: Subject) -> Predictor | None:
     """
     from optlab.prediction.predictor import Predictor
 
-    probe, text, dtype = probe_of(subject), subject.protocol.text, subject.protocol.dtype
+    probe, text, dtype = probe_of(subject), subject.protocol.text, subject.protocol.decodes_in
     if probe is None or subject.fingerprint is None:
         return None
     try:
@@ -111,14 +111,16 @@ def probe_of(subject: Subject) -> Path | None:
 
 def speed_known(subject: Subject) -> bool:
     """Whether the speed anchors of the subject's model were timed on this machine, in its precision."""
-    return subject.fingerprint is not None and timing.known(subject.fingerprint, subject.protocol.dtype) is not None
+    return (
+        subject.fingerprint is not None and timing.known(subject.fingerprint, subject.protocol.decodes_in) is not None
+    )
 
 
 def speed_doubted(subject: Subject) -> bool:
     """Whether they were timed while something else ran, which seems to be over."""
     if subject.fingerprint is None:
         return False
-    anchors = timing.known(subject.fingerprint, subject.protocol.dtype)
+    anchors = timing.known(subject.fingerprint, subject.protocol.decodes_in)
     return anchors is not None and timing.disturbed(anchors) and timing.quiet()
 
 
@@ -142,7 +144,7 @@ def speeds(store: Store, subject: Subject) -> list[TimedRatio]:
     found = []
     for one in readable(store.finished(MEASURE.name)):
         delta, pair = one.result.delta, one.result.latency
-        if pair is None or not delta.decode_speedup or one.spec.protocol.dtype != subject.protocol.dtype:
+        if pair is None or not delta.decode_speedup or one.spec.protocol.decodes_in != subject.protocol.decodes_in:
             continue
         if _same_weights(one, subject) and isinstance(one.spec.recipe, Recipe):
             low, high = delta.decode_speedup_ci95 or (delta.decode_speedup, delta.decode_speedup)

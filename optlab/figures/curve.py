@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from optlab.figures.curve_axes import Axis
 from optlab.figures.curve_tiles import Tile
 from optlab.figures.curve_words import Knob, knobs_in_words, words
 from optlab.files import JsonObject
-from optlab.i18n import said, sentence
+from optlab.i18n import language, said, sentence
 from optlab.jobs.measured import MeasuredRun
 from optlab.knobs import KnobbedRecipe, Knobs, has_knobs, knobs_of
 from optlab.models.describe import Description
@@ -95,8 +95,15 @@ class Curve:
     words: dict[str, str]
 
     def to_dict(self) -> JsonObject:
-        """Plain JSON, for `assets/curve`."""
-        return asdict(self)
+        """Plain JSON, for `assets/curve`. Its parts are shared with other curves: not to be changed."""
+        many = {name: [_plain(one) for one in getattr(self, name)] for name in ("cells", "dots", "frontier")}
+        return asdict(replace(self, cells=(), dots=(), frontier=())) | many
+
+
+@lru_cache(maxsize=4096)
+def _plain(part: Cell | Dot | Point) -> JsonObject:
+    """A page is drawn anew for every move of a knob, and hardly any of its cells are others than before."""
+    return asdict(part)
 
 
 def of(
@@ -149,7 +156,8 @@ def curve(
     original."""
     here = {knobs: one for one in reversed(measured) if (knobs := _knobs(knobbed, one)) is not None}
     stops = [Knobs(bits, sparsity, now.temperature) for bits, sparsity in product(told.bits, told.sparsities)]
-    cells = tuple(_cell(stop, told, here.get(stop)) for stop in stops)
+    unknown = Cell("unknown", None, curve_tiles.unknown(None), curve_tiles.not_probed())
+    cells = tuple(_cell(stop, told, here.get(stop), unknown) for stop in stops)
     original = told.original.size_bytes if told.original else None
     bits, sparsity, temperature = knobs_in_words(knobbed, now, told, stored)
     return Curve(
@@ -187,11 +195,11 @@ def _knobs(knobbed: KnobbedRecipe, one: MeasuredRun) -> Knobs | None:
     return knobs if knobbed.recipe(knobs) == recipe else None
 
 
-def _cell(stop: Knobs, told: KnobPredictions, measured: MeasuredRun | None) -> Cell:
+def _cell(stop: Knobs, told: KnobPredictions, measured: MeasuredRun | None, unknown: Cell) -> Cell:
     if measured is not None:
         return measured_cell(measured.result)
     if told.original is None:
-        return Cell("unknown", None, curve_tiles.unknown(None), curve_tiles.not_probed())
+        return unknown
     return predicted_cell(told.at(stop), told.original)
 
 
@@ -202,6 +210,12 @@ def measured_cell(result: Measurement) -> Cell:
 
 def predicted_cell(cell: PredictedCell, original: OriginalFigures) -> Cell:
     """A recipe that was not, of a model that was probed."""
+    return _predicted_cell(cell, original, language())
+
+
+@lru_cache(maxsize=4096)
+def _predicted_cell(cell: PredictedCell, original: OriginalFigures, language: str) -> Cell:
+    """In words of the language that is asked for."""
     reason = "" if cell.nll is not None else curve_tiles.not_predicted()
     point = _predicted_point(cell)
     side = "predicted" if point is not None else "unknown"

@@ -13,7 +13,7 @@ from optlab import paths
 from optlab.errors import ModelError
 from optlab.jobs import model_cache
 from optlab.jobs.kind import JobKind, Log
-from optlab.jobs.resolution import settled, text_identity, title, unread_identity
+from optlab.jobs.resolution import deciding, settled, text_identity, title, unread_identity
 from optlab.jobs.sides import compared, side, timed_in_turns
 from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
@@ -200,16 +200,16 @@ def _memory(
 
     threads = torch.get_num_threads()  # as many as this run was given
     first, second = span(progress, 0.0, 0.5), span(progress, 0.5, 1.0)
-    found = {"base": peak_memory_of_original(base, protocol.dtype, protocol.device, first, threads)}
+    found = {"base": peak_memory_of_original(base, protocol.decodes_in, protocol.device, first, threads)}
     if not other.stored:
-        found["candidate"] = peak_memory_of_original(other.model, protocol.dtype, protocol.device, second, threads)
+        found["candidate"] = peak_memory_of_original(other.model, protocol.decodes_in, protocol.device, second, threads)
         return found
     with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=paths.folder("artefacts")) as scratch:
         folder = _source(spec.other, other.model)
         if not is_artefact(folder):
             folder = Path(scratch) / "packed"
             save(other, folder, second)
-        found["candidate"] = peak_memory(folder, protocol.dtype, protocol.device, second, threads=threads)
+        found["candidate"] = peak_memory(folder, protocol.decodes_in, protocol.device, second, threads=threads)
     return found
 
 
@@ -243,10 +243,8 @@ def _notes(
 
 def _decides(spec: ComparisonSpec, weights: str) -> list[object]:
     """The other file is known by name, sizes and times; a perplexity belongs to no machine, a latency does."""
-    settings = spec.protocol.model_dump()
-    for name in ("calibration", "calibration_tokens"):
-        del settings[name]  # nothing is calibrated
-    text = text_identity(settings.pop("text"))
+    settings = deciding(spec.protocol, "text", "calibration", "calibration_tokens")  # nothing is calibrated
+    text = text_identity(spec.protocol.text)
     place = machine_id() if spec.protocol.latency else None
     return [weights, unread_identity(spec.other), text, settings, place]
 

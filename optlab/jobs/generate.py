@@ -17,8 +17,7 @@ from optlab.framing import Framing
 from optlab.jobs import model_cache
 from optlab.jobs.compressed_cache import packed
 from optlab.jobs.kind import GENERATING, JobKind, Log
-from optlab.jobs.resolution import title
-from optlab.machine.identity import resolve_dtype
+from optlab.jobs.resolution import precise, title
 from optlab.messages import say
 from optlab.progress import Progress, span
 from optlab.results.generation import GenerateSpec, Generation, Parting, Written
@@ -70,7 +69,7 @@ def execute(spec: GenerateSpec, progress: Progress, log: Log) -> Generation:
     from optlab.kernels.runtime import refusal, runtime
 
     recipe = spec.known_recipe
-    protocol = spec.protocol.model_copy(update={"dtype": resolve_dtype(spec.protocol.dtype, spec.protocol.device)})
+    protocol = precise(spec.protocol)
     # in float32, because a recipe is applied to the weights as they are; the runtimes cast
     model = model_cache.model(spec.model, "float32", protocol.device, span(progress, 0.0, LOADED))
     if model.objective != "causal":
@@ -81,11 +80,11 @@ def execute(spec: GenerateSpec, progress: Progress, log: Log) -> Generation:
     ids = _prompt(model, spec.prompt, spec.chat, model.framing(protocol.bos), room)
 
     room = len(ids) + spec.max_tokens
-    runtimes = {"base": runtime(model, protocol.dtype, room)}
+    runtimes = {"base": runtime(model, protocol.decodes_in, room)}
     if recipe.steps:
         compressed, folder = packed(model, recipe, protocol, span(progress, LOADED, COMPRESSED))
         log(f"the packed model is in {folder}")
-        runtimes["candidate"] = runtime(compressed, protocol.dtype, room)
+        runtimes["candidate"] = runtime(compressed, protocol.decodes_in, room)
 
     settings = (spec.max_tokens, spec.temperature, spec.seed, _ends(model))
     writers = {side: Writer(choices(one, ids, *settings), model.tokenizer) for side, one in runtimes.items()}
@@ -140,7 +139,7 @@ def _prompt(model: LanguageModel, text: str, chat: bool, framing: Framing, room:
 GENERATE = JobKind(
     name="generate", label="text", spec=GenerateSpec, partial=Generation, result=Generation, execute=execute,
     decides=lambda spec, weights: [  # not the rest of the protocol: it does not change the text
-        artefacts.key(weights, spec.known_recipe, spec.protocol), [spec.protocol.dtype, spec.protocol.device],
+        artefacts.key(weights, spec.known_recipe, spec.protocol), [spec.protocol.decodes_in, spec.protocol.device],
         spec.prompt, spec.max_tokens, spec.temperature, spec.seed, spec.chat,
     ],
     title=lambda spec: say("{model}: text, {recipe}", model=title(spec.model), recipe=spec.known_recipe.describe()),

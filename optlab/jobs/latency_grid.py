@@ -69,11 +69,11 @@ def time_grid(
         lengths, counts = sizes(prompts, batches, model.description.context_length)
         ids = texts.evaluation_tokens(str(protocol.text), model.tokenizer, max(lengths), model.framing(protocol.bos))
         room = max(lengths) + NEW_TOKENS
-        runtimes: dict[str, Runtime] = {"base": runtime(model, protocol.dtype, room)}
+        runtimes: dict[str, Runtime] = {"base": runtime(model, protocol.decodes_in, room)}
         if recipe.steps:
             compressed, folder = packed(model, recipe, protocol, span(progress, 0.05, 0.2))
             log(f"the packed model is in {folder}")
-            runtimes["candidate"] = runtime(compressed, protocol.dtype, room)
+            runtimes["candidate"] = runtime(compressed, protocol.decodes_in, room)
 
     def waiting() -> None:
         progress(0.2, say("waiting for other runs to finish before timing"))
@@ -83,13 +83,13 @@ def time_grid(
 
     waiting()
     with compute_lock(exclusive=True, waiting=waiting):
-        limits = Limits(read_bytes_per_s=read_bandwidth(), operations_per_s=multiplication_speed(protocol.dtype))
+        limits = Limits(read_bytes_per_s=read_bandwidth(), operations_per_s=multiplication_speed(protocol.decodes_in))
         makers: dict[str, Callable[[int], Batch]] = {side: partial(batch, one) for side, one in runtimes.items()}
         found = latency_grid(makers, ids, lengths, counts, progress=span(cells, 0.2, 1.0))
     return LatencyGrid(
         model=name,
         recipe=recipe,
-        dtype=protocol.dtype,
+        dtype=protocol.decodes_in,
         device=str(model.device),
         cells=found,
         sides=GridSides(**{side: _side(one) for side, one in runtimes.items()}),
@@ -113,7 +113,7 @@ LATENCY_GRID = JobKind(
     name="latency_grid", label="latency grid", spec=LatencyGridSpec, partial=LatencyGridSoFar, result=LatencyGrid,
     execute=execute,
     decides=lambda spec, weights: [
-        artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.dtype, spec.protocol.device,
+        artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.decodes_in, spec.protocol.device,
         machine_id(), *([digest(chosen)] if (chosen := _chosen(spec)) else []),
     ],
     title=lambda spec: say(

@@ -16,7 +16,7 @@ from optlab.jobs import durations, model_cache
 from optlab.jobs.baseline import peak_memory_beside
 from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.measure_plan import COMPRESS, LATENCY, LAYERS, MEMORY, QUALITY, READ, plan
-from optlab.jobs.resolution import settled, text_identity, title
+from optlab.jobs.resolution import deciding, settled, text_identity, title
 from optlab.jobs.sides import compared, side, timed_in_turns
 from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
@@ -178,15 +178,15 @@ def _memory(base: LanguageModel, folder: Path, protocol: Protocol, progress: Pro
     if refusal(base):
         return {}
     threads = torch.get_num_threads()  # as many as this run was given
-    original, candidate = peak_memory_beside(base, folder, protocol.dtype, protocol.device, progress, threads)
+    original, candidate = peak_memory_beside(base, folder, protocol.decodes_in, protocol.device, progress, threads)
     assert candidate is not None
     return {"base": original, "candidate": candidate}
 
 
 def _decides(spec: MeasureSpec, weights: str) -> list[object]:
     """A perplexity belongs to no machine, a latency does."""
-    settings = spec.protocol.model_dump()
-    texts = [text_identity(settings.pop(name)) for name in ("text", "calibration")]
+    settings = deciding(spec.protocol, "text", "calibration")
+    texts = [text_identity(name) for name in (spec.protocol.text, spec.protocol.calibration)]
     if settings["bos"] == "auto":
         del settings["bos"]  # as before it could be asked; a model that it changes has another fingerprint
     place = machine_id() if spec.protocol.latency else None

@@ -49,7 +49,7 @@ def plan(recipe: Recipe, protocol: Protocol, description: Description, known: Du
     calibration text, a packed file. It is expected to be there still.
     """
     who = description.fingerprint[:16]
-    place = f"{protocol.device}/{protocol.dtype}"
+    place, alone = f"{protocol.device}/{protocol.dtype}", f"{protocol.device}/{protocol.decodes_in}"
     parameters = float(description.parameters)
 
     def of_tokens(key: str, about: str, tokens: float) -> Work:
@@ -76,10 +76,10 @@ def plan(recipe: Recipe, protocol: Protocol, description: Description, known: Du
     )
     if protocol.latency and description.objective == "causal":
         seconds = max(TIMING_S, ROUND_TOKENS * parameters * PER_PARAMETER_TOKEN_S)
-        parts[LATENCY] = Work(f"latency/{place}", who, seconds, seconds)
+        parts[LATENCY] = Work(f"latency/{alone}", who, seconds, seconds)
         once = PROCESS_S + PASS_TOKENS * parameters * PER_PARAMETER_TOKEN_S
         parts[MEMORY] = first_or_again(
-            Work(f"memory/first/{place}", who, 2 * once, 2 * once), Work(f"memory/again/{place}", who, once, once)
+            Work(f"memory/first/{alone}", who, 2 * once, 2 * once), Work(f"memory/again/{alone}", who, once, once)
         )
     report_tokens = min(protocol.calibration_tokens, REPORT_TOKENS)
     parts[LAYERS] = first_or_again(

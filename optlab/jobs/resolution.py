@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab import files, roots
-from optlab.machine.identity import resolve_dtype
+from optlab.machine.identity import decoding_dtype, reading_dtype
 from optlab.protocol import FALLBACK_TEXT, Protocol
 
 WINDOWS = "strewn 1"
@@ -25,13 +25,27 @@ def settled(model: str, protocol: Protocol) -> Protocol:
     default = next((card.default_text for card in catalog() if card.name == model), FALLBACK_TEXT)
     text = protocol.text or default
     calibration = protocol.calibration or (text if text in {card.name for card in names()} else default)
-    return protocol.model_copy(
-        update={
-            "text": located(text),
-            "calibration": located(calibration),
-            "dtype": resolve_dtype(protocol.dtype, protocol.device),
-        }
-    )
+    return precise(protocol.model_copy(update={"text": located(text), "calibration": located(calibration)}))
+
+
+def precise(protocol: Protocol) -> Protocol:
+    """`protocol` with the precision of this machine where that was left open."""
+    reads: str = protocol.dtype
+    decodes = protocol.decodes_in
+    if reads == "auto":
+        reads = reading_dtype(protocol.device)
+    if decodes == "auto":
+        decodes = decoding_dtype(protocol.device)
+    return protocol.model_copy(update={"dtype": reads, "decode_dtype": "same" if decodes == reads else decodes})
+
+
+def deciding(protocol: Protocol, *without: str) -> dict[str, object]:
+    """The settings of `protocol` as a key names them, but those in `without`: a precision of decoding only where there
+    is one of its own and something is timed, as before it could be said."""
+    settings = protocol.model_dump(exclude=set(without))
+    if protocol.decode_dtype == "same" or not protocol.latency:
+        del settings["decode_dtype"]
+    return settings
 
 
 def located(name: str) -> str:

@@ -42,7 +42,7 @@ def timed_in_turns(
 
     waiting()
     with compute_lock(exclusive=True, waiting=waiting):
-        sides = {"base": runtime(base, protocol.dtype), "candidate": runtime(candidate, protocol.dtype)}
+        sides = {"base": runtime(base, protocol.decodes_in), "candidate": runtime(candidate, protocol.decodes_in)}
         longest = min(base.description.context_length, candidate.model.description.context_length)
         before = read_bandwidth()
         timed = latency(sides, ids, context_length=longest, progress=progress, meter=meter())

@@ -12,7 +12,7 @@ from optlab.errors import ModelError
 from optlab.jobs import model_cache
 from optlab.jobs.kind import BACKGROUND, JobKind, Log
 from optlab.jobs.resolution import title, unread_identity
-from optlab.machine.identity import machine_id, resolve_dtype
+from optlab.machine.identity import decoding_dtype, machine_id
 from optlab.machine.locks import compute_lock
 from optlab.messages import say
 from optlab.progress import Progress, silent, span
@@ -33,7 +33,7 @@ def time_speed(name: str, progress: Progress = silent, log: Log = lambda line: N
     def alone() -> AbstractContextManager[None]:
         return compute_lock(exclusive=True, waiting=lambda: progress(0.5, say("waiting until nothing else computes")))
 
-    dtype = resolve_dtype("auto", "auto")
+    dtype = decoding_dtype()
     with compute_lock():
         model = model_cache.model(name, "float32", "auto", span(progress, 0.0, 0.3))
         probe = known(model.fingerprint)

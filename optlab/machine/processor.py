@@ -7,6 +7,9 @@ import platform
 from functools import cache
 from pathlib import Path
 
+BFLOAT16_MATRICES = frozenset({"amx_bf16", "bf16"})
+"""Intel's tiles, and Arm's BFMMLA: units that multiply matrices of bfloat16."""
+
 
 @cache
 def cpu_flags() -> frozenset[str]:
@@ -26,8 +29,15 @@ def cpu_flags() -> frozenset[str]:
 
 
 def cpu_has_bfloat16() -> bool:
-    """Whether bfloat16 multiplies faster than float32 on this processor."""
-    return bool(cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
+    """Whether this processor computes with bfloat16 itself. Decoding gains from it, because it reads half the bytes;
+    matrix by matrix it may still be slower than float32 (`cpu_multiplies_bfloat16`)."""
+    return bool(cpu_flags() & {"avx512_bf16", *BFLOAT16_MATRICES})
+
+
+def cpu_multiplies_bfloat16() -> bool:
+    """Whether matrices multiply faster in bfloat16 than in float32: only units made for matrices do that. A Xeon with
+    AVX512-BF16 and no AMX does 92 GFLOP/s a core in bfloat16 and 170 in float32."""
+    return bool(cpu_flags() & BFLOAT16_MATRICES)
 
 
 @cache

@@ -11,10 +11,14 @@ from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results.specs import RecipeSpec
 
-SETTINGS = ("text", "tokens", "context", "dtype", "calibration", "calibration_tokens", "seed", "latency", "bos")
+SETTINGS = (
+    "text", "tokens", "context", "dtype", "decode_dtype", "calibration", "calibration_tokens", "seed", "latency", "bos",
+)  # fmt: skip
 STOP = "stop"
 DEFAULTS = Protocol().model_dump()
-OPTIONS = ("text", "tokens", "context", "calibration", "calibration_tokens", "dtype", "device", "seed", "bos")
+OPTIONS = (
+    "text", "tokens", "context", "calibration", "calibration_tokens", "dtype", "decode_dtype", "device", "seed", "bos",
+)  # fmt: skip
 """Settings that are options of the command line by their own name."""
 
 ADDRESS = "http://localhost:8501"

@@ -104,10 +104,26 @@ def test_only_a_latency_belongs_to_the_machine(client: Client, monkeypatch: pyte
 
 
 def test_auto_is_settled_when_the_run_is_submitted(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolution, "resolve_dtype", lambda dtype, device: "float32" if dtype == "auto" else dtype)
+    monkeypatch.setattr(resolution, "reading_dtype", lambda device: "float32")
+    monkeypatch.setattr(resolution, "decoding_dtype", lambda device: "float32")
     run = client.submit_measure("nano", FOUR, changed(dtype="auto"))
     assert MEASURE.spec_of(run).protocol.dtype == "float32"
     assert client.find("nano", FOUR, PROTOCOL).id == run.id  # type: ignore[union-attr]
+
+
+def test_a_model_may_read_in_one_precision_and_write_in_another(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolution, "reading_dtype", lambda device: "float32")
+    monkeypatch.setattr(resolution, "decoding_dtype", lambda device: "bfloat16")
+    auto = client.submit_measure("nano", FOUR, changed(dtype="auto"))
+    settled = MEASURE.spec_of(auto).protocol
+    assert (settled.dtype, settled.decodes_in) == ("float32", "bfloat16")
+    assert client.find("nano", FOUR, changed(dtype="float32")) is None, "timed in float32, which is another run"
+    assert client.find("nano", FOUR, settled).id == auto.id  # type: ignore[union-attr]
+    untimed = client.submit_measure("nano", FOUR, changed(dtype="auto", latency=False))
+    alike = client.find("nano", FOUR, changed(dtype="float32", latency=False))
+    assert alike is not None and alike.id == untimed.id, "nothing was written, so nothing tells them apart"
 
 
 def test_a_measurement_before_the_preparation_asks_for_it_and_is_found_after_it(client: Client) -> None:

@@ -42,7 +42,7 @@ def end(client: Client, run: Run, load: float, ms: float = 2.0) -> None:
     """Let a worker have timed, while others wanted `load` cores."""
     rows = [TimedRecipe(recipe=recipe, decode_ms=ms / n, low=ms / n, high=ms / n)
             for n, recipe in enumerate((Recipe(), uniform(4, 32)), start=1)]  # fmt: skip
-    dtype = client.subject("nano").protocol.dtype
+    dtype = client.subject("nano").protocol.decodes_in
     found = SpeedAnchors(fingerprint=FINGERPRINT, dtype=dtype, path="int4", timed=tuple(rows),
                          machine=Environment(cores=2, load=load), made=1.0 + ms)  # fmt: skip
     timing.place_of(FINGERPRINT, dtype).write_text(found.to_json())

@@ -39,6 +39,15 @@ def protocol(tmp_path: Path) -> Protocol:
     )  # fmt: skip
 
 
+def test_texts_are_read_in_one_precision_and_tokens_written_in_another(model: str, protocol: Protocol) -> None:
+    both = measure(model, RECIPE, protocol)
+    apart = measure(model, RECIPE, protocol.model_copy(update={"decode_dtype": "bfloat16"}))
+    assert apart.latency is not None and both.latency is not None
+    assert "bfloat16" in said(apart.latency.base.path) and "float32" in said(both.latency.base.path)
+    assert "bfloat16" in said(apart.latency.candidate.path)
+    assert (apart.dtype, apart.baseline.ppl, apart.delta.nll) == ("float32", both.baseline.ppl, both.delta.nll)
+
+
 def test_size_then_perplexity_then_latency_and_the_calibration_text_last(model: str, protocol: Protocol) -> None:
     told: list[tuple[str, MeasurementSoFar | None]] = []
 

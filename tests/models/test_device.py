@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from optlab.errors import ModelError
-from optlab.machine import processor
-from optlab.models.device import choose_device, choose_dtype
+from optlab.machine import identity, processor
+from optlab.models.device import choose_device, choose_dtype, trains_in_bfloat16
 
 
 def test_auto_is_the_fastest_device_that_torch_has() -> None:
@@ -24,13 +24,31 @@ def test_a_device_that_is_not_here(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
-    [({"avx2"}, torch.float32), ({"avx512_bf16"}, torch.bfloat16), ({"bf16"}, torch.bfloat16), (set(), torch.float32)],
+    [
+        ({"avx2"}, torch.float32),
+        ({"avx512_bf16"}, torch.float32),
+        ({"avx512_bf16", "amx_bf16"}, torch.bfloat16),
+        ({"bf16"}, torch.bfloat16),
+        (set(), torch.float32),
+    ],
 )
 def test_auto_precision_follows_the_processor(
     monkeypatch: pytest.MonkeyPatch, flags: set[str], expected: torch.dtype
 ) -> None:
     monkeypatch.setattr(processor, "cpu_flags", lambda: frozenset(flags))
     assert choose_dtype("auto", torch.device("cpu")) == expected
+    assert f"torch.{identity.reading_dtype('cpu')}" == str(expected)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [({"avx2"}, False), ({"avx512_bf16"}, True), ({"amx_bf16"}, True), ({"bf16"}, True)]
+)
+def test_decoding_and_training_want_instructions_only(
+    monkeypatch: pytest.MonkeyPatch, flags: set[str], expected: bool
+) -> None:
+    monkeypatch.setattr(processor, "cpu_flags", lambda: frozenset(flags))
+    assert (identity.decoding_dtype("cpu") == "bfloat16") is expected
+    assert trains_in_bfloat16(torch.device("cpu")) is expected
 
 
 def test_a_precision_that_is_not_offered() -> None:

@@ -26,12 +26,13 @@ AWKWARD = Recipe.of(
 PROTOCOLS = (
     Protocol(),
     Protocol(tokens=1024, context=256, seed=7, dtype="float32"),
+    Protocol(dtype="float32", decode_dtype="bfloat16"),
     Protocol(text="bbc-news", calibration="bbc-news", calibration_tokens=1024, latency=False, stop_below_percent=0.5),
 )
 
 
 @pytest.mark.parametrize("recipe", [samples.quantized(4), AWKWARD, Recipe()], ids=["plain", "awkward", "original"])
-@pytest.mark.parametrize("protocol", PROTOCOLS, ids=["usual", "short", "other text"])
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=["usual", "short", "two precisions", "other text"])
 def test_the_line_measures_the_same_run(
     client: Client, recipe: Recipe, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,7 +57,7 @@ def test_the_line_measures_the_same_run(
 
 
 def test_an_address_reopens_the_view(client: Client) -> None:
-    run = client.submit_measure("nano", AWKWARD, PROTOCOLS[2])
+    run = client.submit_measure("nano", AWKWARD, PROTOCOLS[3])
     address = urlsplit(links.address_of_run(MEASURE.spec_of(run), "http://127.0.0.1:9000/"))
     assert (address.netloc, address.path) == ("127.0.0.1:9000", "/explore")
     seen = view.read(dict(parse_qsl(address.query)))

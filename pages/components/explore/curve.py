@@ -117,9 +117,10 @@ def _state(model: str, knobbed: KnobbedRecipe, now: Knobs) -> State:
 def _heard() -> None:
     """The knobs rest somewhere else: the recipe of the page becomes the one there."""
     state: State | None = st.session_state.get(STATE)
-    moved = st.session_state[KEY].moved
-    if state is None or not moved:
+    told = st.session_state.get(KEY)  # None where the page was left while the knob was under way
+    if state is None or told is None or not told.moved:
         return
+    moved = told.moved
     bits, temperature = moved["bits"], moved["temperature"]
     state.heard = Knobs(
         None if bits is None else int(bits),

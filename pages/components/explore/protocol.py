@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from optlab.errors import OptLabError
 from optlab.i18n import _
-from optlab.machine.identity import resolve_dtype
+from optlab.machine.identity import decoding_dtype, reading_dtype
 from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.texts.names import names
@@ -49,8 +49,9 @@ def settings(protocol: Protocol, description: Description) -> Protocol:
             dtype = widgets.choice(
                 _("Precision"), ["auto", "bfloat16", "float32"], protocol.dtype, f"{PREFIX}dtype",
                 str,
-                _("Number format used for computing, not for storage. On this machine, auto is {dtype}.")
-                .format(dtype=resolve_dtype("auto")),
+                _("Number format used for computing, not for storage. On this machine, auto reads texts in {reading} "
+                  "and is timed in {decoding}.")
+                .format(reading=reading_dtype(), decoding=decoding_dtype()),
             )  # fmt: skip
         with right:
             contexts = [size for size in CONTEXTS if size <= description.context_length]

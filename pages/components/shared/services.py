@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import ref
 
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,13 +26,22 @@ from pages.components.shared import who
 if TYPE_CHECKING:
     from optlab.workers.supervisor import Supervisor
 
+CLIENT = "services/client"
+"""The client of the run of the page that is under way, with Streamlit's context of that run."""
 STARTING_S = 20.0
 """A worker imports torch before it gives its first sign of life."""
 
 
 def client() -> Client:
     """The client of the store that OPTLAB_HOME or OPTLAB_STORE names, for the person who looks at this page."""
-    return Client(_store(paths.store_url()), who.person())
+    url, context = paths.store_url(), get_script_run_ctx(suppress_warning=True)
+    if context is None:
+        return Client(_store(url), who.person())
+    run, named, known = st.session_state.get(CLIENT, (None, None, None))
+    if known is None or run() is not context or named != url:
+        known = Client(_store(url), who.person(), brief=True)
+        st.session_state[CLIENT] = (ref(context), url, known)
+    return known
 
 
 def onlookers() -> Onlookers:
