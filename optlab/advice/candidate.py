@@ -8,7 +8,7 @@ from typing import Literal
 
 from optlab.evaluation.environment import of_this_machine
 from optlab.i18n import said
-from optlab.jobs.measured import MeasuredRun
+from optlab.jobs.measured import MeasuredRun, in_words
 from optlab.jobs.originals import Original, originals
 from optlab.prediction.frontier import Point
 from optlab.recipes import Recipe
@@ -115,7 +115,7 @@ def _of(run: MeasuredRun) -> Candidate:
     figures, delta, here = run.result.compressed, run.result.delta, of_this_machine(run.result.environment)
     low, high = delta.ppl_ratio_ci95 or (None, None)
     return Candidate(
-        run.spec.model, said(run.title), run.spec.recipe, "measured", figures.size_bytes, delta.ppl_ratio, low, high,
+        run.spec.model, in_words(run), run.spec.recipe, "measured", figures.size_bytes, delta.ppl_ratio, low, high,
         decode_ms=figures.decode_ms_per_token if here else None,
         memory_bytes=figures.peak_rss_bytes if here else None,
         run=run.id,

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from optlab.i18n import said
-from optlab.jobs.measured import MeasuredRun
+from optlab.jobs.measured import MeasuredRun, in_words
 
 Cell = str | float | None
 Row = dict[str, Cell]
@@ -27,7 +26,7 @@ def row(one: MeasuredRun) -> Row:
     cells: Row = {
         "run": one.id,
         "model": one.spec.model,
-        "recipe": said(one.title),
+        "recipe": in_words(one),
         "title": one.run.title,
         "finished": one.run.finished,
     }

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from optlab.errors import OptLabError
+from optlab.i18n import language, said
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.registry import kind_of
 from optlab.messages import Message, say
@@ -17,6 +18,9 @@ from optlab.recipes import Recipe
 from optlab.results.document import UnreadableError
 from optlab.results.measurement import Measurement, MeasureSpec
 from optlab.store.run import Run
+
+WORDS_KEPT = 20_000
+_in_words: dict[tuple[str, str], str] = {}
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,17 @@ class MeasuredRun:
     def title(self) -> str:
         """The recipe in words, a message; the run's title where this version does not know a method of it."""
         return self.spec.recipe.describe() if isinstance(self.spec.recipe, Recipe) else self.run.title
+
+
+def in_words(one: MeasuredRun) -> str:
+    """Its title in the language of the reader, put together once: a page of a full store reads thousands of them."""
+    key = one.run.key, language()  # of everything that the title tells, the recipe among it
+    words = _in_words.get(key)
+    if words is None:
+        if len(_in_words) >= WORDS_KEPT:
+            _in_words.clear()
+        words = _in_words[key] = said(one.title)
+    return words
 
 
 def measured(run: Run) -> MeasuredRun | None:
