@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from functools import cache
 
 from optlab import paths
-from optlab.messages import FILLING, Joined, Message
+from optlab.messages import FILLING, Counted, Joined, Message
 
 LOCALE = paths.ASSETS / "locale"
 ENGLISH = "en"
@@ -49,9 +49,9 @@ def _(message: str) -> str:
     return _catalog(language()).gettext(message) if message else ""
 
 
-def plural(one: str, many: str, count: int) -> str:
-    """The form of a message that fits `count`, with `{count}` filled in."""
-    return _catalog(language()).ngettext(one, many, count).format(count=count)
+def plural(one: str, many: str, count: int, **values: object) -> str:
+    """The form of a message that fits `count`, with `{count}` and other values filled in."""
+    return _catalog(language()).ngettext(one, many, count).format(count=count, **values)
 
 
 def said(sentence: str) -> str:
@@ -63,7 +63,11 @@ def said(sentence: str) -> str:
         return _(sentence.joint).join(said(part) for part in sentence.parts)
     if not isinstance(sentence, Message):
         return _(sentence) if len(sentence) <= LONGEST else sentence
-    translated = _(sentence.template)
+    translated = (
+        _catalog(language()).ngettext(sentence.one, sentence.many, sentence.values["count"])
+        if isinstance(sentence, Counted)
+        else _(sentence.template)
+    )
     if not sentence.values:
         return translated
     return FILLING.vformat(translated, (), {name: _value(value) for name, value in sentence.values.items()})

@@ -11,13 +11,13 @@ import json
 import reprlib
 from collections.abc import Iterable, Mapping
 from string import Formatter
-from typing import Any
+from typing import Any, cast
 
 Value = Any
 """A number, a text, a message, or a list of them; anything else is kept as the text that Python makes of it."""
 
 LONGEST_SPEC = 8
-LONGEST_VALUE = 2000
+LONGEST_VALUE = 400
 """Characters of one value that a sentence shows; a message is read by a person, whatever was put into a file."""
 LONGEST_REPRESENTATION = 160
 """The same for a value that is shown as Python writes it, in quotes or brackets."""
@@ -87,6 +87,22 @@ class Joined(Message):
         return Joined, (self.joint, self.parts)
 
 
+class Counted(Message):
+    """A message with a form for one and a form for many; which is read depends on `count`, and in another language on
+    that language's own rules. one: the template for a single thing; template: for any other number."""
+
+    one: str
+    many: str
+
+    def __new__(cls, one: str, many: str, /, *, count: Value, **values: Value) -> Counted:
+        made = cast(Counted, super().__new__(cls, one if count == 1 else many, count=count, **values))
+        made.one, made.many = one, many
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _recounted, (self.one, self.many, self.values)
+
+
 say = Message
 """`say("there is no run {id}", id=3)`: the name by which the messages of the code are found for the catalogs."""
 
@@ -117,11 +133,17 @@ def decoded(text: str) -> str:
 def _json(value: Value) -> Any:
     if isinstance(value, Joined):
         return {"joint": value.joint, "parts": [_json(part) for part in value.parts]}
+    if isinstance(value, Counted):
+        return {"template": value.many, "one": value.one, "values": _json_of(value.values)}
     if isinstance(value, Message):
-        return {"template": value.template, "values": {name: _json(inner) for name, inner in value.values.items()}}
+        return {"template": value.template, "values": _json_of(value.values)}
     if isinstance(value, list):
         return [_json(inner) for inner in value]
     return value
+
+
+def _json_of(values: Mapping[str, Value]) -> dict[str, Any]:
+    return {name: _json(inner) for name, inner in values.items()}
 
 
 def _message(data: Any) -> Any:
@@ -131,11 +153,18 @@ def _message(data: Any) -> Any:
         return data
     if "joint" in data:
         return Joined(str(data["joint"]), [_message(part) for part in data["parts"]])
-    return Message(str(data["template"]), **{name: _message(inner) for name, inner in data["values"].items()})
+    values = {name: _message(inner) for name, inner in data["values"].items()}
+    if "one" in data:
+        return Counted(str(data["one"]), str(data["template"]), **values)
+    return Message(str(data["template"]), **values)
 
 
 def _rebuilt(template: str, values: dict[str, Value]) -> Message:
     return Message(template, **values)
+
+
+def _recounted(one: str, many: str, values: dict[str, Value]) -> Counted:
+    return Counted(one, many, **values)
 
 
 def _plain(value: Any) -> Value:

@@ -36,7 +36,7 @@ from optlab.texts.names import names as texts
 ROOT = Path(__file__).resolve().parents[1]
 LOCALE = ROOT / "assets" / "locale"
 LANGUAGES = ("zh",)
-KEYWORDS = {"_": None, "plural": (1, 2), "say": None, "Joined": None}
+KEYWORDS = {"_": None, "plural": (1, 2), "Counted": (1, 2), "say": None, "Joined": None}
 TERMINAL = ROOT / "optlab" / "cli"
 """What only the command line says stays English, as its commands and options are."""
 WORD = re.compile(r"[A-Za-z]{2,}")

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optlab import i18n
 from optlab.errors import ModelError, OptLabError
-from optlab.messages import Joined, Message, decoded, encoded, say
+from optlab.messages import Counted, Joined, Message, decoded, encoded, say
 from scripts import words
 
 PLAIN = st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.floats(allow_nan=False) | st.text()
@@ -90,3 +91,20 @@ def test_no_error_and_no_progress_of_the_library_is_filled_in_before_its_reader_
                 continue
             filled_in += [f"{path.name}:{node.lineno}" for one in said if isinstance(one, ast.JoinedStr)]
     assert filled_in == []
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 layers of x"), (1, "1 layer of x"), (2, "2 layers of x")])
+def test_one_thing_is_never_said_as_many(count: int, said: str) -> None:
+    message = Counted("{count} layer of {name}", "{count} layers of {name}", count=count, name="x")
+    for copy in (message, decoded(encoded(message)), pickle.loads(pickle.dumps(message))):
+        assert copy == said
+        assert i18n.said(copy) == said
+
+
+def test_a_language_without_plurals_has_one_form_for_every_count() -> None:
+    steps = [Counted("{count} step", "{count} steps", count=count) for count in (1, 2)]
+    i18n.use("zh")
+    try:
+        assert [i18n.said(one) for one in steps] == ["1 步", "2 步"]
+    finally:
+        i18n.use("en")

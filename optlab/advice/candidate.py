@@ -80,6 +80,12 @@ def tried(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(found, key=lambda one: one.size_bytes)
 
 
+def unproved(predictions: Iterable[Candidate], known: Iterable[Candidate]) -> list[Candidate]:
+    """Predictions of recipes that nobody measured yet: once a figure is measured, it takes the prediction's place."""
+    done = {one.recipe.content_hash for one in known if one.source == "measured"}
+    return [one for one in predictions if one.recipe.content_hash not in done]
+
+
 def predicted(points: Iterable[Point], model: str, original_ms: float | None = None) -> list[Candidate]:
     """The points of a frontier that have a predicted quality. original_ms: predicted time per token of the original."""
     found = []

@@ -14,7 +14,7 @@ from optlab.figures import format
 from optlab.figures.costs import worst
 from optlab.figures.verdict import SLIGHT
 from optlab.knobs import KnobbedRecipe, knobs_of
-from optlab.messages import Message, say
+from optlab.messages import Counted, Message, say
 from optlab.models.describe import Description
 from optlab.prediction.costs import costs
 from optlab.prediction.layer_values import BITS, offered, values_of, with_values
@@ -66,8 +66,9 @@ def _protect(predictor: Predictor, description: Description, recipe: Recipe) -> 
         return
     yield NextStep(
         "protect",
-        say("Protect {count} layers: {loss}, +{size}", count=len(raised), loss=_change(then.ppl_ratio),
-            size=format.megabytes(then.size_bytes - told.size_bytes)),
+        Counted("Protect {count} layer: {loss}, +{size}", "Protect {count} layers: {loss}, +{size}",
+                count=len(raised), loss=_change(then.ppl_ratio),
+                size=format.megabytes(then.size_bytes - told.size_bytes)),
         better,
     )  # fmt: skip
 

@@ -1,8 +1,9 @@
 """A wish and its answer: the limits a person has, the candidate that keeps them all, and the reasons in words.
 
 A limit counts as kept only by the unfavourable end of an interval: what may be 6 % worse does not answer "at most 5 %".
-Among those that keep every limit, what the person prefers decides; a prediction wins only where it is better than
-everything measured, and is told as what it is.
+Among those that keep every limit, what the person prefers decides; a prediction is told beside it only where it is
+notably better than everything measured. What was proved so stays the answer, although a predictor that has learnt from
+the proof sees a recipe that is a hair better everywhere.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from optlab.figures import format, speedup
 from optlab.i18n import _
 
 Preference = Literal["small", "fast", "close"]
+
+NOTABLY = 0.98
+"""A prediction has to promise at most this share of the bytes, the time or the perplexity of what was measured."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,9 @@ def answer(wish: Wish, candidates: Iterable[Candidate]) -> Answer:
     order = ORDERS[wish.prefer]
     proven = min((one for one in kept if one.source == "measured"), key=order, default=None)
     guessed = min((one for one in kept if one.source == "predicted"), key=order, default=None)
-    if guessed is not None and proven is not None and order(guessed) >= order(proven):
-        guessed = None
+    if guessed is not None and proven is not None:
+        notably = order(guessed) < order(proven) and order(guessed)[0] <= NOTABLY * order(proven)[0]
+        guessed = guessed if notably else None
     if proven is not None or guessed is not None or not everyone:
         return Answer(proven, guessed, missed)
     fewest = min(range(len(everyone)), key=lambda index: (len(broken[index]), order(everyone[index])))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
-from optlab.messages import Joined, say
+from optlab.messages import Counted, Joined, say
 from optlab.methods import Method, Parameter, Value
 from optlab.training_parameters import training
 
@@ -76,10 +76,10 @@ class Distillation(Method):
         parts = [
             say("distill T {temperature:g}", temperature=values["temperature"]),
             say("alpha {alpha:g}", alpha=values["alpha"]),
-            say("{steps} steps", steps=values["steps"]),
+            Counted("{count} step", "{count} steps", count=values["steps"]),
         ]
         if values["student_layers"]:
-            parts.append(say("{blocks} blocks", blocks=values["student_layers"]))
+            parts.append(Counted("{count} block", "{count} blocks", count=values["student_layers"]))
         return Joined(", ", parts)
 
     def soft_loss(self, student: Tensor, teacher: Tensor) -> Tensor:

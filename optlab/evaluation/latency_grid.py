@@ -15,7 +15,7 @@ from torch import Tensor
 
 from optlab.errors import MeasurementError
 from optlab.evaluation.latency import Clock, Speedup, no_collection, of_rounds
-from optlab.messages import say
+from optlab.messages import Counted, say
 from optlab.progress import Progress, silent
 from optlab.results.latency_grid import Cell, Cells
 
@@ -96,7 +96,7 @@ def latency_grid(
             gain = None if name == BASE or BASE not in seconds else paired_ratio(seconds[BASE][1], steps, rounds)
             found[name].append(_cell(length, count, starts, steps, gain))
         spent += length * count
-    progress(1.0, say("timed {work_count} sizes", work_count=len(work)), _cells(found))
+    progress(1.0, Counted("timed {count} size", "timed {count} sizes", count=len(work)), _cells(found))
     return _cells(found)
 
 

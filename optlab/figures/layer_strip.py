@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from optlab.figures import style
-from optlab.i18n import _, said
+from optlab.i18n import _, plural, said
 from optlab.models.describe import Description
 from optlab.prediction.layer_values import BITS, ZEROS
 from optlab.recipes import Recipe, Step
@@ -31,7 +31,7 @@ def of_layers(layers: Iterable[LayerReport]) -> str:
 
 
 def _strip(cells: Sequence[str]) -> str:
-    label = escape(_("Bits and zeros of {count} layers").format(count=len(cells)))
+    label = escape(plural("Bits and zeros of {count} layer", "Bits and zeros of {count} layers", len(cells)))
     return f'<div role="img" aria-label="{label}" style="display:flex;gap:1px">{"".join(cells)}</div>'
 
 

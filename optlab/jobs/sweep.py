@@ -19,7 +19,7 @@ from optlab.evaluation.paired import interval
 from optlab.jobs import model_cache
 from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.resolution import digest, text_identity, title
-from optlab.messages import say
+from optlab.messages import Counted, say
 from optlab.progress import Progress, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
@@ -98,8 +98,9 @@ SWEEP = JobKind(
          spec.protocol.dtype, spec.protocol.device],
         spec.temperatures, spec.alphas, spec.protocol.tokens,
     ],
-    title=lambda spec: say(
-        "{model}: {count} students", model=title(spec.model), count=len(spec.temperatures) * len(spec.alphas)
+    title=lambda spec: Counted(
+        "{model}: {count} student", "{model}: {count} students", model=title(spec.model),
+        count=len(spec.temperatures) * len(spec.alphas)
     ),
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
-from optlab.messages import Joined, say
+from optlab.messages import Counted, Joined
 from optlab.methods import Method, Parameter, Value
 from optlab.prune.scored import SPARSITY
 from optlab.training_parameters import training
@@ -42,7 +42,7 @@ class TrainedPruning(Method):
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
         share = f"{cls.name} {float(values['sparsity'] or 0.0):.0%}"
-        return Joined(", ", [share, say("{steps} steps", steps=values["steps"])])
+        return Joined(", ", [share, Counted("{count} step", "{count} steps", count=values["steps"])])
 
     def share_at(self, step: int, last: int) -> float | None:
         """The share of zeros after `step` of 1..last, after which masks are held; None to leave the masks alone."""

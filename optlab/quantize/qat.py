@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
-from optlab.messages import Joined, say
+from optlab.messages import Counted, Joined, say
 from optlab.methods import Parameter, Value
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
 from optlab.training_parameters import training
@@ -68,7 +68,7 @@ class QAT(LayerwiseQuantizer):
 
     @classmethod
     def describe(cls, values: Mapping[str, Value]) -> str:
-        return Joined(", ", [super().describe(values), say("{steps} steps", steps=values["steps"])])
+        return Joined(", ", [super().describe(values), Counted("{count} step", "{count} steps", count=values["steps"])])
 
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
         return self._shadows[name].rounded()

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from optlab.messages import Message, say
+from optlab.messages import Counted, Message, say
 from optlab.texts.text import Text, load
 
 LINES, WIDTH = 3, 100
@@ -44,7 +44,10 @@ def excerpt(name: str) -> Excerpt:
 def _words(text: Text) -> Message:
     documents, measured = len(text.documents), len(text.evaluation)
     if text.taken is None:
-        return say("{count} documents, {measured} of them to measure on", count=documents, measured=measured)
+        return Counted(
+            "{count} document, {measured} of them to measure on", "{count} documents, {measured} of them to measure on",
+            count=documents, measured=measured,
+        )  # fmt: skip
     if text.taken.column is None:
         return say("{kind}, {size} characters, one document", kind=text.taken.kind, size=sum(map(len, text.evaluation)))
     if documents == 1 or text.calibration == text.evaluation:

@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlab.advice import candidate
+from optlab.advice.proof import proof_of, record
 from optlab.client.client import Client
 from optlab.jobs import originals
 from optlab.prediction.state import place_of
@@ -85,6 +86,27 @@ def test_a_prediction_that_beats_the_measured_is_marked_and_proved_on_demand(pre
     assert "90% band" in words(app)
     press(app, "Prove it")
     assert prepared.store.list("measure")[0].status == "queued"
+
+
+def test_the_question_its_rule_and_the_near_misses_are_told(worked: Client) -> None:
+    said = words(open_page("find_best"))
+    assert "Which is the smallest that is surely at most 5% worse?" in said
+    assert "fewest bytes" in said
+    misses = said.split("Near misses")[1].split("Five questions")[0]
+    assert "10.0% worse, the limit is 5%" in misses  # 4 bits
+    assert "larger" in misses  # the original keeps the limit
+
+
+def test_a_proof_is_told_beside_the_answer_and_kept_on_record(prepared: Client) -> None:
+    states.with_anchors(states.state(blocks=2), 1.3).save(place_of("f" * 64))
+    run = samples.measured(prepared, 8)  # what was predicted is written down when it is asked for
+    proof = proof_of(prepared.ledger("nano"), samples.quantized(8))
+    assert proof is not None
+    assert run.done
+    app = open_page("find_best")
+    assert proof.in_words() in words(app).replace("\\", "")
+    assert record(prepared.ledger("nano")) in [box.label for box in app.expander]
+    assert any("Inside" in frame.value.columns and len(frame.value) == 1 for frame in app.dataframe)
 
 
 def test_the_five_questions_are_answered_with_figures_of_this_machine(worked: Client) -> None:

@@ -47,3 +47,21 @@ def test_a_question_that_cannot_be_met_is_one_sentence(probed: Client) -> None:
     well(kind.set_value("speed").run())
     well(next(box for box in app.number_input if box.label == "tokens per second").set_value(100_000.0).run())
     assert "use " in app.warning[0].value
+
+
+def test_what_was_proved_stays_the_answer_and_is_shown_as_measured(probed: Client) -> None:
+    app = open_page("find_best", shown="At every size")
+    well(next(button for button in app.button if button.label.startswith("Prove it (about")).click().run())
+    run = probed.store.list("measure")[0]
+    recipe = samples.asked(run).recipe
+    samples.finish(probed, run, samples.measurement(1.04, 3_000_000, 1.0, recipe))
+    Client.predictor(probed, "nano").state.anchors.clear()  # another state of knowledge
+    well(app.run())
+    assert "4.0% worse" in words(app)
+    assert not any(button.label.startswith("Prove it") for button in app.button)
+    assert ":blue-badge" in words(app)
+
+
+def test_the_first_question_is_one_at_which_something_is_lost(probed: Client) -> None:
+    app = open_page("find_best", shown="At every size")
+    assert next(box for box in app.number_input if box.label == "% worse").value == 5.0

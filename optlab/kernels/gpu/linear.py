@@ -6,6 +6,7 @@ the weight at a time are expanded into floats, so that nothing is stored twice.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from optlab.formats.integer_tensor import QuantizedTensor
-from optlab.kernels.gpu import layout, products
-from optlab.kernels.gpu.tuning import DENSE, INTERPRETED, PACKED, Cut, fastest
+from optlab.kernels.gpu import layout, products, tensor_cores
+from optlab.kernels.gpu.tuning import DENSE, INTERPRETED, PACKED, TENSOR, Cut, fastest
 from optlab.kernels.norm import Norm
 from optlab.kernels.rule import Kernel
 from optlab.kernels.weights import Source
@@ -90,9 +91,10 @@ class TritonLinear(nn.Module):
         activation: str = "none",
         scale: float = 1.0,
         residual: Tensor | None = None,
+        cut: Cut | None = None,
     ) -> Tensor:
         """residual + scale * activation(W norm(x) + b) of one input x [1, in]: [1, out]; of an interleaved weight
-        activation(gate) * up, [1, out / 2]. norm: an RMS norm or None."""
+        activation(gate) * up, [1, out / 2]. norm: an RMS norm or None. cut: one of `cuts`; None is the fastest."""
         outputs = self.outputs // 2 if self.gated else self.outputs
         out = torch.empty(1, outputs, dtype=x.dtype, device=x.device)
         flags = {
@@ -104,20 +106,35 @@ class TritonLinear(nn.Module):
 
         def launch(cut: Cut) -> None:
             programs = (-(-self.outputs // cut.rows),)
-            sizes = {"ROWS": cut.rows, "INPUTS": cut.inputs, "num_warps": cut.warps}
+            sizes = {"ROWS": cut.rows, "INPUTS": cut.inputs, "num_warps": cut.warps, "num_stages": cut.stages}
             if self.kernel == "dense":
                 products.dense_product[programs](
                     x, gain, self.weight, bias, added, out, self.outputs, self.inputs, eps, scale, **flags, **sizes
                 )
-            else:
-                products.packed_product[programs](
-                    x, gain, self.weight, self.scales, self._zeros(), bias, added, out, self.outputs, self.inputs, eps,
-                    scale, products.EXPONENT, **flags, **self._format(), **sizes,
-                )  # fmt: skip
+                return
+            kernel = products.packed_product
+            constants: tuple[float, ...] = (products.EXPONENT,)
+            if cut.tensor:
+                kernel, constants = tensor_cores.tensor_product, tensor_cores.POWERS[x.dtype]
+                sizes["INTERPRETED"] = not x.is_cuda
+            kernel[programs](
+                x, gain, self.weight, self.scales, self._zeros(), bias, added, out, self.outputs, self.inputs, eps,
+                scale, *constants, **flags, **self._format(), **sizes,
+            )  # fmt: skip
 
         key = (self.kernel, self.outputs, self.inputs, x.dtype, *flags.values(), *self._key(), x.device)
-        launch(fastest(key, DENSE if self.kernel == "dense" else PACKED, x.device, launch))
+        launch(cut or fastest(key, self.cuts(x), x.device, launch))
         return out
+
+    def cuts(self, x: Tensor) -> tuple[Cut, ...]:
+        """Ways to cut a product with x that may be the fastest on its device."""
+        tensor = self.kernel == "int4" and self.block >= tensor_cores.SMALLEST_BLOCK and x.dtype in tensor_cores.POWERS
+        if not x.is_cuda:
+            return (replace(INTERPRETED, tensor=tensor),)
+        if self.kernel == "dense":
+            return DENSE
+        # Tensor cores multiply bfloat16 since capability 8.0.
+        return TENSOR + PACKED if tensor and torch.cuda.get_device_capability(x.device) >= (8, 0) else PACKED
 
     def _key(self) -> tuple[Any, ...]:
         return () if self.kernel == "dense" else tuple(self._format().values())

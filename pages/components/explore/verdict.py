@@ -44,7 +44,9 @@ def faster(found: Verdict) -> str:
     """Whether new words come faster on this machine, and how many times."""
     if found.speedup is None:
         return _("Speed not timed")
-    answer = _("Faster here: {speed}") if found.faster else _("Not measurably faster here ({speed})")
+    if not speedup.beyond_chance(found.speedup_ci95):
+        return _("Not measurably faster here")
+    answer = _("Faster here: {speed}") if found.faster else _("Not faster here: {speed}")
     return answer.format(speed=speedup.in_words(found.speedup, found.speedup_ci95))
 
 

@@ -6,9 +6,12 @@ from functools import partial
 
 import streamlit as st
 
-from optlab.advice.candidate import Candidate, measured, original_of, predicted
+from optlab.advice import question
+from optlab.advice.candidate import Candidate, measured, original_of, predicted, unproved
+from optlab.advice.near_misses import near_misses
 from optlab.advice.wish import Answer, Preference, Wish, answer, reasons
 from optlab.errors import OptLabError
+from optlab.figures import format
 from optlab.i18n import _
 from optlab.jobs.resolution import settled
 from optlab.models.describe import Description
@@ -16,7 +19,7 @@ from optlab.prediction.frontier import Frontier
 from optlab.recipes import Recipe
 from optlab.report.comparison import chosen
 from optlab.store.run import Status
-from pages.components.find_best import questions
+from pages.components.find_best import proofs, questions
 from pages.components.shared import facts, goals, prediction, prepare, services, view, watching
 from pages.components.shared.services import escaped, sentence
 
@@ -29,10 +32,12 @@ def show(shown: view.View, description: Description) -> None:
     """Draw it, for a model that is prepared."""
     st.markdown(_("Say what you need. The answer comes from measurements and predictions on this machine."))
     watching.under_way(services.client().under_way(("measure", "tasks")))
-    found = candidates(shown)
-    wish = ask(found)
+    found, wish = candidates(shown), ask()
     if found:
+        st.subheader(question.in_words(wish), anchor=False)
+        st.caption(question.rule(wish))
         answered(shown, wish, answer(wish, found), found)
+        proofs.of_all(services.client().ledger(shown.model))
     else:
         nothing_yet(shown, description)
     questions.show(shown, description, found)
@@ -49,13 +54,14 @@ def candidates(shown: view.View) -> list[Candidate]:
     if predictor is not None:
         try:
             original = predictor.predict(Recipe())
-            found += predicted(Frontier(predictor).points(POINTS), shown.model, original.decode_ms)
+            points = Frontier(predictor).points(POINTS)
+            found += unproved(predicted(points, shown.model, original.decode_ms), found)
         except OptLabError as error:
             st.caption(sentence(error.message))
     return found
 
 
-def ask(found: list[Candidate]) -> Wish:
+def ask() -> Wish:
     """The form; a limit that is left empty is none."""
     preferences: dict[Preference, str] = {
         "small": _("the smallest"), "fast": _("the fastest"), "close": _("the closest to the original"),
@@ -97,8 +103,11 @@ def answered(shown: view.View, wish: Wish, found: Answer, everyone: list[Candida
     if found.best is not None:
         recommend(shown, wish, found.best, original, _("Recommended"))
     if found.better is not None:
-        recommend(shown, wish, found.better, original, _("Possibly better, not measured yet"))
-    if found.best is None and found.better is None:
+        heading = _("Possibly better, not measured yet") if found.best else _("Best by prediction, not measured yet")
+        recommend(shown, wish, found.better, original, heading)
+    if (chosen := found.best or found.better) is not None:
+        rivals(shown, wish, chosen, [one for one in everyone if one is not found.better])
+    else:
         refuse(shown, wish, found, original, len(everyone))
 
 
@@ -114,6 +123,8 @@ def recommend(shown: view.View, wish: Wish, one: Candidate, original: Candidate 
                          help=prediction.record(services.client(), shown.model))  # fmt: skip
         st.markdown("\n".join(f"- {escaped(reason)}" for reason in reasons(wish, one, original)))
         recipe = one.recipe
+        if one.source == "measured" and isinstance(recipe, Recipe):
+            proofs.show(services.client().ledger(shown.model), recipe)
         if not isinstance(recipe, Recipe):
             return  # of a method that is no more: told, but it cannot be applied
         if one.source == "predicted":
@@ -131,6 +142,23 @@ def recommend(shown: view.View, wish: Wish, one: Candidate, original: Candidate 
                 st.switch_page(
                     "pages/explore.py", query_params=view.link(changed.model, changed.recipe, changed.protocol)
                 )
+
+
+def rivals(shown: view.View, wish: Wish, chosen: Candidate, everyone: list[Candidate]) -> None:
+    """What nearly won, each with why it lost, and with what became of its prediction."""
+    found = near_misses(wish, chosen, everyone)
+    if not found:
+        return
+    ledger = services.client().ledger(shown.model)
+    with st.container(border=True):
+        st.markdown(f"**{_('Near misses')}**")
+        for miss in found:
+            icon = ":material/block:" if miss.broken else ":material/straighten:"
+            source = _("measured") if miss.candidate.source == "measured" else _("predicted")
+            size = format.megabytes(miss.candidate.size_bytes)
+            st.markdown(f"{icon} **{escaped(miss.candidate.title)}** ({size}, {source}): {escaped(miss.why)}")
+            if miss.candidate.source == "measured" and isinstance(miss.candidate.recipe, Recipe):
+                proofs.show(ledger, miss.candidate.recipe)
 
 
 def refuse(shown: view.View, wish: Wish, found: Answer, original: Candidate | None, count: int) -> None:

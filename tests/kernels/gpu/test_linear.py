@@ -20,7 +20,7 @@ from optlab.models.transformer import activate
 
 pytest.importorskip("triton")
 
-from optlab.kernels.gpu import layout
+from optlab.kernels.gpu import layout, tensor_cores
 from optlab.kernels.gpu.linear import TritonLinear
 
 
@@ -82,6 +82,47 @@ def test_what_is_taken_along_is_what_follows_one_by_one(
     assert near(found, residual + 0.5 * expected, 1e-5)
     if gated:
         assert near(layer(x), F.linear(x, source.values(), source.bias)), "a prompt has its gates before the others"
+
+
+@st.composite
+def four_bits(draw: Any) -> Source:
+    """A weight whose codes tensor cores multiply: 3 or 4 bits, in groups that fill their smallest product."""
+    bits, zero = draw(st.sampled_from([3, 4, 4])), draw(st.sampled_from(["none", "integer", "float"]))
+    group = draw(st.sampled_from([16, 32, 48, 64, 96, 128, 192, None]))
+    width = (group or 16) * draw(st.integers(1, 1300 // (group or 16)))
+    W = torch.randn(
+        2 * draw(st.integers(1, 70)), width, generator=torch.Generator().manual_seed(draw(st.integers(0, 99)))
+    )
+    return Source(W, None, QuantizedTensor.of(W, minmax(in_groups(W, group), bits, zero), group))
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    source=four_bits(), dtype=st.sampled_from([torch.bfloat16, torch.float16]), rms=st.booleans(), gated=st.booleans()
+)
+def test_tensor_cores_multiply_by_the_dequantized_weight(
+    source: Source, dtype: torch.dtype, rms: bool, gated: bool
+) -> None:
+    generator = torch.Generator().manual_seed(source.weight.shape[1])
+    width, outputs = source.weight.shape[1], len(source.weight) // (2 if gated else 1)
+    x = torch.randn(1, width, generator=generator).to(dtype)
+    norm = Norm(torch.randn(width, generator=generator).to(dtype), None, 1e-5, False) if rms else None
+    layer = TritonLinear([source], "int4", dtype, "cpu")
+    assert all(cut.tensor for cut in layer.cuts(x))
+    if gated:
+        layer.interleave()
+    y = F.linear(x.float() if norm is None else norm(x).float(), source.values())
+    expected = F.silu(y.chunk(2, dim=-1)[0]) * y.chunk(2, dim=-1)[1] if gated else y
+    residual = torch.randn(1, outputs, generator=generator).to(dtype)
+    found = layer.multiply(x, norm, "silu" if gated else "none", 1.0, residual)
+    # Sums are float32; what differs is that normed inputs and the answer are rounded to 8 or 11 bits.
+    assert near(found.float(), residual.float() + expected, 1.2e-2 if dtype == torch.bfloat16 else 1.5e-3)
+
+
+def test_a_power_and_a_code_are_one_number() -> None:
+    for dtype, (bits, power) in tensor_cores.POWERS.items():
+        pairs = (torch.arange(16, dtype=torch.int32) * 0x00010001 | bits).view(dtype)
+        assert torch.equal(pairs, torch.arange(16).repeat_interleave(2) + torch.tensor(power, dtype=dtype))
 
 
 @settings(max_examples=30)
