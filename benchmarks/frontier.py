@@ -1,6 +1,6 @@
-"""Whether the predicted frontier holds: five of its points, measured beside uniform rounding of the same size.
+"""Whether the predicted frontier holds: points of it, measured beside uniform rounding of the same size.
 
-    python -m benchmarks.frontier [--model nano] [--text NAME] [--tokens 8192] [--method rtn ...]
+    python -m benchmarks.frontier [--model nano] [--text NAME] [--tokens 8192] [--method rtn ...] [--points 5]
 
 Both sides choose from the same methods. Excess loss of uniform rounding is read off between its measured recipes on a
 straight line of log(excess) over bytes, which is how it falls.
@@ -28,8 +28,8 @@ from optlab.recipes import Recipe, Step
 from optlab.store.store import Store
 from optlab.texts import evaluation_tokens
 
-BITS_PER_WEIGHT = (2.8, 3.25, 3.5, 4.0, 5.0)
-"""Of the decoder's linear layers, at which a point of the frontier is measured."""
+BITS_PER_WEIGHT = (2.8, 5.0)
+"""Of the decoder's linear layers, between which points of the frontier are measured, as far apart in ratio."""
 LARGEST_EXCESS, SMALLEST_EXCESS = 3.0, 0.001
 MOST_BITS = 6
 
@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=8192)
     parser.add_argument("--skip", type=int, default=0, help="tokens at the beginning of the text that are not read")
     parser.add_argument("--method", nargs="+", default=["rtn"])
+    parser.add_argument("--points", type=int, default=5)
     chosen = parser.parse_args()
     model = load(chosen.model, "float32")
     predictor = Predictor(foreground.predictor(Client(Store()), chosen.model).state, text=chosen.text)
@@ -71,13 +72,18 @@ def main() -> None:
         sizes.append(_bytes(told))
         losses.append(measured(Recipe.of(step)))
         _line(step.describe(), bits(sizes[-1]), Point(Recipe.of(step), told), losses[-1])
-    for wanted in BITS_PER_WEIGHT:
+    inside = 0
+    for wanted in np.geomspace(*BITS_PER_WEIGHT, chosen.points):
         began = time.perf_counter()
         point = frontier.at_most_bytes(math.floor(rest + wanted * weights / 8))
         seconds = time.perf_counter() - began
         size = point.size_bytes
         beside = uniform_at(size, np.array(sizes, dtype=float), np.array(losses))
-        _line(f"frontier, found in {seconds:.2f} s", bits(size), point, measured(point.recipe), beside)
+        found = measured(point.recipe)
+        band = point.prediction.nll_band90
+        inside += band is not None and (band[0] or 0.0) <= found <= (math.inf if band[1] is None else band[1])
+        _line(f"frontier, found in {seconds:.2f} s", bits(size), point, found, beside)
+    print(f"\n{inside} of {chosen.points} points of the frontier lie inside their band")
     began = time.perf_counter()
     count = len(Frontier(predictor, tuple(chosen.method)).points())
     print(f"\nthe whole frontier: {count} points in {time.perf_counter() - began:.2f} s")

@@ -1,7 +1,7 @@
 """YAML that a stranger may have written: read within limits on size, depth and number of values, and without aliases.
 
 An alias lets 800 bytes stand for gigabytes, deep brackets exhaust the stack, and both happen before a recipe is looked
-at. The stream of events is therefore counted first; what passes is built by PyYAML's safe loader.
+at. The stream of events is therefore counted first; what passes is built by a safe loader of PyYAML.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ LARGEST = 1 << 20
 DEEPEST = 16
 """Collections within collections; a recipe needs five."""
 MOST_VALUES = 100_000
-"""Scalars and collections."""
+"""Scalars and collections; a recipe of 4096 steps holds up to 80,000."""
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's is ten times as fast."""
 
 
 def read_yaml(text: str) -> Any:
@@ -26,7 +28,7 @@ def read_yaml(text: str) -> Any:
         raise RecipeError("the recipe is larger than 1 MB, which no recipe is")
     try:
         _check(text)
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=LOADER)
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError, AttributeError, KeyError) as error:
         if isinstance(error, RecipeError):
             raise
@@ -35,7 +37,7 @@ def read_yaml(text: str) -> Any:
 
 def _check(text: str) -> None:
     depth = values = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=LOADER):
         if isinstance(event, yaml.AliasEvent):
             raise RecipeError("the recipe repeats a part by an alias (*{name}); write it out", name=event.anchor)
         if isinstance(event, (yaml.CollectionEndEvent)):

@@ -51,4 +51,5 @@ def layer_pattern(expression: str) -> Pattern:
 
 def _reason(error: Exception) -> str:
     first = error.args[0] if error.args else error
-    return first.decode("utf-8", errors="replace") if isinstance(first, bytes) else str(first)
+    said = first.decode("utf-8", errors="replace") if isinstance(first, bytes) else str(first)
+    return said[:100]  # it repeats the expression

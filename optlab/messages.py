@@ -17,7 +17,7 @@ Value = Any
 """A number, a text, a message, or a list of them; anything else is kept as the text that Python makes of it."""
 
 LONGEST_SPEC = 8
-LONGEST_VALUE = 2000
+LONGEST_VALUE = 400
 """Characters of one value that a sentence shows; a message is read by a person, whatever was put into a file."""
 LONGEST_REPRESENTATION = 160
 """The same for a value that is shown as Python writes it, in quotes or brackets."""

@@ -30,6 +30,9 @@ def row(one: MeasuredRun) -> Row:
         "recipe": said(one.title),
         "title": one.run.title,
         "finished": one.run.finished,
+        "name": one.run.label.name,
+        "note": one.run.label.note,
+        "starred": one.run.label.starred,
     }
     cells |= {name: getattr(one.result, name) for name in PLAIN}
     for section in SECTIONS:

@@ -21,7 +21,7 @@ from optlab.jobs.sides import compared, side, timed_in_turns
 from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
 from optlab.messages import Joined, say
-from optlab.models.describe import describe
+from optlab.models.describe import describe_apart
 from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
@@ -61,7 +61,7 @@ def measure(
 
     protocol = settled(name, protocol)
     learned = durations.load()
-    parts = plan(recipe, protocol, describe(name, span(progress, 0.0, 0.0)), learned)
+    parts = plan(recipe, protocol, describe_apart(name, span(progress, 0.0, 0.0)), learned)
     phases = Phases(progress, {part: learned.expected(work) or 0.0 for part, work in parts.items()})
     text, calibration = str(protocol.text), str(protocol.calibration)
     with compute_lock():

@@ -25,9 +25,9 @@ def model(name: str, dtype: str, device: str = "auto", progress: Progress = sile
     Raises ModelError as `optlab.models.load` does.
     """
     from optlab.models import load
-    from optlab.models.describe import describe
+    from optlab.models.describe import describe_apart
 
-    fingerprint = describe(name, progress).fingerprint
+    fingerprint = describe_apart(name, progress).fingerprint
     identity = (name, fingerprint, dtype, device)
     if identity not in _models:
         while len(_models) >= KEPT:  # before loading: three models at once may not fit

@@ -5,18 +5,18 @@ from __future__ import annotations
 from optlab.jobs.kind import PREPARING, JobKind, Log
 from optlab.jobs.resolution import title, unread_identity
 from optlab.messages import say
-from optlab.models.catalog import resolve
-from optlab.models.describe import VERSION, Description, describe
-from optlab.progress import Progress, span
+from optlab.models.catalog import ready_folder
+from optlab.models.describe import VERSION, Description, describe_apart
+from optlab.progress import Progress
 from optlab.results.document import Nothing
 from optlab.results.model import PrepareSpec
 
 
 def execute(spec: PrepareSpec, progress: Progress, log: Log) -> Description:
     """The description of the model. Raises ModelError."""
-    folder = resolve(spec.model, span(progress, 0.0, 0.8))
-    log(f"{spec.model} is in {folder}")
-    return describe(spec.model, span(progress, 0.8, 1.0))
+    found = describe_apart(spec.model, progress)
+    log(f"{spec.model} is in {ready_folder(spec.model)}")
+    return found
 
 
 PREPARE = JobKind(

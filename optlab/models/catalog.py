@@ -76,11 +76,7 @@ def resolve(name: str, progress: Progress = silent) -> Path:
     """
     from optlab.models.convert import convert
 
-    source = locate(name)
-    if source is None:
-        from optlab.models.hub import download
-
-        source = download(name, progress)
+    source = arrived(name, progress)
     if source.is_file():
         return convert(source, _plain_word(name if card(name) else source.stem), progress)
     if is_adapter(source):
@@ -97,12 +93,21 @@ def source_of(name: str) -> Path:
 
     Raises ModelError as `resolve` does.
     """
+    source = arrived(name)
+    return resolve(name) if source.is_dir() and is_adapter(source) else source
+
+
+def arrived(name: str, progress: Progress = silent) -> Path:
+    """The folder or GGUF file of a model as it came, an adapter as it is; downloaded when it is only on the hub.
+
+    Raises ModelError when there is no such model, Cancelled from `progress`.
+    """
     source = locate(name)
     if source is None:
         from optlab.models.hub import download
 
-        source = download(name, silent)
-    return resolve(name) if source.is_dir() and is_adapter(source) else source
+        source = download(name, progress)
+    return source
 
 
 def ready_folder(name: str) -> Path | None:

@@ -27,8 +27,10 @@ BYTES = {
     "I32": 4, "U32": 4, "F32": 4, "F64": 8, "I64": 8, "U64": 8,
 }  # fmt: skip
 FLOATS = ("F16", "BF16", "F32", "F64")
-LARGEST_HEADER = 100 << 20
-LARGEST_JSON = 64 << 20
+LARGEST_HEADER = 25 << 20
+LARGEST_JSON = 16 << 20
+LARGEST_CONFIG = 2 << 20
+"""Bytes. What Python makes of JSON can be thirty times as large; the header of a shard with 10,000 tensors has 1 MB."""
 ADAPTER = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 MLX_ADAPTER = "adapters.safetensors"
@@ -125,11 +127,12 @@ def _check(entry: TensorEntry) -> None:
         raise ValueError(entry.name)
 
 
-def read_json(file: Path) -> JsonObject:
-    """A JSON object from a file of a model. Raises ModelError."""
+def read_json(file: Path, largest: int = LARGEST_JSON) -> JsonObject:
+    """A JSON object from a file of a model of at most `largest` bytes. Raises ModelError."""
     try:
-        if file.stat().st_size > LARGEST_JSON:
-            raise ModelError("{file} is larger than 64 MB, which no file of its kind is", file=file)
+        if file.stat().st_size > largest:
+            raise ModelError("{file} is larger than {size} MB, which no file of its kind is", file=file,
+                             size=largest >> 20)  # fmt: skip
         refuse_pointer(file)
         data = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -198,7 +201,7 @@ def open_checkpoint(folder: Path, packed: bool = False) -> Checkpoint:
             folder=folder,
             hint=hint,
         )
-    checkpoint = Checkpoint(folder, read_json(folder / "config.json"), tuple(_weight_files(folder)))
+    checkpoint = Checkpoint(folder, read_json(folder / "config.json", LARGEST_CONFIG), tuple(_weight_files(folder)))
     if not checkpoint.tensors:
         raise ModelError("{folder} holds no weights: its safetensors files are without tensors", folder=folder)
     shapes = [entry.shape for entry in checkpoint.tensors.values()]

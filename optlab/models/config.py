@@ -90,7 +90,11 @@ class Config:
             config = cls(**sizes, family=kind, **_habits(hub, said, architecture, sizes))
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise ModelError("config.json is incomplete or malformed: {error!r}", error=error) from None
-        if config.heads % config.kv_heads or min(config.width, config.blocks, config.head_dim, config.mlp_width) < 1:
+        counts = (
+            config.vocabulary, config.width, config.blocks, config.heads, config.kv_heads, config.head_dim,
+            config.mlp_width, config.context_length,
+        )  # fmt: skip
+        if min(counts) < 1 or config.heads % config.kv_heads:
             raise ModelError("config.json is malformed: heads must be a multiple of key-value heads, sizes positive")
         return config
 

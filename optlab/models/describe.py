@@ -1,13 +1,13 @@
 """What a model consists of, layer by layer, as plain data that a page can show without torch.
 
-The structure of a model is only known to torch, so a process without torch asks another one, once; the answer is kept
-as JSON under the fingerprint of the weights. `python -m optlab.models.describe MODEL` is that other process.
+The structure of a model is only known to torch, so a process without torch asks another one, once; so does whoever
+serves others, because that one has limits (`optlab.confined`). The answer is kept as JSON under the fingerprint of the
+weights.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optlab import paths, sealed
+from optlab.confined import GivenUpError, Limits, Room
 from optlab.errors import ModelError
 from optlab.files import JsonObject
 from optlab.messages import decoded, encoded
 from optlab.models import chat
 from optlab.models import fingerprint as fingerprints
-from optlab.models.catalog import card, ready_folder, resolve
+from optlab.models.catalog import arrived, card, ready_folder, resolve
 from optlab.models.checkpoint import BYTES, Checkpoint, open_checkpoint
+from optlab.models.gguf.file import split_parts
 from optlab.models.notes import note_for
 from optlab.models.placement import weight_bytes
 from optlab.progress import Progress, silent, span
@@ -39,6 +41,10 @@ VERSION = 6
 
 UNTOUCHED = ("router", "state")
 """Kinds of matrices inside blocks that no recipe touches."""
+
+SLOWEST = 2_000_000
+"""Bytes a second, of a model that is converted on a machine that does something else too."""
+LEAST_MEMORY, LEAST_FILE = 4 << 30, 1 << 30
 
 LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "max_seq_len")
 
@@ -137,13 +143,11 @@ def describe(name: str, progress: Progress = silent) -> Description:
 
     Raises ModelError as `optlab.models.catalog.resolve`, Cancelled from `progress`.
     """
-    folder = ready_folder(name)
-    if folder is not None:
-        found = _remembered(name, open_checkpoint(folder))
-        if found is not None:
-            return found
+    found = _described_before(name)
+    if found is not None:
+        return found
     if "torch" not in sys.modules:
-        return _describe_elsewhere(name, progress)
+        return describe_apart(name, progress)
     checkpoint = open_checkpoint(resolve(name, span(progress, 0.0, 0.6)))
     from optlab.models.families import placed, skeleton
     from optlab.models.soundness import check_copies, check_file, fitting_tokenizer
@@ -252,6 +256,16 @@ def _memory_file(fingerprint: str) -> Path:
     return paths.folder("descriptions") / f"{fingerprint}-{VERSION}.json"
 
 
+def _described_before(name: str) -> Description | None:
+    """The description that is kept for the files of a model as they are now. A conversion that cannot be read is as
+    good as none, because it is made again; a folder that came so is refused there, in the same words."""
+    folder = ready_folder(name)
+    try:
+        return None if folder is None else _remembered(name, open_checkpoint(folder))
+    except ModelError:
+        return None
+
+
 def _remembered(name: str, checkpoint: Checkpoint) -> Description | None:
     fingerprint = fingerprints.known(checkpoint)
     if fingerprint is None:
@@ -260,48 +274,38 @@ def _remembered(name: str, checkpoint: Checkpoint) -> Description | None:
     return None if data is None else _personal(Description.from_dict(data), name, checkpoint)
 
 
-def _describe_elsewhere(name: str, progress: Progress) -> Description:
-    """Ask a process that may load torch. Its lines on stdout are JSON: progress, then the description or an error."""
-    command = [sys.executable, "-m", "optlab.models.describe", name]
-    answer: JsonObject = {}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
-        assert process.stdout is not None
+def describe_apart(name: str, progress: Progress = silent) -> Description:
+    """As `describe`, in a process with limits when the model has not been described before: its files may be a
+    stranger's. Whoever serves others opens no model before this has.
+
+    Raises ModelError also when it takes more memory or time than `limits_for` allows. A model of the hub is downloaded
+    here first, which takes as long as it takes.
+    """
+    found = _described_before(name)
+    if found is not None:
+        return found
+    with Room(limits_for(arrived(name, span(progress, 0.0, 0.1)))) as room:
         try:
-            for line in process.stdout:
-                answer = json.loads(line)
-                if "fraction" in answer:
-                    progress(answer["fraction"], decoded(answer["message"]))
-        except BaseException:
-            process.terminate()
-            raise
-    if "error" in answer:
-        raise ModelError(decoded(answer["error"]))
-    if "description" not in answer:
-        raise ModelError(
-            "describing {name} ended without an answer (exit code {returncode})",
-            name=name,
-            returncode=process.returncode,
-        )
-    return Description.from_json(answer["description"])
+            told = room.ask("optlab.models.describe:described", name, progress=span(progress, 0.1, 1.0))
+        except GivenUpError as error:
+            raise ModelError("{name} cannot be used: {error}", name=Path(name).name or name, error=error) from None
+    return Description.from_json(told)
 
 
-def main(name: str) -> None:
-    """The other side of `_describe_elsewhere`."""
+def limits_for(source: Path) -> Limits:
+    """What converting and describing a model may take: much for what is large, so that a short file cannot ask for it.
+    Codes of two bits become floats of sixteen; one tensor at a time is in memory, as float32."""
+    parts = [source] if source.is_file() else [file for file in source.iterdir() if file.is_file()]
+    bytes_of = sum(
+        file.stat().st_size for file in (split_parts(source) if source.is_file() else parts) if file.exists()
+    )
+    return Limits(
+        seconds=300.0 + bytes_of / SLOWEST, memory=LEAST_MEMORY + 2 * bytes_of, file=LEAST_FILE + 16 * bytes_of
+    )
+
+
+def described(name: str, progress: Progress = silent) -> str:
+    """The other side of `describe_apart`: a description as `to_json` writes it."""
     import torch  # noqa: F401  its presence tells `describe` to do the work here
 
-    def emit(data: JsonObject) -> None:
-        print(json.dumps(data), flush=True)
-
-    try:
-
-        def report(fraction: float, message: str, partial: object = None) -> None:
-            emit({"fraction": fraction, "message": encoded(message)})
-
-        found = describe(name, report)
-        emit({"description": found.to_json()})
-    except ModelError as error:
-        emit({"error": encoded(error.message)})
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+    return describe(name, progress).to_json()

@@ -6,6 +6,7 @@ library only; code inside a model folder is never run.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,23 @@ LIBRARY_ERRORS = (
     ZeroDivisionError, IndexError, StrictDataclassError,
 )  # fmt: skip
 """What transformers raises, from anywhere, when a config or a checkpoint does not fit its class."""
-UNREAD = ("model_type", "auto_map", "quantization_config")
-"""Keys of config.json that its config object is made without."""
+UNDECLARED = frozenset((
+    "attention_chunk_size", "attention_head_size", "attn_config", "embedding_size", "ffn_config",
+    "first_k_dense_replace", "full_attention_interval", "global_attn_every_n_layers", "global_rope_theta", "head_dim",
+    "hidden_act", "hybrid_override_pattern", "is_decoder", "layer_types", "local_rope_theta", "max_relative_positions",
+    "moe_layer_freq", "n_embed", "norm_rel_ebd", "num_experts", "num_local_experts",
+    "original_max_position_embeddings", "partial_rotary_factor", "position_biased_input", "position_buckets",
+    "position_embedding_type", "qkv_bias", "relative_attention", "rope_local_base_freq", "rope_scaling", "rope_theta",
+    "rotary_emb_base", "rotary_pct", "router_bias", "share_att_key", "sliding_window", "sliding_window_pattern",
+    "_sliding_window_pattern", "talking_head", "tie_word_embeddings", "use_bidirectional_attention",
+))  # fmt: skip
+"""Keys that classes of transformers read without declaring them: older names, and what only some files say."""
+NEVER = frozenset((
+    "auto_map", "attn_implementation", "dtype", "id2label", "label2id", "model_type", "num_labels",
+    "quantization_config", "torch_dtype",
+))  # fmt: skip
+"""Keys of config.json that a config object is made without, whatever declares them: code to run instead of the
+library's, kernels to download, labels by the billion, what OptLab decides itself."""
 
 
 def own_config(hub: HubConfig) -> Any:
@@ -84,8 +100,9 @@ def library_config(hub: HubConfig) -> Any:
     kind = hub.get("model_type")
     if not isinstance(kind, str) or not kind:
         raise ModelError("config.json has no model_type, so the architecture of the model is unknown")
-    values = {key: _decoded(value) for key, value in hub.items() if key not in UNREAD}
     try:
+        admitted = _admitted(CONFIG_MAPPING[kind]) if kind in CONFIG_MAPPING else frozenset()
+        values = {key: _decoded(value) for key, value in hub.items() if key in admitted}
         return AutoConfig.for_model(kind, **values)
     except LIBRARY_ERRORS as error:
         if hub.get("auto_map"):
@@ -103,10 +120,19 @@ def library_config(hub: HubConfig) -> Any:
         ) from None
 
 
+def _admitted(config_class: Any) -> frozenset[str]:
+    """The keys of config.json that reach a config class of transformers: those that it declares or reads anyway."""
+    declared = {field.name for field in dataclasses.fields(config_class)}
+    return frozenset(declared | set(config_class.attribute_map) | UNDECLARED) - NEVER
+
+
 def _decoded(value: Any) -> Any:
-    """A value of config.json as transformers means it: it writes infinity, which JSON lacks, as an object."""
+    """A value of config.json as transformers means it: it writes infinity, which JSON lacks, as an object. Configs
+    inside a config (text_config) say no more than the outer one may."""
     if isinstance(value, dict):
-        return float(value["__float__"]) if set(value) == {"__float__"} else {k: _decoded(v) for k, v in value.items()}
+        if set(value) == {"__float__"}:
+            return float(value["__float__"])
+        return {k: _decoded(v) for k, v in value.items() if k == "model_type" or (k not in NEVER and k[:1] != "_")}
     return [_decoded(item) for item in value] if isinstance(value, list) else value
 
 

@@ -10,12 +10,31 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from optlab.errors import ModelError
 from optlab.files import JsonObject
 
 if TYPE_CHECKING:
     import tokenizers
+
+
+@contextmanager
+def panics_told() -> Iterator[None]:
+    """What the package raises over a tokenizer that contradicts itself, as one ModelError: a bare Exception, or the
+    panic of a Rust library, which is not even an Exception."""
+    try:
+        yield
+    except (UnicodeEncodeError, TypeError):  # the text's fault
+        raise
+    except BaseException as error:
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
+            raise
+        raise ModelError(
+            "the tokenizer of this model contradicts itself: {error}", error=str(error).split("\n")[0][:200]
+        ) from None
 
 
 class PlainText:
@@ -44,17 +63,19 @@ class PlainText:
 
     def encode(self, text: str) -> tokenizers.Encoding:
         """`text` as the model reads it, nothing added."""
-        if self._merges or self._special is None or not self._special.search(text):
-            return self.backend.encode(text, add_special_tokens=False)
-        if self._hiding is None:
-            self._hiding = hiding(self.backend)
-        return self._hiding.encode(text, add_special_tokens=False)
+        with panics_told():
+            if self._merges or self._special is None or not self._special.search(text):
+                return self.backend.encode(text, add_special_tokens=False)
+            if self._hiding is None:
+                self._hiding = hiding(self.backend)
+            return self._hiding.encode(text, add_special_tokens=False)
 
     def encode_with_control(self, text: str) -> tokenizers.Encoding:
         """`text` of a chat template: special tokens are matched, nothing is added."""
-        if self._with_control is None:
-            self._with_control = _copy(self.backend.to_str())
-        return self._with_control.encode(text, add_special_tokens=False)
+        with panics_told():
+            if self._with_control is None:
+                self._with_control = _copy(self.backend.to_str())
+            return self._with_control.encode(text, add_special_tokens=False)
 
 
 def hiding(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from optlab.errors import ModelError, TextError
 from optlab.files import JsonObject
 from optlab.framing import BosRule, Framing
-from optlab.models import chat
+from optlab.models import chat, tokenizer_limits
 from optlab.models.checkpoint import read_json, refuse_pointer
-from optlab.models.plain_text import PlainText
+from optlab.models.plain_text import PlainText, panics_told
 from optlab.models.token_bytes import has_part, sizes, spelled
 
 if TYPE_CHECKING:
@@ -66,11 +66,15 @@ class Tokenizer:
         if file.is_file():
             import tokenizers
 
+            tokenizer_limits.check_file(file)
             try:
-                return cls(tokenizers.Tokenizer.from_file(str(file)), settings, chat.template(folder, settings))
-            except Exception:  # the package raises bare Exception
+                with panics_told():
+                    backend = tokenizers.Tokenizer.from_file(str(file))
+            except (ModelError, ValueError, TypeError):
                 refuse_pointer(file)
                 raise ModelError("{file} is not a tokenizer; copy it again", file=file) from None
+            tokenizer_limits.check(backend, file)
+            return cls(backend, settings, chat.template(folder, settings))
         if not any((folder / name).is_file() for name in OLDER_FILES):
             raise ModelError("{folder} has no tokenizer; tokenizer.json is needed beside config.json", folder=folder)
         return cls(_from_older_files(folder, settings), settings, chat.template(folder, settings))
@@ -193,7 +197,8 @@ class Tokenizer:
 
     def _written_around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Ids that the post-processor writes before and after a text."""
-        whole = self.backend.encode("a", add_special_tokens=True)
+        with panics_told():
+            whole = self.backend.encode("a", add_special_tokens=True)
         written = whole.special_tokens_mask
         first = next((i for i, added in enumerate(written) if not added), len(written))
         last = next((i for i, added in enumerate(reversed(written)) if not added), 0)
@@ -218,7 +223,8 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int], skip_special: bool = False) -> str:
         """Text of token ids; special tokens are written out unless skip_special."""
-        return str(self.backend.decode(list(ids), skip_special_tokens=skip_special))
+        with panics_told():
+            return str(self.backend.decode(list(ids), skip_special_tokens=skip_special))
 
     def readable(self, token_id: int) -> str:
         """Text of one token; its bytes (\\xe2\\x80) where it spells only part of a character."""

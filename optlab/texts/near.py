@@ -23,12 +23,15 @@ WORD = re.compile(r"\w+")
 
 def groups(documents: Sequence[str]) -> list[list[int]]:
     """Numbers of documents, those that are nearly the same together, in order of the first of each group."""
-    sketches = [sketch(document) for document in documents]
+    alike: dict[frozenset[int], list[int]] = {}
+    for number, document in enumerate(documents):
+        alike.setdefault(sketch(document), []).append(number)
+    sketches, members = list(alike), list(alike.values())
     holders: dict[int, list[int]] = {}
     for number, some in enumerate(sketches):
         for run in some:
             holders.setdefault(run, []).append(number)
-    parent = list(range(len(documents)))
+    parent = list(range(len(sketches)))
 
     def root(number: int) -> int:
         while parent[number] != number:
@@ -45,9 +48,9 @@ def groups(documents: Sequence[str]) -> list[list[int]]:
             if 2 * shared >= min(len(some), len(sketches[other])):
                 parent[max(root(number), root(other))] = min(root(number), root(other))
     found: dict[int, list[int]] = {}
-    for number in range(len(documents)):
-        found.setdefault(root(number), []).append(number)
-    return list(found.values())
+    for number, same in enumerate(members):
+        found.setdefault(root(number), []).extend(same)
+    return sorted(map(sorted, found.values()))
 
 
 def sketch(document: str) -> frozenset[int]:

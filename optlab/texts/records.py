@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,7 +217,7 @@ def _separated(text: str, delimiter: str | None, name: str) -> Iterator[Record]:
     try:
         rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         columns = list(rows.fieldnames or ())
-        if twice := [column for column in columns if columns.count(column) > 1]:
+        if twice := [column for column, count in Counter(columns).items() if count > 1]:
             raise TextError("{name} has the column {column!r} twice", name=name, column=twice[0])
         for row in rows:
             if None in row:

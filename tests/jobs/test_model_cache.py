@@ -15,7 +15,7 @@ from optlab.jobs import model_cache
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     state = SimpleNamespace(fingerprint="f", loaded=[])
     describe = ModuleType("optlab.models.describe")
-    describe.__dict__["describe"] = lambda name, progress: SimpleNamespace(fingerprint=state.fingerprint)
+    describe.__dict__["describe_apart"] = lambda name, progress: SimpleNamespace(fingerprint=state.fingerprint)
 
     def read(name: str, dtype: str, device: str, progress: object) -> object:
         state.loaded.append((name, dtype))

@@ -15,10 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from optlab.errors import Cancelled, ModelError
 from optlab.jobs.resolution import settled
-from optlab.models import describe as description_room
 from optlab.models import load
 from optlab.models.checkpoint import open_checkpoint
-from optlab.models.describe import Description, describe
+from optlab.models.describe import Description, describe, describe_apart
 from optlab.models.fingerprint import compute, fingerprint
 from optlab.protocol import Protocol
 from optlab.texts.names import names
@@ -56,13 +55,13 @@ def test_a_process_without_torch_asks_another(tiny: Tiny, tmp_path: Path, monkey
 def test_the_other_process_passes_errors_on(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPTLAB_HOME", str(tmp_path / "home"))
     with pytest.raises(ModelError, match=r"no config\.json"):
-        description_room._describe_elsewhere(str(tmp_path), lambda *_: None)
+        describe_apart(str(tmp_path))
 
     def stop(*_: object) -> None:
         raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        description_room._describe_elsewhere(str(tiny("llama")), stop)
+        describe_apart(str(tiny("llama")), stop)
 
 
 def test_a_damaged_memory_is_made_again(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import mmap
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
 STRING, ARRAY = 8, 9
 DEEPEST_ARRAY = 4
 """Arrays in arrays are part of the format; so many levels of them are read."""
+MOST_VALUES = 10_000_000
+"""In all arrays together; the vocabularies and merges of the largest tokenizers have one million."""
 LARGEST_DIMENSIONS = 4
 """GGML_MAX_DIMS."""
 REMOVED = {
@@ -95,6 +98,7 @@ class _Reader:
 
     def __init__(self, path: Path, data: mmap.mmap) -> None:
         self.path, self.data, self.at, self.order = path, data, 4, "<"
+        self.values_left = MOST_VALUES
 
     def header(self) -> Header:
         version = self._version()
@@ -113,9 +117,9 @@ class _Reader:
             raise DamagedError
         begin = -(-self.at // alignment) * alignment
         tensors = tuple(self._placed(begin, *info) for info in infos)
-        if len({tensor.name for tensor in tensors}) != len(tensors):
-            names = [tensor.name for tensor in tensors]
-            twice = next(name for name in names if names.count(name) > 1)
+        times = Counter(tensor.name for tensor in tensors)
+        if len(times) != len(tensors):
+            twice = next(name for name, count in times.items() if count > 1)
             raise ModelError("{file} is damaged: it holds {twice} twice", file=self.path.name, twice=twice)
         return Header(self.path, version, values, tensors)
 
@@ -167,6 +171,9 @@ class _Reader:
 
     def _array(self, depth: int = 1) -> list[Any]:
         kind, length = self._number("I"), self._number("Q")
+        self.values_left -= length
+        if self.values_left < 0:
+            raise DamagedError
         if kind == STRING:
             self._there(length, 8)
             return [self._string() for _ in range(length)]

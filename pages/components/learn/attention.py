@@ -8,7 +8,9 @@ import streamlit as st
 from optlab.figures import format, lessons_model
 from optlab.i18n import _
 from optlab.lessons import attention, weights
+from optlab.lessons import journey as way
 from optlab.lessons.attention import Walk
+from pages.components.learn import journey
 from pages.components.learn.parts import Question, chart, formula, keep
 from pages.components.shared.services import escaped
 
@@ -31,6 +33,17 @@ def show() -> None:
           "the residual stream. Everything below is nano, a model of 5 million weights, computing on your sentence.")
     )  # fmt: skip
     sentence = st.text_input(_("Your sentence"), SENTENCE, key="learn/attention/sentence", max_chars=240)
+    st.markdown(_("Follow one token from its number to the prediction, step by step or played."))
+    journey.show(way.journey(weights.load(), sentence))
+    with st.expander(_("Look closer"), icon=":material/search:"):
+        _closer(sentence)
+    keep(_("Attention moves information between tokens, the feed-forward works on it, the residual stream carries it. "
+           "Nearly all weights sit in the matrices of these two, and those are what compression makes smaller."
+        ))  # fmt: skip
+
+
+def _closer(sentence: str) -> None:
+    """All heads and blocks of the same pass, in charts."""
     found = attention.walk(weights.load(), sentence)
     blocks, heads, length, _same = found.attention.shape
     left, middle, right = st.columns(3)
@@ -51,9 +64,6 @@ def show() -> None:
         _feed_forward(found, block, place)
     with tabs[3]:
         _guesses(found, place)
-    keep(_("Attention moves information between tokens, the feed-forward works on it, the residual stream carries it. "
-           "Nearly all weights sit in the matrices of these two, and those are what compression makes smaller."
-        ))  # fmt: skip
 
 
 def _attention(found: Walk, block: int, head: int, place: int) -> None:
