@@ -4,7 +4,7 @@
 
 What `kernels.gpu.tuning` chooses from, with all the times it throws away: which kernel wins, by how much, and which
 cuts never do. Kernels are compiled by several processes first, because that takes far longer than the timing. On a
-processor it runs through Triton's interpreter where TRITON_INTERPRET is 1, and times mean nothing.
+processor it runs through Triton's interpreter where TRITON_INTERPRET is 1, and says that its times mean nothing.
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ def main() -> None:
     if chosen.device == "cuda":
         with ProcessPoolExecutor(chosen.processes, get_context("spawn")) as pool:
             list(pool.map(compiled, cases))
+    on_card = chosen.device == "cuda"
+    print(torch.cuda.get_device_name() if on_card else "a processor: its times mean nothing", end="\n\n", flush=True)
     print("| product | cut | us | GB/s |\n|---|---|---|---|", flush=True)
     for case in cases:
         layer, times = runs(case)
