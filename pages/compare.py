@@ -97,7 +97,7 @@ def table(frame: "DataFrame") -> list[int]:
                       "speedup", "decode_ms", "ppl", "kl", "agreement", "tokens", "dtype", "finished", "run", "note"],
         column_config={
             "starred": column.CheckboxColumn("\N{BLACK STAR}", width="small", help=_("Tick one row to star it.")),
-            "name": column.TextColumn(_("Name")),
+            "name": column.TextColumn(_("Name"), width="small"),
             "note": column.TextColumn(_("Note")),
             "recipe": column.TextColumn(_("Recipe"), width="medium", pinned=True),
             "ppl_ratio": column.NumberColumn(_("Perplexity ratio"), format="%.4f",

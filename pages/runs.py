@@ -128,7 +128,7 @@ def buttons(run: Run) -> None:
     if st.button(_("Log"), key=f"log/{run.id}", icon=":material/receipt_long:"):
         st.session_state["runs/log"] = run.id
         st.rerun()
-    if st.button("", key=f"label/{run.id}", icon=":material/edit:", help=_("Name, note and star")):
+    if st.button("", key=f"edit/{run.id}", icon=":material/edit:", help=_("Name, note and star")):
         st.session_state["runs/label"] = run.id
         st.rerun()
     if run.status != Status.RUNNING and st.button(

@@ -59,7 +59,8 @@ def _texts(titles: Sequence[str], runs: Sequence[Run]) -> None:
     start = GENERATE.spec_of(runs[0]).prompt
     columns = st.columns(len(runs) + 1)
     with columns[0], st.container(border=True, height="stretch"):
-        st.markdown(f"**{_('original')}**")
+        heading = _("original")
+        st.markdown(f"**{heading}**")
         with st.container(height=HEIGHT, border=False):
             st.html(writing.marked(start, next((one.base.text for one in written if one.base.text), ""), None))
     for column, title, one in zip(columns[1:], titles, written, strict=True):
