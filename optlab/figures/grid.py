@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WORST = 3.0
 """Times the original's perplexity at which the colour is at its end."""
 PALE = 0.35
-"""What is left of a colour where it is a prediction's; the rest is white in both themes, so that words are read on it."""
+"""What is left of a colour where it is a prediction's; the rest is white in both themes, so words are read on it."""
 UNSEEN = 5e-4
 """A predicted change below this is told as none."""
 ROW_PX = 58

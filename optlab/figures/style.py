@@ -27,7 +27,7 @@ SCALE = ((0.0, "#11A37B"), (0.5, "#A9A9C0"), (1.0, "#CC4F8B"))
 """From good to bad for a third quantity; its ends differ in hue and lightness for the colour-blind too, and neither is
 one of the colours with a meaning."""
 
-INK = "#0F141B"
+INK = "#0A0D12"
 """Of words on a colour of `SCALE`, or on a paler one: both themes have the same colours there."""
 
 PERCENT_TICKS = ".4~%"
