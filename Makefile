@@ -1,6 +1,7 @@
 # make app    serve the dashboard on http://localhost:8501
 # make test   all fast tests          make slow   tests on the real model
 # make check  ruff, mypy, import rules
+# make hostile  many hostile inputs; make chaos  kills workers and damages caches, a hundred times each
 # make words  collect the messages of the code into the catalogs of the languages
 # make reference  write docs/reference.md from the declarations of methods and commands
 # make nano   train the small model again (about half an hour)
@@ -14,7 +15,7 @@ PORT ?= 8501
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: setup setup-dev app test slow check words reference nano probes images clean
+.PHONY: setup setup-dev app test slow hostile chaos check words reference nano probes images clean
 
 setup: $(VENV)/.installed
 
@@ -46,6 +47,12 @@ test: setup-dev check
 
 slow: setup-dev
 	$(BIN)/python -m pytest -m slow
+
+hostile: setup-dev
+	OPTLAB_HOSTILE_EXAMPLES=400 $(BIN)/python -m pytest tests/hostile
+
+chaos: setup-dev
+	OPTLAB_CHAOS=100 $(BIN)/python -m pytest tests/chaos
 
 nano: setup-dev
 	$(BIN)/python -m scripts.train_nano

@@ -10,6 +10,7 @@ from optlab.errors import OptLabError
 from optlab.limits import Limits
 from pages.components.server.door import Door
 from pages.components.server.policy import Policy
+from pages.components.server.preload import Preload
 from pages.components.shared import file_route, readiness
 
 try:
@@ -24,6 +25,6 @@ if policy.token is not None:
     print(f"  Sign in once with ?token={policy.token} behind the address.", file=sys.stderr)
 
 app = st.App(
-    "dashboard.py", routes=file_route.routes(), middleware=[Middleware(Door, policy=policy)],
+    "dashboard.py", routes=file_route.routes(), middleware=[Middleware(Door, policy=policy), Middleware(Preload)],
     lifespan=readiness.lifespan,
 )  # fmt: skip

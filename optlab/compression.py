@@ -33,7 +33,7 @@ from optlab.models.language_model import LanguageModel
 from optlab.models.training_checkpoint import sweep
 from optlab.parallel import in_parallel
 from optlab.progress import Progress, Rising, silent, span
-from optlab.protocol import Protocol
+from optlab.protocol import REPORT_TOKENS, Protocol
 from optlab.recipes import Recipe, Step
 from optlab.results.measurement import LayerReport
 from optlab.results.training import Training
@@ -42,7 +42,6 @@ from optlab.texts import calibration_windows, check_apart, names, training_windo
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 TRAINING_TOKENS = 1 << 18
 """Tokens of the calibration text that distillation may see, at most: a short text gives what it has."""
-REPORT_TOKENS = 2048
 """Tokens on which the error of each layer's output is measured: few, because a recipe that needs no calibration should
 not wait minutes for its report, and always as many, so that methods can be compared."""
 

@@ -23,8 +23,8 @@ JsonObject = dict[str, Any]
 """A JSON object whose keys somebody else defines: a tokenizer, a header of safetensors, a file of another version."""
 
 
-FULL = ("no space left", "requested and", "quota exceeded")
-"""Words of libraries that keep no error number: safetensors, and numpy of a file that it could write in part."""
+FULL = ("no space left", "requested and", "quota exceeded", "disk is full")
+"""Words of libraries that keep no error number: safetensors, numpy of a file that it could write in part, SQLite."""
 
 
 def reason(error: Exception) -> str:

@@ -11,6 +11,9 @@ from optlab.framing import BosRule
 FALLBACK_TEXT = "bbc-news"
 """The text of a model that the catalog does not know: one that is installed, so that it needs no network."""
 
+REPORT_TOKENS = 1024
+"""Of the calibration text, on which the error of each layer's output is measured where nothing else is calibrated."""
+
 
 class Protocol(BaseModel):
     """Settings of a measurement, with the defaults of the command line.

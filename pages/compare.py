@@ -9,8 +9,8 @@ from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
 from optlab.store.run import Status
-from pages.components.compare import grid, outside, side_by_side
-from pages.components.shared import downloads, facts, frame, own_text, services, take_home, view
+from pages.components.compare import baseline, grid, knobs, outside, side_by_side, texts
+from pages.components.shared import downloads, facts, frame, labels, own_text, services, take_home, view
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -39,21 +39,25 @@ def main() -> None:
             return
         taking = st.container(horizontal=True)
         point = chart(frame)
-        chosen = table(frame)
+        chosen = table(baseline.choose(frames.with_original(frame)))
         with taking:
             take(frame, chosen)
         if point is not None:
             open_in_explore(point)
         if len(chosen) > 1:
-            side_by_side.show(readable(run for id in chosen if (run := client.run(id)) is not None))
+            runs = readable(run for id in chosen if (run := client.run(id)) is not None)
+            side_by_side.show(runs)
+            texts.show(client, runs[: side_by_side.MOST])
         elif len(chosen) == 1:
             open_in_explore(chosen[0])
             if (run := client.run(chosen[0])) is not None:
+                labels.edit(run)
                 take_home.show(client, run)
         else:
             st.caption(
                 _("Click a point or tick a row to open its recipe; tick two or more to compare them side by side.")
             )
+        knobs.show(readable(run for run in client.runs("measure", Status.DONE) if run.id in set(frame["run"])))
 
 
 def filtered(frame: "DataFrame") -> "DataFrame":
@@ -89,9 +93,12 @@ def table(frame: "DataFrame") -> list[int]:
     column = st.column_config
     event: Any = st.dataframe(
         frame, hide_index=True, key="compare/table", on_select="rerun", selection_mode="multi-row",
-        column_order=["recipe", "ppl_ratio", "low", "high", "size_ratio", "size_bytes", "speed", "speedup", "decode_ms",
-                      "ppl", "kl", "agreement", "tokens", "dtype", "finished", "run"],
+        column_order=["starred", "recipe", "name", "ppl_ratio", "low", "high", "size_ratio", "size_bytes", "speed",
+                      "speedup", "decode_ms", "ppl", "kl", "agreement", "tokens", "dtype", "finished", "run", "note"],
         column_config={
+            "starred": column.CheckboxColumn("\N{BLACK STAR}", width="small", help=_("Tick one row to star it.")),
+            "name": column.TextColumn(_("Name"), width="small"),
+            "note": column.TextColumn(_("Note")),
             "recipe": column.TextColumn(_("Recipe"), width="medium", pinned=True),
             "ppl_ratio": column.NumberColumn(_("Perplexity ratio"), format="%.4f",
                                              help=glossary.perplexity_ratio()),
@@ -114,7 +121,8 @@ def table(frame: "DataFrame") -> list[int]:
             "run": column.NumberColumn(_("Run"), format="%d"),
         },
     )  # fmt: skip
-    return [int(frame["run"].iloc[row]) for row in event.selection.rows if row < len(frame)]
+    return [int(frame["run"].iloc[row]) for row in event.selection.rows
+            if row < len(frame) and not frame["run"].isna().iloc[row]]  # fmt: skip
 
 
 def take(frame: "DataFrame", chosen: list[int]) -> None:

@@ -11,10 +11,11 @@ from optlab.jobs.registry import KINDS
 from optlab.store.run import LIVE, RETRYABLE, Run, Status
 from optlab.store.store import Moves
 from pages.components.runs import disk, project
-from pages.components.shared import facts, frame, progress, services, view
+from pages.components.shared import facts, frame, labels, progress, services, view
 
 PER_PAGE = 12
 REFRESH_S, WATCHED_S = 1.5, 3.0
+DIALOGS = {"runs/log", "runs/delete", "runs/label"}
 FILTERS: dict[str, tuple[str, ...]] = {
     "all": tuple(Status),
     "live": LIVE,
@@ -45,7 +46,7 @@ def queue(statuses: tuple[str, ...]) -> None:
         client = services.client()
         live = any(client.counts()[status] for status in LIVE)
         st.fragment(listed, run_every=REFRESH_S if live else None)(statuses)
-        if not {"runs/log", "runs/delete"} & set(st.session_state):  # drawing the page again would close a dialog
+        if not DIALOGS & set(st.session_state):  # drawing the page again would close a dialog
             moved(client.moves())
 
 
@@ -78,12 +79,16 @@ def row(run: Run) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             progress.status_badge(run)
-            st.markdown(f"**{services.escaped(said(run.title))}**  \n:small[:gray[{when(run)}]]", width="stretch")
+            star = ":material/star: " if run.label.starred else ""
+            title = services.escaped(run.label.name or said(run.title))
+            st.markdown(f"{star}**{title}**  \n:small[:gray[{when(run)}]]", width="stretch")
             buttons(run)
         if run.live:
             progress.bar(run)
         else:
             progress.explain(run)
+            if run.label.note:
+                st.caption(f":material/sticky_note_2: {services.escaped(run.label.note)}")
             facts.unreadable([run])
             one = next(iter(readable([run])), None)
             if one is not None:
@@ -123,6 +128,9 @@ def buttons(run: Run) -> None:
     if st.button(_("Log"), key=f"log/{run.id}", icon=":material/receipt_long:"):
         st.session_state["runs/log"] = run.id
         st.rerun()
+    if st.button("", key=f"edit/{run.id}", icon=":material/edit:", help=_("Name, note and star")):
+        st.session_state["runs/label"] = run.id
+        st.rerun()
     if run.status != Status.RUNNING and st.button(
         "", key=f"delete/{run.id}", icon=":material/delete:", help=_("Delete")
     ):
@@ -139,6 +147,16 @@ def log(id: int) -> None:
             st.caption(_("The worker has written nothing about this run."))
             return
         st.code("\n".join(f"{format.clock(when)}  {line}" for when, line in lines), language=None, height=420)
+
+
+@st.dialog(_("Name, note and star"), width="large", icon=":material/edit:", on_dismiss="rerun")
+def label(id: int) -> None:
+    """What people write on a run."""
+    with services.shown_errors():
+        run = services.client().run(id)
+        if run is None:
+            st.rerun()
+        labels.edit(run)
 
 
 @st.dialog(_("Delete this run?"), icon=":material/delete:", on_dismiss="rerun")
@@ -163,3 +181,5 @@ if (asked := st.session_state.pop("runs/log", None)) is not None:
     log(asked)
 if (asked := st.session_state.pop("runs/delete", None)) is not None:
     delete(asked)
+if (asked := st.session_state.pop("runs/label", None)) is not None:
+    label(asked)

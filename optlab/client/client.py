@@ -49,7 +49,7 @@ from optlab.results.generation import GenerateSpec
 from optlab.results.measurement import MeasureSpec
 from optlab.results.model import ImportanceSpec, PrepareSpec, ProbeSpec, SpeedSpec
 from optlab.results.prediction_table import PredictionTable
-from optlab.store.run import LIVE, Run, Status, Worker
+from optlab.store.run import LIVE, Label, Run, Status, Worker
 from optlab.store.store import Moves, Store
 
 if TYPE_CHECKING:
@@ -327,6 +327,11 @@ class Client:
         """Queue a failed, cancelled or interrupted run again; any other stays as it is. Raises UnknownRunError."""
         permissions.expect_to_change(self.store, self.person, id)
         return self.store.retry(id)
+
+    def annotate(self, id: int, label: Label) -> Run:
+        """Write a name, a note and a star on a run. Raises UnknownRunError."""
+        permissions.expect_to_change(self.store, self.person, id)
+        return self.store.annotate(id, label)
 
     def delete(self, id: int) -> None:
         """Forget a run, its log, and its compressed model unless another run uses it.

@@ -29,6 +29,9 @@ def row(one: MeasuredRun) -> Row:
         "recipe": in_words(one),
         "title": one.run.title,
         "finished": one.run.finished,
+        "name": one.run.label.name,
+        "note": one.run.label.note,
+        "starred": one.run.label.starred,
     }
     cells |= {name: getattr(one.result, name) for name in PLAIN}
     for section in SECTIONS:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from optlab.figures import speedup
 from optlab.i18n import said
 from optlab.models.describe import Description
+from optlab.recipes import Recipe
 from optlab.results.divergence import Estimate
 from optlab.results.document import Part
 from optlab.results.measurement import LayerReport, Measurement
@@ -66,15 +67,18 @@ def overlay(results: Sequence[tuple[str, Measurement]]) -> DataFrame:
 def tradeoffs(records: Sequence[Mapping[str, Any]]) -> DataFrame:
     """The columns of the scatter and the table from `Client.records()`; rows without a perplexity are left out.
 
-    run, model, recipe, text, base_bytes (of the original), size_bytes, size_ratio, ppl_ratio, low, high (95% interval),
+    run, starred, name, note (what people wrote on it), model, recipe, text, base_bytes, base_ppl, base_decode_ms (of
+    the original), size_bytes, size_ratio, ppl_ratio, low, high (95% interval),
     ppl, decode_ms (None when not timed), speedup with speedup_low and speedup_high (95 % interval), speed (the same in
     words), finished.
     """
     from pandas import DataFrame, isna, to_datetime, to_numeric
 
     names = {
-        "run": "run", "model": "model", "recipe": "recipe", "text": "text", "tokens": "tokens", "dtype": "dtype",
-        "baseline_size_bytes": "base_bytes", "compressed_size_bytes": "size_bytes", "size_ratio": "size_ratio",
+        "run": "run", "starred": "starred", "name": "name", "note": "note", "model": "model", "recipe": "recipe",
+        "text": "text", "tokens": "tokens", "dtype": "dtype", "baseline_size_bytes": "base_bytes",
+        "baseline_ppl": "base_ppl", "baseline_decode_ms_per_token": "base_decode_ms",
+        "compressed_size_bytes": "size_bytes", "size_ratio": "size_ratio",
         "delta_ppl_ratio": "ppl_ratio",
         "delta_ppl_ratio_ci95_low": "low", "delta_ppl_ratio_ci95_high": "high", "compressed_ppl": "ppl",
         "delta_kl_mean": "kl", "delta_top1_agreement": "agreement",
@@ -84,7 +88,7 @@ def tradeoffs(records: Sequence[Mapping[str, Any]]) -> DataFrame:
     }  # fmt: skip
     rows = [{new: record.get(old) for old, new in names.items()} for record in records]
     frame = DataFrame(rows, columns=[*names.values()])
-    words = {"run", "model", "recipe", "text", "dtype"}
+    words = {"run", "starred", "name", "note", "model", "recipe", "text", "dtype"}
     for column in frame.columns.difference(words):
         frame[column] = to_numeric(frame[column], errors="coerce")
     gains = zip(frame["speedup"], frame["speedup_low"], frame["speedup_high"], strict=True)
@@ -92,6 +96,26 @@ def tradeoffs(records: Sequence[Mapping[str, Any]]) -> DataFrame:
                       for gain, low, high in gains]  # fmt: skip
     frame["finished"] = to_datetime(frame["finished"], unit="s", utc=True, errors="coerce")
     return frame.dropna(subset=["ppl_ratio", "size_bytes"]).reset_index(drop=True)
+
+
+def with_original(frame: DataFrame) -> DataFrame:
+    """`tradeoffs` of one model and one text below the original as the newest of them found it; its `run` is <NA>."""
+    from pandas import DataFrame, concat
+
+    if frame.empty:
+        return frame
+    newest = frame.iloc[0]
+    original = DataFrame([{
+        "run": None, "starred": False, "name": "", "note": "", "model": newest["model"], "text": newest["text"],
+        "recipe": said(Recipe().describe()), "base_bytes": newest["base_bytes"], "size_bytes": newest["base_bytes"],
+        "size_ratio": 1.0, "ppl_ratio": 1.0, "low": 1.0, "high": 1.0, "ppl": newest["base_ppl"], "kl": 0.0,
+        "base_ppl": newest["base_ppl"], "base_decode_ms": newest["base_decode_ms"],
+        "decode_ms": newest["base_decode_ms"], "agreement": 1.0, "tokens": newest["tokens"], "dtype": newest["dtype"],
+        "speed": "",
+    }])  # fmt: skip
+    both = concat([original.reindex(columns=frame.columns).astype(frame.dtypes.drop("run")), frame], ignore_index=True)
+    both["run"] = both["run"].astype("Int64")
+    return both
 
 
 def figures_of(result: Measurement) -> DataFrame:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WORST = 3.0
 """Times the original's perplexity at which the colour is at its end."""
 PALE = 0.35
+"""What is left of a colour where it is a prediction's; the rest is white in both themes, so words are read on it."""
 UNSEEN = 5e-4
 """A predicted change below this is told as none."""
 ROW_PX = 58
@@ -51,18 +52,20 @@ def heat(squares: Iterable[Square]) -> Figure:
            "categoryarray": columns, "showgrid": False},
         y={"type": "category", "categoryorder": "array", "categoryarray": rows, "showgrid": False},
     )  # fmt: skip
-    for is_measured, opacity in ((True, 1.0), (False, PALE)):
+    for is_measured, strength in ((True, 1.0), (False, PALE)):
         shown = [one for one in found if one.is_measured == is_measured and one.ratio is not None]
         if shown:
             figure.add_heatmap(
                 x=[_zeros(one.sparsity) for one in shown], y=[_row(one.bits) for one in shown],
                 z=[worse_axis.place(one.ratio or 1.0) for one in shown], zmin=0.0, zmax=worse_axis.place(WORST),
-                colorscale=style.SCALE, showscale=False, opacity=opacity, xgap=3, ygap=3,
+                colorscale=[(at, style.paler(colour, strength)) for at, colour in style.SCALE], showscale=False,
+                xgap=3, ygap=3,
                 name=_("measured") if is_measured else _("predicted"),
                 customdata=[_about(one) for one in shown], hovertemplate="%{customdata}<extra></extra>",
             )  # fmt: skip
     for one in found:
-        figure.add_annotation(x=_zeros(one.sparsity), y=_row(one.bits), text=_words(one), showarrow=False)
+        ink = None if one.ratio is None else {"color": style.INK}
+        figure.add_annotation(x=_zeros(one.sparsity), y=_row(one.bits), text=_words(one), showarrow=False, font=ink)
     return figure
 
 

@@ -27,6 +27,9 @@ SCALE = ((0.0, "#11A37B"), (0.5, "#A9A9C0"), (1.0, "#CC4F8B"))
 """From good to bad for a third quantity; its ends differ in hue and lightness for the colour-blind too, and neither is
 one of the colours with a meaning."""
 
+INK = "#0A0D12"
+"""Of words on a colour of `SCALE`, or on a paler one: both themes have the same colours there."""
+
 PERCENT_TICKS = ".4~%"
 """Shares on an axis, with as many digits as neighbouring ticks need to differ: 0.5%, 1%, 1.5%."""
 GRID = "rgba(127, 138, 150, 0.22)"
@@ -61,6 +64,12 @@ def figure(
         "yaxis": {**axis, **(y or {})},
     }  # fmt: skip
     return Figure(data=list(data), layout={**usual, **layout})
+
+
+def paler(colour: str, share: float) -> str:
+    """`colour` (#RRGGBB) mixed with white. share: how much of it is left, 0 to 1."""
+    parts = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return "#" + "".join(f"{round(255 - share * (255 - part)):02X}" for part in parts)
 
 
 def category(position: int) -> str:

@@ -63,6 +63,15 @@ class QuantizedTensor:
         """The weight, float32 [out, in], without any rounding after the codes."""
         return self.grid.unsqueeze().decode(in_groups(self.codes, self.group_size)).flatten(1)
 
+    def split(self, rows: list[int]) -> list[QuantizedTensor]:
+        """The same as tensors of so many rows, from the top; `rows` add up to all."""
+        points = self.zero_point
+        zero_points = [None] * len(rows) if points is None else list(points.split(rows))
+        return [
+            replace(self, codes=codes.contiguous(), scale=scale.contiguous(), zero_point=zero)
+            for codes, scale, zero in zip(self.codes.split(rows), self.scale.split(rows), zero_points, strict=True)
+        ]
+
     def with_zeros(self, mask: Tensor) -> QuantizedTensor:
         """The same with the weights where `mask` [out, in] is true set to exactly 0.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from optlab.jobs.durations import Durations, Work
 from optlab.models.describe import Description
-from optlab.protocol import Protocol
+from optlab.protocol import REPORT_TOKENS, Protocol
 from optlab.recipes import Recipe, Step
 from optlab.store import artefacts
 
@@ -29,7 +29,8 @@ TIMING_S = 12.0
 ROUND_TOKENS = 4 * (512 + 8 * 32)
 """Of a round of both models and the three that there are at least; a single token reads slower than one of a prompt."""
 PROCESS_S = 5.0
-REPORT_TOKENS = 2048
+BESIDE = 1.3
+"""Seconds of two processes side by side, for each second of one alone."""
 BLOCK_TOKENS = 2048
 """Of a step of a method that trains block by block."""
 
@@ -79,7 +80,8 @@ def plan(recipe: Recipe, protocol: Protocol, description: Description, known: Du
         parts[LATENCY] = Work(f"latency/{alone}", who, seconds, seconds)
         once = PROCESS_S + PASS_TOKENS * parameters * PER_PARAMETER_TOKEN_S
         parts[MEMORY] = first_or_again(
-            Work(f"memory/first/{alone}", who, 2 * once, 2 * once), Work(f"memory/again/{alone}", who, once, once)
+            Work(f"memory/first/{alone}", who, BESIDE * once, BESIDE * once),
+            Work(f"memory/again/{alone}", who, once, once),
         )
     report_tokens = min(protocol.calibration_tokens, REPORT_TOKENS)
     parts[LAYERS] = first_or_again(

@@ -143,11 +143,9 @@ def describe(name: str, progress: Progress = silent) -> Description:
 
     Raises ModelError as `optlab.models.catalog.resolve`, Cancelled from `progress`.
     """
-    folder = ready_folder(name)
-    if folder is not None:
-        found = _remembered(name, open_checkpoint(folder))
-        if found is not None:
-            return found
+    found = _described_before(name)
+    if found is not None:
+        return found
     if "torch" not in sys.modules:
         return describe_apart(name, progress)
     checkpoint = open_checkpoint(resolve(name, span(progress, 0.0, 0.6)))
@@ -258,6 +256,16 @@ def _memory_file(fingerprint: str) -> Path:
     return paths.folder("descriptions") / f"{fingerprint}-{VERSION}.json"
 
 
+def _described_before(name: str) -> Description | None:
+    """The description that is kept for the files of a model as they are now. A conversion that cannot be read is as
+    good as none, because it is made again; a folder that came so is refused there, in the same words."""
+    folder = ready_folder(name)
+    try:
+        return None if folder is None else _remembered(name, open_checkpoint(folder))
+    except ModelError:
+        return None
+
+
 def _remembered(name: str, checkpoint: Checkpoint) -> Description | None:
     fingerprint = fingerprints.known(checkpoint)
     if fingerprint is None:
@@ -273,8 +281,7 @@ def describe_apart(name: str, progress: Progress = silent) -> Description:
     Raises ModelError also when it takes more memory or time than `limits_for` allows. A model of the hub is downloaded
     here first, which takes as long as it takes.
     """
-    folder = ready_folder(name)
-    found = None if folder is None else _remembered(name, open_checkpoint(folder))
+    found = _described_before(name)
     if found is not None:
         return found
     with Room(limits_for(arrived(name, span(progress, 0.0, 0.1)))) as room:

@@ -88,6 +88,12 @@ class GPTQ(LayerwiseQuantizer):
         context.statistics()  # computed here, with its progress, and then read by all threads
         super().apply(context)
 
+    def together(self, context: Context) -> list[list[str]]:
+        """On a graphics card, neighbours that read the same input: their rows do not depend on each other, and there a
+        group takes as long for the rows of one as for those of all."""
+        alone = self.in_order or context.model.device.type == "cpu"
+        return super().together(context) if alone else siblings(context)
+
     def quantize(self, W: Tensor, name: str, context: Context) -> QuantizedTensor:
         order, R = self._order_and_factor(W, name, context)
         # What an earlier step put to 0 stays 0, so no error is passed on to it that would be lost.
@@ -115,6 +121,21 @@ class GPTQ(LayerwiseQuantizer):
             order = by_energy(energy, self.group_size) if self.values["act_order"] else torch.arange(len(energy))
             self._factored = factored = key, order, factor(H[order][:, order], float(self.values["damping"] or 0.0))
         return factored[1:]
+
+
+def siblings(context: Context) -> list[list[str]]:
+    """`context.names` in their order, neighbours with the same input joined: q, k and v of a block, its gate and up."""
+    statistics, found = context.statistics(), []
+    last = None
+    for name in context.names:
+        read = context.model.structure.multiplied(name)
+        key = None if read is None else (statistics.shared_with(read), context.is_pruned(name))
+        if key is not None and key == last:
+            found[-1].append(name)
+        else:
+            found.append([name])
+        last = key
+    return found
 
 
 def ranges(clip: str, bits: int) -> tuple[float, ...]:

@@ -107,30 +107,52 @@ class LayerwiseQuantizer(Method):
         """Whether a layer depends on those before it, which then must have been stored."""
         return False
 
+    def together(self, context: Context) -> list[list[str]]:
+        """`context.names` in their order, as lists of those that `quantize` gets as one weight, one above the other."""
+        return [[name] for name in context.names]
+
     def quantize(self, W: Tensor, name: str, context: Context) -> Coded:
         """The quantized form of W [out, in] float32, the weight of layer `name`; W must not be changed.
 
-        Called by several threads at once, unless `in_order`.
+        Called by several threads at once, unless `in_order`. Of weights that are taken `together`, name is the first;
+        what comes back then is a QuantizedTensor.
         """
         raise NotImplementedError
 
     def apply(self, context: Context) -> None:
         """Quantize `context.names`. Raises RecipeError, ModelError, Cancelled."""
+        import torch
+
+        from optlab.formats.integer_tensor import QuantizedTensor
         from optlab.parallel import MOST, in_parallel
 
         pruned = {name for name in context.names if context.is_pruned(name)}
         if pruned and self.zero == "float":
             raise RecipeError("a float zero point has no level for 0, so pruned weights would come back; use integer")
 
-        def one(name: str) -> Coded:
+        def checked(name: str) -> Tensor:
             W = context.model.weight(name).float()
             if not bool(W.isfinite().all()):
                 raise ModelError("{name} holds numbers that are not finite, so no grid fits it", name=name)
-            quantized = self.quantize(W, name, context)
-            # Whatever the method did, zeros of an earlier step stay zeros.
-            return quantized.with_zeros(W == 0) if name in pruned else quantized
+            return W
 
-        with in_parallel(one, context.names, context.model.device, 1 if self.in_order else MOST) as found:
-            for done, name in enumerate(context.names):
-                context.progress(done / len(context.names), say("quantizing {name}", name=name))
-                context.store(name, next(found))
+        def some(names: list[str]) -> list[Coded]:
+            weights = [checked(name) for name in names]
+            quantized = self.quantize(weights[0] if len(names) == 1 else torch.cat(weights), names[0], context)
+            found: list[Coded] = [quantized]
+            if len(names) > 1:
+                assert isinstance(quantized, QuantizedTensor), "only codes are taken apart again"
+                found = [*quantized.split([len(W) for W in weights])]
+            # Whatever the method did, zeros of an earlier step stay zeros.
+            return [
+                one.with_zeros(W == 0) if name in pruned else one
+                for one, W, name in zip(found, weights, names, strict=True)
+            ]
+
+        sets, done = self.together(context), 0
+        with in_parallel(some, sets, context.model.device, 1 if self.in_order else MOST) as results:
+            for names in sets:
+                context.progress(done / len(context.names), say("quantizing {name}", name=names[0]))
+                for name, quantized in zip(names, next(results), strict=True):
+                    context.store(name, quantized)
+                done += len(names)

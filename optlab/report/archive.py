@@ -198,7 +198,7 @@ def _portable(run: Run) -> JsonObject:
     return {
         "key": run.key, "kind": run.kind, "title": run.title, "spec": json.loads(kind.spec_of(run).to_json()),
         "result": json.loads(result.to_json()), "created": run.created, "started": run.started,
-        "finished": run.finished, "attempts": run.attempts,
+        "finished": run.finished, "attempts": run.attempts, **incoming.written_on(run.label),
     }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The finished runs of a kind, kept in memory: pages read all of them at every movement of a knob.
 
-A run that is done never changes; it can only be deleted, and its number is not given again. So only numbers are asked
-for, from an index, and each row is read once.
+A run that is done never changes but for what people write on it (the store adds that anew); it can only be deleted, and
+its number is not given again. So only numbers are asked for, from an index, and each row is read once.
 """
 
 from __future__ import annotations

@@ -14,11 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from optlab.messages import decoded, encoded, say
-from optlab.store.run import RETRYABLE, Run, Status, UnknownRunError
+from optlab.store import safe_json
+from optlab.store.run import RETRYABLE, Label, Run, Status, UnknownRunError
 from optlab.store.schema import logs_table, runs_table
 
 MOST_ATTEMPTS = 3
 """So often a run is begun whose worker dies every time, unless a person retries it."""
+LONGEST_NAME, LONGEST_NOTE = 80, 2_000
+"""Characters of what people write on a run."""
 
 R, L = runs_table.c, logs_table.c
 DONE, CANCELLED = encoded(say("done")), encoded(say("cancelled"))
@@ -80,8 +83,19 @@ def adopted(run: Run) -> dict[str, Any]:
         "key": run.key, "kind": run.kind, "status": Status.DONE, "priority": 0, "spec": run.spec_json,
         "title": encoded(run.title), "progress": 1.0, "message": DONE, "partial": "{}", "result": run.result_json,
         "result_version": result_version(run.result_json), "created": run.created, "started": run.started,
-        "finished": run.finished, "worker": run.worker, "attempts": run.attempts,
+        "finished": run.finished, "worker": run.worker, "attempts": run.attempts, **labelled(run.label),
     }  # fmt: skip
+
+
+def labelled(label: Label) -> dict[str, Any]:
+    """The columns of a label, cut to what they hold; printable characters only. labelled: when, None where nothing is
+    written, so that an index finds the few runs on which something is."""
+    return {
+        "labelled": time.time() if label != Label() else None,
+        "name": safe_json.printable(label.name.strip(), LONGEST_NAME) or None,
+        "note": safe_json.printable(label.note.strip(), LONGEST_NOTE) or None,
+        "starred": label.starred or None,
+    }
 
 
 def requeue(connection: Connection, id: int) -> None:
@@ -115,10 +129,16 @@ def existing(connection: Connection, id: int) -> Run:
 def to_run(row: Row[Any]) -> Run:
     """A row as a value."""
     values = dict(row._mapping)
-    for hidden in ("priority", "artefact", "cancel_asked", "result_version"):
+    for hidden in ("priority", "artefact", "cancel_asked", "result_version", "name", "note", "starred", "labelled"):
         del values[hidden]
     for name in ("spec", "partial", "result"):
         values[f"{name}_json"] = values.pop(name)
     for name in ("title", "message", "error"):
         values[name] = None if values[name] is None else decoded(values[name])
-    return Run(**values | {"status": Status(values["status"]), "asked_by": values["asked_by"] or ""})
+    label = label_of(row)
+    return Run(**values | {"status": Status(values["status"]), "asked_by": values["asked_by"] or "", "label": label})
+
+
+def label_of(row: Any) -> Label:
+    """What people wrote on the run of a row."""
+    return Label(row.name or "", row.note or "", bool(row.starred))

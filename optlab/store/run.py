@@ -38,6 +38,16 @@ class UnknownRunError(OptLabError):
 
 
 @dataclass(frozen=True)
+class Label:
+    """What people write on a run; it decides nothing. name: in the place of its title; note: anything; starred: it
+    matters."""
+
+    name: str = ""
+    note: str = ""
+    starred: bool = False
+
+
+@dataclass(frozen=True)
 class Run:
     """A row of the store at one moment.
 
@@ -45,7 +55,7 @@ class Run:
     finished: seconds since 1970. seconds_left: of work, as its worker last told, and never more than a tenth above what
     it told before; None while that is a guess.
     attempts: 1 for a run that was never retried. worker: id of the process that has or had it. asked_by: who started it
-    (`optlab.people`), '' for the owner of the account.
+    (`optlab.people`), '' for the owner of the account. label: what people wrote on it.
 
     spec_json: what to do. partial_json: results so far, replaced by every report. result_json: None before it is done.
     The store does not look into these; a run's kind reads them as types (`optlab.jobs.kind.JobKind.result_of`).
@@ -69,6 +79,7 @@ class Run:
     attempts: int = 1
     seconds_left: float | None = None
     asked_by: str = ""
+    label: Label = Label()
 
     @property
     def done(self) -> bool:

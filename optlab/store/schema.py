@@ -25,7 +25,7 @@ from sqlalchemy.pool import StaticPool
 from optlab.errors import OptLabError
 from optlab.store.damage import damaged, is_damage
 
-REVISIONS = ("1", "2", "3", "4")
+REVISIONS = ("1", "2", "3", "4", "5")
 """Every version that the tables ever had, the newest last; one file each in `migrations/versions`."""
 VERSION = REVISIONS[-1]
 BUSY_TIMEOUT_MS = 10_000
@@ -65,7 +65,12 @@ runs_table = sa.Table(
     sa.Column("result_version", sa.Integer),
     sa.Column("seconds_left", sa.Double),
     sa.Column("asked_by", sa.String(256)),
+    sa.Column("name", sa.String(200)),
+    sa.Column("note", sa.Text),
+    sa.Column("starred", sa.Boolean),
+    sa.Column("labelled", sa.Double),
     sa.Index("runs_by_queue", "status", "priority", "id"),
+    sa.Index("runs_by_label", "labelled"),
     sa.Index("runs_by_kind", "kind", "status", "id"),
     sqlite_autoincrement=True,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from optlab.messages import encoded, say
 from optlab.store import artefacts, rows, safe_json
 from optlab.store.database import Database
 from optlab.store.finished import Finished
-from optlab.store.run import RETRYABLE, Run, Status, UnknownRunError, Worker
+from optlab.store.run import RETRYABLE, Label, Run, Status, UnknownRunError, Worker
 from optlab.store.schema import logs_table, runs_table, workers_table
 
 KILLED = say("the worker was killed; press retry")
@@ -100,6 +101,12 @@ class Store(Database):
             rows.requeue(connection, id)
             return rows.existing(connection, id)
 
+    def annotate(self, id: int, label: Label) -> Run:
+        """Write `label` on a run, in the place of what was there. Raises UnknownRunError."""
+        with self._write() as connection:
+            connection.execute(runs_table.update().where(R.id == id).values(**rows.labelled(label)))
+            return rows.existing(connection, id)
+
     def request_cancel(self, id: int) -> Run:
         """Cancel a queued run at once, ask the worker of a running one to stop. Raises UnknownRunError."""
         now = time.time()
@@ -162,7 +169,15 @@ class Store(Database):
             ids = connection.execute(query).scalars().all()
         if self._read_of != self.replaced:
             self._finished, self._read_of = {}, self.replaced
-        return self._finished.setdefault(kind, Finished(self._several)).of(ids)
+        return self._labelled(self._finished.setdefault(kind, Finished(self._several)).of(ids))
+
+    def _labelled(self, found: Runs) -> Runs:
+        """`found` with the labels of now: the only thing about a finished run that changes."""
+        with self._read() as connection:
+            query = sa.select(R.id, R.name, R.note, R.starred).where(R.labelled.is_not(None))
+            labels = {row.id: rows.label_of(row) for row in connection.execute(query)}
+        return [run if run.label == (label := labels.get(run.id, Label())) else replace(run, label=label)
+                for run in found]  # fmt: skip
 
     def _several(self, ids: Sequence[int]) -> Runs:
         found = []

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,10 @@ def faults(url: str, thorough: bool = False) -> list[str]:
     is left to its server.
     """
     file = sqlite_file(url)
-    if file is None or not file.exists():
-        return []
+    return [] if file is None or not file.exists() else _faults_of(file, thorough)
+
+
+def _faults_of(file: Path, thorough: bool) -> list[str]:
     pragma = "integrity_check" if thorough else "quick_check"
     try:
         with closing(_opened(file)) as connection:
@@ -78,11 +80,8 @@ def backup(url: str, target: Path | None = None) -> Path:
     if target.exists():
         raise OptLabError("{target} is there already; name another file", target=target)
     expect_whole(url)
-    try:
-        with files.writing(target) as unfinished:
-            _copy(file, unfinished)
-    except OSError as error:
-        raise OptLabError("cannot write {target}: {error}", target=target, error=error.strerror or error) from None
+    with _written(target) as unfinished:
+        _copy(file, unfinished)
     return target
 
 
@@ -93,13 +92,9 @@ def restore(url: str, source: Path) -> Path | None:
     """
     file = _file(url)
     _expect_store(source)
-    try:
-        with files.writing(file) as unfinished:
-            _copy(source, unfinished)
-            aside = _put_aside(file)
-    except OSError as error:
-        raise OptLabError("cannot write {target}: {error}", target=file, error=error.strerror or error) from None
-    return aside
+    with _written(file) as unfinished:
+        _copy(source, unfinished)
+        return _put_aside(file)
 
 
 def rescue(url: str) -> Rescued:
@@ -107,15 +102,12 @@ def rescue(url: str) -> Rescued:
     file = _file(url)
     if not file.exists():
         raise OptLabError("there is no store at {file} yet", file=file)
-    try:
-        with files.writing(file) as unfinished:
-            open_engine(f"sqlite:///{unfinished}").dispose()
-            with closing(_opened(file)) as damaged, closing(sqlite3.connect(unfinished)) as new:
-                kept = {table: _copy_rows(damaged, new, table) for table in RESCUED_TABLES}
-                new.execute("PRAGMA journal_mode=DELETE")  # everything in the one file that is moved
-            aside = _put_aside(file)
-    except OSError as error:
-        raise OptLabError("cannot write {target}: {error}", target=file, error=error.strerror or error) from None
+    with _written(file) as unfinished:
+        open_engine(f"sqlite:///{unfinished}").dispose()
+        with closing(_opened(file)) as damaged, closing(sqlite3.connect(unfinished)) as new:
+            kept = {table: _copy_rows(damaged, new, table) for table in RESCUED_TABLES}
+            new.execute("PRAGMA journal_mode=DELETE")  # everything in the one file that is moved
+        aside = _put_aside(file)
     assert aside is not None  # it exists
     return Rescued(kept["runs"], kept["logs"], aside)
 
@@ -168,7 +160,7 @@ def _last_number(connection: sqlite3.Connection, table: str) -> int:
 def _expect_store(source: Path) -> None:
     if not source.is_file():
         raise OptLabError("there is no file {source}", source=source)
-    found = faults(f"sqlite:///{source.absolute()}", thorough=True)
+    found = _faults_of(source, thorough=True)
     if found:
         raise OptLabError("{source} is no whole database: {fault}", source=source, fault=found[0].splitlines()[0])
     with closing(_opened(source)) as connection:
@@ -183,6 +175,16 @@ def _expect_store(source: Path) -> None:
             source=source,
             found=str(written[0]),
         )
+
+
+@contextmanager
+def _written(target: Path) -> Iterator[Path]:
+    """As `files.writing`; what SQLite cannot write is told as what the disk cannot take. Raises OptLabError."""
+    try:
+        with files.writing(target) as unfinished:
+            yield unfinished
+    except (OSError, sqlite3.OperationalError) as error:
+        raise OptLabError("cannot write {target}: {error}", target=target, error=files.reason(error)) from None
 
 
 def _copy(source: Path, target: Path) -> None:

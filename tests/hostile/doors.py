@@ -44,7 +44,9 @@ def recipe(data: bytes, base: Path, here: Path) -> str:
 
 def link(data: bytes, base: Path, here: Path) -> str:
     """A page takes any address; what it cannot use it says."""
-    view = read_view({str(key): str(value) for key, value in json.loads(data).items()})
+    said = json.loads(data)
+    query = said if isinstance(said, dict) else {"recipe": said}
+    view = read_view({str(key): str(value)[:30_000] for key, value in query.items()})
     return view.problem or "a view"
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlab.client.client import Client
 from optlab.jobs.comparison import COMPARISON
 from optlab.protocol import Protocol
+from optlab.store.run import Label
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 
 
 def select(app: AppTest, rows: list[int]) -> AppTest:
-    """Tick rows of the table, as its widget would report it."""
-    app.session_state["compare/table"] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    """Tick runs of the table, as its widget would report it; its first row is the original."""
+    app.session_state["compare/table"] = {"selection": {"rows": [row + 1 for row in rows], "columns": [], "cells": []}}
     return well(app.run())
 
 
@@ -41,7 +43,8 @@ def test_running_and_failed_measurements_are_not_compared(prepared: Client) -> N
     samples.measured(prepared, 4)
     samples.failed(prepared)
     samples.running(prepared)
-    assert len(open_page("compare").dataframe[0].value) == 1
+    assert open_page("compare").dataframe[0].value["recipe"].str.contains("original|4 bits").sum() == 2
+    assert len(open_page("compare").dataframe[0].value) == 2
 
 
 def test_the_chart_has_a_point_for_each_row(prepared: Client) -> None:
@@ -124,3 +127,63 @@ def test_a_path_that_is_no_model_is_one_sentence(prepared: Client) -> None:
     well(app.run())
     assert "There is no model" in words(app)
     assert not prepared.runs(kind="comparison")
+
+
+def test_the_original_is_the_first_row_and_cannot_be_opened(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    app = open_page("compare")
+    first = app.dataframe[0].value.iloc[0]
+    assert (first["recipe"], first["ppl_ratio"], first["size_bytes"], first["ppl"]) == (
+        "original", 1.0, samples.BASE_BYTES, 20.0,
+    )  # fmt: skip
+    assert not select(app, [-1]).get("page_link")
+
+
+def test_a_run_may_be_what_the_others_are_compared_with(prepared: Client) -> None:
+    four, eight = samples.measured(prepared, 4), samples.measured(prepared, 8)
+    app = open_page("compare")
+    choice = next(box for box in app.selectbox if box.label == "Compared with")
+    well(choice.set_value(eight.id).run())
+    table = app.dataframe[0].value.set_index("run")
+    (ratio4, size4, _ms4), (ratio8, size8, _ms8) = samples.MEASURED[4], samples.MEASURED[8]
+    assert table.loc[eight.id, ["ppl_ratio", "low", "high", "size_ratio"]].tolist() == [1.0] * 4
+    assert table.loc[four.id, "ppl_ratio"] == pytest.approx(ratio4 / ratio8)
+    assert table.loc[four.id, "size_ratio"] == pytest.approx(size4 / size8)
+    assert table.loc[four.id, "low"] < ratio4 / ratio8 < table.loc[four.id, "high"]
+
+
+def test_a_name_a_note_and_a_star_are_kept_and_shown_everywhere(prepared: Client) -> None:
+    run = samples.measured(prepared, 4)
+    app = select(open_page("compare"), [0])
+    app.text_input(key=f"label/{run.id}/name").set_value("for *the* phone")
+    app.text_input(key=f"label/{run.id}/note").set_value("asked by Ann")
+    app.toggle(key=f"label/{run.id}/star").set_value(True)
+    well(next(button for button in app.button if button.label == "Save").click().run())
+    kept = prepared.run(run.id)
+    assert kept is not None
+    assert kept.label == Label("for *the* phone", "asked by Ann", True)
+    row = app.dataframe[0].value.iloc[1]
+    assert (row["name"], row["note"], row["starred"]) == ("for *the* phone", "asked by Ann", True)
+    listed = words(open_page("runs"))
+    assert "for \\*the\\* phone" in listed
+    assert "asked by Ann" in listed
+
+
+def test_the_knob_that_moved_is_the_one_that_decides(prepared: Client) -> None:
+    for bits in (8, 4, 2):
+        samples.measured(prepared, bits)
+        samples.measured(prepared, bits, Protocol(tokens=1024))
+    app = open_page("compare", boxes=("knobs",))
+    assert any("parcoords" in chart.proto.spec for chart in app.get("plotly_chart"))
+    assert "epsilon squared" in words(app)
+
+
+def test_each_of_the_ticked_models_is_asked_to_write(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    samples.measured(prepared, 8)
+    app = select(open_page("compare"), [0, 1])
+    app.button(key="compare/write").click()
+    well(app.run())
+    asked = [samples.asked(run) for run in prepared.store.list("generate")]
+    assert sorted(one.recipe.steps[0].values["bits"] for one in asked) == [4, 8]
+    assert len({one.prompt for one in asked}) == 1

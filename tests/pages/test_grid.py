@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from optlab.client import grid as grids
@@ -89,7 +90,7 @@ def test_the_picture_says_what_is_measured_and_what_is_not() -> None:
     words = [note.text for note in figure.layout.annotations]
     assert words == ["<b>+2.0%</b><br>+1.0% to +3.0%", "about +20.0%", "about 0%", "failed"]
     measured, predicted = figure.data
-    assert measured.opacity == 1.0 > predicted.opacity
+    assert _contrast("#FFFFFF", measured.colorscale[0][1]) > 2 * _contrast("#FFFFFF", predicted.colorscale[0][1])
     assert list(figure.layout.yaxis.categoryarray) == ["4 bits", "8 bits", "unquantized"]
 
 
@@ -122,3 +123,31 @@ def test_a_recipe_without_knobs_is_told(prepared: Client) -> None:
     page = open_page("compare", boxes=("grid",), recipe=json.dumps(twice.to_dict()["steps"]))
     assert not page.exception
     assert any("more than bits and sparsity" in caption.value for caption in page.caption)
+
+
+def test_the_words_of_a_cell_are_read_on_every_colour_and_in_both_themes() -> None:
+    """WCAG 2.2, 1.4.3: a contrast of 4.5 to 1; where a cell has no colour, the page's theme has the word."""
+    figure = heat([
+        Square(4, 0.0, 1.004, 1.001, 1.007, True), Square(3, 0.0, 1.02), Square(2, 0.0, state="waiting"),
+    ])  # fmt: skip
+    *inks, waiting = (one.font.color for one in figure.layout.annotations)
+    assert waiting is None
+    for trace, ink in zip(figure.data, inks, strict=True):
+        assert trace.opacity in (None, 1.0), "a page's own colour would shine through"
+        stops, colours = zip(*trace.colorscale, strict=True)
+        parts = [[int(colour[at : at + 2], 16) for colour in colours] for at in (1, 3, 5)]
+        for place in np.linspace(0, 1, 21):  # between its stops a scale is mixed as plotly.js does
+            mixed = "#" + "".join(f"{round(np.interp(place, stops, part)):02X}" for part in parts)
+            assert _contrast(ink, mixed) >= 4.5
+
+
+def _contrast(one: str, other: str) -> float:
+    """Of two colours, 1 to 21 (WCAG 2.2)."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    shares = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

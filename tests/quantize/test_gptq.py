@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from optlab.calibrate.sequential import SequentialGrams
-from optlab.compression import compress
+from optlab.compression import apply, compress
+from optlab.context import Context
 from optlab.formats.integer_grid import in_groups, minmax
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.protocol import Protocol
-from optlab.quantize.gptq import FEW_BITS, by_energy, solve
+from optlab.quantize.gptq import FEW_BITS, GPTQ, by_energy, siblings, solve
 from optlab.quantize.hessian import factor
 from optlab.recipes import Recipe
 from tests.quantize.test_hessian import second_moments
@@ -178,3 +179,26 @@ def test_sequential_moments_are_those_of_the_model_as_it_is_now(model):
     torch.testing.assert_close(grams.gram(last), X.T @ X / len(X), rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="before block"):
         grams.gram(names[0])
+
+
+@pytest.mark.parametrize("model", ["llama"], indirect=True)
+def test_weights_with_one_input_are_solved_together_as_they_are_alone(model, monkeypatch):
+    """What a graphics card does, here on a processor."""
+    taken: list[list[str]] = []
+    alone = apply(model, recipe(), PROTOCOL)
+
+    def together(method: GPTQ, context: Context) -> list[list[str]]:
+        taken.extend(siblings(context))
+        return taken
+
+    monkeypatch.setattr(GPTQ, "together", together)
+    found = apply(model, recipe(), PROTOCOL)
+    assert [name.rpartition(".")[2] for name in taken[0]] == ["q_proj", "k_proj", "v_proj"]
+    assert [name for names in taken for name in names] == list(alone.stored)
+    for name, expected in alone.stored.items():
+        one = found.stored[name]
+        assert isinstance(one, QuantizedTensor) and isinstance(expected, QuantizedTensor)
+        assert one.codes.shape == expected.codes.shape
+        # Sums of other shapes are rounded otherwise, and a weight midway between two levels may go to the other.
+        assert (one.codes != expected.codes).float().mean() < 1e-2, name
+        torch.testing.assert_close(one.scale, expected.scale, rtol=1e-2, atol=0.0)

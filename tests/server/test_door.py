@@ -172,6 +172,14 @@ def test_the_token_lets_in_and_leaves_the_address(open_to_others: str, way: str)
     assert ask(open_to_others, path, Cookie=cookie[:-1] + "x")[0] == 401
 
 
+@pytest.mark.parametrize("other", ['seen={"page": 1}', "name=two words", "a[0]=1", "flag", 'open="', "caf\xe9=1"])
+def test_cookies_of_other_servers_on_this_host_lock_nobody_out(open_to_others: str, other: str) -> None:
+    headers = ask(open_to_others, f"/?token={TOKEN}")[1]
+    cookie = headers["set-cookie"].split(";")[0]
+    for both in (f"{other}; {cookie}", f"{cookie}; {other}"):
+        assert ask(open_to_others, "/", Cookie=both)[0] == 200
+
+
 def test_signing_in_leads_to_no_other_host(open_to_others: str) -> None:
     for path in ("//evil.example/", "/\\evil.example", "///evil.example"):
         status, headers, _ = ask(open_to_others, f"{path}?token={TOKEN}")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import sqlite3
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,6 +71,45 @@ def test_a_backup_holds_everything_while_others_write(file_store: Store, tmp_pat
     kept = Store(f"sqlite:///{target}")
     assert kept.list() == file_store.list()
     assert kept.logs(30) == file_store.logs(30)
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file may grow beyond `size` bytes, as on a disk with no more room."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("act", [
+    lambda store, kept: upkeep.backup(store.url, kept.with_name("second.db")),
+    lambda store, kept: upkeep.restore(store.url, kept),
+    lambda store, kept: upkeep.rescue(store.url),
+], ids=["backup", "restore", "rescue"])  # fmt: skip
+def test_a_disk_without_room_is_told_in_one_sentence_and_changes_nothing(
+    file_store: Store, tmp_path: Path, act: Callable[[Store, Path], object]
+) -> None:
+    filled(file_store, 100)
+    kept, before = upkeep.backup(file_store.url, tmp_path / "kept.db"), file_store.list()
+    there = sorted(tmp_path.rglob("*.db*"))
+    assert kept.stat().st_size > 200_000
+    with room_for(150_000), pytest.raises(OptLabError, match=r"cannot write .*\.db"):
+        act(file_store, kept)
+    assert sorted(tmp_path.rglob("*.db*")) == there
+    assert file_store.list() == before
+
+
+def test_a_damaged_backup_is_refused_whatever_its_name(file_store: Store, tmp_path: Path) -> None:
+    filled(file_store, 60)
+    named = tmp_path / "what? 100% #1.db"
+    whole = upkeep.backup(file_store.url, named).read_bytes()
+    named.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(OptLabError, match="is no whole database"):
+        upkeep.restore(file_store.url, named)
+    assert len(file_store.list()) == 60
 
 
 def test_a_backup_overwrites_nothing(file_store: Store, tmp_path: Path) -> None:

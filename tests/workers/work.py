@@ -61,6 +61,14 @@ def add(spec: Task, progress: Progress, log: Log) -> Done:
     return Done(sum=spec.a + spec.b, pid=os.getpid())
 
 
+def add_slowly(spec: Task, progress: Progress, log: Log) -> Done:
+    """`add` after a third of a second, in which a worker can be killed."""
+    for step in range(1, 31):
+        progress(step / 30, f"step {step}", Step(step=step))
+        time.sleep(0.01)
+    return add(spec, progress, log)
+
+
 def report_until_stopped(spec: Task, progress: Progress, log: Log) -> Done:
     while True:
         progress(0.5, "still here", Step(half=True))

@@ -91,9 +91,10 @@ class TritonLinear(nn.Module):
         activation: str = "none",
         scale: float = 1.0,
         residual: Tensor | None = None,
+        cut: Cut | None = None,
     ) -> Tensor:
         """residual + scale * activation(W norm(x) + b) of one input x [1, in]: [1, out]; of an interleaved weight
-        activation(gate) * up, [1, out / 2]. norm: an RMS norm or None."""
+        activation(gate) * up, [1, out / 2]. norm: an RMS norm or None. cut: one of `cuts`; None is the fastest."""
         outputs = self.outputs // 2 if self.gated else self.outputs
         out = torch.empty(1, outputs, dtype=x.dtype, device=x.device)
         flags = {
@@ -122,7 +123,7 @@ class TritonLinear(nn.Module):
             )  # fmt: skip
 
         key = (self.kernel, self.outputs, self.inputs, x.dtype, *flags.values(), *self._key(), x.device)
-        launch(fastest(key, self.cuts(x), x.device, launch))
+        launch(cut or fastest(key, self.cuts(x), x.device, launch))
         return out
 
     def cuts(self, x: Tensor) -> tuple[Cut, ...]:

@@ -22,12 +22,12 @@ def show(runs: Sequence[MeasuredRun]) -> None:
     shown = runs[:MOST]
     for column, run in zip(st.columns(len(shown)), shown, strict=True):
         with column, st.container(border=True, height="stretch"):
-            st.markdown(f"**{services.escaped(said(run.title))}**")
+            st.markdown(f"**{services.escaped(run.run.label.name or said(run.title))}**")
             facts.measured_badge(run.run)
             for pair in pairs.of(run.result):
                 st.metric(pair.name, pair.candidate_text, help=pair.help)
                 st.caption(f"{pair.headline}  \n{pair.interval}" if pair.complete else format.not_measured())
-    results = [(f"#{run.id} {said(run.title)}", run.result) for run in shown]
+    results = [(f"#{run.id} {run.run.label.name or said(run.title)}", run.result) for run in shown]
     frame = frames.overlay(results)
     if frame.empty:
         return

@@ -151,7 +151,8 @@ def rivals(shown: view.View, wish: Wish, chosen: Candidate, everyone: list[Candi
         return
     ledger = services.client().ledger(shown.model)
     with st.container(border=True):
-        st.markdown(f"**{_('Near misses')}**")
+        heading = _("Near misses")
+        st.markdown(f"**{heading}**")
         for miss in found:
             icon = ":material/block:" if miss.broken else ":material/straighten:"
             source = _("measured") if miss.candidate.source == "measured" else _("predicted")

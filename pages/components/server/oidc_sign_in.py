@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from streamlit import auth_util
 from streamlit.errors import StreamlitAuthError
@@ -78,14 +78,11 @@ class OidcSignIn:
 
 def claims(cookies: str) -> dict[str, Any]:
     """What the provider vouched for, from a Cookie header; empty where nobody has signed in."""
-    try:
-        sent = SimpleCookie(cookies)
-    except CookieError:
-        return {}
+    sent = cookie_parser(cookies)
     secret = get_cookie_secret()
 
     def one(name: str) -> bytes | None:
-        return decode_signed_value(secret, name, sent[name].value) if name in sent else None
+        return decode_signed_value(secret, name, sent[name]) if name in sent else None
 
     signed = auth_util.get_cookie_with_chunks(one, USER_COOKIE_NAME)
     try:

@@ -1,0 +1,3 @@
+from tests.store_fixtures import file_store, home
+
+__all__ = ["file_store", "home"]
