@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from optlab.client.client import Client
 from optlab.errors import OptLabError
+from optlab.store.run import Status
 
 GRACE_S = 10.0
 """A tab that is loaded again, or whose connection broke, is back after this long."""
@@ -28,10 +29,12 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Watched:
-    """present: by viewer, whether that one is still there. seen: when the last of them was."""
+    """present: by viewer, whether that one is still there. seen: when the last of them was. withdrawn: it was told to
+    stop, and is forgotten as soon as it has."""
 
     seen: float
     present: dict[str, Present] = field(default_factory=dict)
+    withdrawn: bool = False
 
 
 class Onlookers:
@@ -67,19 +70,31 @@ class Onlookers:
         with self._lock:
             return id in self._watched
 
+    def withdraw(self, id: int) -> None:
+        """Have run `id` stopped if nobody asked for it, and leave no trace of it: whoever comes back finds it not
+        begun, and not as one that somebody cancelled."""
+        with self._lock:
+            if id not in self._watched:
+                return
+            self._watched[id].withdrawn = True
+        self.client.cancel(id)
+
     def check(self) -> None:
-        """Cancel what nobody has looked at for `grace_s` seconds, forget what has ended."""
+        """Withdraw what nobody has looked at for `grace_s` seconds, forget what has ended."""
         with self._lock:
             watched = dict(self._watched)
         for id, one in watched.items():
             run = self.client.run(id)
             if run is None or not run.live:
                 self.asked_for(id)
+                if run is not None and one.withdrawn and run.status == Status.CANCELLED:
+                    self.client.delete(id)
+            elif one.withdrawn:
+                continue
             elif any(present() for present in one.present.values()):
                 one.seen = self.clock()
             elif self.clock() - one.seen > self.grace_s:
-                self.client.cancel(id)
-                self.asked_for(id)
+                self.withdraw(id)
 
     def _watch(self) -> None:
         while True:

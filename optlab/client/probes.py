@@ -6,6 +6,7 @@ weights, nothing of a machine, nothing that could be run. Torch-free.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from optlab import files
@@ -21,7 +22,9 @@ def export(client: Client, model: str, target: Path) -> ProbeHeader:
     written."""
     source = probe_of(client.subject(model))
     if source is None or not (state := State.load(source)).done:
-        raise ModelError("the probe of {model} is not finished; run `optlab probe {model}` first", model=model)
+        raise ModelError(
+            "the probe of {model} is not finished; run `optlab probe {model}` first", model=shlex.quote(model)
+        )
     _put(target, source)
     return state.header()
 

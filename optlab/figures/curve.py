@@ -21,7 +21,7 @@ from optlab.figures.curve_axes import Axis
 from optlab.figures.curve_tiles import Tile
 from optlab.figures.curve_words import Knob, knobs_in_words, words
 from optlab.files import JsonObject
-from optlab.i18n import language, said, sentence
+from optlab.i18n import _, language, said, sentence
 from optlab.jobs.measured import MeasuredRun
 from optlab.knobs import KnobbedRecipe, Knobs, has_knobs, knobs_of
 from optlab.models.describe import Description
@@ -200,12 +200,22 @@ def _cell(stop: Knobs, told: KnobPredictions, measured: MeasuredRun | None, unkn
         return measured_cell(measured.result)
     if told.original is None:
         return unknown
+    if stop.bits is None and not stop.sparsity and stop.temperature is None:
+        return original_cell(told.original)
     return predicted_cell(told.at(stop), told.original)
 
 
 def measured_cell(result: Measurement) -> Cell:
     """A recipe that was measured."""
     return Cell("measured", _measured_point(result), curve_tiles.measured(result), verdict=verdict.measured(result))
+
+
+def original_cell(original: OriginalFigures) -> Cell:
+    """The model as it is."""
+    words = sentence(_("this is the original; move a knob to see what it would become"))
+    return Cell(
+        "unknown", Point(float(original.size_bytes), 1.0, 1.0, 1.0), curve_tiles.of_original(original), "", words
+    )
 
 
 def predicted_cell(cell: PredictedCell, original: OriginalFigures) -> Cell:

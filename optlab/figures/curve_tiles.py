@@ -45,6 +45,19 @@ def predicted(cell: PredictedCell, original: OriginalFigures) -> tuple[Tile, ...
     return _quality(cell, original), _size(cell, original), _speed(cell, original)
 
 
+def of_original(original: OriginalFigures) -> tuple[Tile, ...]:
+    """Of the stop at which nothing is done: there is nothing to predict."""
+    ppl, speed = original.ppl, 1000 / original.decode_ms if original.decode_ms else None
+    unit, size = ppl or 1.0, float(original.size_bytes)
+    told = _("perplexity {value}").format(value=format.number(ppl)) if ppl else ""
+    return (
+        Tile("unknown", _("the original"), told, "", unit, unit, unit, unit),
+        Tile("unknown", format.megabytes(original.size_bytes), _("as it is stored"), "", size, size),
+        Tile("unknown", _per_second(speed) if speed else format.not_measured(), "" if speed else not_timed(), "",
+             speed, speed, speed, speed),
+    )  # fmt: skip
+
+
 def not_probed() -> str:
     """Why a model has no predictions at all."""
     return _("This model has not been probed yet, so nothing is predicted. Measure it, or probe it once.")

@@ -49,12 +49,14 @@ def _predicted(client: Client, model: str, recipe: Recipe, protocol: Protocol, k
     if knobbed is not None:
         now = knobs_of(recipe)
         told = knob_predictions(client, model, knobbed, now, protocol)
-        return _cell(told.at(now) if told.cells else None, told.original)
+        return _cell(recipe, told.at(now) if told.cells else None, told.original)
     table = client.prediction_table(model, RecipeFamily(recipe), protocol)
-    return _cell(None, None) if table is None else _cell(table.cells[0], table.original)
+    return _cell(recipe, None, None) if table is None else _cell(recipe, table.cells[0], table.original)
 
 
-def _cell(found: PredictedCell | None, original: OriginalFigures | None) -> Cell:
+def _cell(recipe: Recipe, found: PredictedCell | None, original: OriginalFigures | None) -> Cell:
+    if recipe.is_original and original is not None:
+        return curve.original_cell(original)
     if found is None or original is None:
         return Cell("unknown", None, curve_tiles.unknown(None), curve_tiles.not_probed())
     return curve.predicted_cell(found, original)

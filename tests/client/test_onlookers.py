@@ -32,12 +32,12 @@ class Room:
         what = self.onlookers.begun if begins else self.onlookers.look
         what(self.run.id, viewer, lambda: viewer in self.there)
 
-    def status_after(self, seconds: float) -> Status:
+    def status_after(self, seconds: float) -> Status | None:
+        """None: the run is gone."""
         self.now += seconds
         self.onlookers.check()
         run = self.client.run(self.run.id)
-        assert run is not None
-        return run.status
+        return None if run is None else run.status
 
 
 @pytest.fixture
@@ -48,11 +48,35 @@ def room(store: Store, monkeypatch: pytest.MonkeyPatch) -> Room:
     return room
 
 
-def test_a_run_that_nobody_looks_at_is_cancelled_after_a_while(room: Room) -> None:
+def test_a_run_that_nobody_looks_at_is_stopped_after_a_while_and_leaves_no_trace(room: Room) -> None:
     assert room.status_after(3600.0) == Status.QUEUED
     room.there.clear()
     assert room.status_after(9.0) == Status.QUEUED
     assert room.status_after(2.0) == Status.CANCELLED
+    assert room.status_after(1.0) is None  # who comes back finds it not begun, and not as one that somebody cancelled
+    assert not room.onlookers.unasked(room.run.id)
+
+
+def test_one_that_works_is_gone_once_its_worker_has_stopped(room: Room) -> None:
+    assert room.client.store.claim("w") is not None
+    room.onlookers.withdraw(room.run.id)
+    assert room.status_after(1.0) == Status.RUNNING
+    room.client.store.mark_cancelled(room.run.id)
+    assert room.status_after(1.0) is None
+
+
+def test_one_that_was_done_before_it_could_be_stopped_stays(room: Room) -> None:
+    assert room.client.store.claim("w") is not None
+    room.onlookers.withdraw(room.run.id)
+    room.client.store.finish(room.run.id, {})
+    assert room.status_after(1.0) == Status.DONE
+    assert not room.onlookers.unasked(room.run.id)
+
+
+def test_what_somebody_asks_for_after_all_stays(room: Room) -> None:
+    room.onlookers.withdraw(room.run.id)
+    room.onlookers.asked_for(room.run.id)
+    assert room.status_after(1.0) == Status.CANCELLED
 
 
 def test_a_tab_that_was_loaded_again_keeps_it(room: Room) -> None:
@@ -87,4 +111,6 @@ def test_a_thread_counts_while_there_is_something_to_count(file_store: Store, mo
     deadline = time.monotonic() + 20.0
     while watched.unasked(run.id) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert client.run(run.id).status == Status.CANCELLED  # type: ignore[union-attr]
+    while client.run(run.id) is not None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert client.run(run.id) is None

@@ -8,6 +8,7 @@ nobody asked for it.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import streamlit as st
 
@@ -92,7 +93,5 @@ def _stop(client: Client) -> None:
         return
     run = client.run(begun)
     if run is not None and run.live and services.onlookers().unasked(begun):
-        try:
-            client.cancel(begun)
-        except OptLabError:
-            return  # it ended in the meantime
+        with suppress(OptLabError):  # it ended in the meantime
+            services.onlookers().withdraw(begun)
