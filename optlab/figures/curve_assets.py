@@ -27,20 +27,26 @@ def script(where: str) -> str:
 @cache
 def style() -> str:
     """The style sheet."""
-    return _text("curve.css")
+    return theme() + _text("curve.css")
+
+
+@cache
+def theme() -> str:
+    """Colours and type of everything that is drawn by scripts of ours."""
+    return (paths.ASSETS / "theme.css").read_text(encoding="utf-8")
 
 
 @cache
 def markup() -> str:
     """The elements that the scripts fill, all of them in one place: for a page without a server."""
     tiles, knobs, chart = (_text(f"{name}.html") for name in PARTS)
-    return f'<section class="curve">{tiles}<div class="below">{knobs}{chart}</div></section>'
+    return f'<section class="curve themed">{tiles}<div class="below">{knobs}{chart}</div></section>'
 
 
 @cache
 def part(name: str) -> str:
     """The elements of one of `PARTS`, for a page that puts them in different places."""
-    return f'<section class="curve" data-part="{name}">{_text(f"{name}.html")}</section>'
+    return f'<section class="curve themed" data-part="{name}">{_text(f"{name}.html")}</section>'
 
 
 def _text(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from dataclasses import replace
@@ -23,6 +22,7 @@ from optlab.report import archive, document, incoming
 from optlab.report.comparison import Comparison
 from optlab.results.measurement import MeasureSpec
 from optlab.store.run import Run, Status
+from tests.hostile.mutations import Place, places, put
 from tests.pages import samples
 
 RECIPE = samples.quantized(4)
@@ -33,29 +33,6 @@ HOSTILE: list[Any] = [
     "\ud800", "half \udfff a pair", "\x00\x1b[31m", "<script>", "x" * 100_000, [], [1.0], [1.0, 2.0, 3.0], [2.0, 1.0],
     [math.nan, math.inf], [-1e308, 1e308], {}, {"version": 1}, [[[[]]]], "NaN", "1e400",
 ]  # fmt: skip
-Path = tuple[str | int, ...]
-
-
-def places(data: Any, here: Path = ()) -> list[Path]:
-    """Everything in `data` that has a place of its own."""
-    inside: list[tuple[str | int, Any]] = []
-    if isinstance(data, dict):
-        inside = list(data.items())
-    elif isinstance(data, list):
-        inside = list(enumerate(data))
-    return [here, *(place for name, value in inside for place in places(value, (*here, name)))]
-
-
-def put(data: Any, place: Path, value: Any) -> Any:
-    """A copy of `data` with another value there."""
-    if not place:
-        return value
-    changed = copy.deepcopy(data)
-    at = changed
-    for name in place[:-1]:
-        at = at[name]
-    at[place[-1]] = value
-    return changed
 
 
 def row(spec: Any, result: Any, **columns: Any) -> Run:
@@ -95,7 +72,7 @@ mutated = st.lists(st.tuples(st.sampled_from(places(RESULT)), st.sampled_from(HO
 @example(changes=[(("baseline", "ppl"), 10**400)])
 @example(changes=[(("text",), "\ud800")])
 @example(changes=[(("layers",), 1.5)])
-def test_no_result_breaks_what_shows_it(changes: list[tuple[Path, Any]]) -> None:
+def test_no_result_breaks_what_shows_it(changes: list[tuple[Place, Any]]) -> None:
     result: Any = RESULT
     for place, value in changes:
         try:
@@ -107,7 +84,7 @@ def test_no_result_breaks_what_shows_it(changes: list[tuple[Path, Any]]) -> None
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(place=st.sampled_from(places(SPEC)), value=st.sampled_from(HOSTILE))
-def test_no_spec_breaks_what_shows_it(place: Path, value: Any) -> None:
+def test_no_spec_breaks_what_shows_it(place: Place, value: Any) -> None:
     shown(row(put(SPEC, place, value), RESULT))
 
 
@@ -129,7 +106,7 @@ def test_no_date_breaks_what_shows_it(when: float | None) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(place=st.sampled_from(places(RESULT)), value=st.sampled_from(HOSTILE))
-def test_an_archive_takes_a_row_or_names_its_line(place: Path, value: Any) -> None:
+def test_an_archive_takes_a_row_or_names_its_line(place: Place, value: Any) -> None:
     told = {
         "key": "c" * 64, "kind": "measure", "title": "t", "spec": SPEC, "result": put(RESULT, place, value),
         "created": 1.0, "started": 1.0, "finished": 2.0, "attempts": 1,
