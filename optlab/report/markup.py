@@ -20,7 +20,7 @@ class Markup(str):
 def element(name: str, /, *children: str, **attributes: str | None) -> Markup:
     """`<name>` with attributes (`class_` for class, `data_x` for data-x; None leaves one out) and children."""
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_plain(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -31,7 +31,12 @@ def element(name: str, /, *children: str, **attributes: str | None) -> Markup:
 
 def joined(children: Iterable[str]) -> Markup:
     """Children after each other, escaped where they are plain text."""
-    return Markup("".join(child if isinstance(child, Markup) else escape(child, quote=False) for child in children))
+    return Markup("".join(child if isinstance(child, Markup) else _plain(child, quote=False) for child in children))
+
+
+def _plain(text: str, quote: bool = True) -> str:
+    """Escaped, and without half surrogate pairs, which an archive may bring and no file can hold."""
+    return escape(text.encode("utf-8", "replace").decode("utf-8"), quote=quote)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: bool = True) -> Markup:

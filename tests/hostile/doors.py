@@ -131,7 +131,10 @@ def text(data: bytes, base: Path, here: Path) -> str:
     """The first line is the file's name, the rest what it holds."""
     name, _, content = data.partition(b"\n")
     file = here / name.decode()
-    file.write_bytes(content)
+    try:
+        file.write_bytes(content)
+    except (OSError, ValueError):
+        return "no file can be called so"
     return f"{len(texts.load(str(file)).documents)} documents"
 
 

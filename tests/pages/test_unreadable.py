@@ -21,7 +21,7 @@ def bad(prepared: Client, request: pytest.FixtureRequest) -> int:
 def test_compare_shows_the_others(bad: int) -> None:
     page = open_page("compare")
     assert f"run {bad} cannot be read" in words(page).lower()
-    assert list(page.dataframe[0].value["recipe"]) == ["rtn 4 bits, group 64"]
+    assert list(page.dataframe[0].value["recipe"]) == ["original", "rtn 4 bits, group 64"]
 
 
 def test_runs_says_which_one_it_is_and_lets_it_be_deleted(prepared: Client, bad: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import os
 import subprocess
@@ -24,6 +23,7 @@ from optlab.errors import OptLabError
 from pages.components.server import door
 from pages.components.server.policy import Policy, is_loopback
 from tests.browser import serving
+from tests.server.apart import finished
 
 TOKEN = "a-token-of-these-tests"
 STREAM = "/_stcore/stream"
@@ -220,7 +220,7 @@ def test_a_server_for_this_machine_answers_no_other_whatever_it_is_called() -> N
             "type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": "http", "server": server,
             "headers": [(b"host", b"localhost")],
         }  # fmt: skip
-        asyncio.run(door.Door(app, Policy.of("127.0.0.1", {}))(scope, None, send))  # type: ignore[arg-type]
+        finished(door.Door(app, Policy.of("127.0.0.1", {}))(scope, None, send))  # type: ignore[arg-type]
         return int(sent[0]["status"])
 
     assert [status(one) for one in (("127.0.0.1", 8501), ("::1", 8501), ("/a/socket", None), None)] == [200] * 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import Message
 
 from pages.components.server import preload
+from tests.server.apart import finished
 
 
 def answered(response: Response, path: str = "/explore", **named: str) -> dict[str, str]:
@@ -25,7 +25,7 @@ def answered(response: Response, path: str = "/explore", **named: str) -> dict[s
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(preload.Preload(response)(scope, receive, send))
+    finished(preload.Preload(response)(scope, receive, send))
     return {name.decode(): value.decode() for name, value in sent[0]["headers"]}
 
 
