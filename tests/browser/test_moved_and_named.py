@@ -12,6 +12,8 @@ from optlab.store.run import Label
 from pages.components.shared.moved import EXPLORE, MOVED
 from tests.browser.test_journey import measured, ready
 
+pytestmark = pytest.mark.browser
+
 WAIT_MS = 30_000
 
 
