@@ -37,6 +37,7 @@ def test_tasks_are_listed_and_an_unknown_one_is_told() -> None:
         "tasks", "nano", "--task", "chess", code=2)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_both_are_asked_once_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPTLAB_HOME", str(tmp_path))
     recipe = tmp_path / "recipe.yaml"

@@ -15,13 +15,10 @@ from websockets.exceptions import InvalidStatus
 
 from optlab.client.client import Client
 from optlab.people import Person, Role
-from optlab.protocol import Protocol
 from pages.components.server import oidc_sign_in
 from tests.browser import serving
-from tests.pages import samples
 from tests.server import oidc_provider
 from tests.server.test_door import websocket
-from tests.tiny import tiny_model_folder
 
 Served = tuple[str, Client]
 ANN = Person("ann@example.org", Role.USER)
@@ -164,29 +161,3 @@ def test_a_sign_in_that_cannot_work_stops_the_start_with_a_sentence(tmp_path: Pa
     assert ended.returncode != 0
     assert told in ended.stderr and "optlab:" in ended.stderr
     assert "Traceback" not in ended.stderr
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(bool(serving.missing()), reason=serving.missing())
-def test_a_viewer_sees_and_cannot_stop_what_another_started(served: Served, tmp_path: Path) -> None:
-    address, client = served
-    outside = tiny_model_folder("llama", tmp_path / "model")
-    samples.prepare(client)
-    run = Client(client.store, ANN).submit_measure("nano", samples.quantized(4), Protocol())
-    with serving.chromium() as browser:
-        for who, stops in (("eve", False), ("liar", False), ("ann", True)):
-            page = browser.new_page(base_url=address)
-            page.goto(f"/runs?run={run.id}")
-            page.get_by_role("link", name=who).click()
-            page.goto(f"/runs?run={run.id}")
-            page.wait_for_selector(serving.AT_REST)
-            page.get_by_role("button", name="Cancel").first.click()
-            if stops:
-                page.get_by_text("cancelled").first.wait_for()
-            else:
-                page.get_by_text("may look and not start work").first.wait_for()
-            found = client.run(run.id)
-            assert found is not None and (found.status == "cancelled") == stops
-            page.goto(f"/explore?model={outside}")  # a model, and outside every folder that was named
-            page.get_by_text("there is no model", exact=False).first.wait_for()
-            page.context.close()
