@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from pkgutil import resolve_name
 from types import TracebackType
 from typing import IO, Any
@@ -32,6 +33,7 @@ LONGEST_LINE = 256 << 20
 LOOK_S = 0.5
 """How often `progress` is asked whether to go on, while nothing arrives."""
 MEGABYTE = 1 << 20
+PACKAGES = Path(__file__).resolve().parents[1]
 
 
 class GivenUpError(OptLabError):
@@ -168,7 +170,11 @@ class _Lines:
 
 def _started(limits: Limits) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "optlab.confined", str(limits.seconds), str(limits.memory), str(limits.file)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # it must find this package also where a notebook put it on `sys.path` by hand
+    searched = os.pathsep.join([str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": searched}
+    )
 
 
 def _error(kind: str, message: str) -> OptLabError:

@@ -124,3 +124,11 @@ def test_what_a_process_answers_cannot_be_an_error_of_another_kind() -> None:
         room.ask(f"{HERE}:say_anything", '{"error": "x", "kind": "Message"}')
     assert not isinstance(caught.value, GivenUpError)
     assert type(caught.value) is OptLabError
+
+
+def test_it_finds_this_package_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    asked = '{"messages": [], "special": {}, "answer": false}'
+    with Room(Limits(seconds=20.0, memory=400 * MEGABYTE)) as room:
+        assert room.ask("optlab.models.chat:rendered", "{{ 6 * 7 }}", asked) == "42"
