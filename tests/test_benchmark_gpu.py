@@ -25,6 +25,7 @@ def rows(text: str) -> list[list[str]]:
     return [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
 
 
+@pytest.mark.slow
 def test_it_prints_its_table_on_a_processor(tmp_path: object) -> None:
     asked = ["--device", "cpu", "--shapes", "tiny", "--solve", "tiny", "--methods", "gptq"]
     text = printed(tmp_path, "benchmarks.gpu", *asked, "--prompt", "4", "--new", "1", "--no-quality")

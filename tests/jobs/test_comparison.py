@@ -175,9 +175,8 @@ def test_the_error_of_outputs_is_that_of_transformers_layers_with_the_originals_
         assert found[name] == pytest.approx(float((x @ (changed - W).T).norm() / (x @ W.T).norm()), rel=1e-3), name
 
 
-@pytest.mark.parametrize(
-    "packed", [pytest.param(False, id="floats"), pytest.param(True, id="codes", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [False, True], ids=["floats", "codes"])
 def test_both_sides_are_timed_and_their_memory_is_measured(packed: bool, tmp_path: Path) -> None:
     other: Path | str = "nano"
     if packed:
