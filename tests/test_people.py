@@ -62,6 +62,7 @@ def test_a_viewer_looks_and_starts_nothing(store: Store) -> None:
     for act in (
         lambda: viewer.submit_measure("nano", samples.quantized(3), Protocol()), lambda: viewer.cancel(run.id),
         lambda: viewer.retry(run.id), lambda: viewer.delete(run.id), lambda: viewer.adopt([]),
+        lambda: viewer.submit_speed("nano"),
     ):  # fmt: skip
         with pytest.raises(NotAllowedError):
             act()

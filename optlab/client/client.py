@@ -108,6 +108,7 @@ class Client:
 
     def submit_speed(self, model: str) -> Run:
         """Time a few recipes of `model`, which was probed, on this machine; again if that was done."""
+        self.person.expect_to_start_work()  # before anything is thrown away
         subject = self._prepared(model)
         spec = SpeedSpec(model=subject.model)
         before = self.look_up(SPEED_ANCHORS, spec, subject)
