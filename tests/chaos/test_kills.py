@@ -16,7 +16,7 @@ from optlab.store.store import Store
 from optlab.workers.supervisor import Supervisor
 from tests.workers import work
 
-KILLS = int(os.environ.get("OPTLAB_CHAOS", "6"))
+KILLS = int(os.environ.get("OPTLAB_CHAOS", "10"))
 WORKERS = 2
 PATIENCE_S = 60.0
 
