@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from optlab.client.client import Client
@@ -15,7 +17,7 @@ from tests.pages import samples
 
 
 @pytest.fixture
-def client(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Client:
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setenv("OPTLAB_HOME", str(tmp_path))
     made = Client(Store())
     samples.prepare(made)
@@ -40,11 +42,9 @@ def test_the_list_is_the_same_until_one_is_done_deleted_or_labelled(client: Clie
 
 
 def test_each_is_read_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = []
-    whole = Measurement.from_json.__func__
-    monkeypatch.setattr(
-        Measurement, "from_json", classmethod(lambda cls, text: (read.append(text), whole(cls, text))[1])
-    )
+    read: list[str] = []
+    whole = Measurement.from_json
+    monkeypatch.setattr(Measurement, "from_json", lambda text: (read.append(text), whole(text))[1])
     client.measurements()
     client.annotate(client.measurements()[0].id, Label("a"))
     client.measurements()
