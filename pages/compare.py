@@ -8,6 +8,7 @@ from optlab.figures import frames, glossary, tradeoff
 from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import readable
+from optlab.jobs.resolution import title
 from optlab.store.run import Status
 from pages.components.compare import baseline, grid, knobs, outside, side_by_side, texts
 from pages.components.shared import downloads, facts, frame, labels, own_text, services, take_home, view
@@ -67,7 +68,7 @@ def filtered(frame: "DataFrame") -> "DataFrame":
     with st.container(horizontal=True):
         model = st.selectbox(
             _("Model"), models, index=models.index(shown) if shown in models else 0, key=f"compare/model/{shown}",
-            width=240,
+            width=240, format_func=title,
         )  # fmt: skip
         rows = frame[frame["model"] == model]
         texts = list(dict.fromkeys(rows["text"]))
