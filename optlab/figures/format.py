@@ -139,7 +139,9 @@ def roughly(seconds: float) -> str:
     if minutes < 60:
         return _("{count} min").format(count=minutes)
     hours, rest = divmod(10 * round(minutes / 10), 60)
-    return _("{hours} h {minutes} min").format(hours=hours, minutes=rest) if rest else _("{count} h").format(count=hours)
+    return (
+        _("{hours} h {minutes} min").format(hours=hours, minutes=rest) if rest else _("{count} h").format(count=hours)
+    )
 
 
 def moment(when: float | None) -> str:

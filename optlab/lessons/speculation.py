@@ -50,7 +50,10 @@ def draft(target: Weights, bits: int, dropped: int) -> tuple[Weights, float]:
     """A smaller copy of `target`, rounded to `bits` without `dropped` of its blocks, and the bytes that it reads for a
     token over those that the target reads: the time of a pass where memory is what limits it. Both read the whole
     head."""
-    small, whole = combination.made(target, bits, 0.0, dropped), combination.made(target, combination.FLOAT_BITS, 0.0, 0)
+    small, whole = (
+        combination.made(target, bits, 0.0, dropped),
+        combination.made(target, combination.FLOAT_BITS, 0.0, 0),
+    )
     head = target["model.embed_tokens" if "lm_head.weight" not in target.checkpoint.tensors else "lm_head"].size * 2
     return small.model, (small.bytes + head) / (whole.bytes + head)
 
