@@ -22,9 +22,9 @@ class Candidate:
     """A recipe and what is known of it; None where a figure is not known.
 
     ratio: perplexity over the original's, with its interval (95 % of a measurement, 90 % of a prediction). decode_ms:
-    per token on this machine. speedup: how many times as fast as the original, timed with it in turns, or predicted, with
-    its interval as `ratio` has; None for the original. memory_bytes: the most that a process took while it answered. run:
-    the measurement's number. agreement: share of places where its likeliest next token is the original's.
+    per token on this machine. speedup: how many times as fast as the original, timed with it in turns, or predicted,
+    with such an interval; None for the original. memory_bytes: the most that a process took while it answered. run: the
+    measurement's number. agreement: share of places where its likeliest next token is the original's.
     """
 
     model: str
