@@ -88,8 +88,10 @@ def errors() -> frozenset[str]:
 
 
 def says_something(message: str) -> bool:
-    """Whether a template has words or signs beside its values, or is a sign that joins the parts of a list: brackets and
-    commas have another width in Chinese, and units other names."""
+    """Whether a template has words or signs beside its values, or is a sign that joins the parts of a list.
+
+    Brackets and commas have another width in Chinese, and units other names.
+    """
     parts = list(Formatter().parse(message))
     words = "".join(words for words, *_ in parts).strip()
     if any(name is not None for _words, name, *_ in parts):

@@ -92,7 +92,8 @@ def write(
 ) -> Written:
     """Continue `ids` by `count` tokens with the algorithm itself, `drafted` tokens at a time; the draw is seeded."""
     random = np.random.default_rng(seed)
-    written, by_draft, passes = list(ids), [], 0
+    written, passes = list(ids), 0
+    by_draft: list[bool] = []
     while len(by_draft) < count:
         start = len(written)
         asked = []
