@@ -58,8 +58,9 @@ def show() -> None:
     with st.expander(_("For experts")):
         st.markdown(
             _("Q4_K_M is a mixture: most tensors are Q4_K, some of the sensitive ones Q6_K. llama.cpp also searches "
-              "the scale of each block and may weigh the error by an importance matrix; here the scale takes the block's "
-              "range, so that its files are a little better than this picture. Rows that are no multiple of 256, such "
+              "the scale of each block and may weigh the error by an importance matrix; here the scale takes the "
+              "block's range, so that its files are a little better than this picture. Rows that are no multiple of "
+              "256, such "
               "as the input of nano's last feed-forward matrix, fall back to plain formats. NVFP4 has one float32 for "
               "the whole matrix, which takes its largest weight to 448 times 6 (NVIDIA 2025, arXiv 2509.25149); "
               "MXFP4's scales are powers of two (Rouhani et al. 2023, arXiv 2310.10537).")
@@ -102,7 +103,8 @@ def _float_block(W: Array, row: int, name: str) -> None:
         r"\hat w=D\,s\,f,\qquad f\in\{0,\pm\tfrac12,\pm1,\pm\tfrac32,\pm2,\pm3,\pm4,\pm6\},\qquad "
         r"\text{bits}=4+\frac{8}{g}",
         {"f": _("the code of a weight: sign, two exponent bits, one mantissa bit"),
-         "s": _("scale of its block, 8 bits"), "D": _("one float32 for the matrix; 1 in MXFP4"), "g": _("weights per block")},
+         "s": _("scale of its block, 8 bits"), "D": _("one float32 for the matrix; 1 in MXFP4"),
+         "g": _("weights per block")},
     )  # fmt: skip
 
 

@@ -34,8 +34,9 @@ def show() -> None:
     st.markdown(
         _("A large model writes one token per pass, and a pass costs about as much for one token as for five. In "
           "**speculative decoding** a small model **drafts** a few tokens; the large one, the **target**, reads them "
-          "in one pass and keeps each with just the chance that makes the text *exactly* as likely as if it had written "
-          "alone. A compressed model is a good draft for its original: nothing is lost, whatever it was made of.")
+          "in one pass and keeps each with just the chance that makes the text *exactly* as likely as if it had "
+          "written alone. A compressed model is a good draft for its original: nothing is lost, whatever it was "
+          "made of.")
     )  # fmt: skip
     text = st.text_area(_("The text that is read"), PROMPT, key="learn/speculation/prompt", height=90, max_chars=400)
     one, two, three = st.columns(3)
