@@ -12,6 +12,7 @@ from optlab.i18n import _, said
 from optlab.jobs import history
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import MeasuredRun, readable
+from optlab.jobs.resolution import title
 from pages.components.compare import baseline, grid, knobs, outside, side_by_side, table, texts
 from pages.components.shared import downloads, facts, frame, labels, own_text, services, take_home, view
 
@@ -77,7 +78,7 @@ def filtered(measured: Sequence[MeasuredRun]) -> tuple[list[MeasuredRun], str]:
     with st.container(horizontal=True):
         model = st.selectbox(
             _("Model"), models, index=models.index(shown) if shown in models else 0, key=f"compare/model/{shown}",
-            width=240,
+            width=240, format_func=title,
         )  # fmt: skip
         of_model = history.about(measured, model)
         texts = list(dict.fromkeys(one.headline.text for one in of_model))

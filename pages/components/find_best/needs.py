@@ -53,9 +53,8 @@ def candidates(shown: view.View) -> list[Candidate]:
     predictor = client.predictor(shown.model, shown.protocol)
     if predictor is not None:
         try:
-            original = predictor.predict(Recipe())
             points = Frontier(predictor).points(POINTS)
-            found += unproved(predicted(points, shown.model, original.decode_ms), found)
+            found += unproved(predicted(points, shown.model), found)
         except OptLabError as error:
             st.caption(sentence(error.message))
     return found
@@ -121,7 +120,7 @@ def recommend(shown: view.View, wish: Wish, one: Candidate, original: Candidate 
     """A candidate, why, and what can be done with it."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{heading}: **{escaped(one.title)}**", width="stretch")
+            st.markdown(_("{heading}: **{title}**").format(heading=heading, title=escaped(one.title)), width="stretch")
             if one.source == "measured":
                 st.badge(_("measured"), color="blue", icon=":material/check:")
             else:
@@ -163,7 +162,9 @@ def rivals(shown: view.View, wish: Wish, chosen: Candidate, everyone: list[Candi
             icon = ":material/block:" if miss.broken else ":material/straighten:"
             source = _("measured") if miss.candidate.source == "measured" else _("predicted")
             size = format.megabytes(miss.candidate.size_bytes)
-            st.markdown(f"{icon} **{escaped(miss.candidate.title)}** ({size}, {source}): {escaped(miss.why)}")
+            told = _("**{title}** ({size}, {source}): {why}").format(
+                title=escaped(miss.candidate.title), size=size, source=source, why=escaped(miss.why))  # fmt: skip
+            st.markdown(f"{icon} {told}")
             if miss.candidate.source == "measured" and isinstance(miss.candidate.recipe, Recipe):
                 proofs.show(ledger, miss.candidate.recipe)
 
