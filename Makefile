@@ -15,7 +15,7 @@ PORT ?= 8501
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: setup setup-dev app test slow hostile chaos check words reference nano probes images clean
+.PHONY: setup setup-dev app test fast slow hostile chaos check words reference nano probes images clean
 
 setup: $(VENV)/.installed
 
@@ -40,10 +40,14 @@ check: setup-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# Two processes with one thread each; what drives a browser comes after, alone, because it waits for what it sees.
-test: setup-dev check
+# What reads the code runs beside what runs it; what drives a browser comes after, alone, because it waits for what it sees.
+test: setup-dev
+	$(MAKE) --no-print-directory --jobs 2 check fast
+	$(BIN)/python -m pytest tests/browser -m "browser and not slow"
+
+# Two processes with one thread each.
+fast: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"
-	$(BIN)/python -m pytest -m "browser and not slow"
 
 slow: setup-dev
 	$(BIN)/python -m pytest -m slow

@@ -61,6 +61,7 @@ steps:
 """
 
 
+@pytest.mark.slow
 def test_an_engineer_brings_a_recipe_measures_it_and_takes_a_report_along(
     page: Page, client: Client, errors: list[str], tmp_path: Path
 ) -> None:

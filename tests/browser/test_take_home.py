@@ -21,6 +21,7 @@ pytest.importorskip("playwright.sync_api", reason="the package playwright is not
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_three_clicks_from_a_measured_result_to_a_gguf(
     page: Page, client: Client, errors: list[str], tmp_path: Path
 ) -> None:

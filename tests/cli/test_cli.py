@@ -150,6 +150,7 @@ def test_a_file_is_compared_with_its_original(home: Path) -> None:
     assert "there is no model" in optlab(home, "compare", "nano", str(home / "nothing"), check=2).stderr
 
 
+@pytest.mark.slow
 def test_latency_is_a_grid_of_prompts_and_texts(home: Path) -> None:
     sizes = ("--prompt", "32", "--prompt", "8", "--batch", "2", "--batch", "1", "--dtype", "float32")
     found = json.loads(optlab(home, "latency", "nano", *sizes, "--json").stdout)

@@ -72,6 +72,7 @@ def test_a_gptq_folder_has_the_perplexity_of_transformers_with_its_weights(tmp_p
     assert found.unmatched == 0
 
 
+@pytest.mark.slow
 def test_an_awq_folder_has_the_perplexity_of_transformers_with_its_weights(tmp_path: Path) -> None:
     meant = write(NANO, tmp_path / "awq", {"quant_method": "awq", "bits": 4}, lambda W: awq(W, 64))
     assert compared(tmp_path / "awq").compressed.ppl == pytest.approx(perplexity_in_transformers(NANO, meant), rel=1e-3)
@@ -192,6 +193,7 @@ def test_both_sides_are_timed_and_their_memory_is_measured(packed: bool, tmp_pat
     assert not list(paths.folder("artefacts").iterdir())
 
 
+@pytest.mark.slow
 def test_the_floats_of_the_catalog_count_as_floats() -> None:
     found = compared("nano")
     assert found.delta.ppl_ratio == 1.0

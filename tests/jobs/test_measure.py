@@ -39,6 +39,7 @@ def protocol(tmp_path: Path) -> Protocol:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_texts_are_read_in_one_precision_and_tokens_written_in_another(model: str, protocol: Protocol) -> None:
     both = measure(model, RECIPE, protocol)
     apart = measure(model, RECIPE, protocol.model_copy(update={"decode_dtype": "bfloat16"}))
