@@ -51,6 +51,17 @@ def stream(size: Array, attention_step: Array, feed_forward_step: Array) -> Figu
     return figure
 
 
+def shares(tokens: Sequence[str], values: Array) -> Figure:
+    """values [T], shares of one, a bar for each token in order, and their mean."""
+    figure = style.figure(height=280, showlegend=False)
+    named = [f"{number + 1}. {token}" for number, token in enumerate(tokens)]
+    figure.add_bar(x=named, y=values, marker_color=style.MEASURED, hovertemplate="%{x}: %{y:.1%}<extra></extra>")
+    figure.add_hline(y=float(values.mean()), line={"color": style.BASE, "dash": "dot", "width": 1.5})
+    figure.update_yaxes(range=[0, 1], tickformat=style.PERCENT_TICKS)
+    figure.update_xaxes(tickangle=-45)
+    return figure
+
+
 def neurons(values: Array) -> Figure:
     """values [F], drawn as they lie in the layer; the loudest stand out by themselves."""
     figure = style.figure(height=260, bargap=0)

@@ -13,7 +13,9 @@ from pages.components.learn import (
     outliers,
     perplexity,
     pruning,
+    scales,
     softmax,
+    speculation,
     speed,
     temperature,
 )
@@ -46,4 +48,6 @@ LESSONS: dict[str, Lesson] = {
     "formats": formats,
     "speed": speed,
     "combination": combination,
+    "scales": scales,
+    "speculation": speculation,
 }
