@@ -32,9 +32,7 @@ def test_where_damage_follows_its_powers_a_few_levels_say_all(family: str, bits:
     assert end_damage(KNOWN, family, bits, group, WIDTH) == pytest.approx(law(family, bits, group))
 
 
-@pytest.mark.parametrize(
-    ("family", "bits", "group"), [("rtn", 1, 64), ("rtn", 9, 64), ("rtn", 4, 16), ("nf4", 4, 64)]
-)
+@pytest.mark.parametrize(("family", "bits", "group"), [("rtn", 1, 64), ("rtn", 9, 64), ("rtn", 4, 16), ("nf4", 4, 64)])
 def test_nothing_is_said_beyond_what_was_measured(family: str, bits: int, group: int) -> None:
     assert end_damage(KNOWN, family, bits, group, WIDTH) is None
 
