@@ -113,7 +113,7 @@ def _original(one: Original) -> Candidate:
 
 def _of(run: MeasuredRun) -> Candidate:
     """Times and memory only where they are of this machine; an archive may bring those of another."""
-    figures, delta, here = run.result.compressed, run.result.delta, of_this_machine(run.result.environment)
+    figures, delta, here = run.headline.compressed, run.headline.delta, of_this_machine(run.headline.environment)
     low, high = delta.ppl_ratio_ci95 or (None, None)
     return Candidate(
         run.spec.model, in_words(run), run.spec.recipe, "measured", figures.size_bytes, delta.ppl_ratio, low, high,

@@ -7,7 +7,7 @@ what stands there while a knob is dragged is what Python says. A stop that was m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -23,12 +23,12 @@ from optlab.figures.curve_words import Knob, knobs_in_words, words
 from optlab.files import JsonObject
 from optlab.i18n import _, language, said, sentence
 from optlab.jobs.measured import MeasuredRun
-from optlab.knobs import KnobbedRecipe, Knobs, has_knobs, knobs_of
+from optlab.knobs import KnobbedRecipe, Knobs
 from optlab.models.describe import Description
 from optlab.prediction.frontier import Frontier
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.results.measurement import Measurement
+from optlab.results.measurement import Headline, Measurement
 from optlab.results.prediction_table import OriginalFigures, PredictedCell
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ def curve(
 ) -> Curve:  # fmt: skip
     """`of`, from what is known. measured: of this model on this text, newest first. stored: bits of a weight of the
     original."""
-    here = {knobs: one for one in reversed(measured) if (knobs := _knobs(knobbed, one)) is not None}
     stops = [Knobs(bits, sparsity, now.temperature) for bits, sparsity in product(told.bits, told.sparsities)]
+    here = _at_stops(knobbed, stops, measured)
     unknown = Cell("unknown", None, curve_tiles.unknown(None), curve_tiles.not_probed())
     cells = tuple(_cell(stop, told, here.get(stop), unknown) for stop in stops)
     original = told.original.size_bytes if told.original else None
@@ -172,8 +172,10 @@ def _dots(measured: Sequence[MeasuredRun]) -> tuple[Dot, ...]:
     known: dict[str, MeasuredRun] = {}
     for one in measured:
         if isinstance(one.spec.recipe, Recipe):
-            known.setdefault(one.spec.recipe.content_hash, one)
-    return tuple(dot for one in list(known.values())[:DOTS] if (dot := _dot(one)) is not None)
+            known.setdefault(one.recipe_hash, one)
+            if len(known) == DOTS:
+                break
+    return tuple(dot for one in known.values() if (dot := _dot(one)) is not None)
 
 
 def _ground(
@@ -186,13 +188,16 @@ def _ground(
     return float(original) if original else None, dots, frontier, *axes
 
 
-def _knobs(knobbed: KnobbedRecipe, one: MeasuredRun) -> Knobs | None:
-    """Where the knobs stand for a measurement; None when it is of another family."""
-    recipe = one.spec.recipe
-    if not isinstance(recipe, Recipe) or not has_knobs(recipe):
-        return None
-    knobs = knobs_of(recipe)
-    return knobs if knobbed.recipe(knobs) == recipe else None
+def _at_stops(
+    knobbed: KnobbedRecipe, stops: Sequence[Knobs], measured: Iterable[MeasuredRun]
+) -> dict[Knobs, MeasuredRun]:
+    """The newest measurement at each of `stops` that has one; a recipe of another family is none."""
+    possible, found = set(stops), dict[Knobs, MeasuredRun]()
+    for one in measured:
+        knobs = one.knobs
+        if knobs in possible and knobs not in found and knobbed.recipe(knobs) == one.spec.recipe:
+            found[knobs] = one
+    return found
 
 
 def _cell(stop: Knobs, told: KnobPredictions, measured: MeasuredRun | None, unknown: Cell) -> Cell:
@@ -240,12 +245,12 @@ def _predicted_point(cell: PredictedCell) -> Point | None:
     return Point(float(cell.size_bytes), cell.ppl_ratio, low, high)
 
 
-def _measured_point(result: Measurement) -> Point | None:
+def _measured_point(result: Measurement | Headline) -> Point | None:
     delta, size = result.delta, float(result.compressed.size_bytes)
     low, high = (curve_tiles.finite(end) for end in delta.ppl_ratio_ci95 or (None, None))
     return Point(size, delta.ppl_ratio, low, high) if math.isfinite(delta.ppl_ratio) else None
 
 
 def _dot(one: MeasuredRun) -> Dot | None:
-    point = _measured_point(one.result)
+    point = _measured_point(one.headline)
     return None if point is None else Dot(said(one.title), point)

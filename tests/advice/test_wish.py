@@ -97,7 +97,7 @@ def run_of(bits: int, ratio: float, size: int, here: bool, steps: bool = True) -
     spec = MeasureSpec(model="nano", recipe=recipe)
     run = Run(id=bits, key="k", kind="measure", status=Status.DONE, spec_json=spec.to_json(), title="t", created=0.0,
               result_json=result.to_json())  # fmt: skip
-    return MeasuredRun(run, spec, result)
+    return MeasuredRun(run, spec, result.headline)
 
 
 def test_times_of_another_machine_are_not_this_machines() -> None:

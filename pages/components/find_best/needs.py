@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 
 import streamlit as st
 
@@ -12,13 +12,13 @@ from optlab.advice.near_misses import near_misses
 from optlab.advice.wish import Answer, Preference, Wish, answer, reasons
 from optlab.errors import OptLabError
 from optlab.figures import format
-from optlab.i18n import _
+from optlab.i18n import _, language
+from optlab.jobs.history import History
 from optlab.jobs.resolution import settled
 from optlab.models.describe import Description
 from optlab.prediction.frontier import Frontier
 from optlab.recipes import Recipe
 from optlab.report.comparison import chosen
-from optlab.store.run import Status
 from pages.components.find_best import proofs, questions
 from pages.components.shared import facts, goals, prediction, prepare, services, view, watching
 from pages.components.shared.services import escaped, sentence
@@ -47,9 +47,9 @@ def candidates(shown: view.View) -> list[Candidate]:
     """Everything measured on this model and the text of the view, and the frontier where the model was probed."""
     client = services.client()
     text = settled(shown.model, shown.protocol).text
-    done = client.runs("measure", Status.DONE)
-    facts.unreadable(done)
-    found = measured(chosen(done, shown.model, text))
+    history = client.history()
+    facts.unreadable(history.unreadable)
+    found = [*_measured(history, shown.model, text, language())]
     predictor = client.predictor(shown.model, shown.protocol)
     if predictor is not None:
         try:
@@ -58,6 +58,12 @@ def candidates(shown: view.View) -> list[Candidate]:
         except OptLabError as error:
             st.caption(sentence(error.message))
     return found
+
+
+@lru_cache(maxsize=2)
+def _measured(history: History, model: str, text: str | None, language: str) -> tuple[Candidate, ...]:
+    """Titles are in `language`."""
+    return tuple(measured(chosen(history.measurements, model, text)))
 
 
 def ask() -> Wish:
