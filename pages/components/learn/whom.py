@@ -9,7 +9,8 @@ import streamlit as st
 from optlab.figures import format, lessons_whom
 from optlab.i18n import _, said
 from optlab.lessons import whom
-from optlab.lessons.whom import Change, Group
+from optlab.lessons.whom import Change, Group, Tried
+from optlab.recipes import Recipe
 from pages.components.learn.parts import Question, chart, formula, keep
 
 
@@ -30,7 +31,7 @@ def show() -> None:
     found = whom.load()
     kinds = {"frequency": _("How often it was met in training"), "place": _("Place in the window"),
              "sort": _("Kind of token"), "text": _("Text")}  # fmt: skip
-    recipes = [said(one.recipe.describe()) for one in found.recipes]
+    recipes = [_recipe(one) for one in found.recipes]
     left, right = st.columns([2, 3])
     number = left.selectbox(_("Recipe"), range(len(recipes)), index=2, format_func=recipes.__getitem__,
                             key="learn/whom/recipe")  # fmt: skip
@@ -92,6 +93,10 @@ def _table(groups: dict[str, Group], number: int) -> None:
             "after": st.column_config.NumberColumn(_("Perplexity, compressed"), format="%.1f"),
         },
     )  # fmt: skip
+
+
+def _recipe(one: Tried) -> str:
+    return said(one.recipe.describe()) if isinstance(one.recipe, Recipe) else one.name
 
 
 def _name(group: Group) -> str:
