@@ -128,7 +128,7 @@ def test_a_button_says_what_it_takes_until_it_has_been_taken(prepared: Client, m
 
     worth_saying = 1.0
     monkeypatch.setattr(expectations, "WORTH_SAYING_S", worth_saying)
-    assert re.fullmatch(r"Measure \(about \d+ s, \d+ MB\)", label())
+    assert re.fullmatch(r"Measure \(about \d+ s, \d+ MB RAM\)", label())
     monkeypatch.setattr(expectations, "WORTH_SAYING_S", 1e9)
     assert label() == "Measure"
     monkeypatch.setattr(expectations, "WORTH_SAYING_S", worth_saying)
