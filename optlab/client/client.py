@@ -76,11 +76,18 @@ class Client:
         self.store, self.person = store, person
         self.limits = Limits.of() if limits is None else limits
         self._seen: dict[str, Description | None] | None = {} if brief else None
+        self._subjects: dict[tuple[str, Protocol], Subject] = {}
 
     def subject(self, model: str, protocol: Protocol | None = None) -> Subject:
         """What a run about `model` is about, with every default decided. Raises ModelError."""
+        asked = model, protocol or Protocol()
+        if (known := self._subjects.get(asked)) is not None:
+            return known
         described = self.description(model)
-        return Subject.of(model, protocol or Protocol(), described.fingerprint if described else None)
+        found = Subject.of(*asked, described.fingerprint if described else None)
+        if self._seen is not None and self.prepared(model):
+            self._subjects[asked] = found
+        return found
 
     def submit(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run:
         """Have `spec` done, or the run that does so or did; one that was stopped is queued again."""
@@ -96,7 +103,7 @@ class Client:
     def look_up(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run | None:
         """The run that answers exactly this, whatever its status; None when nobody asked for it yet."""
         keys = [kind.key(spec, weights) for weights in subject.weights]
-        return next((run for run in map(self.store.by_key, dict.fromkeys(keys)) if run is not None), None)
+        return self.store.by_key(*keys)
 
     def submit_prepare(self, model: str) -> Run:
         """Convert or download `model` and list its layers."""

@@ -145,9 +145,11 @@ class Store(Database):
         """The run, or None when there is none of that id."""
         return self._one(R.id == id) if 0 < id < 2**31 else None
 
-    def by_key(self, key: str) -> Run | None:
-        """The run of that key, or None."""
-        return self._one(R.key == key)
+    def by_key(self, *keys: str) -> Run | None:
+        """The run of the first of `keys` that has one, or None."""
+        with self._look() as connection:
+            found = {row.key: row for row in connection.execute(sa.select(runs_table).where(R.key.in_(keys)))}
+        return next((rows.to_run(found[key]) for key in keys if key in found), None)
 
     def list(
         self, kind: str | tuple[str, ...] | None = None, status: str | tuple[str, ...] | None = None,
@@ -160,7 +162,7 @@ class Store(Database):
             if wanted is not None:
                 ids = ids.where(column == wanted if isinstance(wanted, str) else column.in_(wanted))
         query = sa.select(runs_table).where(R.id.in_(ids)).order_by(R.id.desc())
-        with self._read() as connection:
+        with self._look() as connection:
             return [rows.to_run(row) for row in connection.execute(query)]
 
     def finished(self, kind: str) -> Runs:
@@ -189,14 +191,14 @@ class Store(Database):
     def counts(self) -> dict[str, int]:
         """How many runs have each status."""
         query = sa.select(R.status, sa.func.count()).group_by(R.status)
-        with self._read() as connection:
+        with self._look() as connection:
             found = {row[0]: row[1] for row in connection.execute(query)}
         return {status.value: found.get(status, 0) for status in Status}
 
     def moves(self) -> Moves:
         """What is another one once a run was added, deleted, or got another status; from an index, in a millisecond."""
         query = sa.select(R.status, sa.func.count(), sa.func.sum(R.id)).group_by(R.status).order_by(R.status)
-        with self._read() as connection:
+        with self._look() as connection:
             return tuple((status, int(count), int(total)) for status, count, total in connection.execute(query))
 
     # -- doing the work (called by workers) ---------------------------------------------------------------------------
@@ -323,7 +325,7 @@ class Store(Database):
 
     def workers(self) -> Workers:
         """Workers and their last sign of life, by name."""
-        with self._read() as connection:
+        with self._look() as connection:
             return [Worker(**row._mapping) for row in connection.execute(sa.select(workers_table).order_by(W.id))]
 
     def dismiss(self, worker_id: str, reason: str = KILLED, again: bool = False) -> Runs:
@@ -353,7 +355,7 @@ class Store(Database):
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _one(self, condition: sa.ColumnElement[bool]) -> Run | None:
-        with self._read() as connection:
+        with self._look() as connection:
             row = connection.execute(sa.select(runs_table).where(condition)).one_or_none()
         return None if row is None else rows.to_run(row)
 
