@@ -22,7 +22,7 @@ from optlab.recipes import Recipe
 
 WORSE = 1.5
 """So many times the least damage of its size, and a recipe owes nothing to a search."""
-WANTED = (0.03, 0.1, 0.3, 1.0)
+WANTED = (0.03, 0.1, 0.3, 1.0, 1.6)
 """Nats of tabulated damage of the searched anchors."""
 
 
