@@ -30,6 +30,8 @@ from optlab.cli import (
     upkeep,
 )
 from optlab.errors import OptLabError
+from optlab.i18n import said
+from optlab.workers import failures
 
 app = typer.Typer(
     add_completion=False,
@@ -86,5 +88,9 @@ def main() -> int:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             return int(error.exit_code)
-        raise
+        told = failures.of_the_store(error)
+        if told is None:
+            raise
+        print(f"optlab: {said(told)}", file=sys.stderr)
+        return 1
     return code if isinstance(code, int) else 0

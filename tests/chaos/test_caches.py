@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.chaos.kept import everything
+from tests.chaos.size import size
 
-DAMAGES = int(os.environ.get("OPTLAB_CHAOS", "24"))
+DAMAGES = size(22, 100)
 PAGE = 4096
 
 
