@@ -31,7 +31,6 @@ from optlab.cli import (
 )
 from optlab.errors import OptLabError
 from optlab.i18n import said
-from optlab.workers import failures
 
 app = typer.Typer(
     add_completion=False,
@@ -88,6 +87,8 @@ def main() -> int:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             return int(error.exit_code)
+        from optlab.workers import failures  # imports SQLAlchemy, which the help need not wait for
+
         told = failures.of_the_store(error)
         if told is None:
             raise
