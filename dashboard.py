@@ -13,6 +13,7 @@ if Runtime.exists() and type(Runtime.instance()) is Runtime and not Door.stands:
 
 st.session_state[frame.FRAMED] = True
 
+services.begin()
 page = frame.navigation()
 with services.shown_errors():
     services.start_workers()

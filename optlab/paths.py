@@ -28,6 +28,8 @@ def folder(name: str) -> Path:
 
 
 def _made(path: Path) -> Path:
+    if os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK):  # as a page finds it forty times each run
+        return path
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

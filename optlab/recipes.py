@@ -101,8 +101,9 @@ class Step:
         named = method(self.kind, self.method).describe(self.values)
         if self.layers is None:
             return named
-        short = self.layers if len(self.layers) <= LONGEST_EXPRESSION else f"{self.layers[: LONGEST_EXPRESSION - 3]}..."
-        return say("{recipe} on {layers}", recipe=named, layers=short)
+        if len(self.layers) > LONGEST_EXPRESSION:  # a part of an expression says less than none
+            return say("{recipe} on some layers", recipe=named)
+        return say("{recipe} on {layers}", recipe=named, layers=self.layers)
 
 
 def _by_layer(kind: str, steps: list[Step]) -> str | None:

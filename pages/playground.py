@@ -10,6 +10,8 @@ from optlab.models.describe import Description
 from pages.components.shared import facts, frame, prepare, services, view, writing
 
 CHOSEN = "playground/recipe"
+OFFERED = 100
+"""Recipes in the list, those measured last; any other is opened from Runs or Compare by way of Explore."""
 
 
 def main() -> None:
@@ -27,7 +29,7 @@ def pick(shown: view.View) -> view.View:
     """The recipe of the view, or one that was measured on this model."""
     now = said(shown.recipe.describe()) if shown.recipe.steps else ""
     offered = {now: shown.recipe} if now else {}
-    for recipe in measured_recipes(services.client(), shown.model):
+    for recipe in measured_recipes(services.client(), shown.model, OFFERED):
         offered.setdefault(said(recipe.describe()), recipe)
     if not offered:
         st.info(_("No recipe yet: set one up in Explore, or measure one."), icon=":material/tune:")

@@ -6,7 +6,7 @@ from optlab.errors import OptLabError
 from optlab.figures import format, verdict
 from optlab.i18n import _, said
 from optlab.jobs.measure import MEASURE
-from optlab.jobs.measured import readable
+from optlab.jobs.measured import readable, unreadable
 from optlab.jobs.registry import KINDS
 from optlab.store.run import LIVE, RETRYABLE, Run, Status
 from optlab.store.store import Moves
@@ -89,7 +89,7 @@ def row(run: Run) -> None:
             progress.explain(run)
             if run.label.note:
                 st.caption(f":material/sticky_note_2: {services.escaped(run.label.note)}")
-            facts.unreadable([run])
+            facts.unreadable([why] if (why := unreadable(run)) is not None else [])
             one = next(iter(readable([run])), None)
             if one is not None:
                 st.caption(verdict.in_words(one.result))

@@ -88,9 +88,15 @@ def errors() -> frozenset[str]:
 
 
 def says_something(message: str) -> bool:
-    """Whether a template has words beside its values, or is a sign that joins the parts of a list."""
-    words = "".join(words for words, *_ in Formatter().parse(message))
-    return bool(WORD.search(words)) or (bool(message.strip()) and not message.strip(JOINTS))
+    """Whether a template has words or signs beside its values, or is a sign that joins the parts of a list.
+
+    Brackets and commas have another width in Chinese, and units other names.
+    """
+    parts = list(Formatter().parse(message))
+    words = "".join(words for words, *_ in parts).strip()
+    if any(name is not None for _words, name, *_ in parts):
+        return bool(words)
+    return bool(WORD.search(words)) or (bool(words) and not words.strip(JOINTS))
 
 
 def declared() -> Iterator[tuple[str, str]]:

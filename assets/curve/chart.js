@@ -116,7 +116,10 @@ function best(curve, place) {
   const way = curve.frontier.map(({ size, ratio }) => `${place.x(size).toFixed(1)} ${place.y(ratio).toFixed(1)}`);
   const line = svg('path', { class: 'frontier', d: `M${way.join('L')}` });
   line.appendChild(svg('title', {}, curve.words.frontier));
-  return [line];
+  const y = place.top + 12;
+  const sample = svg('path', { class: 'frontier', d: `M${place.right - 22} ${y}H${place.right}` });
+  const key = svg('text', { x: place.right - 28, y: y + 4, 'text-anchor': 'end' }, curve.words.frontier);
+  return [line, sample, key];
 }
 
 function limit(budget, place) {

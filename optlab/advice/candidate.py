@@ -22,9 +22,9 @@ class Candidate:
     """A recipe and what is known of it; None where a figure is not known.
 
     ratio: perplexity over the original's, with its interval (95 % of a measurement, 90 % of a prediction). decode_ms:
-    per token on this machine. speedup: how many times as fast as the original, timed with it in turns (95 % interval),
-    or predicted as it is; None for the original. memory_bytes: the most that a process took while it answered. run:
-    the measurement's number. agreement: share of places where its likeliest next token is the original's.
+    per token on this machine. speedup: how many times as fast as the original, timed with it in turns, or predicted,
+    with such an interval; None for the original. memory_bytes: the most that a process took while it answered. run: the
+    measurement's number. agreement: share of places where its likeliest next token is the original's.
     """
 
     model: str
@@ -40,7 +40,7 @@ class Candidate:
     run: int | None = None
     agreement: float | None = None
     speedup: float | None = None
-    speedup_ci95: tuple[float, float] | None = None
+    speedup_interval: tuple[float, float] | None = None
 
     @property
     def is_original(self) -> bool:
@@ -86,8 +86,8 @@ def unproved(predictions: Iterable[Candidate], known: Iterable[Candidate]) -> li
     return [one for one in predictions if one.recipe.content_hash not in done]
 
 
-def predicted(points: Iterable[Point], model: str, original_ms: float | None = None) -> list[Candidate]:
-    """The points of a frontier that have a predicted quality. original_ms: predicted time per token of the original."""
+def predicted(points: Iterable[Point], model: str) -> list[Candidate]:
+    """The points of a frontier that have a predicted quality."""
     found = []
     for point in points:
         told = point.prediction
@@ -97,7 +97,8 @@ def predicted(points: Iterable[Point], model: str, original_ms: float | None = N
         found.append(
             Candidate(model, said(point.recipe.describe()), point.recipe, "predicted", point.size_bytes,
                       told.ppl_ratio, low, high, told.decode_ms,
-                      speedup=original_ms / told.decode_ms if original_ms and told.decode_ms else None)
+                      speedup=told.speed.speedup if told.speed else None,
+                      speedup_interval=told.speed.speedup_band90 if told.speed else None)
         )  # fmt: skip
     return found
 
@@ -112,7 +113,7 @@ def _original(one: Original) -> Candidate:
 
 def _of(run: MeasuredRun) -> Candidate:
     """Times and memory only where they are of this machine; an archive may bring those of another."""
-    figures, delta, here = run.result.compressed, run.result.delta, of_this_machine(run.result.environment)
+    figures, delta, here = run.headline.compressed, run.headline.delta, of_this_machine(run.headline.environment)
     low, high = delta.ppl_ratio_ci95 or (None, None)
     return Candidate(
         run.spec.model, in_words(run), run.spec.recipe, "measured", figures.size_bytes, delta.ppl_ratio, low, high,
@@ -121,5 +122,5 @@ def _of(run: MeasuredRun) -> Candidate:
         run=run.id,
         agreement=delta.top1_agreement,
         speedup=delta.decode_speedup if here else None,
-        speedup_ci95=delta.decode_speedup_ci95 if here else None,
+        speedup_interval=delta.decode_speedup_ci95 if here else None,
     )  # fmt: skip

@@ -109,8 +109,8 @@ def epsilon_squared(pairs: Sequence[tuple[str, float]]) -> float | None:
 
 
 def _tried(run: MeasuredRun, recipe: Recipe) -> Tried:
-    delta = run.result.delta
-    figures: dict[Figure, float | None] = {"ppl": delta.ppl_ratio, "size": run.result.size_ratio,
+    delta = run.headline.delta
+    figures: dict[Figure, float | None] = {"ppl": delta.ppl_ratio, "size": run.headline.size_ratio,
                                            "speed": delta.decode_speedup}  # fmt: skip
     return Tried(run.id, settings(recipe), figures)
 

@@ -33,16 +33,16 @@ def at_bits(runs: Iterable[MeasuredRun], bits: int, layer: str, text: str | None
     one model, newest first. text: on this one only, unless None."""
     found: dict[str, MethodResult] = {}
     for run in runs:
-        recipe, result = run.spec.recipe, run.result
+        recipe, headline = run.spec.recipe, run.headline
         if not isinstance(recipe, Recipe):  # a method that is no more: nothing to compare with
             continue
-        if bits_of(recipe) != bits or (text is not None and result.text != text):
+        if bits_of(recipe) != bits or (text is not None and headline.text != text) or run.recipe_hash in found:
             continue
-        error = next((one.output_error for one in result.layers if one.name == layer), None)
-        found.setdefault(recipe.content_hash, MethodResult(
-            said(run.title), result.delta.ppl_ratio, error, result.seconds.compress,
+        error = next((one.output_error for one in run.result.layers if one.name == layer), None)
+        found[run.recipe_hash] = MethodResult(
+            said(run.title), headline.delta.ppl_ratio, error, headline.seconds.compress,
             [step.method for step in recipe.steps] == ["rtn"],
-        ))  # fmt: skip
+        )  # fmt: skip
     return sorted(found.values(), key=lambda one: one.ratio)
 
 

@@ -109,7 +109,7 @@ def _quality(wish: Wish, one: Candidate) -> str:
     said = format.worse(one.ratio)
     if one.low is not None and one.high is not None:
         kind = _("95% interval") if one.source == "measured" else _("90% band")
-        said += f" ({kind} {format.change_range(one.low, one.high)})"
+        said += _(" ({kind} {range})").format(kind=kind, range=format.change_range(one.low, one.high))
     if wish.worse_percent is not None:
         said += _(", your limit is {limit}%").format(limit=f"{wish.worse_percent:g}")
     return said
@@ -120,7 +120,8 @@ def _speed(wish: Wish, one: Candidate) -> str:
         return _("its speed was not measured on this machine")
     said = _("{speed} tokens per second here").format(speed=format.significant(one.tokens_per_s))
     if one.speedup is not None:
-        said += f", {speedup.in_words(one.speedup, one.speedup_ci95)}"
+        in_words = speedup.in_words if one.source == "measured" else speedup.expected
+        said += _(", {speedup}").format(speedup=in_words(one.speedup, one.speedup_interval))
     if wish.tokens_per_s is not None:
         said += _(", your target is {limit}").format(limit=f"{wish.tokens_per_s:g}")
     return said

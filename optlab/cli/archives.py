@@ -35,7 +35,7 @@ def report(
         if run:
             found = comparison.Comparison.of(_named(client, run))
         else:
-            fitting = comparison.chosen(client.runs("measure", Status.DONE), model, text)
+            fitting = comparison.chosen(client.measurements(), model, text)
             found = comparison.Comparison(tuple(fitting[: comparison.MOST]))
         around = ahead.of(client, found) if out.suffix.lower() == ".html" else None
     if out.suffix.lower() == ".json":

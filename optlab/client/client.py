@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from optlab.client import permissions, predictions, records
 from optlab.client.records import Row
+from optlab.jobs import history
 from optlab.jobs.comparison import COMPARISON
 from optlab.jobs.export import EXPORT
 from optlab.jobs.generate import GENERATE
+from optlab.jobs.history import History
 from optlab.jobs.importance import IMPORTANCE
 from optlab.jobs.kind import BACKGROUND, JobKind, P, R, S
 from optlab.jobs.latency_grid import LATENCY_GRID
 from optlab.jobs.layer_inspection import LAYER_INSPECTION
 from optlab.jobs.measure import MEASURE
-from optlab.jobs.measured import readable
+from optlab.jobs.measured import MeasuredRun
 from optlab.jobs.prepare import PREPARE
 from optlab.jobs.probe import PROBE
 from optlab.jobs.registry import model_of
@@ -74,11 +76,18 @@ class Client:
         self.store, self.person = store, person
         self.limits = Limits.of() if limits is None else limits
         self._seen: dict[str, Description | None] | None = {} if brief else None
+        self._subjects: dict[tuple[str, Protocol], Subject] = {}
 
     def subject(self, model: str, protocol: Protocol | None = None) -> Subject:
         """What a run about `model` is about, with every default decided. Raises ModelError."""
+        asked = model, protocol or Protocol()
+        if (known := self._subjects.get(asked)) is not None:
+            return known
         described = self.description(model)
-        return Subject.of(model, protocol or Protocol(), described.fingerprint if described else None)
+        found = Subject.of(*asked, described.fingerprint if described else None)
+        if self._seen is not None and self.prepared(model):
+            self._subjects[asked] = found
+        return found
 
     def submit(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run:
         """Have `spec` done, or the run that does so or did; one that was stopped is queued again."""
@@ -94,7 +103,7 @@ class Client:
     def look_up(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run | None:
         """The run that answers exactly this, whatever its status; None when nobody asked for it yet."""
         keys = [kind.key(spec, weights) for weights in subject.weights]
-        return next((run for run in map(self.store.by_key, dict.fromkeys(keys)) if run is not None), None)
+        return self.store.by_key(*keys)
 
     def submit_prepare(self, model: str) -> Run:
         """Convert or download `model` and list its layers."""
@@ -263,9 +272,18 @@ class Client:
         except UnreadableError:
             return None
 
+    def measurements(self, model: str | None = None) -> Sequence[MeasuredRun]:
+        """Every finished measurement (of `model`) that can be read, newest first."""
+        found = history.measurements(self.store)
+        return found if model is None else history.about(found, located(model))
+
+    def history(self) -> History:
+        """Every finished measurement, those that cannot be read among them; the same object until there is another."""
+        return history.history(self.store)
+
     def records(self) -> list[Row]:
         """One flat row per finished measurement, newest first; see `optlab.client.records`."""
-        return [records.row(one) for one in readable(self.store.finished(MEASURE.name))]
+        return records.rows(self.measurements())
 
     def predictor(self, model: str, protocol: Protocol | None = None) -> Predictor | None:
         """What predicts recipes of `model` on the text of `protocol`, having learnt from every finished measurement
@@ -296,7 +314,10 @@ class Client:
         `offset` (so many of the newest are left out) choose."""
         all_done = isinstance(kind, str) and status == Status.DONE and limit is None and not offset
         found = self.store.finished(str(kind)) if all_done else self.store.list(kind, status, limit, offset)
-        return found if model is None else [run for run in found if model_of(run) == located(model)]
+        if model is None:
+            return found
+        wanted = located(model)
+        return [run for run in found if model_of(run) == wanted]
 
     def under_way(self, kinds: tuple[str, ...], model: str | None = None) -> list[Run]:
         """Runs of these kinds (about `model`) that wait or work, newest first."""

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from itertools import product
 
 from optlab.client.client import Client
-from optlab.jobs.measure import MEASURE
-from optlab.jobs.measured import MeasuredRun, readable
+from optlab.jobs.measured import MeasuredRun
 from optlab.knobs import KnobbedRecipe, Knobs
 from optlab.prediction.recipe_family import RecipeFamily
 from optlab.protocol import Protocol
 from optlab.results.prediction_table import OriginalFigures, PredictedCell, PredictionTable
-from optlab.store.run import Status
 
 
 @dataclass(frozen=True)
@@ -60,5 +58,4 @@ def knob_predictions(
 def measured(client: Client, model: str, protocol: Protocol | None = None) -> list[MeasuredRun]:
     """What was measured of `model` exactly as `protocol` would measure it now, newest first."""
     wanted = client.subject(model, protocol).protocol
-    found = readable(client.runs(MEASURE.name, Status.DONE, model=model))
-    return [one for one in found if one.spec.protocol == wanted]
+    return [one for one in client.measurements(model) if one.spec.protocol == wanted]

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optlab.errors import ModelError
+from optlab.jobs import history
 from optlab.jobs.measure import MEASURE
-from optlab.jobs.measured import MeasuredRun, readable
+from optlab.jobs.measured import MeasuredRun
 from optlab.jobs.originals import on_the_words_of
 from optlab.jobs.subject import Subject
 from optlab.prediction import timing
@@ -90,7 +91,7 @@ def prediction_table(store: Store, subject: Subject, family: RecipeFamily) -> Pr
 
 def original_ppl(store: Store, subject: Subject) -> float | None:
     """The perplexity of the original on the subject's words, as a measurement there found it; None before the first."""
-    done = readable(store.finished(MEASURE.name))
+    done = history.measurements(store)
     found = on_the_words_of((one for one in done if _same(one, subject)), subject.protocol)
     return None if found is None else found.ppl
 
@@ -129,10 +130,10 @@ def observations(store: Store, subject: Subject) -> list[Observation]:
     from optlab.prediction.predictor import Observation
 
     found = []
-    for one in readable(store.finished(MEASURE.name)):
-        nll, kl = one.result.delta.nll, one.result.delta.kl_mean
+    for one in history.measurements(store):
+        nll, kl = one.headline.delta.nll, one.headline.delta.kl_mean
         if _same(one, subject) and math.isfinite(nll) and math.isfinite(kl):
-            found.append(Observation(one.spec.known_recipe, nll, kl, one.result.tokens))
+            found.append(Observation(one.spec.known_recipe, nll, kl, one.headline.tokens))
     return found
 
 
@@ -142,8 +143,8 @@ def speeds(store: Store, subject: Subject) -> list[TimedRatio]:
     from optlab.prediction.speed import TimedRatio
 
     found = []
-    for one in readable(store.finished(MEASURE.name)):
-        delta, pair = one.result.delta, one.result.latency
+    for one in history.measurements(store):
+        delta, pair = one.headline.delta, one.headline.latency
         if pair is None or not delta.decode_speedup or one.spec.protocol.decodes_in != subject.protocol.decodes_in:
             continue
         if _same_weights(one, subject) and isinstance(one.spec.recipe, Recipe):
@@ -178,11 +179,11 @@ def ledger(store: Store, model: str | None) -> Ledger:
     last = [(run.id, run.finished) for run in store.list(kind=MEASURE.name, status=Status.DONE, limit=1)]
     newest = (store.url, store.counts()[Status.DONE], str(last), model)
     if newest not in _ledgers:
-        done = readable(store.finished(MEASURE.name))
+        done = history.measurements(store)
         found = [one for one in done if model in (None, one.spec.model)]
         found.sort(key=lambda one: one.run.finished or 0.0, reverse=True)
         _ledgers[newest] = ledger_of(
-            entry(one.spec.recipe, one.spec.predicted, one.result.delta.nll, one.run.finished) for one in found
+            entry(one.spec.recipe, one.spec.predicted, one.headline.delta.nll, one.run.finished) for one in found
         )
         while len(_ledgers) > KEPT:
             _ledgers.popitem(last=False)

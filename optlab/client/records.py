@@ -6,7 +6,7 @@ Columns follow from the JSON contract of the command line, so that a new figure 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from optlab.jobs.measured import MeasuredRun, in_words
 
@@ -33,11 +33,16 @@ def row(one: MeasuredRun) -> Row:
         "note": one.run.label.note,
         "starred": one.run.label.starred,
     }
-    cells |= {name: getattr(one.result, name) for name in PLAIN}
+    cells |= {name: getattr(one.headline, name) for name in PLAIN}
     for section in SECTIONS:
-        cells |= flatten(section, getattr(one.result, section).to_dict())
-    cells["size_ratio"] = one.result.size_ratio
+        cells |= flatten(section, getattr(one.headline, section).to_dict())
+    cells["size_ratio"] = one.headline.size_ratio
     return cells
+
+
+def rows(found: Iterable[MeasuredRun]) -> list[Row]:
+    """A row for each."""
+    return [row(one) for one in found]
 
 
 def flatten(prefix: str, section: Mapping[str, object]) -> Row:

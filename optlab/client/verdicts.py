@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optlab.jobs.measured import readable
+from optlab.jobs.measured import MeasuredRun
 from optlab.recipes import Step
-from optlab.results.measurement import Measurement, MeasureSpec
+from optlab.results.measurement import Headline, MeasureSpec
 from optlab.results.recipe import UnknownRecipe
 from optlab.store.run import Run
 
@@ -48,22 +48,22 @@ class Verdict:
         return self.size < 1.0
 
 
-def verdict(runs: Sequence[Run], model: str, step: Step, machine: str) -> Verdict | None:
+def verdict(measured: Sequence[MeasuredRun], model: str, step: Step, machine: str) -> Verdict | None:
     """The verdict on `step` for `model` from finished measurements, newest first; None when none may speak.
 
     machine: the processor here, as a result's environment names it.
     """
-    found = [(far, one) for one in readable(runs) if (far := distance(one.spec, model, step)) is not None]
+    found = [(far, one) for one in measured if (far := distance(one.spec, model, step)) is not None]
     if not found:
         return None
-    here = [pair for pair in found if processor(pair[1].result) == machine]
+    here = [pair for pair in found if processor(pair[1].headline) == machine]
     speaker = min(here or found, key=lambda pair: pair[0])[1]
-    result = speaker.result
+    result = speaker.headline
     if result.size_ratio is None:
         return None
     gains: dict[tuple[str, str], Gain] = {}
     for _, one in sorted(found, key=lambda pair: (pair[1] is not speaker, pair[0])):
-        for gain in _gains(one.result):
+        for gain in _gains(one.headline):
             gains.setdefault((gain.machine, gain.work), gain)
     speedup = result.delta.decode_speedup
     return Verdict(
@@ -92,7 +92,7 @@ def distance(spec: MeasureSpec, model: str, step: Step) -> float | None:
     return 1e-3 + away if away <= NEARLY else None
 
 
-def processor(result: Measurement) -> str:
+def processor(result: Headline) -> str:
     """The machine that measured, '' where the result does not say."""
     return result.environment.processor or ""
 
@@ -108,7 +108,7 @@ def _number(step: Step, name: str) -> float:
     return float(step.values.get(name) or 0.0)
 
 
-def _gains(result: Measurement) -> list[Gain]:
+def _gains(result: Headline) -> list[Gain]:
     """What was faster than the original beyond chance."""
     found, where, delta = [], processor(result), result.delta
     if delta.decode_speedup is not None and delta.decode_speedup_ci95 and delta.decode_speedup_ci95[0] > 1.0:

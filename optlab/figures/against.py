@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 
-def against(frame: DataFrame, run: int) -> DataFrame:
-    """`frames.with_original` with size_ratio, ppl_ratio, speedup, their intervals and speed against `run`."""
+def against(frame: DataFrame, base: Series) -> DataFrame:
+    """`frames.with_original` with size_ratio, ppl_ratio, speedup, their intervals and speed against those of `base`, a
+    row of the same columns."""
     from pandas import isna
 
-    base = frame[frame["run"] == run].iloc[0]
     found = frame.copy()
     found["size_ratio"] = frame["size_bytes"] / base["size_bytes"]
     original = frame["run"].isna()
@@ -27,7 +27,7 @@ def against(frame: DataFrame, run: int) -> DataFrame:
     timed.loc[original] = 1.0
     _divide(found, frame, base, ("ppl_ratio", "low", "high"))
     _divide(found, timed, base, ("speedup", "speedup_low", "speedup_high"))
-    itself = frame["run"].eq(run).fillna(False)
+    itself = frame["run"].eq(base["run"]).fillna(False)
     found.loc[itself, ["low", "high", "ppl_ratio"]] = 1.0
     found.loc[itself, ["speedup", "speedup_low", "speedup_high"]] = float("nan")
     gains = zip(found["speedup"], found["speedup_low"], found["speedup_high"], strict=True)

@@ -7,7 +7,7 @@ what stands there while a knob is dragged is what Python says. A stop that was m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -23,12 +23,12 @@ from optlab.figures.curve_words import Knob, knobs_in_words, words
 from optlab.files import JsonObject
 from optlab.i18n import _, language, said, sentence
 from optlab.jobs.measured import MeasuredRun
-from optlab.knobs import KnobbedRecipe, Knobs, has_knobs, knobs_of
+from optlab.knobs import KnobbedRecipe, Knobs
 from optlab.models.describe import Description
 from optlab.prediction.frontier import Frontier
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.results.measurement import Measurement
+from optlab.results.measurement import Headline, Measurement
 from optlab.results.prediction_table import OriginalFigures, PredictedCell
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ def of(
     told = knob_predictions(client, model, knobbed, now, protocol)
     record, known = sentence(client.ledger(model).in_words()), measured(client, model, protocol)
     best = best_at_each_size(client.predictor(model, protocol))
-    return curve(knobbed, now, told, known, stored, token, stands or now, record, best)
+    alone = OriginalFigures(size_bytes=description.size_bytes)
+    return curve(knobbed, now, told, known, alone, stored, token, stands or now, record, best)
 
 
 def without_knobs(client: Client, description: Description, protocol: Protocol, token: str = "") -> Curve:
@@ -149,16 +150,16 @@ def best_at_each_size(predictor: Predictor | None) -> tuple[Point, ...]:
 
 
 def curve(
-    knobbed: KnobbedRecipe, now: Knobs, told: KnobPredictions, measured: Sequence[MeasuredRun], stored: int,
-    token: str, stands: Knobs, record: str, frontier: tuple[Point, ...] = (),
+    knobbed: KnobbedRecipe, now: Knobs, told: KnobPredictions, measured: Sequence[MeasuredRun],
+    alone: OriginalFigures, stored: int, token: str, stands: Knobs, record: str, frontier: tuple[Point, ...] = (),
 ) -> Curve:  # fmt: skip
-    """`of`, from what is known. measured: of this model on this text, newest first. stored: bits of a weight of the
-    original."""
-    here = {knobs: one for one in reversed(measured) if (knobs := _knobs(knobbed, one)) is not None}
+    """`of`, from what is known. measured: of this model on this text, newest first. alone: what is known of the
+    original without a probe; stored: bits of a weight of it."""
     stops = [Knobs(bits, sparsity, now.temperature) for bits, sparsity in product(told.bits, told.sparsities)]
-    unknown = Cell("unknown", None, curve_tiles.unknown(None), curve_tiles.not_probed())
-    cells = tuple(_cell(stop, told, here.get(stop), unknown) for stop in stops)
-    original = told.original.size_bytes if told.original else None
+    here = _at_stops(knobbed, stops, measured)
+    unknown = unknown_cell(alone)
+    cells = tuple(_cell(stop, told, here.get(stop), alone, unknown) for stop in stops)
+    original = (told.original or alone).size_bytes
     bits, sparsity, temperature = knobs_in_words(knobbed, now, told, stored)
     return Curve(
         token, stands, bits, sparsity, temperature, now.temperature is not None,
@@ -172,8 +173,10 @@ def _dots(measured: Sequence[MeasuredRun]) -> tuple[Dot, ...]:
     known: dict[str, MeasuredRun] = {}
     for one in measured:
         if isinstance(one.spec.recipe, Recipe):
-            known.setdefault(one.spec.recipe.content_hash, one)
-    return tuple(dot for one in list(known.values())[:DOTS] if (dot := _dot(one)) is not None)
+            known.setdefault(one.recipe_hash, one)
+            if len(known) == DOTS:
+                break
+    return tuple(dot for one in known.values() if (dot := _dot(one)) is not None)
 
 
 def _ground(
@@ -186,23 +189,31 @@ def _ground(
     return float(original) if original else None, dots, frontier, *axes
 
 
-def _knobs(knobbed: KnobbedRecipe, one: MeasuredRun) -> Knobs | None:
-    """Where the knobs stand for a measurement; None when it is of another family."""
-    recipe = one.spec.recipe
-    if not isinstance(recipe, Recipe) or not has_knobs(recipe):
-        return None
-    knobs = knobs_of(recipe)
-    return knobs if knobbed.recipe(knobs) == recipe else None
+def _at_stops(
+    knobbed: KnobbedRecipe, stops: Sequence[Knobs], measured: Iterable[MeasuredRun]
+) -> dict[Knobs, MeasuredRun]:
+    """The newest measurement at each of `stops` that has one; a recipe of another family is none."""
+    possible, found = set(stops), dict[Knobs, MeasuredRun]()
+    for one in measured:
+        knobs = one.knobs
+        if knobs in possible and knobs not in found and knobbed.recipe(knobs) == one.spec.recipe:
+            found[knobs] = one
+    return found
 
 
-def _cell(stop: Knobs, told: KnobPredictions, measured: MeasuredRun | None, unknown: Cell) -> Cell:
+def _cell(
+    stop: Knobs, told: KnobPredictions, measured: MeasuredRun | None, alone: OriginalFigures, unknown: Cell
+) -> Cell:
     if measured is not None:
         return measured_cell(measured.result)
-    if told.original is None:
-        return unknown
     if stop.bits is None and not stop.sparsity and stop.temperature is None:
-        return original_cell(told.original)
-    return predicted_cell(told.at(stop), told.original)
+        return original_cell(told.original or alone)
+    return unknown if told.original is None else predicted_cell(told.at(stop), told.original)
+
+
+def unknown_cell(original: OriginalFigures) -> Cell:
+    """A recipe that was not measured, of a model that was not probed."""
+    return Cell("unknown", None, curve_tiles.unknown(original), curve_tiles.not_probed())
 
 
 def measured_cell(result: Measurement) -> Cell:
@@ -240,12 +251,12 @@ def _predicted_point(cell: PredictedCell) -> Point | None:
     return Point(float(cell.size_bytes), cell.ppl_ratio, low, high)
 
 
-def _measured_point(result: Measurement) -> Point | None:
+def _measured_point(result: Measurement | Headline) -> Point | None:
     delta, size = result.delta, float(result.compressed.size_bytes)
     low, high = (curve_tiles.finite(end) for end in delta.ppl_ratio_ci95 or (None, None))
     return Point(size, delta.ppl_ratio, low, high) if math.isfinite(delta.ppl_ratio) else None
 
 
 def _dot(one: MeasuredRun) -> Dot | None:
-    point = _measured_point(one.result)
+    point = _measured_point(one.headline)
     return None if point is None else Dot(said(one.title), point)

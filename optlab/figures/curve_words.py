@@ -34,7 +34,7 @@ def knobs_in_words(knobbed: KnobbedRecipe, now: Knobs, told: KnobPredictions, st
     bits = tuple(_bits(one, stored) for one in told.bits)
     shares = tuple(_share(one) for one in told.sparsities)
     warmth = tuple(_warmth(one) for one in knobbed.temperatures(now.temperature))
-    training = _method(knobbed.distill) if now.temperature is not None else _("It moves nothing without training.")
+    training = _method(knobbed.distill) if now.temperature is not None else _("Has no effect without training.")
     return (
         Knob(_("Bits"), _method(knobbed.quantize), bits),
         Knob(_("Sparsity"), _method(knobbed.prune), shares),
@@ -55,7 +55,7 @@ def words() -> dict[str, str]:
         "frontier": _("the best predicted at each size"),
         "band": _("90% band"),
         "train": _("Recover by training"),
-        "budget": _("Budget (MB)"),
+        "budget": _("Size budget (MB)"),
         "within": _("within the budget"),
         "over": _("over the budget"),
         "chart": _("Size of the weights against how much worse the perplexity gets"),

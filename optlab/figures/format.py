@@ -95,12 +95,14 @@ def worse(ratio: float | None) -> str:
 
 
 def change(ratio: float) -> str:
-    """A ratio as signed percent: '+2.1%', '-0.3%'; beyond three times as 'x 31'."""
+    """A ratio as signed percent: '+2.1%', '-0.3%', '0.00%' without a sign; beyond three times as 'x 31'."""
     if not math.isfinite(ratio):
         return significant(ratio)
     if ratio >= 3:
         return f"x {significant(ratio, 3)}"
-    return f"{'+' if ratio >= 1 else '-'}{_percent(abs(ratio - 1))}%"
+    size = _percent(abs(ratio - 1))
+    sign = "" if float(size) == 0 else "+" if ratio > 1 else "-"
+    return f"{sign}{size}%"
 
 
 def change_range(low: float, high: float) -> str:
@@ -120,24 +122,26 @@ def duration(seconds: float | None) -> str:
     if seconds is None or not math.isfinite(seconds):
         return ""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return _("{count} s").format(count=f"{seconds:.1f}")
     if seconds < 60:
-        return f"{seconds:.0f} s"
+        return _("{count} s").format(count=f"{seconds:.0f}")
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+        return _("{minutes} min {seconds} s").format(minutes=minutes, seconds=rest)
+    return _("{hours} h {minutes} min").format(hours=minutes // 60, minutes=minutes % 60)
 
 
 def roughly(seconds: float) -> str:
     """A duration that is expected, no finer than it is known: '25 s', '90 s', '4 min', '1 h 10 min'."""
     if seconds < 100:
-        return f"{max(5 * round(seconds / 5), 5)} s"
+        return _("{count} s").format(count=max(5 * round(seconds / 5), 5))
     minutes = round(seconds / 60)
     if minutes < 60:
-        return f"{minutes} min"
+        return _("{count} min").format(count=minutes)
     hours, rest = divmod(10 * round(minutes / 10), 60)
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return (
+        _("{hours} h {minutes} min").format(hours=hours, minutes=rest) if rest else _("{count} h").format(count=hours)
+    )
 
 
 def moment(when: float | None) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 Array = np.ndarray[Any, Any]
+ROUND = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
+"""Ticks of a logarithmic axis, in full: of its own plotly writes 50 as "5"."""
 FAINT_TO_FULL = [[0, "rgba(31,134,196,0.04)"], [1, style.MEASURED]]
 
 
@@ -48,6 +50,17 @@ def stream(size: Array, attention_step: Array, feed_forward_step: Array) -> Figu
         hovertemplate=hover,
     )  # fmt: skip
     figure.update_yaxes(title_text=_("size (root mean square)"), rangemode="tozero")
+    return figure
+
+
+def shares(tokens: Sequence[str], values: Array) -> Figure:
+    """values [T], shares of one, a bar for each token in order, and their mean."""
+    figure = style.figure(height=280, showlegend=False)
+    named = [f"{number + 1}. {token}" for number, token in enumerate(tokens)]
+    figure.add_bar(x=named, y=values, marker_color=style.MEASURED, hovertemplate="%{x}: %{y:.1%}<extra></extra>")
+    figure.add_hline(y=float(values.mean()), line={"color": style.BASE, "dash": "dot", "width": 1.5})
+    figure.update_yaxes(range=[0, 1], tickformat=style.PERCENT_TICKS)
+    figure.update_xaxes(tickangle=-45)
     return figure
 
 
@@ -107,7 +120,7 @@ def reading(tokens: Sequence[str], nll: Array, running: Array) -> Figure:
     )  # fmt: skip
     figure.update_layout(
         yaxis2={"overlaying": "y", "side": "right", "title": {"text": _("perplexity so far")}, "type": "log",
-                "showgrid": False, "automargin": True, "dtick": "D2"},
+                "showgrid": False, "automargin": True, "tickvals": ROUND},
     )  # fmt: skip
     figure.update_yaxes(title_text=_("loss"), selector={"overlaying": None}, rangemode="tozero")
     figure.update_xaxes(tickangle=-45, showgrid=False)

@@ -89,6 +89,26 @@ def curves(
     return figure
 
 
+def costs(kinds: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
+    """Bits per weight against error, each point with its name; the first kind is the chosen one. kinds: what the points
+    of a colour are -> name -> (bits per weight, relative error)."""
+    figure = style.figure(height=340)
+    looks: Sequence[dict[str, Any]] = (
+        {"color": style.MEASURED, "size": 15}, {"color": style.category(0), "size": 9},
+        {"color": style.BASE, "size": 9, "symbol": "diamond"},
+    )  # fmt: skip
+    hover = _("{name}: {bits} bits per weight, error {error}").format(name="%{text}", bits="%{x:.2f}", error="%{y:.2%}")
+    for (kind, points), look in zip(kinds.items(), looks, strict=True):
+        figure.add_scatter(
+            x=[bits for bits, _error in points.values()], y=[error for _bits, error in points.values()],
+            text=list(points), mode="markers+text", textposition="top right", name=kind, marker=look, cliponaxis=False,
+            hovertemplate=hover + "<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text=_("bits per weight"))
+    figure.update_yaxes(title_text=_("error"), type="log", tickformat=style.PERCENT_TICKS)
+    return figure
+
+
 def zeros(mask: Array) -> Figure:
     """A piece of a matrix: blue where a weight was set to zero."""
     figure = style.figure(height=260)

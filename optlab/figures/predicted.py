@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from optlab.figures import format
+from optlab.figures import format, speedup
 from optlab.figures.pairs import Pair
 from optlab.i18n import _
 
@@ -65,13 +65,13 @@ def _size(found: Prediction, original: Prediction) -> Pair:
 def _latency(found: Prediction, original: Prediction) -> Pair:
     base, candidate = original.decode_ms, found.decode_ms
     low, high = found.decode_band90 or (None, None)
-    speedup = found.speed.speedup if found.speed else None
+    speed = found.speed
     missing = not_timed() if base is None else ""
     spread = _("90% band {low} to {high}")
     return Pair(
         _("Latency"), _("From the bytes read per token and how fast this machine's kernels read them."),
         base, candidate, format.milliseconds(base), format.milliseconds(candidate),
-        format.faster(speedup) if speedup else "",
+        speedup.expected(speed.speedup, speed.speedup_band90) if speed else "",
         spread.format(low=format.milliseconds(low), high=format.milliseconds(high)) if low and high else "",
         low=low, high=high, side="predicted", missing=missing,
     )  # fmt: skip

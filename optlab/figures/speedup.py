@@ -18,6 +18,14 @@ def in_words(speedup: float | None, interval: tuple[float, float] | None) -> str
     return _("no measurable difference in speed") if not beyond_chance(interval) else format.faster(speedup)
 
 
+def expected(speedup: float | None, band: tuple[float | None, float | None] | None) -> str:
+    """What is predicted: '1.8 x faster'; where the 90 % band holds 1, nobody can tell."""
+    low, high = band or (None, None)
+    if low and high and not beyond_chance((low, high)):
+        return _("about the same speed")
+    return format.faster(speedup)
+
+
 def beyond_chance(interval: tuple[float, float] | None) -> bool:
     """Whether the interval leaves out 1; True without an interval, which one round cannot give."""
     return interval is None or not interval[0] <= 1.0 <= interval[1]

@@ -1,19 +1,23 @@
 """What was paid for what was saved: every finished measurement as a point of size against quality, and the original.
 
-Down and to the left is better. The colour and the size of a point tell its latency, on a scale that spans at least a
-factor of 1.5, so that the noise of a machine never looks like a difference; a point that was never timed is an open
-circle. The error bars are the paired 95% intervals of the perplexity ratio. A line joins what nothing else beats in
-both size and quality.
+Down and to the left is better. The colour and the size of a point tell its time per token over that of its own
+original, timed with it in turns: times of different days say more of the machine than of the model. The scale spans at
+least a factor of 1.5, and what cannot be told from its original is drawn like it, so that noise never looks like a
+difference; a point that was never timed is an open circle. The error bars are the paired 95% intervals of the
+perplexity ratio. A line joins what nothing else beats in both size and quality.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from optlab.figures import format, style, worse_axis
 from optlab.i18n import _
+from optlab.jobs.measured import MeasuredRun
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from pandas import DataFrame, Series
     from plotly.graph_objects import Figure
 
@@ -25,16 +29,18 @@ def scatter(frame: DataFrame, marked: int | None = None, height: int = 430) -> F
     """Size against percent worse. frame: `frames.tradeoffs` of one model; the first item of customdata is the run's id.
     marked: the run that gets a ring. height: pixels."""
     figure = style.figure(height=height)
-    timed, untimed = frame[frame["decode_ms"].notna()], frame[frame["decode_ms"].isna()]
+    times = _times(frame)
+    timed, untimed, times = frame[times.notna()], frame[times.isna()], times.dropna()
     if len(timed):
-        fastest, slowest = _span(timed["decode_ms"])
+        fastest, slowest = _span(times)
         figure.add_scatter(
             **_points(timed), name=_("timed"),
             marker={
-                "size": (SMALLEST + (LARGEST - SMALLEST) * _share(timed["decode_ms"])).tolist(),
-                "color": timed["decode_ms"].tolist(), "cmin": fastest, "cmax": slowest, "colorscale": style.SCALE,
+                "size": (SMALLEST + (LARGEST - SMALLEST) * _share(times)).tolist(),
+                "color": times.tolist(), "cmin": fastest, "cmax": slowest, "colorscale": style.SCALE,
                 "line": {"width": 1, "color": "rgba(127,138,150,0.8)"}, "opacity": 0.92,
-                "colorbar": {"title": {"text": _("ms per token")}, "thickness": 12, "outlinewidth": 0},
+                "colorbar": {"title": {"text": _("time per token,<br>original = 1")}, "thickness": 12,
+                             "outlinewidth": 0},
             },
         )  # fmt: skip
     if len(untimed):
@@ -54,6 +60,13 @@ def scatter(frame: DataFrame, marked: int | None = None, height: int = 430) -> F
     figure.update_xaxes(title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B", rangemode="tozero")
     figure.update_yaxes(title_text=_("perplexity against the original"), tickvals=places, ticktext=labels)
     return figure
+
+
+def places(found: Iterable[MeasuredRun]) -> tuple[list[float], list[float]]:
+    """Where measurements lie on both axes."""
+    both = [(float(one.headline.compressed.size_bytes), worse_axis.place(one.headline.delta.ppl_ratio))
+            for one in found]  # fmt: skip
+    return [size for size, _worse in both], [worse for _size, worse in both]
 
 
 def unbeaten(frame: DataFrame) -> DataFrame:
@@ -100,11 +113,11 @@ def _points(frame: DataFrame) -> dict[str, object]:
             "array": [_between(one, high) for one, high in zip(frame["ppl_ratio"], frame["high"], strict=True)],
             "arrayminus": [_between(low, one) for low, one in zip(frame["low"], frame["ppl_ratio"], strict=True)],
         },
-        "customdata": [
+        "customdata": _column_of_rows([
             (row.run, row.model, row.recipe, format.megabytes(row.size_bytes), format.worse(row.ppl_ratio),
-             format.milliseconds(row.decode_ms if row.decode_ms == row.decode_ms else None), row.ppl_ratio)
+             _speed(row.decode_ms, row.speed), row.ppl_ratio)
             for row in frame.itertuples()
-        ],
+        ]),
         "hovertemplate": (
             "<b>%{customdata[2]}</b><br>%{customdata[1]}, #%{customdata[0]}<br>%{customdata[3]}<br>"
             "%{customdata[4]} (x %{customdata[6]:.5g})<br>%{customdata[5]}<extra></extra>"
@@ -112,19 +125,39 @@ def _points(frame: DataFrame) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _column_of_rows(rows: Sequence[tuple[object, ...]]) -> NDArray[Any]:
+    """An array, which Plotly takes as it is: it would look at every item of a list."""
+    import numpy as np
+
+    return np.array(rows, dtype=object)
+
+
+def _speed(decode_ms: float, speed: str) -> str:
+    """Time per token, and how it is to the original's."""
+    told = format.milliseconds(decode_ms if decode_ms == decode_ms else None)
+    return f"{told}{_(', ')}{speed}" if speed else told
+
+
+def _times(frame: DataFrame) -> Series[float]:
+    """Time per token over the original's; NaN where the two were not timed in turns."""
+    known = frame["speedup"].where((frame["speedup"] > 0) & (frame["speedup"] < float("inf")))
+    alike = (frame["speedup_low"] <= 1) & (frame["speedup_high"] >= 1)
+    return (1 / known).mask(alike & known.notna(), 1.0)
+
+
 def _between(low: float, high: float) -> float:
     """How far apart two ratios are drawn; 0 where one of them is not known."""
     return 0.0 if low != low or high != high else worse_axis.place(high) - worse_axis.place(low)
 
 
-def _span(ms: Series[float]) -> tuple[float, float]:
-    """The ends of the scale of latency: those of `ms`, or further apart around their middle."""
-    fastest, slowest = float(ms.min()), float(ms.max())
+def _span(times: Series[float]) -> tuple[float, float]:
+    """The ends of their scale: the shortest and the longest, or further apart around their middle."""
+    fastest, slowest = float(times.min()), float(times.max())
     middle = (fastest * slowest) ** 0.5
     return min(fastest, middle / LEAST_SPAN**0.5), max(slowest, middle * LEAST_SPAN**0.5)
 
 
-def _share(ms: Series[float]) -> Series[float]:
+def _share(times: Series[float]) -> Series[float]:
     """Where each lies on the scale, from 0 (fastest) to 1."""
-    fastest, slowest = _span(ms)
-    return (ms - fastest) / (slowest - fastest)
+    fastest, slowest = _span(times)
+    return (times - fastest) / (slowest - fastest)

@@ -46,10 +46,7 @@ def predicted(cell: PredictedCell, original_bytes: int) -> str:
 
 def expected_speed(cell: PredictedCell) -> str:
     """How many times faster; where the band holds 1, nobody can tell."""
-    low, high = cell.decode_speedup_band90 or (None, None)
-    if low and high and not speedup.beyond_chance((low, high)):
-        return _("about the same speed")
-    return format.faster(cell.decode_speedup)
+    return speedup.expected(cell.decode_speedup, cell.decode_speedup_band90)
 
 
 def _loss(ratio: float | None, interval: Sequence[float] | None) -> str:

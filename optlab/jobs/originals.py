@@ -40,9 +40,9 @@ class Original:
 
 def original_of(run: MeasuredRun) -> Original:
     """The original that this run measured."""
-    base, here = run.result.baseline, of_this_machine(run.result.environment)
+    base, here = run.headline.baseline, of_this_machine(run.headline.environment)
     return Original(
-        run.spec.model, run.result.text, base.bits_per_byte, base.ppl, base.size_bytes,
+        run.spec.model, run.headline.text, base.bits_per_byte, base.ppl, base.size_bytes,
         base.decode_ms_per_token if here else None, base.peak_rss_bytes if here else None, run.id,
     )  # fmt: skip
 
@@ -54,7 +54,7 @@ def originals(runs: Iterable[MeasuredRun]) -> list[Original]:
     """
     found: dict[tuple[str, str], Original] = {}
     for run in runs:
-        found.setdefault((run.spec.model, run.result.text), original_of(run))
+        found.setdefault((run.spec.model, run.headline.text), original_of(run))
     return list(found.values())
 
 
@@ -63,6 +63,6 @@ def on_the_words_of(runs: Iterable[MeasuredRun], protocol: Protocol) -> Original
     wanted = [getattr(protocol, name) for name in SAME_WORDS]
     for run in runs:
         read = [getattr(run.spec.protocol, name) for name in SAME_WORDS]
-        if read == wanted and not run.result.stopped_early and math.isfinite(run.result.baseline.ppl):
+        if read == wanted and not run.headline.stopped_early and math.isfinite(run.headline.baseline.ppl):
             return original_of(run)
     return None

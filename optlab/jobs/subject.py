@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from optlab.jobs.resolution import located, settled, unread_identity
 from optlab.protocol import Protocol
@@ -10,7 +11,8 @@ from optlab.protocol import Protocol
 
 @dataclass(frozen=True)
 class Subject:
-    """model: a name of the catalog or the hub, or an absolute path. protocol: nothing in it is left to a default.
+    """What was true at one moment. model: a name of the catalog or the hub, or an absolute path. protocol: nothing in
+    it is left to a default.
 
     fingerprint: of the weights, None until a `prepare` run has read them.
     """
@@ -25,7 +27,7 @@ class Subject:
         model = located(model)
         return cls(model, settled(model, protocol), fingerprint)
 
-    @property
+    @cached_property
     def unread(self) -> str:
         """Identifies the weights before they were read: by name, size and time of change of their files."""
         return unread_identity(self.model)

@@ -21,6 +21,16 @@ WRITES = ("self_attn.o_proj", "mlp.down_proj")
 
 
 @dataclass(frozen=True)
+class Made:
+    """A changed model. bytes: of the matrices of all blocks. products: multiplications per token that a kernel for
+    dense matrices makes."""
+
+    model: Weights
+    bytes: int
+    products: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """bytes: of the matrices of all blocks. products: multiplications per token that a kernel for dense matrices makes.
     perplexity: on the text."""
@@ -31,10 +41,14 @@ class Outcome:
 
 
 def outcome(model: Weights, text: str, bits: int, share: float, dropped: int) -> Outcome:
-    """`model` with `dropped` of its middle blocks removed, a share of zeros by magnitude, then rounded to `bits`.
+    """What `made` is worth on `text`. Raises TextError."""
+    found = made(model, bits, share, dropped)
+    return Outcome(found.bytes, found.products, next_token.reading(found.model, text).perplexity)
 
-    bits: 2 to 8, or 16 for no rounding. Raises TextError.
-    """
+
+def made(model: Weights, bits: int, share: float, dropped: int) -> Made:
+    """`model` with `dropped` of its middle blocks removed, a share of zeros by magnitude, then rounded to `bits`: 2 to
+    8, or 16 for no rounding."""
     gone = set(middle(model.blocks, dropped))
     changed: dict[str, Array] = {}
     total = products = 0
@@ -51,7 +65,7 @@ def outcome(model: Weights, text: str, bits: int, share: float, dropped: int) ->
         changed[name] = kept
         total += stored(W.shape, share, bits)
         products += W.size
-    return Outcome(total, products, next_token.reading(model.replaced(changed), text).perplexity)
+    return Made(model.replaced(changed), total, products)
 
 
 def stored(shape: tuple[int, ...], share: float, bits: int) -> int:

@@ -19,13 +19,10 @@ from pathlib import Path
 
 from optlab.errors import ModelError
 from optlab.files import JsonObject
+from optlab.formats.dtypes import BYTES
 from optlab.messages import say
 from optlab.models.hub_config import check_sizes
 
-BYTES = {
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
-    "I32": 4, "U32": 4, "F32": 4, "F64": 8, "I64": 8, "U64": 8,
-}  # fmt: skip
 FLOATS = ("F16", "BF16", "F32", "F64")
 LARGEST_HEADER = 25 << 20
 LARGEST_JSON = 16 << 20

@@ -27,25 +27,38 @@ WANTED = (0.03, 0.1, 0.3, 1.0)
 
 
 class Bargains:
-    """The least damage at every size, among all probed quantizations of `state`."""
+    """The least damage at every size that a search could have found among probed quantizations of `state`."""
 
     def __init__(self, state: State) -> None:
         self.state = state
-        offered = menu(state)
-        self.size: Floats | None = None
-        if len(offered.choices) > 1:
-            hull = sweep(offered.size, offered.damage)
-            self.size, self.damage = np.log(hull.size), np.log(np.maximum(hull.damage, TINY))
+        self._of_methods: dict[tuple[str, ...], tuple[Floats, Floats] | None] = {}
 
     def share(self, done: Treatment, found: Damage) -> float:
         """How much of a recipe is owed to a search: 1 for the least damage of its size, 0 for `WORSE` times it or more,
-        and where anything is pruned, which no search proposes unless it is asked to."""
+        and where anything is pruned, which no search proposes unless it is asked to. The search is that among the
+        methods which the recipe uses: the best rounding is searched, however much better another method would be."""
         total = float(found.total.sum())
-        if self.size is None or total <= 0 or any(done.pruning):
+        least = None if total <= 0 or any(done.pruning) else self._least(_methods(done))
+        if least is None:
             return 0.0
         size = math.log(float(layer_bytes(self.state, done, found).sum()))
-        best = float(np.interp(size, self.size, self.damage))
+        best = float(np.interp(size, *least))
         return float(np.clip(1 - (math.log(total) - best) / math.log(WORSE), 0.0, 1.0))
+
+    def _least(self, methods: tuple[str, ...]) -> tuple[Floats, Floats] | None:
+        """Logarithms of bytes and of the least damage in nats, by size; None where nothing was probed yet."""
+        if methods not in self._of_methods:
+            offered = menu(self.state, methods)
+            self._of_methods[methods] = None
+            if len(offered.choices) > 1:
+                hull = sweep(offered.size, offered.damage)
+                self._of_methods[methods] = np.log(hull.size), np.log(np.maximum(hull.damage, TINY))
+        return self._of_methods[methods]
+
+
+def _methods(done: Treatment) -> tuple[str, ...]:
+    """The quantizations that are used."""
+    return tuple(sorted({key.split(" ")[1] for key in done.quantizing if key}))
 
 
 def searched_anchors(state: State) -> list[Recipe]:

@@ -6,7 +6,7 @@ The same data stand in the HTML for people (`optlab.report.document`) and, as JS
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,13 +130,12 @@ def reproduced(run: MeasuredRun) -> str | None:
         return None
 
 
-def chosen(runs: Sequence[Run], model: str | None = None, text: str | None = None) -> list[MeasuredRun]:
-    """Finished measurements among `runs` of that model and text; of the newest one's where they are not given. What
-    cannot be read is left out."""
-    done = [run for run in readable(runs) if model in (None, run.spec.model) and text in (None, run.result.text)]
+def chosen(measured: Iterable[MeasuredRun], model: str | None = None, text: str | None = None) -> list[MeasuredRun]:
+    """Those of that model and text; of the first one's where they are not given."""
+    done = [run for run in measured if model in (None, run.spec.model) and text in (None, run.headline.text)]
     return [run for run in done if _subject(run) == _subject(done[0])]
 
 
 def _subject(run: MeasuredRun) -> tuple[str, str]:
     """What has to be the same for two measurements to compare."""
-    return run.spec.model, run.result.text
+    return run.spec.model, run.headline.text

@@ -5,6 +5,8 @@ Field for field the JSON contract of `optlab measure --json`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+
 from pydantic import Field
 
 from optlab.files import JsonObject
@@ -89,6 +91,31 @@ class Seconds(Part):
     latency: Duration = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What lists and charts of many measurements read of each: the figures as a whole, without those of every layer and
+    position, in a fifth of the memory. The fields are those of `Measurement`."""
+
+    text: str
+    tokens: int
+    context: int
+    device: str
+    dtype: str
+    seed: int
+    baseline: Side
+    compressed: Side
+    delta: Delta
+    seconds: Seconds
+    latency: TimedPair | None
+    environment: Environment
+    stopped_early: bool
+
+    @property
+    def size_ratio(self) -> float | None:
+        """Bytes of the compressed weights file over the original's."""
+        return self.compressed.size_bytes / self.baseline.size_bytes if self.baseline.size_bytes else None
+
+
 class Measurement(Document):
     """A model and a recipe on a text. tokens: that were read, in `windows` of `context`. device: where it ran.
     stopped_early: the interval was narrow enough before the text ended. begins_with: the tokens that every window
@@ -154,9 +181,14 @@ class Measurement(Document):
         return table.html(self)
 
     @property
+    def headline(self) -> Headline:
+        """Its figures without the layers."""
+        return Headline(**{field.name: getattr(self, field.name) for field in fields(Headline)})
+
+    @property
     def size_ratio(self) -> float | None:
         """Bytes of the compressed weights file over the original's."""
-        return self.compressed.size_bytes / self.baseline.size_bytes if self.baseline.size_bytes else None
+        return self.headline.size_ratio
 
 
 class QualitySoFar(Part):

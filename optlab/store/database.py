@@ -75,6 +75,13 @@ class Database:
             yield connection
 
     @contextmanager
+    def _look(self) -> Iterator[Connection]:
+        """For one reading statement, which sees one state of the database by itself."""
+        self._open_what_is_there()
+        with damaged_error(self.url), self._turn, self._connected("statement") as connection:
+            yield connection
+
+    @contextmanager
     def _statement(self) -> Iterator[Connection]:
         """For one writing statement that holds no lock before or after it; see `optlab.store.schema`."""
         self._open_what_is_there()

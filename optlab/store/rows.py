@@ -77,6 +77,14 @@ def known_keys(connection: Connection, keys: Collection[str]) -> set[str]:
     return set(connection.execute(sa.select(R.key).where(R.key.in_(keys))).scalars())
 
 
+def state(connection: Connection, column: sa.Column[Any], *where: sa.ColumnElement[bool]) -> tuple[float, ...]:
+    """Of the rows that `where` chooses, what is another one once the values of `column` among them are: how many, their
+    sum, the sum of their squares, and the largest. An index tells it in a tenth of the time that reading them takes."""
+    value = sa.cast(column, sa.Double)
+    query = sa.select(sa.func.count(), sa.func.sum(value), sa.func.sum(value * value), sa.func.max(value))
+    return tuple(connection.execute(query.where(*where)).one())
+
+
 def adopted(run: Run) -> dict[str, Any]:
     """The row of a finished run that was made elsewhere, without its artefact."""
     return {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -146,38 +145,41 @@ class Store(Database):
         """The run, or None when there is none of that id."""
         return self._one(R.id == id) if 0 < id < 2**31 else None
 
-    def by_key(self, key: str) -> Run | None:
-        """The run of that key, or None."""
-        return self._one(R.key == key)
+    def by_key(self, *keys: str) -> Run | None:
+        """The run of the first of `keys` that has one, or None."""
+        with self._look() as connection:
+            found = {row.key: row for row in connection.execute(sa.select(runs_table).where(R.key.in_(keys)))}
+        return next((rows.to_run(found[key]) for key in keys if key in found), None)
 
     def list(
         self, kind: str | tuple[str, ...] | None = None, status: str | tuple[str, ...] | None = None,
         limit: int | None = None, offset: int = 0,
     ) -> Runs:  # fmt: skip
         """Runs, newest first. kind, status: one, or several. offset: so many of the newest are left out."""
-        query = sa.select(runs_table).order_by(R.id.desc()).limit(limit).offset(offset or None)
+        # first the numbers, from an index: to find the newest few, a database would sort the rows with all their JSON
+        ids = sa.select(R.id).order_by(R.id.desc()).limit(limit).offset(offset or None)
         for column, wanted in ((R.kind, kind), (R.status, status)):
             if wanted is not None:
-                query = query.where(column == wanted if isinstance(wanted, str) else column.in_(wanted))
-        with self._read() as connection:
+                ids = ids.where(column == wanted if isinstance(wanted, str) else column.in_(wanted))
+        query = sa.select(runs_table).where(R.id.in_(ids)).order_by(R.id.desc())
+        with self._look() as connection:
             return [rows.to_run(row) for row in connection.execute(query)]
 
     def finished(self, kind: str) -> Runs:
-        """`list` of a kind's runs that are done; each is read once while this store is open."""
-        query = sa.select(R.id).where(R.kind == kind, R.status == Status.DONE).order_by(R.id.desc())
-        with self._read() as connection:
-            ids = connection.execute(query).scalars().all()
+        """`list` of a kind's runs that are done; each is read once while this store is open, and the same list is
+        returned until another is done, deleted or labelled: it is not to be changed."""
         if self._read_of != self.replaced:
             self._finished, self._read_of = {}, self.replaced
-        return self._labelled(self._finished.setdefault(kind, Finished(self._several)).of(ids))
-
-    def _labelled(self, found: Runs) -> Runs:
-        """`found` with the labels of now: the only thing about a finished run that changes."""
+        known = self._finished.setdefault(kind, Finished(self._several))
+        done, labelled = (R.kind == kind, R.status == Status.DONE), R.labelled.is_not(None)
         with self._read() as connection:
-            query = sa.select(R.id, R.name, R.note, R.starred).where(R.labelled.is_not(None))
-            labels = {row.id: rows.label_of(row) for row in connection.execute(query)}
-        return [run if run.label == (label := labels.get(run.id, Label())) else replace(run, label=label)
-                for run in found]  # fmt: skip
+            state = rows.state(connection, R.id, *done), rows.state(connection, R.labelled, labelled)
+            if (found := known.unchanged(state)) is not None:
+                return found
+            ids = connection.execute(sa.select(R.id).where(*done).order_by(R.id.desc())).scalars().all()
+            written = connection.execute(sa.select(R.id, R.name, R.note, R.starred).where(labelled))
+            labels = {row.id: rows.label_of(row) for row in written}
+        return known.of(ids, labels, state)
 
     def _several(self, ids: Sequence[int]) -> Runs:
         found = []
@@ -189,14 +191,14 @@ class Store(Database):
     def counts(self) -> dict[str, int]:
         """How many runs have each status."""
         query = sa.select(R.status, sa.func.count()).group_by(R.status)
-        with self._read() as connection:
+        with self._look() as connection:
             found = {row[0]: row[1] for row in connection.execute(query)}
         return {status.value: found.get(status, 0) for status in Status}
 
     def moves(self) -> Moves:
         """What is another one once a run was added, deleted, or got another status; from an index, in a millisecond."""
         query = sa.select(R.status, sa.func.count(), sa.func.sum(R.id)).group_by(R.status).order_by(R.status)
-        with self._read() as connection:
+        with self._look() as connection:
             return tuple((status, int(count), int(total)) for status, count, total in connection.execute(query))
 
     # -- doing the work (called by workers) ---------------------------------------------------------------------------
@@ -323,7 +325,7 @@ class Store(Database):
 
     def workers(self) -> Workers:
         """Workers and their last sign of life, by name."""
-        with self._read() as connection:
+        with self._look() as connection:
             return [Worker(**row._mapping) for row in connection.execute(sa.select(workers_table).order_by(W.id))]
 
     def dismiss(self, worker_id: str, reason: str = KILLED, again: bool = False) -> Runs:
@@ -353,7 +355,7 @@ class Store(Database):
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _one(self, condition: sa.ColumnElement[bool]) -> Run | None:
-        with self._read() as connection:
+        with self._look() as connection:
             row = connection.execute(sa.select(runs_table).where(condition)).one_or_none()
         return None if row is None else rows.to_run(row)
 

@@ -28,7 +28,7 @@ def candidate(title: str, size: int, ratio: float | None, source: Any = "measure
 
 
 ORIGINAL = Candidate("nano", "original", Recipe(), "measured", 1000, 1.0, 1.0, 1.0, 10.0, 3000)
-SMALL = candidate("small", 200, 1.5, decode_ms=4.0, memory_bytes=2000, speedup=2.3, speedup_ci95=(2.1, 2.5))
+SMALL = candidate("small", 200, 1.5, decode_ms=4.0, memory_bytes=2000, speedup=2.3, speedup_interval=(2.1, 2.5))
 FAST = candidate("fast", 400, 1.1, decode_ms=2.0, memory_bytes=2100)
 CLOSE = candidate("close", 600, 1.01, decode_ms=8.0, memory_bytes=2500)
 EVERYONE = [ORIGINAL, SMALL, FAST, CLOSE]
@@ -97,7 +97,7 @@ def run_of(bits: int, ratio: float, size: int, here: bool, steps: bool = True) -
     spec = MeasureSpec(model="nano", recipe=recipe)
     run = Run(id=bits, key="k", kind="measure", status=Status.DONE, spec_json=spec.to_json(), title="t", created=0.0,
               result_json=result.to_json())  # fmt: skip
-    return MeasuredRun(run, spec, result)
+    return MeasuredRun(run, spec, result.headline)
 
 
 def test_times_of_another_machine_are_not_this_machines() -> None:

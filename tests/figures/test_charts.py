@@ -19,11 +19,15 @@ def result() -> Measurement:
 
 
 def record(run: int, ratio: float, size: int, decode_ms: float | None) -> dict[str, Any]:
+    """decode_ms: of the compressed model, timed in turns with an original of 1 ms."""
+    speedup = None if decode_ms is None else 1 / decode_ms
     return {
         "run": run, "model": "nano", "recipe": f"recipe {run}", "text": "shakespeare", "tokens": 8192,
         "dtype": "bfloat16", "baseline_size_bytes": 9_000, "compressed_size_bytes": size, "delta_ppl_ratio": ratio,
         "delta_ppl_ratio_ci95_low": ratio - 0.1, "delta_ppl_ratio_ci95_high": ratio + 0.2,
-        "compressed_decode_ms_per_token": decode_ms, "finished": 0.0,
+        "compressed_decode_ms_per_token": decode_ms, "finished": 0.0, "delta_decode_speedup": speedup,
+        "delta_decode_speedup_ci95_low": speedup and 0.99 * speedup,
+        "delta_decode_speedup_ci95_high": speedup and 1.01 * speedup,
     }  # fmt: skip
 
 
@@ -116,6 +120,19 @@ def test_latencies_that_hardly_differ_look_alike() -> None:
     noise, difference = sizes(1.00, 1.02), sizes(1.0, 3.0)
     assert noise[1] - noise[0] < 0.1 * (difference[1] - difference[0])
     assert tradeoff.SMALLEST < sizes(2.0, 2.0)[0] == sizes(2.0, 2.0)[1] < tradeoff.LARGEST
+
+
+def test_a_machine_that_was_slow_one_day_colours_nothing() -> None:
+    rows = [record(1, 1.1, 5_000, 0.5), record(2, 1.2, 4_000, 0.5) | {"compressed_decode_ms_per_token": 7.0}]
+    points = tradeoff.scatter(frames.tradeoffs(rows)).data[0]
+    assert points.marker.color[0] == points.marker.color[1] == 0.5
+    assert [custom[5] for custom in points.customdata] == ["0.500 ms, 2.0 x faster", "7.00 ms, 2.0 x faster"]
+
+
+def test_what_cannot_be_told_from_its_original_is_drawn_like_it() -> None:
+    alike = record(1, 1.1, 5_000, 0.9) | {"delta_decode_speedup_ci95_low": 0.8}
+    points = tradeoff.scatter(frames.tradeoffs([alike, record(2, 1.2, 4_000, 0.5)])).data[0]
+    assert list(points.marker.color) == [1.0, 0.5]
 
 
 def test_a_measurement_without_latency_is_an_open_circle() -> None:

@@ -161,7 +161,7 @@ def measured_run(number: int, ratio: float, size: int) -> MeasuredRun:
     spec = MeasureSpec(model="nano", recipe=recipe, protocol=Protocol())
     result = measurement(ratio, size, None, recipe)
     run = Run(number, f"key {number}", "measure", Status.DONE, spec.to_json(), "", 0.0, result_json=result.to_json())
-    return MeasuredRun(run, spec, result)
+    return MeasuredRun(run, spec, result.headline)
 
 
 DAMAGE: list[dict[str, str]] = [

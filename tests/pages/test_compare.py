@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from benchmarks.full_store import measured
 from optlab.client.client import Client
+from optlab.figures import thinning
 from optlab.jobs.comparison import COMPARISON
 from optlab.protocol import Protocol
 from optlab.store.run import Label
+from pages.components.compare import table
 from tests.pages import samples
 from tests.pages.conftest import open_page, well, words
 
@@ -54,6 +57,26 @@ def test_the_chart_has_a_point_for_each_row(prepared: Client) -> None:
     points = [custom[-1] for trace in figure["data"] for custom in trace.get("customdata", [])]
     assert sorted(points) == sorted(ratio for ratio, _, _ in samples.MEASURED.values())
     assert [trace["name"] for trace in figure["data"]].count("original") == 1
+
+
+def test_of_very_many_the_chart_draws_some_and_says_so_and_the_table_has_pages(prepared: Client) -> None:
+    runs = [measured(prepared, number) for number in range(350)]
+    assert prepared.adopt(runs) == 350
+    app = open_page("compare")
+    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+    drawn = {custom[0] for trace in figure["data"] for custom in trace.get("customdata", [])}
+    assert len(drawn) == thinning.MOST
+    assert f"{thinning.MOST} of 350 measurements are drawn" in words(app)
+    listed = app.dataframe[0].value["run"].dropna().tolist()
+    newest = [run.id for run in prepared.runs("measure")]
+    assert listed == newest[: table.PER_PAGE]
+    well(next(box for box in app.selectbox if box.label == "Rows").set_value("small").run())
+    sizes = app.dataframe[0].value["size_bytes"].iloc[1:]
+    assert sizes.is_monotonic_increasing
+    assert sizes.min() == 4_000_000
+    app.session_state["compare/table/small/1"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    (link,) = well(app.run()).get("page_link")
+    assert f"run {newest[-1]} in Explore" in link.proto.label
 
 
 def test_one_row_opens_its_recipe(prepared: Client) -> None:

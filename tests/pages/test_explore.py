@@ -128,7 +128,7 @@ def test_a_button_says_what_it_takes_until_it_has_been_taken(prepared: Client, m
 
     worth_saying = 1.0
     monkeypatch.setattr(expectations, "WORTH_SAYING_S", worth_saying)
-    assert re.fullmatch(r"Measure \(about \d+ s, \d+ MB\)", label())
+    assert re.fullmatch(r"Measure \(about \d+ s, \d+ MB RAM\)", label())
     monkeypatch.setattr(expectations, "WORTH_SAYING_S", 1e9)
     assert label() == "Measure"
     monkeypatch.setattr(expectations, "WORTH_SAYING_S", worth_saying)
@@ -285,7 +285,9 @@ def test_the_verdict_is_one_sentence_about_the_recipe_on_the_page(prepared: Clie
     samples.measured(prepared, 4)
     app = open_page("explore", recipe=FOUR_BITS)
     assert standing(app)["verdict"] == here(app, 4)["verdict"] == "4.0 x smaller, 2.0 x faster, 10.0% worse."
-    assert standing(open_page("explore"))["verdict"] == ""
+    original = standing(open_page("explore"))
+    assert original["verdict"] == "This is the original; move a knob to see what it would become."
+    assert original["tiles"][1]["headline"] == "20.0 MB"  # known without any probe
 
 
 def test_undo_goes_back_step_by_step_and_history_to_any_of_them(prepared: Client) -> None:

@@ -61,7 +61,8 @@ def test_knobs_at_rest_are_measured_and_what_they_left_behind_is_stopped(
         time.sleep(0.1)
         well(app.run())
     runs = {samples.asked(run).recipe.steps[0].values["bits"]: run.status for run in probed.store.list("measure")}
-    assert runs == {3: "cancelled", 2: "queued"}
+    assert runs.pop(2) == "queued"
+    assert runs in ({3: "cancelled"}, {})  # what nobody asked for is stopped, and a moment later leaves no trace
     assert "90% band" in words(app)  # the prediction stays until the figure is there
 
 

@@ -35,7 +35,7 @@ def measured(client: Client, step: Step, size: int, decode: tuple[float, float, 
 
 
 def judged(client: Client, step: Step) -> Any:
-    return verdict(client.store.list("measure", "done"), "nano", step, processor())
+    return verdict(client.measurements(), "nano", step, processor())
 
 
 def test_a_verdict_is_that_of_the_measurement(prepared: Client) -> None:

@@ -56,7 +56,7 @@ def test_predictions_of_that_time_are_in_the_ledger(old: Client) -> None:
 
 
 def test_a_report_compares_them_and_an_archive_takes_them_along(old: Client) -> None:
-    chosen = comparison.chosen(old.runs("measure", Status.DONE), "nano", "shakespeare")
+    chosen = comparison.chosen(old.measurements(), "nano", "shakespeare")
     assert len(chosen) == 4
     page = document.html(comparison.Comparison(tuple(chosen)))
     assert "rtn 4 bits" in page and "wanda 30%" in page

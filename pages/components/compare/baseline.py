@@ -16,14 +16,13 @@ ORIGINAL = 0
 """In the place of a run's number."""
 
 
-def choose(frame: DataFrame) -> DataFrame:
-    """The choice, and `frame` (with the original) against it."""
-    known = frame[frame["run"].notna()]
+def choose(frame: DataFrame, known: DataFrame) -> DataFrame:
+    """The choice among `known`, and `frame` (with the original) against it."""
     names = {int(run): f"#{run} {name or recipe}" for run, name, recipe in
              zip(known["run"], known["name"], known["recipe"], strict=True)}  # fmt: skip
     chosen = st.selectbox(
         _("Compared with"), [ORIGINAL, *names], format_func=lambda run: names.get(run, _("original")), width=420,
-        key=f"compare/baseline/{frame['model'].iloc[0]}/{frame['text'].iloc[0]}",
+        key=f"compare/baseline/{known['model'].iloc[0]}/{known['text'].iloc[0]}",
         help=_("Ratios of the table. Between two runs, intervals are combined as if independent: on the safe side."),
     )  # fmt: skip
-    return against(frame, chosen) if chosen else frame
+    return against(frame, known[known["run"] == chosen].iloc[0]) if chosen and len(frame) else frame

@@ -21,6 +21,7 @@ from optlab.store.run import Run
 from pages.components.shared import services, view, widgets
 
 REST_S = 2.0
+MARGIN_S = 0.1
 SMALL = 20_000_000
 """Parameters up to which a measurement takes seconds, so that it may start by itself unless told otherwise."""
 SWITCH, SEEN, BEGUN = "automatic/on", "automatic/seen", "automatic/run"
@@ -69,7 +70,9 @@ def watch(client: Client, shown: view.View, problem: str) -> None:
     if moved is None:
         return
     if client.find(shown.model, shown.recipe, shown.protocol) is None:
-        st.fragment(_rested, run_every=0.5)(shown, moved)
+        # asked once, when it is time: several tabs that ask every half second keep a server busy
+        left = max(REST_S - (time.monotonic() - moved), 0.0)
+        st.fragment(_rested, run_every=left + MARGIN_S)(shown, moved)
 
 
 def look(run: Run) -> None:

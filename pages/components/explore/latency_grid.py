@@ -55,6 +55,6 @@ def show(client: Client, shown: View) -> None:
         )  # fmt: skip
     table = latency_grid.table(result)
     st.dataframe(table, hide_index=True)
-    downloads.table(table, "latency-grid", _("Speeds"))
+    downloads.table(lambda: table, "latency-grid", _("Speeds"))
     notes = {said(note): None for _side, way in result.sides.sides() for note in [way.path, *way.notes]}
     st.caption(" · ".join(services.escaped(note) for note in notes))

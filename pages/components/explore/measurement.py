@@ -55,6 +55,6 @@ def table(run: Run) -> None:
         figures = frames.figures_of(result)
         st.dataframe(figures, hide_index=True, height="content")
         with st.container(horizontal=True):
-            downloads.table(figures, "figures", _("Figures"))
-            downloads.table(frames.layers_of(result), "layers", _("Layers"))
+            downloads.table(lambda: figures, "figures", _("Figures"))
+            downloads.table(lambda: frames.layers_of(result), "layers", _("Layers"))
         st.caption(", ".join(f"{name} {version}" for name, version in result.versions.items()))

@@ -10,7 +10,6 @@ from optlab.figures import format, speedup
 from optlab.i18n import _
 from optlab.machine.identity import processor
 from optlab.recipes import Recipe, Step
-from optlab.store.run import Status
 from pages.components.shared import facts, measuring, services
 from pages.components.shared.view import View
 
@@ -19,7 +18,7 @@ def show(client: Client, shown: View, step: Step) -> None:
     """Draw them below the knob of `step`, or the button that measures this knob alone."""
     if step.kind == "distill":
         return  # training alone changes neither the bytes nor the time; its gain is the perplexity beside it
-    found = verdict(client.runs("measure", Status.DONE), shown.model, step, processor())
+    found = verdict(client.measurements(), shown.model, step, processor())
     if found is None:
         _offer(client, shown, step)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 
 import streamlit as st
 
@@ -12,13 +12,13 @@ from optlab.advice.near_misses import near_misses
 from optlab.advice.wish import Answer, Preference, Wish, answer, reasons
 from optlab.errors import OptLabError
 from optlab.figures import format
-from optlab.i18n import _
+from optlab.i18n import _, language
+from optlab.jobs.history import History
 from optlab.jobs.resolution import settled
 from optlab.models.describe import Description
 from optlab.prediction.frontier import Frontier
 from optlab.recipes import Recipe
 from optlab.report.comparison import chosen
-from optlab.store.run import Status
 from pages.components.find_best import proofs, questions
 from pages.components.shared import facts, goals, prediction, prepare, services, view, watching
 from pages.components.shared.services import escaped, sentence
@@ -47,18 +47,23 @@ def candidates(shown: view.View) -> list[Candidate]:
     """Everything measured on this model and the text of the view, and the frontier where the model was probed."""
     client = services.client()
     text = settled(shown.model, shown.protocol).text
-    done = client.runs("measure", Status.DONE)
-    facts.unreadable(done)
-    found = measured(chosen(done, shown.model, text))
+    history = client.history()
+    facts.unreadable(history.unreadable)
+    found = [*_measured(history, shown.model, text, language())]
     predictor = client.predictor(shown.model, shown.protocol)
     if predictor is not None:
         try:
-            original = predictor.predict(Recipe())
             points = Frontier(predictor).points(POINTS)
-            found += unproved(predicted(points, shown.model, original.decode_ms), found)
+            found += unproved(predicted(points, shown.model), found)
         except OptLabError as error:
             st.caption(sentence(error.message))
     return found
+
+
+@lru_cache(maxsize=2)
+def _measured(history: History, model: str, text: str | None, language: str) -> tuple[Candidate, ...]:
+    """Titles are in `language`."""
+    return tuple(measured(chosen(history.measurements, model, text)))
 
 
 def ask() -> Wish:
@@ -115,7 +120,7 @@ def recommend(shown: view.View, wish: Wish, one: Candidate, original: Candidate 
     """A candidate, why, and what can be done with it."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{heading}: **{escaped(one.title)}**", width="stretch")
+            st.markdown(_("{heading}: **{title}**").format(heading=heading, title=escaped(one.title)), width="stretch")
             if one.source == "measured":
                 st.badge(_("measured"), color="blue", icon=":material/check:")
             else:
@@ -157,7 +162,9 @@ def rivals(shown: view.View, wish: Wish, chosen: Candidate, everyone: list[Candi
             icon = ":material/block:" if miss.broken else ":material/straighten:"
             source = _("measured") if miss.candidate.source == "measured" else _("predicted")
             size = format.megabytes(miss.candidate.size_bytes)
-            st.markdown(f"{icon} **{escaped(miss.candidate.title)}** ({size}, {source}): {escaped(miss.why)}")
+            told = _("**{title}** ({size}, {source}): {why}").format(
+                title=escaped(miss.candidate.title), size=size, source=source, why=escaped(miss.why))  # fmt: skip
+            st.markdown(f"{icon} {told}")
             if miss.candidate.source == "measured" and isinstance(miss.candidate.recipe, Recipe):
                 proofs.show(ledger, miss.candidate.recipe)
 

@@ -11,13 +11,12 @@ from optlab.advice.candidate import Candidate, best_and_smallest, tried
 from optlab.figures import format
 from optlab.fitting import first_recipe
 from optlab.i18n import _, said
-from optlab.jobs.measured import MeasuredRun, measured, readable
+from optlab.jobs.measured import MeasuredRun, measured
 from optlab.jobs.originals import originals
 from optlab.jobs.resolution import settled, title
 from optlab.models.catalog import catalog
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
-from optlab.store.run import Status
 from pages.components.find_best import tasks
 from pages.components.shared import facts, knobs, own_text, services, view
 from pages.components.shared.services import escaped
@@ -26,7 +25,7 @@ from pages.components.shared.services import escaped
 def show(shown: view.View, description: Description, found: Sequence[Candidate]) -> None:
     """Draw all five."""
     st.subheader(_("Five questions"))
-    done = readable(services.client().runs("measure", Status.DONE))
+    done = services.client().measurements()
     with st.expander(_("Which model should I choose?"), icon=":material/counter_1:", expanded=True):
         which_model(shown, done)
     with st.expander(_("What resources does it need?"), icon=":material/counter_2:"):

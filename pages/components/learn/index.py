@@ -13,9 +13,12 @@ from pages.components.learn import (
     outliers,
     perplexity,
     pruning,
+    scales,
     softmax,
+    speculation,
     speed,
     temperature,
+    whom,
 )
 from pages.components.learn.parts import Question
 
@@ -46,4 +49,7 @@ LESSONS: dict[str, Lesson] = {
     "formats": formats,
     "speed": speed,
     "combination": combination,
+    "scales": scales,
+    "speculation": speculation,
+    "whom": whom,
 }

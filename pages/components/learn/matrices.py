@@ -22,9 +22,9 @@ def model(key: str) -> Weights:
     return weights.load(chosen or weights.NAME)
 
 
-def layer(shown: Weights, key: str, part: str = "self_attn.q_proj") -> str:
-    """The name of a layer of `shown`; `part` of block 3 first."""
-    names = shown.linear_names()
+def layer(shown: Weights, key: str, part: str = "self_attn.q_proj", multiple: int = 1) -> str:
+    """The name of a layer of `shown` whose inputs are a multiple of `multiple`; `part` of block 3 first."""
+    names = [name for name in shown.linear_names() if shown[name].shape[1] % multiple == 0]
     return st.selectbox(
         _("Layer"), names, index=names.index(f"model.layers.2.{part}"), format_func=spoken, key=f"{key}/layer",
     )  # fmt: skip

@@ -48,15 +48,20 @@ def report(client: Client, runs: Sequence[Run]) -> None:
     )  # fmt: skip
 
 
-def table(frame: DataFrame, name: str, title: str = "") -> None:
-    """Two buttons: this table as CSV and as JSON. name: of the files and widgets; title: of the table, for people."""
+def table(make: Callable[[], DataFrame], name: str, title: str = "") -> None:
+    """Two buttons: this table, made when one is pressed, as CSV and as JSON. name: of the files and widgets; title: of
+    the table, for people."""
     for ending, mime, write in (("csv", "text/csv", tables.as_csv), ("json", "application/json", tables.as_json)):
-        content = later(partial(write, frame))
+        content = later(partial(_written, write, make))
         st.download_button(
             f"{title} {ending.upper()}".strip(), content, file_name=f"optlab-{name}.{ending}", mime=mime,
             key=f"table/{name}/{ending}", icon=":material/download:", on_click="ignore",
             help=_("This table as {kind}, with every digit.").format(kind=ending.upper()),
         )  # fmt: skip
+
+
+def _written(write: Callable[[DataFrame], str], make: Callable[[], DataFrame]) -> str:
+    return write(make())
 
 
 def served() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -10,6 +10,7 @@ from optlab.figures import format
 from optlab.i18n import _, plural, said
 from optlab.jobs import measured as jobs
 from optlab.jobs.measure import MEASURE
+from optlab.messages import Message
 from optlab.models.describe import Description
 from optlab.results.measurement import Measurement
 from optlab.store.run import Run
@@ -82,8 +83,7 @@ def words(run: Run) -> str:
     return said(run.title if one is None else one.title)
 
 
-def unreadable(runs: Iterable[Run]) -> None:
-    """A line for each of the first `MOST_UNREADABLE` of `runs` that cannot be read, which the page goes without."""
-    found = [why for run in runs if (why := jobs.unreadable(run)) is not None]
-    for why in found[:MOST_UNREADABLE]:
+def unreadable(reasons: Sequence[Message]) -> None:
+    """A line for each of the first `MOST_UNREADABLE` reasons why a run cannot be read, which the page goes without."""
+    for why in reasons[:MOST_UNREADABLE]:
         st.caption(f":material/broken_image: {sentence(why)}")

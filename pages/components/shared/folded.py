@@ -8,15 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import streamlit as st
 
+from optlab.i18n import language
+
 PREFIX = "folded/"
+
+
+@dataclass
+class _Fold:
+    """Whether a box is open, and whether it was when its words were first drawn in `language`."""
+
+    language: str
+    begun: bool = False
+    open: bool = False
 
 
 @contextmanager
 def folded(label: str, key: str, icon: str) -> Iterator[bool]:
     """Draw the box; whether it is open, so that what belongs into it should be drawn. key: its name on the page."""
-    box = st.expander(label, key=f"{PREFIX}{key}", icon=icon, on_change="rerun")
+    fold: _Fold = st.session_state.setdefault(f"{PREFIX}{key}/kept", _Fold(language()))
+    if fold.language != language():  # to Streamlit a box with other words is another box, which begins anew
+        fold.language, fold.begun = language(), fold.open
+    box = st.expander(label, expanded=fold.begun, key=f"{PREFIX}{key}", icon=icon, on_change="rerun")
+    fold.open = bool(box.open)
     with box:
-        yield bool(box.open)
+        yield fold.open

@@ -134,7 +134,7 @@ def knob(scope: str, parameter: Parameter, start: Mapping[str, Any]) -> Value:
     """The widget that suits a parameter; returns its value, None for 'none'."""
     label = _(parameter.label)
     if parameter.unit and parameter.unit not in parameter.label.lower():
-        label += f" ({_(parameter.unit)})"
+        label = _("{label} ({unit})").format(label=label, unit=_(parameter.unit))
     value = start.get(parameter.name, parameter.default)
     key = f"{scope}/{parameter.name}"
     help = _(parameter.help)

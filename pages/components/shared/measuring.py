@@ -19,7 +19,7 @@ def label(client: Client, shown: view.View, words: str, recipe: Recipe | None = 
     expected = expectations.of_measurement(client, shown.model, recipe or shown.recipe, shown.protocol)
     if expected is None:
         return words
-    return _("{button} (about {time}, {memory})").format(
+    return _("{button} (about {time}, {memory} RAM)").format(
         button=words, time=format.roughly(expected.seconds), memory=format.megabytes(round(expected.memory_bytes, -8))
     )
 

@@ -44,6 +44,11 @@ def client() -> Client:
     return known
 
 
+def begin() -> None:
+    """Call first on every run of a page: Streamlit gives two that follow one another the same context."""
+    st.session_state.pop(CLIENT, None)
+
+
 def onlookers() -> Onlookers:
     """Who looks at the runs that nobody asked for, in all sessions of this app."""
     return _onlookers(paths.store_url())
