@@ -238,23 +238,7 @@ def _weight_files(folder: Path) -> Iterator[Path]:
     if single.is_file():
         yield single
     elif index.is_file():
-        names = read_json(index).get("weight_map")
-        if not isinstance(names, dict) or not names:
-            raise ModelError("{index} has no weight_map, so the shards of the model are unknown", index=index)
-        for name in sorted({str(file) for file in names.values()}):
-            if Path(name).is_absolute() or ".." in Path(name).parts or not name.endswith(".safetensors"):
-                raise ModelError(
-                    "{index} names {name!r}, which is not a safetensors file in its folder",
-                    index=index,
-                    name=name,
-                )
-            if not (folder / name).is_file():
-                raise ModelError(
-                    "{folder} lacks {name}, a part of the model; download or copy it again",
-                    folder=folder,
-                    name=name,
-                )
-            yield folder / name
+        yield from shards(folder, single.name)
     elif len(others) == 1:
         yield others[0]
     elif others:
@@ -284,6 +268,30 @@ def _weight_files(folder: Path) -> Iterator[Path]:
             "{folder} holds no weights; a model.safetensors file is needed beside config.json",
             folder=folder,
         )
+
+
+def shards(folder: Path, file: str) -> tuple[Path, ...]:
+    """The files that together are `file`, as the index beside them lists them. Raises ModelError when it is damaged,
+    or names what is not there or not in `folder`."""
+    index, found = folder / f"{file}.index.json", list[Path]()
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise ModelError("{index} has no weight_map, so the shards of the model are unknown", index=index)
+    for name in sorted({str(file) for file in names.values()}):
+        if Path(name).is_absolute() or ".." in Path(name).parts or not name.endswith(".safetensors"):
+            raise ModelError(
+                "{index} names {name!r}, which is not a safetensors file in its folder",
+                index=index,
+                name=name,
+            )
+        if not (folder / name).is_file():
+            raise ModelError(
+                "{folder} lacks {name}, a part of the model; download or copy it again",
+                folder=folder,
+                name=name,
+            )
+        found.append(folder / name)
+    return tuple(found)
 
 
 def _packed_tensors(checkpoint: Checkpoint) -> Iterator[TensorEntry]:
