@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import time
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -44,6 +45,10 @@ TRAINING_TOKENS = 1 << 18
 """Tokens of the calibration text that distillation may see, at most: a short text gives what it has."""
 """Tokens on which the error of each layer's output is measured: few, because a recipe that needs no calibration should
 not wait minutes for its report, and always as many, so that methods can be compared."""
+
+
+OutputEnergy = Callable[[torch.Tensor], torch.Tensor]
+"""From a matrix M [out, in] to the mean of |M x|^2 over the inputs x of a layer, a scalar tensor."""
 
 
 @dataclass
@@ -160,7 +165,7 @@ def apply(model: LanguageModel, recipe: Recipe, protocol: Protocol, progress: Pr
         _check_layers(working, step, step_names)
         with torch.set_grad_enabled(step.kind == "distill"):
             step.instance().apply(context)
-    _settle_dense(working, teacher, stored, checkpoint)
+    settle_dense(working, teacher, stored, checkpoint)
     if recipe.steps:
         learns = any(step.instance().needs_calibration for step in recipe.steps)
         notes += expert_notes(working, (lambda: RemappedStatistics(statistics_of(tokens), lineage)) if learns else None)
@@ -196,17 +201,16 @@ def report_layers(
                 say("the error of each layer's output is not known: {reason}", reason=error.message)
             )
 
+    def energy(name: str) -> OutputEnergy | None:
+        """tr(M A M^T), A the mean of x x^T over the inputs of layer `name`."""
+        key = teacher.structure.multiplied(name)
+        if found is None or key is None or key not in found or not found.seen(key):
+            return None
+        A = found.gram(key).to(teacher.device)
+        return lambda M: ((M @ A) * M).sum()
+
     def of_layer(name: str) -> LayerReport:
-        W = working.weight(name)
-        entry = checkpoint.tensors.get(f"{name}.weight")
-        dense_bits = 8.0 * DTYPES[checkpoint.dtype if entry is None else entry.dtype].itemsize
-        written = stored.get(name)
-        return LayerReport(
-            name=name,
-            bits_per_weight=dense_bits if written is None else written.stored_bits() / W.numel(),
-            sparsity=1.0 - int(torch.count_nonzero(W)) / W.numel(),
-            output_error=_output_error(name, working, teacher, origin, found),
-        )
+        return layer_report(name, working, teacher, stored.get(name), origin, checkpoint, energy)
 
     layers = []
     with in_parallel(of_layer, every, working.device) as reports:
@@ -294,7 +298,7 @@ def _in_float32(model: LanguageModel, checkpoint: Checkpoint) -> LanguageModel:
     return replace(model, module=module, config=deepcopy(model.config))
 
 
-def _settle_dense(
+def settle_dense(
     working: LanguageModel, teacher: LanguageModel, stored: dict[str, Stored], checkpoint: Checkpoint
 ) -> None:
     """Give every dense parameter that a step changed the digits it will have on disk."""
@@ -308,8 +312,37 @@ def _settle_dense(
             parameter.data.copy_(parameter.data.to(default if entry is None else DTYPES[entry.dtype]))
 
 
+def layer_report(
+    name: str,
+    working: LanguageModel,
+    teacher: LanguageModel,
+    written: Stored | None,
+    origin: Origin,
+    checkpoint: Checkpoint,
+    energy: Callable[[str], OutputEnergy | None],
+) -> LayerReport:
+    """Bits, zeros and output error of layer `name` of `working`, `written` so.
+
+    energy: for a layer of the original, what tells the mean of |M x|^2 over its inputs x from a matrix M [out, in];
+    None where nothing is known of them.
+    """
+    W = working.weight(name)
+    entry = checkpoint.tensors.get(f"{name}.weight")
+    dense_bits = 8.0 * DTYPES[checkpoint.dtype if entry is None else entry.dtype].itemsize
+    return LayerReport(
+        name=name,
+        bits_per_weight=dense_bits if written is None else written.stored_bits() / W.numel(),
+        sparsity=1.0 - int(torch.count_nonzero(W)) / W.numel(),
+        output_error=_output_error(name, working, teacher, origin, energy),
+    )
+
+
 def _output_error(
-    name: str, working: LanguageModel, teacher: LanguageModel, origin: Origin, found: Statistics | None
+    name: str,
+    working: LanguageModel,
+    teacher: LanguageModel,
+    origin: Origin,
+    energy: Callable[[str], OutputEnergy | None],
 ) -> float | None:
     """sqrt(tr(D A D^T) / tr(W A W^T)) with D the change of the weight W and A the mean of x x^T over its inputs: the
     relative root mean square error of the layer's output when its input is the original's. What was cut out counts as
@@ -325,9 +358,5 @@ def _output_error(
     D = now - W
     if not bool(D.any()):
         return 0.0
-    key = teacher.structure.multiplied(original)
-    if found is None or key is None or key not in found or not found.seen(key):
-        return None
-    A = found.gram(key).to(D.device)
-    energy = ((W @ A) * W).sum()
-    return float((((D @ A) * D).sum() / energy).clamp(min=0.0).sqrt())
+    of = energy(original)
+    return None if of is None else float((of(D) / of(W)).clamp(min=0.0).sqrt())

@@ -76,6 +76,15 @@ def put(unfinished: Path, target: Path) -> None:
     _to_disk(target.parent)
 
 
+def link(source: Path, target: Path) -> None:
+    """A file that is also at `target`: one more name for it, or a copy where the disk has no such names. Raises
+    OSError."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def write_bytes(target: Path, data: bytes) -> None:
     """A file that holds `data`. Raises OSError."""
     with writing(target) as unfinished:

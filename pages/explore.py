@@ -4,7 +4,7 @@ import streamlit as st
 
 from optlab.i18n import _
 from optlab.jobs.measured import unreadable
-from pages.components.explore import automatic, heading, panel, strip, style, views
+from pages.components.explore import automatic, first, heading, panel, strip, style, views
 from pages.components.shared import frame, prediction, prepare, services, view
 from pages.components.shared.services import sentence
 
@@ -15,8 +15,8 @@ def main() -> None:
     shown = view.current()
     top = st.container(key="strip", gap="xsmall")
     with top:
-        first = st.container(key="strip-heading", horizontal=True, vertical_alignment="center", gap="xsmall")
-    with first:
+        top_line = st.container(key="strip-heading", horizontal=True, vertical_alignment="center", gap="xsmall")
+    with top_line:
         heading.show(shown.model)
     if shown.problem:
         st.warning(sentence(shown.problem), icon=":material/link_off:")
@@ -25,7 +25,8 @@ def main() -> None:
         if description is None:
             return
         client = services.client()
-        with first:
+        shown = first.arrived(shown, description)
+        with top_line:
             heading.about(description)
         left, right = st.columns([36, 76], gap="medium")
         with left, st.container(key="explore-panel"):

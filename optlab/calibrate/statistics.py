@@ -164,17 +164,16 @@ class Moments:
             torch.maximum(self.absmax, largest, out=self.absmax)
         self.count += X.shape[0]
 
+    def tensor(self, what: str) -> Tensor:
+        """One of gram, mean, mean_abs and absmax, on the CPU, as `Statistics` gives it."""
+        sums = {"gram": self.gram, "mean": self.total, "mean_abs": self.total_abs, "absmax": self.absmax}
+        found = sums[what]
+        assert found is not None, "nothing was added"
+        return (found if what == "absmax" else found / self.count).cpu()
+
     def tensors(self, key: str) -> dict[str, Tensor]:
-        assert self.gram is not None, "nothing was added"
-        assert self.total is not None
-        assert self.total_abs is not None
-        assert self.absmax is not None
-        return {
-            f"{key}.gram": (self.gram / self.count).cpu(),
-            f"{key}.mean": (self.total / self.count).cpu(),
-            f"{key}.mean_abs": (self.total_abs / self.count).cpu(),
-            f"{key}.absmax": self.absmax.cpu(),
-        }
+        """All of them, by the names that they have in a file."""
+        return {f"{key}.{what}": self.tensor(what) for what in ("gram", "mean", "mean_abs", "absmax")}
 
 
 @dataclass

@@ -46,7 +46,8 @@ def prediction_in_words(result: PredictedWithRecord) -> str:
     """A prediction in a few lines; what is not predicted says so."""
     lines, delta = [f"{result.model}: predicted, not measured"], result.delta
     if delta is None:
-        return "\n".join([*lines, f"no prediction: {result.reason}; measure it"])
+        size = [] if result.size_bytes is None else [f"size {result.size_bytes:,} bytes"]
+        return "\n".join([*lines, f"no prediction of quality: {result.reason}; measure it", *size])
     low, high = map(_ratio, delta.nll_band90)
     lines.append(f"perplexity ratio {delta.ppl_ratio:.4f}, 90% band {low} to {high}")
     divergence = "" if delta.kl_mean is None else f"KL divergence {delta.kl_mean:.5f} nats; "

@@ -8,7 +8,7 @@ the interval of the perplexity ratio is narrow enough.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -106,6 +106,29 @@ def compare(
     windows = windows_of(base, passage.ids, context, framing)
     windows_of(candidate, passage.ids, context, framing)
     owner = identity(base) if cache is not None else ""
+
+    def states(batch: list[Window], tick: Tick) -> tuple[list[Tensor], list[Tensor]]:
+        of_base = _remembered(base, batch, tick, cache, owner, framing)
+        return of_base, predicting_states(candidate, batch, tick, framing)
+
+    return paired(base, candidate, passage, windows, states, progress, stop_below_percent, vocabulary)
+
+
+def paired(
+    base: LanguageModel,
+    candidate: LanguageModel,
+    passage: Passage,
+    windows: list[Window],
+    states: Callable[[list[Window], Tick], tuple[list[Tensor], list[Tensor]]],
+    progress: Progress = silent,
+    stop_below_percent: float | None = None,
+    vocabulary: int | None = None,
+) -> Quality:
+    """`compare`, of models that need no more than a head: the hidden states come from elsewhere.
+
+    windows: those of `passage`, as `windows_of` cuts them. states: of a batch of windows, in order, what the
+    predictions of `base` and of `candidate` are made from, [N, D] for each window.
+    """
     rows: list[PairScores] = []
     gaps: list[float] = []
     for batch in batches(base, windows):
@@ -116,10 +139,8 @@ def compare(
                 say("window {row_count} of {window_count}", row_count=len(rows) + 1, window_count=len(windows)),
             )
 
-        of_base = _remembered(base, batch, tick, cache, owner, framing)
-        of_candidate = predicting_states(candidate, batch, tick, framing)
-        for window, first, second in zip(batch, of_base, of_candidate, strict=True):
-            row = pair_scores(base, candidate, first, second, targets_of(base, window, framing), vocabulary)
+        for window, first, second in zip(batch, *states(batch, tick), strict=True):
+            row = pair_scores(base, candidate, first, second, targets_of(base, window, passage.framing), vocabulary)
             rows.append(row)
             gaps.append(float((row.candidate - row.base).mean()))
         gap = interval(gaps, consecutive=passage.consecutive)

@@ -118,7 +118,8 @@ def of(
     told = knob_predictions(client, model, knobbed, now, protocol)
     record, known = sentence(client.ledger(model).in_words()), measured(client, model, protocol)
     best = best_at_each_size(client.predictor(model, protocol))
-    return curve(knobbed, now, told, known, stored, token, stands or now, record, best)
+    alone = OriginalFigures(size_bytes=description.size_bytes)
+    return curve(knobbed, now, told, known, alone, stored, token, stands or now, record, best)
 
 
 def without_knobs(client: Client, description: Description, protocol: Protocol, token: str = "") -> Curve:
@@ -149,16 +150,16 @@ def best_at_each_size(predictor: Predictor | None) -> tuple[Point, ...]:
 
 
 def curve(
-    knobbed: KnobbedRecipe, now: Knobs, told: KnobPredictions, measured: Sequence[MeasuredRun], stored: int,
-    token: str, stands: Knobs, record: str, frontier: tuple[Point, ...] = (),
+    knobbed: KnobbedRecipe, now: Knobs, told: KnobPredictions, measured: Sequence[MeasuredRun],
+    alone: OriginalFigures, stored: int, token: str, stands: Knobs, record: str, frontier: tuple[Point, ...] = (),
 ) -> Curve:  # fmt: skip
-    """`of`, from what is known. measured: of this model on this text, newest first. stored: bits of a weight of the
-    original."""
+    """`of`, from what is known. measured: of this model on this text, newest first. alone: what is known of the
+    original without a probe; stored: bits of a weight of it."""
     stops = [Knobs(bits, sparsity, now.temperature) for bits, sparsity in product(told.bits, told.sparsities)]
     here = _at_stops(knobbed, stops, measured)
-    unknown = Cell("unknown", None, curve_tiles.unknown(None), curve_tiles.not_probed())
-    cells = tuple(_cell(stop, told, here.get(stop), unknown) for stop in stops)
-    original = told.original.size_bytes if told.original else None
+    unknown = unknown_cell(alone)
+    cells = tuple(_cell(stop, told, here.get(stop), alone, unknown) for stop in stops)
+    original = (told.original or alone).size_bytes
     bits, sparsity, temperature = knobs_in_words(knobbed, now, told, stored)
     return Curve(
         token, stands, bits, sparsity, temperature, now.temperature is not None,
@@ -200,14 +201,19 @@ def _at_stops(
     return found
 
 
-def _cell(stop: Knobs, told: KnobPredictions, measured: MeasuredRun | None, unknown: Cell) -> Cell:
+def _cell(
+    stop: Knobs, told: KnobPredictions, measured: MeasuredRun | None, alone: OriginalFigures, unknown: Cell
+) -> Cell:
     if measured is not None:
         return measured_cell(measured.result)
-    if told.original is None:
-        return unknown
     if stop.bits is None and not stop.sparsity and stop.temperature is None:
-        return original_cell(told.original)
-    return predicted_cell(told.at(stop), told.original)
+        return original_cell(told.original or alone)
+    return unknown if told.original is None else predicted_cell(told.at(stop), told.original)
+
+
+def unknown_cell(original: OriginalFigures) -> Cell:
+    """A recipe that was not measured, of a model that was not probed."""
+    return Cell("unknown", None, curve_tiles.unknown(original), curve_tiles.not_probed())
 
 
 def measured_cell(result: Measurement) -> Cell:

@@ -35,9 +35,9 @@ def measured(known: pairs.Known) -> tuple[Tile, ...]:
     return tuple(_of_pair(pair) for pair in pairs.of(known))
 
 
-def unknown(original: OriginalFigures | None) -> tuple[Tile, ...]:
+def unknown(original: OriginalFigures) -> tuple[Tile, ...]:
     """Of a stop of which nothing is known but the original."""
-    return predicted(PredictedCell(), original or OriginalFigures(size_bytes=0))
+    return predicted(PredictedCell(), original)
 
 
 def predicted(cell: PredictedCell, original: OriginalFigures) -> tuple[Tile, ...]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 Array = np.ndarray[Any, Any]
+ROUND = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
+"""Ticks of a logarithmic axis, in full: of its own plotly writes 50 as "5"."""
 FAINT_TO_FULL = [[0, "rgba(31,134,196,0.04)"], [1, style.MEASURED]]
 
 
@@ -118,7 +120,7 @@ def reading(tokens: Sequence[str], nll: Array, running: Array) -> Figure:
     )  # fmt: skip
     figure.update_layout(
         yaxis2={"overlaying": "y", "side": "right", "title": {"text": _("perplexity so far")}, "type": "log",
-                "showgrid": False, "automargin": True, "dtick": "D2"},
+                "showgrid": False, "automargin": True, "tickvals": ROUND},
     )  # fmt: skip
     figure.update_yaxes(title_text=_("loss"), selector={"overlaying": None}, rangemode="tozero")
     figure.update_xaxes(tickangle=-45, showgrid=False)

@@ -46,17 +46,18 @@ def with_news(before: Cell, known: MeasurementSoFar) -> Cell:
 
 
 def _predicted(client: Client, model: str, recipe: Recipe, protocol: Protocol, knobbed: KnobbedRecipe | None) -> Cell:
+    description = client.description(model)
+    alone = OriginalFigures(size_bytes=0 if description is None else description.size_bytes)
     if knobbed is not None:
         now = knobs_of(recipe)
         told = knob_predictions(client, model, knobbed, now, protocol)
-        return _cell(recipe, told.at(now) if told.cells else None, told.original)
+        return _cell(recipe, told.at(now) if told.cells else None, told.original or alone)
     table = client.prediction_table(model, RecipeFamily(recipe), protocol)
-    return _cell(recipe, None, None) if table is None else _cell(recipe, table.cells[0], table.original)
+    return _cell(recipe, None, alone) if table is None else _cell(recipe, table.cells[0], table.original)
 
 
-def _cell(recipe: Recipe, found: PredictedCell | None, original: OriginalFigures | None) -> Cell:
-    if recipe.is_original and original is not None:
+def _cell(recipe: Recipe, found: PredictedCell | None, original: OriginalFigures) -> Cell:
+    """found: None where the model was not probed."""
+    if recipe.is_original:
         return curve.original_cell(original)
-    if found is None or original is None:
-        return Cell("unknown", None, curve_tiles.unknown(None), curve_tiles.not_probed())
-    return curve.predicted_cell(found, original)
+    return curve.unknown_cell(original) if found is None else curve.predicted_cell(found, original)

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optlab.errors import ModelError
-from optlab.jobs import durations, model_cache
+from optlab.jobs import durations, model_cache, streamed
+from optlab.jobs.answer import answer
 from optlab.jobs.baseline import peak_memory_beside
 from optlab.jobs.kind import JobKind, Log
 from optlab.jobs.measure_plan import COMPRESS, LATENCY, LAYERS, MEMORY, QUALITY, READ, plan
 from optlab.jobs.resolution import deciding, settled, text_identity, title
-from optlab.jobs.sides import compared, side, timed_in_turns
+from optlab.jobs.sides import compared, timed_in_turns
 from optlab.machine.identity import machine_id
 from optlab.machine.locks import compute_lock
 from optlab.messages import Joined, say
@@ -54,14 +55,16 @@ def measure(
     MeasurementError (a model that yields no numbers, a full disk), Cancelled.
     """
     from optlab import texts
-    from optlab.evaluation import environment
     from optlab.evaluation.latency import speedup
     from optlab.evaluation.size import weight_bytes
     from optlab.jobs.compressed_cache import reported
 
     protocol = settled(name, protocol)
     learned = durations.load()
-    parts = plan(recipe, protocol, describe_apart(name, span(progress, 0.0, 0.0)), learned)
+    description = describe_apart(name, span(progress, 0.0, 0.0))
+    if streamed.chosen(recipe, protocol, description):
+        return streamed.measure(name, recipe, protocol, description, progress, save, log)
+    parts = plan(recipe, protocol, description, learned)
     phases = Phases(progress, {part: learned.expected(work) or 0.0 for part, work in parts.items()})
     text, calibration = str(protocol.text), str(protocol.calibration)
     with compute_lock():
@@ -110,39 +113,19 @@ def measure(
             reported(compressed, base, protocol, folders, report)
     progress(1.0, say("done"))
     durations.learn([(parts[part], took) for part, took in phases.took.items()])
-    return Measurement(
-        model=name,
-        recipe=recipe,
-        text=text,
-        tokens=quality.windows * protocol.context,
-        context=protocol.context,
-        calibration=calibration,
-        device=str(base.device),
-        dtype=protocol.dtype,
-        seed=protocol.seed,
-        versions=environment.versions(),
-        baseline=side(quality.base, sizes["base"], timed.base if timed else None, memory.get("base")),
-        compressed=side(
-            quality.candidate, sizes["candidate"], timed.candidate if timed else None, memory.get("candidate")
-        ),
-        delta=quality.delta.model_copy(update=speed),
-        layers=tuple(compressed.layers),
-        trainings=tuple(compressed.trainings),
+    return answer(
+        name, recipe, protocol, base, passage, quality, sizes,
         seconds=Seconds(
             compress=phases.took[COMPRESS], evaluate=phases.took[QUALITY], latency=phases.took.get(LATENCY, 0.0)
         ),
-        details=quality.details,
-        metrics=quality.metrics,
-        begins_with=tuple(base.tokenizer.token(token) for token in framing.before),
-        lookalikes=passage.lookalikes,
-        latency=timed,
-        environment=environment.record().model_copy(update={"read_bytes_per_s": bandwidth}),
-        windows=quality.windows,
-        stopped_early=quality.stopped_early,
-        checkpoint_note=base.description.checkpoint_note,
+        layers=tuple(compressed.layers),
+        trainings=tuple(compressed.trainings),
         notes=tuple(compressed.notes),
-        artefact=str(folder),
-    )
+        folder=folder,
+        timed=timed,
+        bandwidth=bandwidth,
+        memory=memory,
+    )  # fmt: skip
 
 
 def _of_training(progress: Progress) -> Progress:

@@ -12,7 +12,9 @@ it reads a calibration text; until then `optlab.json` and `optlab.origin` keep w
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -30,9 +32,9 @@ from optlab.formats.codebook_tensor import CodebookTensor
 from optlab.formats.float_tensor import FloatTensor
 from optlab.formats.integer_tensor import QuantizedTensor
 from optlab.formats.sparse_tensor import SparseTensor
-from optlab.kernels.hub_format import OUR_FILE, PLAIN_FILE, is_plain, quantization_config, reason_against, weights_file
+from optlab.kernels.hub_format import OUR_FILE, PLAIN_FILE, Packing, is_plain, packing, quantization_config
 from optlab.messages import decoded, encoded, say
-from optlab.models.checkpoint import Checkpoint, TensorEntry, open_checkpoint, read_header, read_json
+from optlab.models.checkpoint import Checkpoint, TensorEntry, open_checkpoint, read_header, read_json, shards
 from optlab.models.describe import Description
 from optlab.models.device import choose_device, choose_dtype
 from optlab.models.experts import separate
@@ -52,6 +54,7 @@ FORMAT = 1
 NOTICE, CONFIG = "optlab.json", "config.json"
 ORIGIN = "optlab.origin"
 """Tensors of `Origin` by "scalings.columns.NAME" and the like, as safetensors; not so called, because weights are."""
+SHARD = re.compile(r"(model|optlab)(-\d{5}-of-\d{5}\.safetensors|\.safetensors\.index\.json)")
 COPIED = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
     "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "generation_config.json", "chat_template.jinja",
@@ -74,7 +77,7 @@ def save(compressed: Compressed, folder: str | Path, progress: Progress = silent
         folder.parent.mkdir(parents=True, exist_ok=True)
         with files.building(folder, replace=True) as unfinished:
             _write(compressed, unfinished, progress)
-        return os.path.getsize(folder / weights_file(compressed))
+        return weight_bytes(folder)
     except (OSError, SafetensorError) as error:
         raise MeasurementError(
             "the compressed model cannot be written to {folder}: {why}", folder=folder, why=files.reason(error)
@@ -87,7 +90,7 @@ def note_layers(compressed: Compressed, folder: Path) -> None:
     if "origin" not in whole["artefact"]:
         return
     del whole["artefact"]["origin"]
-    whole["artefact"] |= _reported(compressed)
+    whole["artefact"] |= reported(compressed.layers, compressed.notes)
     files.write_json(folder / NOTICE, whole, indent=2)
     (folder / ORIGIN).unlink(missing_ok=True)
 
@@ -97,16 +100,34 @@ def is_artefact(folder: Path) -> bool:
     return (folder / NOTICE).is_file() and "artefact" in read_json(folder / NOTICE)
 
 
-def _weights(folder: Path) -> Path:
-    """The weights file of an artefact."""
-    return folder / (PLAIN_FILE if (folder / PLAIN_FILE).is_file() else OUR_FILE)
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """The weights files of an artefact: one, or shards that an index lists. Raises ModelError when the index is
+    damaged or names what is not there."""
+    for name in (PLAIN_FILE, OUR_FILE):
+        if (folder / name).is_file():
+            return (folder / name,)
+    for name in (PLAIN_FILE, OUR_FILE):
+        if (folder / f"{name}.index.json").is_file():
+            return shards(folder, name)
+    return (folder / OUR_FILE,)  # whoever reads it says that it is not there
+
+
+def weight_bytes(folder: Path) -> int:
+    """Bytes of the weights files of an artefact."""
+    return sum(os.path.getsize(file) for file in weight_files(folder))
+
+
+def shard_name(file: str, number: int, count: int) -> str:
+    """The name of shard `number`, from 0, of the weights file `file`."""
+    return f"{file.removesuffix('.safetensors')}-{number + 1:05d}-of-{count:05d}.safetensors"
 
 
 def _check_free(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise MeasurementError("{folder} is not a folder; name a new one for the compressed model", folder=folder)
     there = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    if there and not (there <= {*COPIED, PLAIN_FILE, OUR_FILE, NOTICE, CONFIG, ORIGIN} and is_artefact(folder)):
+    ours = {*COPIED, PLAIN_FILE, OUR_FILE, NOTICE, CONFIG, ORIGIN}
+    if there and not (all(name in ours or SHARD.fullmatch(name) for name in there) and is_artefact(folder)):
         raise MeasurementError(
             "{folder} holds other files; name a new or empty folder for the compressed model",
             folder=folder,
@@ -114,32 +135,43 @@ def _check_free(folder: Path) -> None:
 
 
 def _write(compressed: Compressed, folder: Path, progress: Progress) -> None:
-    model = compressed.model
-    source = _source(model.folder)
+    source = source_of(compressed.model.folder)
     progress(0.0, say("packing the weights"))
-    tensors = _tensors(compressed, source)
+    tensors = packed_tensors(compressed.model, compressed.model.module.named_parameters(), compressed.stored, source)
+    tensors |= trained_buffers(compressed.model.module)
     progress(0.5, say("writing the weights"))
-    file = folder / weights_file(compressed)
+    form = packing(compressed)
+    write_weights(tensors, folder / form.weights_file)
+    notice = _notice(compressed, form)
+    if not compressed.layers and compressed.origin is not None:
+        notice["origin"] = {"names": compressed.origin.lineage.names}
+        if tensors := _origin_tensors(compressed.origin):
+            save_file(tensors, folder / ORIGIN)
+    write_texts(compressed.model, form, notice, source, folder)
+    progress(1.0, say("written"))
+
+
+def write_weights(tensors: dict[str, Tensor], file: Path) -> None:
+    """A weights file, or a shard of it. Raises OSError, SafetensorError."""
     save_file(tensors, file, metadata={"format": "pt"})
     # safetensors writes its file readable by its owner alone; a model is a file like any other.
     file.chmod(0o644)
+
+
+def write_texts(model: LanguageModel, form: Packing, notice: JsonObject, source: Checkpoint, folder: Path) -> None:
+    """All of an artefact of `model` but its weights. notice: what `notice_of` gives. Raises OSError."""
     config = {key: value for key, value in model.config.items() if key != "quantization_config"}
-    quantization = quantization_config(compressed)
+    quantization = quantization_config(form)
     if quantization is not None:
         config["quantization_config"] = quantization
     files.write_json(folder / CONFIG, config, indent=2)
     for name in COPIED:
         if (model.folder / name).is_file():
             shutil.copyfile(model.folder / name, folder / name)
-    notice: JsonObject = {"artefact": _notice(compressed)}
-    if not compressed.layers and compressed.origin is not None:
-        notice["artefact"]["origin"] = {"names": compressed.origin.lineage.names}
-        if tensors := _origin_tensors(compressed.origin):
-            save_file(tensors, folder / ORIGIN)
+    whole: JsonObject = {"artefact": notice}
     if source.source is not None:
-        notice["checkpoint"] = source.source
-    files.write_json(folder / NOTICE, notice, indent=2)
-    progress(1.0, say("written"))
+        whole["checkpoint"] = source.source
+    files.write_json(folder / NOTICE, whole, indent=2)
 
 
 def _origin_tensors(origin: Origin) -> dict[str, Tensor]:
@@ -162,30 +194,31 @@ def _origin(folder: Path, notice: JsonObject) -> Origin | None:
     return origin
 
 
-def _source(folder: Path) -> Checkpoint:
+def source_of(folder: Path) -> Checkpoint:
     """The files that hold the digits of untouched weights: the original's, or those of an artefact that was loaded."""
     if is_artefact(folder):
-        return Checkpoint(folder, read_json(folder / CONFIG), (_weights(folder),))
+        return Checkpoint(folder, read_json(folder / CONFIG), weight_files(folder))
     return open_checkpoint(folder)
 
 
-def _tensors(compressed: Compressed, source: Checkpoint) -> dict[str, Tensor]:
-    """Every tensor of the file, on the CPU, by its name."""
-    packed = {f"{name}.weight": name for name, stored in compressed.stored.items() if not is_plain(stored)}
-    plain = {f"{name}.weight": stored for name, stored in compressed.stored.items() if is_plain(stored)}
+def packed_tensors(
+    model: LanguageModel, parameters: Iterable[tuple[str, Tensor]], stored: Mapping[str, Stored], source: Checkpoint
+) -> dict[str, Tensor]:
+    """The tensors of a weights file for these parameters of `model`, on the CPU, by their names."""
+    packed = {f"{name}.weight": name for name, one in stored.items() if not is_plain(one)}
+    plain = {f"{name}.weight": one for name, one in stored.items() if is_plain(one)}
     tensors: dict[str, Tensor] = {}
-    for parameter, value in compressed.model.module.named_parameters():  # names a tied tensor once
+    for parameter, value in parameters:  # names a tied tensor once
         if parameter in packed:
             name = packed[parameter]
-            stored = compressed.stored[name]
-            tensors |= {f"{name}.{part}": tensor.cpu().contiguous() for part, tensor in stored.parts().items()}
-            tensors[f"{name}.weight_shape"] = torch.tensor(stored.shape)
+            tensors |= {f"{name}.{part}": tensor.cpu().contiguous() for part, tensor in stored[name].parts().items()}
+            tensors[f"{name}.weight_shape"] = torch.tensor(stored[name].shape)
         elif parameter in plain:
-            module = compressed.model.module_named(parameter.removesuffix(".weight"))
+            module = model.module_named(parameter.removesuffix(".weight"))
             tensors[parameter] = _as_kept(module, plain[parameter].parts()["weight"].cpu())
         else:
             tensors[parameter] = _digits(value.detach().cpu(), source.tensors.get(parameter), DTYPES[source.dtype])
-    return tensors | trained_buffers(compressed.model.module)
+    return tensors
 
 
 def trained_buffers(module: nn.Module) -> dict[str, Tensor]:
@@ -212,29 +245,37 @@ def _digits(value: Tensor, entry: TensorEntry | None, usual: torch.dtype) -> Ten
     return (narrow if torch.equal(narrow.to(value.dtype), value) else value).contiguous()
 
 
-def _notice(compressed: Compressed) -> JsonObject:
+def _notice(compressed: Compressed, form: Packing) -> JsonObject:
     model = compressed.model
+    return notice_of(
+        model,
+        compressed.recipe,
+        form,
+        stored={name: stored.meta() for name, stored in compressed.stored.items()},
+        inputs={name: chosen.meta() for name, chosen in input_formats(model.module).items()},
+        key_values={name: chosen.meta() for name, chosen in key_value_formats(model).items()},
+        seconds=compressed.seconds,
+        trainings=[training.to_dict() for training in compressed.trainings],
+        **reported(compressed.layers, compressed.notes),
+    )
+
+
+def notice_of(model: LanguageModel, recipe: Recipe, form: Packing, **parts: object) -> JsonObject:
+    """What optlab.json says of an artefact: `parts`, and whose it is."""
     return {
         "format": FORMAT,
         "model": model.name,
         "fingerprint": model.fingerprint,
-        "recipe": compressed.recipe.to_dict(),
-        "stored": {name: stored.meta() for name, stored in compressed.stored.items()},
-        "inputs": {name: chosen.meta() for name, chosen in input_formats(model.module).items()},
-        "key_values": {name: chosen.meta() for name, chosen in key_value_formats(model).items()},
-        **_reported(compressed),
-        "seconds": compressed.seconds,
-        "trainings": [training.to_dict() for training in compressed.trainings],
-        "only_optlab_reads_it": reason_against(compressed),
+        "recipe": recipe.to_dict(),
+        **parts,
+        "only_optlab_reads_it": form.reason_against,
         "description": model.description.to_dict(),
     }
 
 
-def _reported(compressed: Compressed) -> JsonObject:
-    return {
-        "layers": [layer.to_dict() for layer in compressed.layers],
-        "notes": [encoded(note) for note in compressed.notes],
-    }
+def reported(layers: Sequence[LayerReport], notes: Sequence[str]) -> JsonObject:
+    """The report on layers, for `notice_of`."""
+    return {"layers": [layer.to_dict() for layer in layers], "notes": [encoded(note) for note in notes]}
 
 
 def load_artefact(
@@ -258,7 +299,8 @@ def load_artefact(
     chosen = choose_dtype(dtype, target)
     config = read_json(folder / CONFIG)
     config.pop("quantization_config", None)
-    read_header(_weights(folder))  # for its sentences about truncated and damaged files
+    for file in weight_files(folder):
+        read_header(file)  # for its sentences about truncated and damaged files
     try:
         if notice["format"] != FORMAT:
             raise ModelError(
@@ -267,8 +309,8 @@ def load_artefact(
                 format=notice["format"],
                 readable=FORMAT,
             )
-        tensors = load_file(_weights(folder))
-        parts = {name: _parts_of(name, tensors) for name in notice["stored"]}
+        tensors = {name: one for file in weight_files(folder) for name, one in load_file(file).items()}
+        parts = {name: parts_of(name, tensors) for name in notice["stored"]}
         module = _empty(config)
         stored: dict[str, Stored] = {}
         for name, meta in notice["stored"].items():
@@ -312,7 +354,7 @@ def load_artefact(
         ) from None
 
 
-def _parts_of(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def parts_of(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Take the parts of layer `name` out of `tensors`."""
     keys = [key for key in tensors if key.startswith(f"{name}.weight")]
     parts = {key.removeprefix(f"{name}."): tensors.pop(key) for key in keys}

@@ -8,6 +8,9 @@ because transformers starts with random weights, and one warning, where it finds
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from torch import nn
 
 from optlab.compression import Compressed
@@ -25,34 +28,95 @@ Scheme = tuple[int, bool, int | None]
 """(bits, symmetric, group_size or None for one scale per row)"""
 
 
-def reason_against(compressed: Compressed) -> str | None:
-    """Why compressed-tensors cannot express an artefact, as one sentence; None when it can."""
-    for name in input_formats(compressed.model.module):
+@dataclass(frozen=True)
+class LayerForm:
+    """A packed layer as other programs see it. reason: why compressed-tensors cannot express it; None when it can, and
+    then scheme is there."""
+
+    reason: str | None
+    scheme: Scheme | None = None
+
+
+@dataclass(frozen=True)
+class Packing:
+    """All that decides which programs can read an artefact.
+
+    reason: why none but OptLab can, whatever the layers are. layers: those that are packed, in order. linears: names of
+    all linear layers of the model.
+    """
+
+    reason: str | None
+    layers: dict[str, LayerForm]
+    linears: list[str]
+
+    @property
+    def reason_against(self) -> str | None:
+        """Why compressed-tensors cannot express the artefact, as one sentence; None when it can."""
+        reasons = [self.reason, *(layer.reason for layer in self.layers.values())]
+        found = next((reason for reason in reasons if reason is not None), None)
+        if found is None and len(self.schemes) > 1 and any(not symmetric for _, symmetric, _ in self.schemes):
+            return "transformers loads layers of several formats only without zero points"
+        return found
+
+    @property
+    def weights_file(self) -> str:
+        """The name of the weights file."""
+        return PLAIN_FILE if self.reason_against is None else OUR_FILE
+
+    @property
+    def schemes(self) -> dict[Scheme, list[str]]:
+        """The names of packed layers by their format."""
+        groups: dict[Scheme, list[str]] = {}
+        for name, layer in self.layers.items():
+            if layer.scheme is not None:
+                groups.setdefault(layer.scheme, []).append(name)
+        return groups
+
+
+def packing(compressed: Compressed) -> Packing:
+    """How the layers of `compressed` look to other programs."""
+    model = compressed.model
+    layers = {
+        name: layer_form(name, stored, model.module_named(name))
+        for name, stored in compressed.stored.items()
+        if not is_plain(stored)
+    }
+    rounding = reason_of_roundings(input_formats(model.module), key_value_formats(model))
+    if rounding is None and any(isinstance(part, SeparateExperts) for part in model.module.modules()):
+        rounding = "its experts are written one by one, which only OptLab reads"
+    return Packing(rounding, layers, all_linears(model.module))
+
+
+def reason_of_roundings(inputs: Iterable[str], key_values: Iterable[str]) -> str | None:
+    """Why a model that rounds what these layers read, or what these blocks remember, is for OptLab alone."""
+    for name in inputs:
         return f"{name} rounds its activations when it runs, which only OptLab does with this file"
-    for name in key_value_formats(compressed.model):
+    for name in key_values:
         return f"{name} rounds its keys and values when it runs, which only OptLab does with this file"
-    if any(isinstance(part, SeparateExperts) for part in compressed.model.module.modules()):
-        return "its experts are written one by one, which only OptLab reads"
-    for name, stored in compressed.stored.items():
-        if is_plain(stored):
-            continue
-        if not isinstance(stored, QuantizedTensor):
-            return f"{name} is stored as {stored.form}, which only OptLab reads"
-        if stored.zero == "float":
-            return f"{name} has a float zero point, which only OptLab reads"
-        if stored.form != "codes":
-            return f"{name} leaves out the codes of its zeros, which only OptLab reads"
-        if not isinstance(compressed.model.module_named(name), nn.Linear):
-            return f"{name} is not a plain linear layer, so only OptLab reads it in packed form"
-    several = schemes({name: stored for name, stored in compressed.stored.items() if not is_plain(stored)})
-    if len(several) > 1 and any(not symmetric for _, symmetric, _ in several):
-        return "transformers loads layers of several formats only without zero points"
     return None
 
 
-def weights_file(compressed: Compressed) -> str:
-    """The name of the weights file."""
-    return PLAIN_FILE if reason_against(compressed) is None else OUR_FILE
+def layer_form(name: str, stored: Stored, module: nn.Module) -> LayerForm:
+    """Of one packed layer; module: the layer in the model, with or without weights."""
+    if not isinstance(stored, QuantizedTensor):
+        return LayerForm(f"{name} is stored as {stored.form}, which only OptLab reads")
+    if stored.zero == "float":
+        return LayerForm(f"{name} has a float zero point, which only OptLab reads")
+    if stored.form != "codes":
+        return LayerForm(f"{name} leaves out the codes of its zeros, which only OptLab reads")
+    if not isinstance(module, nn.Linear):
+        return LayerForm(f"{name} is not a plain linear layer, so only OptLab reads it in packed form")
+    return LayerForm(None, (stored.bits, stored.zero == "none", stored.group_size))
+
+
+def all_linears(module: nn.Module) -> list[str]:
+    """Names of all linear layers as other programs see them."""
+    return [name for name, part in module.named_modules() if isinstance(part, nn.Linear)]
+
+
+def reason_against(compressed: Compressed) -> str | None:
+    """Why compressed-tensors cannot express an artefact, as one sentence; None when it can."""
+    return packing(compressed).reason_against
 
 
 def is_plain(stored: Stored) -> bool:
@@ -60,16 +124,14 @@ def is_plain(stored: Stored) -> bool:
     return not isinstance(stored, QuantizedTensor) and stored.form == "dense"
 
 
-def quantization_config(compressed: Compressed) -> JsonObject | None:
+def quantization_config(packing: Packing) -> JsonObject | None:
     """The `quantization_config` for config.json; None for a model without packed weights."""
-    reason = reason_against(compressed)
+    reason = packing.reason_against
     if reason is not None:
         return {"quant_method": METHOD_OF_OURS, "reason": reason}
-    packed = {name: stored for name, stored in compressed.stored.items() if not is_plain(stored)}
-    if not packed:
+    if not packing.layers:
         return None
-    groups = schemes(packed)
-    linears = [name for name, module in compressed.model.module.named_modules() if isinstance(module, nn.Linear)]
+    groups = packing.schemes
     config: JsonObject = {
         "quant_method": "compressed-tensors",
         "format": "pack-quantized",
@@ -83,22 +145,13 @@ def quantization_config(compressed: Compressed) -> JsonObject | None:
             }
             for number, (scheme, names) in enumerate(groups.items())
         },
-        "ignore": [name for name in linears if name not in packed],
+        "ignore": [name for name in packing.linears if name not in packing.layers],
         "kv_cache_scheme": None,
     }
     if len(groups) == 1:
         # transformers 5.23 has two ways to load. This one knows one scheme only; the other, no zero points.
         config["dequantize"] = True
     return config
-
-
-def schemes(packed: dict[str, Stored]) -> dict[Scheme, list[str]]:
-    """The names of quantized layers by their format."""
-    groups: dict[Scheme, list[str]] = {}
-    for name, stored in packed.items():
-        assert isinstance(stored, QuantizedTensor)
-        groups.setdefault((stored.bits, stored.zero == "none", stored.group_size), []).append(name)
-    return groups
 
 
 def _weights(scheme: Scheme) -> JsonObject:

@@ -19,13 +19,10 @@ from pathlib import Path
 
 from optlab.errors import ModelError
 from optlab.files import JsonObject
+from optlab.formats.dtypes import BYTES
 from optlab.messages import say
 from optlab.models.hub_config import check_sizes
 
-BYTES = {
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
-    "I32": 4, "U32": 4, "F32": 4, "F64": 8, "I64": 8, "U64": 8,
-}  # fmt: skip
 FLOATS = ("F16", "BF16", "F32", "F64")
 LARGEST_HEADER = 25 << 20
 LARGEST_JSON = 16 << 20
@@ -241,23 +238,7 @@ def _weight_files(folder: Path) -> Iterator[Path]:
     if single.is_file():
         yield single
     elif index.is_file():
-        names = read_json(index).get("weight_map")
-        if not isinstance(names, dict) or not names:
-            raise ModelError("{index} has no weight_map, so the shards of the model are unknown", index=index)
-        for name in sorted({str(file) for file in names.values()}):
-            if Path(name).is_absolute() or ".." in Path(name).parts or not name.endswith(".safetensors"):
-                raise ModelError(
-                    "{index} names {name!r}, which is not a safetensors file in its folder",
-                    index=index,
-                    name=name,
-                )
-            if not (folder / name).is_file():
-                raise ModelError(
-                    "{folder} lacks {name}, a part of the model; download or copy it again",
-                    folder=folder,
-                    name=name,
-                )
-            yield folder / name
+        yield from shards(folder, single.name)
     elif len(others) == 1:
         yield others[0]
     elif others:
@@ -287,6 +268,30 @@ def _weight_files(folder: Path) -> Iterator[Path]:
             "{folder} holds no weights; a model.safetensors file is needed beside config.json",
             folder=folder,
         )
+
+
+def shards(folder: Path, file: str) -> tuple[Path, ...]:
+    """The files that together are `file`, as the index beside them lists them. Raises ModelError when it is damaged,
+    or names what is not there or not in `folder`."""
+    index, found = folder / f"{file}.index.json", list[Path]()
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise ModelError("{index} has no weight_map, so the shards of the model are unknown", index=index)
+    for name in sorted({str(file) for file in names.values()}):
+        if Path(name).is_absolute() or ".." in Path(name).parts or not name.endswith(".safetensors"):
+            raise ModelError(
+                "{index} names {name!r}, which is not a safetensors file in its folder",
+                index=index,
+                name=name,
+            )
+        if not (folder / name).is_file():
+            raise ModelError(
+                "{folder} lacks {name}, a part of the model; download or copy it again",
+                folder=folder,
+                name=name,
+            )
+        found.append(folder / name)
+    return tuple(found)
 
 
 def _packed_tensors(checkpoint: Checkpoint) -> Iterator[TensorEntry]:

@@ -19,11 +19,12 @@ from optlab import paths, sealed
 from optlab.confined import GivenUpError, Limits, Room
 from optlab.errors import ModelError
 from optlab.files import JsonObject
+from optlab.formats.dtypes import BYTES
 from optlab.messages import decoded, encoded
 from optlab.models import chat
 from optlab.models import fingerprint as fingerprints
 from optlab.models.catalog import arrived, card, ready_folder, resolve
-from optlab.models.checkpoint import BYTES, Checkpoint, open_checkpoint
+from optlab.models.checkpoint import Checkpoint, open_checkpoint
 from optlab.models.gguf.file import split_parts
 from optlab.models.notes import note_for
 from optlab.models.placement import weight_bytes

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from optlab.errors import ModelError
 from optlab.files import JsonObject
-from optlab.models.checkpoint import BYTES, FLOATS, Checkpoint, TensorEntry
+from optlab.formats.dtypes import BYTES
+from optlab.models.checkpoint import FLOATS, Checkpoint, TensorEntry
 
 if TYPE_CHECKING:
     from torch import nn

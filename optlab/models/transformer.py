@@ -357,22 +357,35 @@ class Transformer(Named):
 
         Raises ValueError when the cache is too short for the new tokens.
         """
-        config, length = self.config, ids.shape[1]
+        length = ids.shape[1]
         start = cache.position if cache is not None else 0
         if cache is not None and start + length > cache.length:
             raise ValueError(f"the cache holds {cache.length} tokens; {start + length} are needed")
-        x = self.model.embed_tokens(ids)
-        if config.learned_positions:
-            x = x + self.model.embed_positions(torch.arange(start, start + length, device=ids.device))
-        if config.embedding_scale != 1.0:
-            x = x * torch.tensor(config.embedding_scale, dtype=x.dtype, device=x.device)
-        turns = {which: rotary.tables(start, length, x) for which, rotary in self.rotaries.items()}
-        masks = {window: visible(length, start + length, window, x.device) for window in {None, *config.windows}}
-        for i, block in enumerate(self.blocks):
-            x = block(x, turns.get(config.rotation(i) or ""), masks[config.window(i)], cache)
+        x = self.embedded(ids, start)
+        around = self.surroundings(length, x, start)
+        for block, (turn, mask) in zip(self.blocks, around, strict=True):
+            x = block(x, turn, mask, cache)
         if cache is not None:
             cache.position += length
         return self.model.norm(x)
+
+    def embedded(self, ids: Tensor, start: int = 0) -> Tensor:
+        """What the first block reads [B, T, width], of token ids [B, T] that stand at `start` and after."""
+        x: Tensor = self.model.embed_tokens(ids)
+        if self.config.learned_positions:
+            x = x + self.model.embed_positions(torch.arange(start, start + ids.shape[1], device=ids.device))
+        if self.config.embedding_scale != 1.0:
+            x = x * torch.tensor(self.config.embedding_scale, dtype=x.dtype, device=x.device)
+        return x
+
+    def surroundings(
+        self, length: int, like: Tensor, start: int = 0
+    ) -> list[tuple[tuple[Tensor, Tensor] | None, Tensor | None]]:
+        """(turn, mask) for every block, beside the hidden states of `length` tokens after `start`, as `like`."""
+        config = self.config
+        turns = {which: rotary.tables(start, length, like) for which, rotary in self.rotaries.items()}
+        masks = {window: visible(length, start + length, window, like.device) for window in {None, *config.windows}}
+        return [(turns.get(config.rotation(i) or ""), masks[config.window(i)]) for i in range(len(self.model.layers))]
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits of hidden states [..., width]."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from optlab.models.device import choose_dtype
 from optlab.models.language_model import LanguageModel
 from optlab.prediction import singles
 from optlab.prediction.anchors import wanted_anchors
+from optlab.prediction.ends import probed_levels
 from optlab.prediction.fisher import Sensitivity, in_groups, sensitivities
 from optlab.prediction.levels import Family, families
 from optlab.prediction.link import WINDOWS
@@ -45,7 +47,7 @@ from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results.model import ProbingSoFar
-from optlab.results.probe import Anchor
+from optlab.results.probe import Anchor, EndDamage
 
 DEFAULT = Protocol()
 PROBE_TOKENS = 2048
@@ -100,7 +102,7 @@ class Probe:
         main = next(family for family in self.wanted if family.method == "rtn")
         if main.key not in self.state.tables:
             filler.fill(main, span(ahead, 0.0, 0.1), most=GLANCE)
-            self.state.save(self.target)
+            self.state.keep()
         read = measured_windows(self.model, self.context), anchor_windows(self.model, self.context)
         halves = span(ahead, 0.1, 0.8), span(ahead, 0.8, 1.0)
         on_measured, on_anchors = (
@@ -112,7 +114,7 @@ class Probe:
     def save(self) -> None:
         """Write down what is known, unless that was done just now."""
         if time.monotonic() - self.saved > SAVED_EVERY_S:
-            self.state.save(self.target)
+            self.state.keep()
             self.saved = time.monotonic()
 
     def fill(self, filler: Filler, some: list[Family], ahead: Progress) -> None:
@@ -129,7 +131,7 @@ class Probe:
         for number, family in enumerate(some):
             self.waiting = span(ahead, number / len(some), (number + 1) / len(some))
             filler.fill(family, self.waiting, seen)
-        self.state.save(self.target)
+        self.state.keep()
 
     def settle(self) -> None:
         """Choose the anchors."""
@@ -140,7 +142,7 @@ class Probe:
     def settle_searched(self) -> None:
         """Choose the anchors that a search proposes, which only finished tables can; as they are read from disk, where
         numbers are rounded, so that they are the same ones whenever the probe is looked at."""
-        self.state.save(self.target)
+        self.state.keep()
         self.recipes = [*self.recipes, *searched_anchors(State.load(self.target))]
         self.state.anchors_wanted = len(self.recipes)
 
@@ -159,7 +161,7 @@ class Probe:
             for name in self.state.names:
                 self.working.set_weight(name, self.model.weight(name))
             self.save()
-        self.state.save(self.target)
+        self.state.keep()
 
     def note(self, recipe: Recipe) -> None:
         """Measure `recipe`, which `working` holds."""
@@ -172,14 +174,35 @@ class Probe:
         if self.state.corrections:
             return
         length = min(singles.TOKENS, self.context)
-        asked = PROBE_TOKENS + self.context
-        window = probing_windows(self.model, self.state.text, asked, self.context)[-1]
+        window = self.further_window
         main = {family.method: family for family in reversed(self.wanted)}
         zeros = main["magnitude"]
         levels = [(main["rtn"], 0)]
         levels += [(zeros, zeros.levels.index({"sparsity": share})) for share in (0.4, 0.7)]
         ids = torch.tensor([window[:length]])
         singles.measure(self.state, self.model, self.working, ids, levels, lambda: self.grams, ahead)
+        self.state.keep()
+
+    @property
+    def further_window(self) -> list[int]:
+        """A window of the calibration side that no sensitivity was found on."""
+        return probing_windows(self.model, self.state.text, PROBE_TOKENS + self.context, self.context)[-1]
+
+    def round_ends(self, ahead: Progress) -> None:
+        """Measure what rounding costs the embedding and the head, each alone."""
+        known = {one.name for one in self.state.ends}
+        left = [name for name, _ in self.state.end_shapes if name not in known]
+        levels = probed_levels(self.wanted)
+        if not left:
+            return
+        reference = Reference(self.model.to(dtype=self.dtype), [self.further_window])
+        for name, (family, level) in product(left, levels):
+            ahead(left.index(name) / len(left), say("rounding {name} alone", name=name), self.partial())
+            apply(self.model, self.working, Recipe.of(family.step(level)), [name], lambda: self.grams)
+            _, kl = reference.compare(self.working.to(dtype=self.dtype))
+            self.working.set_weight(name, self.model.weight(name))
+            one = EndDamage(name=name, family=family.key, kl=kl, **family.levels[level])
+            self.state.ends.append(one)
         self.state.save(self.target)
 
     def partial(self) -> ProbingSoFar:
@@ -216,7 +239,8 @@ def build(model: LanguageModel, progress: Progress = silent) -> State:
             probe.measure(first, span(progress, 0.3, 0.45))
             probe.fill(filler, [*rounds[1], *rounds[0]], span(progress, 0.45, 0.95))
     probe.settle()
-    probe.correct(span(progress, 0.95, 0.97))
+    probe.correct(span(progress, 0.95, 0.96))
+    probe.round_ends(span(progress, 0.96, 0.97))
     probe.measure(probe.recipes, span(progress, 0.97, 0.99))
     probe.settle_searched()
     probe.measure(probe.recipes, span(progress, 0.99, 1.0))

@@ -42,7 +42,7 @@ def costs(predictor: Predictor, recipe: Recipe) -> list[Cost]:
         return []
     found = damage(state, done)
     saved = layer_bytes(state, whole, damage(state, whole)) - layer_bytes(state, done, found)
-    total = float(found.total.sum()) or 1.0
+    total = float(found.total.sum()) + found.ends or 1.0
     return [
         Cost(name, block, told.nll * float(lost) / total, float(size))
         for name, block, lost, size in zip(state.names, state.blocks, found.total, saved, strict=True)

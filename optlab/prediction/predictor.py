@@ -1,7 +1,7 @@
 """A recipe in, its loss, size and speed out, each with a band: arrays and sums only, so a slider can ask every time.
 
 `Predictor` holds a probe's tables and a link fitted to its anchors and to whatever was measured since. A recipe that
-lies outside of what was probed gets no figures and the reason why: measure it.
+lies outside of what was probed gets its size, no loss, and the reason why: measure it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ WordsKnown = Literal["measured", "anchors", "none"]
 """On which words the slope of a loss is known: those of a default measurement, those of the anchors, on neither."""
 FAMILIES = ("quantize rtn", "quantize gptq", "prune magnitude", "prune wanda", "prune sparsegpt")
 """Methods that have an axis of their own in the link; others of a kind share the last one."""
+ROUNDING = FAMILIES.index("quantize rtn")
+"""The axis of embedding and head, whichever way they are rounded."""
 
 REMEMBERED = 256
 """Predictions that are kept: a page asks for the same one in several places."""
@@ -41,8 +43,9 @@ REMEMBERED = 256
 class Prediction:
     """What to expect of a recipe. Losses in nats per token against the original, bands hold 90 %.
 
-    reason: why there are no figures; None where there are. speed: None where this machine was not timed. trainings: for
-    a recipe that trains, how many finished trainings of its kind the guess was learned from; None for any other.
+    reason: why the loss is not known; None where it is. size_bytes: None only where the shape of the model is not
+    known. speed: None where this machine was not timed. trainings: for a recipe that trains, how many finished
+    trainings of its kind the guess was learned from; None for any other.
     """
 
     model: str
@@ -140,11 +143,11 @@ class Predictor:
                 found = damage(state, done)
             except Outside:
                 continue
-            if found.total.sum() > 0:
+            if found.total.sum() + found.ends > 0:
                 known[one.recipe.content_hash] = one, self._features(done, found, words, on)
         self.anchors = len(known)
         self.link = Link(
-            joined([features for _, features in known.values()], len(FAMILIES), 2 * len(self.kinds)),
+            joined([features for _, features in known.values()], len(FAMILIES), 2 * len(self.kinds) + 1),
             *(np.array([float(getattr(one, name)) for one, _ in known.values()]) for name in ("kl", "nll", "tokens")),
         )
         self.speed = SpeedModel(state, timed, speeds)
@@ -174,12 +177,16 @@ class Predictor:
             if (training := trained(recipe)) is not None:
                 return self._predict_trained(recipe, training, tokens)
             done = treatment(self.state, recipe)
-            found = damage(self.state, done)
         except Outside as outside:
             return Prediction(self.state.model, recipe, str(outside), anchors=self.anchors)
-        size = recipe_bytes(self.state, done, found)
         speed = self.speed(done)
-        if found.total.sum() <= 0:
+        try:
+            found = damage(self.state, done)
+        except Outside as outside:
+            size = recipe_bytes(self.state, done, None)
+            return Prediction(self.state.model, recipe, str(outside), size, speed=speed, anchors=self.anchors)
+        size = recipe_bytes(self.state, done, found)
+        if found.total.sum() + found.ends <= 0:
             return Prediction(self.state.model, recipe, None, size, 0.0, (0.0, 0.0), 0.0, speed, self.anchors)
         out = self.link(self._features(done, found, self._words, self._on), tokens)
         edges = (float(out.low[0]), float(out.high[0]))
@@ -217,13 +224,14 @@ class Predictor:
                 yield training.kind, (whole.nll - one.nll) / before.nll
 
     def _features(self, done: Treatment, found: Damage, words: Floats, on: WordsKnown) -> Features:
-        total = float(found.total.sum())
+        total = float(found.total.sum()) + found.ends
         families = np.zeros(len(FAMILIES))
+        families[ROUNDING] += found.ends
         for keys, amounts in ((done.quantizing, found.quantized), (done.pruning, found.pruned)):
             for key, amount in zip(keys, amounts, strict=True):
                 if key:
                     families[axis(key)] += amount
-        kinds = np.concatenate([found.quantized @ self._of_kind, found.pruned @ self._of_kind])
+        kinds = np.concatenate([found.quantized @ self._of_kind, found.pruned @ self._of_kind, [found.ends]])
         whole = max(total, 1e-12)
         searched = np.array([self._bargains.share(done, found)])
         known = {"measured": found.slope, "anchors": found.anchor_slope, "none": np.zeros(1)}[on]

@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from optlab import __version__, files, paths
+from optlab import __version__, files, paths, sealed
 from optlab.errors import ModelError, OptLabError, RecipeError
 from optlab.files import JsonObject
+from optlab.formats.dtypes import BYTES
 from optlab.methods import REGISTRY
-from optlab.models.checkpoint import BYTES
 from optlab.prediction.levels import Family, families
 from optlab.recipes import Step
-from optlab.results.probe import Anchor, Correction, ProbeHeader, TableHeader
+from optlab.results.probe import Anchor, Correction, EndDamage, ProbeHeader, TableHeader
 
 VERSION = 4
 """Raised whenever a probe would find other numbers than before."""
@@ -100,8 +100,8 @@ class FamilyTable:
 class State:
     """names, shapes (out, in), kinds and blocks of the linear layers; quantiles [layers, QUANTILES] of |w|; energy:
     |W|^2. tensors: (name, dtype, shape) of everything in the weight files. head: the matrix that turns the last states
-    into logits. text: that was probed with. corrections: see `singles`. anchors: what was measured. rule:
-    version of the probe that found all this."""
+    into logits. text: that was probed with. corrections: see `singles`. ends: see `optlab.prediction.ends`. anchors:
+    what was measured. rule: version of the probe that found all this."""
 
     model: str
     fingerprint: str
@@ -118,6 +118,7 @@ class State:
     text: str = ""
     anchors_wanted: int = 0
     corrections: list[Correction] = field(default_factory=list)
+    ends: list[EndDamage] = field(default_factory=list)
     tables: dict[str, FamilyTable] = field(default_factory=dict)
     anchors: list[Anchor] = field(default_factory=list)
     rule: int = VERSION
@@ -131,7 +132,13 @@ class State:
     def done(self) -> bool:
         """Whether nothing is left to find: a method that was registered or given new knobs since is."""
         wanted = {family.key for family in families([columns for _, columns in self.shapes])}
-        return wanted <= set(self.tables) and bool(self.corrections) and 0 < self.anchors_wanted <= len(self.anchors)
+        looked = bool(self.corrections) and {name for name, _ in self.end_shapes} <= {one.name for one in self.ends}
+        return wanted <= set(self.tables) and looked and 0 < self.anchors_wanted <= len(self.anchors)
+
+    @cached_property
+    def end_shapes(self) -> list[tuple[str, tuple[int, int]]]:
+        """Name and shape of embedding and head: matrices that a recipe may name, and no layers of the blocks."""
+        return [(name, shape) for name, shape in self.matrices if name not in self.index]
 
     def pruned_levels(self, keys: list[str]) -> list[str]:
         """Every level of the given pruning families, as named in `FamilyTable.masks`."""
@@ -146,13 +153,21 @@ class State:
 
     def save(self, target: Path) -> None:
         """Write the file. Raises OSError."""
+        files.write_bytes(target, self._bytes())
+
+    def keep(self) -> None:
+        """Write it, with a checksum, where `known` finds it. Raises OSError."""
+        with sealed.writing(place_of(self.fingerprint)) as unfinished:
+            unfinished.write_bytes(self._bytes())
+
+    def _bytes(self) -> bytes:
         from safetensors.numpy import save
 
         arrays = {"quantiles": self.quantiles, "energy": self.energy}
         for number, table in enumerate(self.tables.values()):
             arrays |= {f"{number}.{name}": getattr(table, name) for name in ARRAYS}
         plain = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
-        files.write_bytes(target, save(plain, {METADATA: self.header().to_json()}))
+        return save(plain, {METADATA: self.header().to_json()})
 
     @classmethod
     def load(cls, source: Path) -> State:
@@ -205,6 +220,8 @@ def _assembled(header: ProbeHeader, arrays: Mapping[str, Floats]) -> State:
         _check_levels(key, table)
     if any(len(one.ratio) != layers or one.family not in header.tables for one in header.corrections):
         raise ModelError("its corrections are not those of its layers")
+    if any(one.family not in header.tables for one in header.ends):
+        raise ModelError("its figures of embedding and head are of methods that it has no tables of")
     expected = {"quantiles": (layers, QUANTILES), "energy": (layers,)}
     for number, table in enumerate(header.tables.values()):
         flat = (layers, len(table.levels))
@@ -229,7 +246,8 @@ def _assembled(header: ProbeHeader, arrays: Mapping[str, Floats]) -> State:
         kinds=list(header.kinds), blocks=list(header.blocks), matrices=list(header.matrices),
         tensors=list(header.tensors), storage_dtype=header.storage_dtype, quantiles=arrays["quantiles"],
         energy=arrays["energy"], head=header.head, text=header.text, anchors_wanted=header.anchors_wanted,
-        corrections=list(header.corrections), tables=tables, anchors=list(header.anchors), rule=header.rule,
+        corrections=list(header.corrections), ends=list(header.ends), tables=tables, anchors=list(header.anchors),
+        rule=header.rule,
     )  # fmt: skip
 
 
@@ -261,14 +279,21 @@ def known(fingerprint: str) -> Path | None:
     """The probe of the model with these weights: of this home, else one that was brought along, else one that this home
     made by the rules before; None without any."""
     own, older = place_of(fingerprint), place_of(fingerprint, WITHOUT_SLOPES)
-    if own.is_file():
+    if _kept(own):
         return own
     if (brought := shipped(fingerprint)) is not None:
         return brought
     before = paths.home() / "predict" / f"{fingerprint[:32]}-{WITHOUT_SLOPES}"
-    if older.is_file() or ((before / "state.json").is_file() and _taken_over(before, older)):
+    if _kept(older) or ((before / "state.json").is_file() and _taken_over(before, older)):
         return older
     return None
+
+
+def _kept(file: Path) -> bool:
+    """Whether a probe is there as it was written; one of the time before checksums is taken as it is, and gets its
+    own."""
+    sealed.adopt(file)
+    return sealed.intact(file)
 
 
 def _taken_over(folder: Path, target: Path) -> bool:

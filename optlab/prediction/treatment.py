@@ -1,22 +1,29 @@
 """What a recipe does to each layer, where that lies among the probed levels, and the damage that follows.
 
-A layer may be pruned once and quantized once, in either order. Levels between probed ones are read off on straight
-lines, damage on logarithmic axes, where it is a power of sparsity, of group size and of two to the bits.
+What is done to each weight is known of every recipe that leaves the model its shape, and so are its bytes. Damage is
+known where it was probed: a layer may be pruned once and quantized once, in either order. Levels between probed ones
+are read off on straight lines, damage on logarithmic axes, where it is a power of sparsity, of group size and of two to
+the bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optlab.formats.linear_format import LinearFormat
+from optlab.formats.sparse.sizes import FINE
+from optlab.formats.stored_form import StoredForm
 from optlab.methods import Value
-from optlab.prediction.levels import family_key
+from optlab.prediction.ends import end_damage
+from optlab.prediction.levels import STRENGTH, family_key
 from optlab.prediction.state import QUANTILES, FamilyTable, Floats, State
+from optlab.prune.pattern import UNITS
+from optlab.prune.sparsegpt_gptq import SparseGPTQ
 from optlab.quantize.layerwise import LayerwiseQuantizer
 from optlab.recipes import Recipe, Step
 
@@ -58,23 +65,40 @@ class Place:
 
 
 @dataclass
+class End:
+    """What is done to an embedding or a head of `shape` (rows, columns). steps: its quantizations. stored: how its
+    numbers are written, None as before. sparsity: share of zeros, in `pattern` (N:M, "" = anywhere)."""
+
+    shape: tuple[int, int]
+    steps: list[Step] = field(default_factory=list)
+    stored: StoredForm | None = None
+    sparsity: float = 0.0
+    pattern: str = ""
+
+
+@dataclass
 class Treatment:
-    """Of all linear layers, each array [layers]. pruning, quantizing: key of the family, "" for none. bits and group
-    (None = a row, as written) are only meaningful where a layer is quantized. formats: how each is stored, which says
-    what multiplies it."""
+    """Of all linear layers, each array [layers]. pruning, quantizing: key of the family, "" for none. values: of the
+    quantization. formats: what multiplies each layer. stored: how its numbers are written, None as before. patterns:
+    N:M that its zeros obey, "" = anywhere. ends: embedding and head that are treated, by name. unprobed: why nobody
+    knows the damage, "" where the tables may."""
 
     pruning: list[str]
     sparsity: Floats
     quantizing: list[str]
     values: list[Mapping[str, Value] | None]
     formats: list[LinearFormat]
+    stored: list[StoredForm | None]
+    patterns: list[str]
+    ends: dict[str, End] = field(default_factory=dict)
+    unprobed: str = ""
 
 
 @dataclass
 class Damage:
     """Each array [layers]. quantized, pruned: predicted nats of either, the quantization's on what the pruning left.
     error: |D|^2 / |W|^2. kept: share of codes, or of weights where nothing is quantized, that are not zero. slope,
-    anchor_slope: as `FamilyTable`."""
+    anchor_slope: as `FamilyTable`. ends: nats of embedding and head, in all."""
 
     quantized: Floats
     pruned: Floats
@@ -82,60 +106,86 @@ class Damage:
     kept: Floats
     slope: Floats
     anchor_slope: Floats
+    ends: float = 0.0
 
     @property
     def total(self) -> Floats:
+        """Of each layer."""
         return self.quantized + self.pruned
 
 
 def treatment(state: State, recipe: Recipe) -> Treatment:
-    """What `recipe` does to each linear layer. Raises Outside."""
+    """What `recipe` does to each matrix. Raises Outside where it changes the shape of the model."""
     layers = len(state.names)
     plain = [LinearFormat(width) for _, width in state.shapes]
-    found = Treatment([""] * layers, np.zeros(layers), [""] * layers, [None] * layers, plain)
+    found = Treatment(
+        [""] * layers, np.zeros(layers), [""] * layers, [None] * layers, plain, [None] * layers, [""] * layers
+    )
     for step in recipe.steps:
-        key = family_key(step)
-        if key is None:
-            raise Outside(f"{step.kind} steps are not predicted from a table")
-        rows = rows_of(state, step)
-        if key not in state.tables:
-            raise Outside(f"{step.describe()} was not probed on this model")
+        instance = step.instance()
+        if instance.changes_shape or step.values.get("pattern") in UNITS:
+            raise Outside(f"{step.kind} {step.method} may make a model of another shape, which was not probed")
+        if step.kind not in STRENGTH:
+            _not_probed(found, f"{step.kind} steps are not predicted from a table")
+            continue
+        rows, ends = rows_of(state, step), ends_of(state, step)
+        if not rows and not ends:
+            _not_probed(found, f"{step.layers} names nothing that was probed")
+        key = str(family_key(step))
+        if rows and key not in state.tables:
+            _not_probed(found, f"{step.describe()} was not probed on this model")
         before = found.pruning if step.kind == "prune" else found.quantizing
         if any(before[row] for row in rows):
-            raise Outside(f"a layer is treated twice by {step.kind}, which was not probed")
+            _not_probed(found, f"a layer is treated twice by {step.kind}, which was not probed")
         if step.kind == "prune":
-            found.sparsity[rows] = sparsities(state, step, rows)
-        stored = cache(partial(_stored, step))
+            pattern = str(step.values.get("pattern", ""))
+            pattern = pattern if pattern in FINE else ""
+            shares = sparsities(state, step, rows)
+            found.sparsity[rows] = np.maximum(found.sparsity[rows], shares)
+            for row in rows:
+                found.patterns[row] = pattern
+            for end in (found.ends.setdefault(name, End(shape)) for name, shape in ends):
+                _not_probed(found, "pruning of embedding and head was not probed")
+                end.sparsity, end.pattern = float(step.values.get("sparsity") or 0.0), pattern
         for row in rows:
             before[row] = key
-            if step.kind == "quantize":
+        if isinstance(instance, LayerwiseQuantizer | SparseGPTQ):
+            form = cache(instance.stored_form)
+            for row in rows:
+                found.stored[row] = form(state.shapes[row])
+            for name, shape in ends:
+                found.ends.setdefault(name, End(shape)).stored = form(shape)
+        if isinstance(instance, LayerwiseQuantizer):
+            multiplied = cache(instance.linear_format)
+            for row in rows:
                 found.values[row] = step.values
-                found.formats[row] = stored(state.shapes[row][1])
+                found.formats[row] = multiplied(state.shapes[row][1])
+            for name, _ in ends:
+                found.ends[name].steps.append(step)
     return found
 
 
-def _stored(step: Step, width: int) -> LinearFormat:
-    """How quantization `step` stores a layer of `width` inputs."""
-    quantizer = step.instance()
-    assert isinstance(quantizer, LayerwiseQuantizer)
-    return quantizer.linear_format(width)
+def _not_probed(found: Treatment, why: str) -> None:
+    """Remember the first reason why its damage is not known."""
+    found.unprobed = found.unprobed or why
 
 
 def rows_of(state: State, step: Step) -> list[int]:
-    """The linear layers that a step treats. Raises Outside when it names the embedding or the head."""
+    """The linear layers that a step treats."""
     if step.layers is None:
         return list(range(len(state.names)))
-    linear = set(state.names)
-    others = [name for name, _ in state.matrices if name not in linear and step.matches(name)]
-    if others:
-        raise Outside(f"{others[0]} is not a layer of the blocks, and only those are probed")
     return [row for row, name in enumerate(state.names) if step.matches(name)]
+
+
+def ends_of(state: State, step: Step) -> list[tuple[str, tuple[int, int]]]:
+    """Name and shape of what a step treats besides: embedding and head, which only an expression names."""
+    return [(name, shape) for name, shape in state.end_shapes if step.matches(name)]
 
 
 def sparsities(state: State, step: Step, rows: list[int]) -> Floats:
     """The share of zeros of each of `rows`, which 'global' and 'threshold' decide by the sizes of the weights."""
     scope, values = step.values.get("scope", "layer"), step.values
-    if scope == "layer":
+    if scope == "layer" or not rows:
         return np.full(len(rows), float(values["sparsity"] or 0.0))
     sizes, places = state.quantiles[rows], np.linspace(0, 1, QUANTILES)
     if scope == "threshold":
@@ -155,7 +205,9 @@ def global_threshold(sizes: Floats, weights: Floats, sparsity: float) -> float:
 
 
 def damage(state: State, done: Treatment) -> Damage:
-    """The damage of a treatment. Raises Outside where a level lies beyond the probed ones."""
+    """The damage of a treatment. Raises Outside where a step was not probed, or lies beyond the probed levels."""
+    if done.unprobed:
+        raise Outside(done.unprobed)
     layers = len(state.names)
     quantized, pruned, error, slope, anchor_slope = np.zeros((5, layers))
     found = Damage(quantized, pruned, error, np.ones(layers), slope, anchor_slope)
@@ -183,7 +235,21 @@ def damage(state: State, done: Treatment) -> Damage:
         found.anchor_slope[rows] += place.slope("anchor_slope", plain)
         found.error[rows] += place.read("error", True) * left
         found.kept[rows] = kept(state, place, done, rows, "kept_codes", place.read("left"))
+    found.ends = sum(damage_of_end(state, name, end) for name, end in done.ends.items())
     return found
+
+
+def damage_of_end(state: State, name: str, end: End) -> float:
+    """Nats of an embedding or a head that is quantized. Raises Outside where that was not probed."""
+    if len(end.steps) != 1:
+        raise Outside(f"{name} is quantized twice, which was not probed")
+    (step,) = end.steps
+    known = [one for one in state.ends if one.name == name]
+    bits, group = int(step.values.get("bits") or 0), step.values.get("group_size")
+    nats = end_damage(known, str(family_key(step)), bits, group, end.shape[1])
+    if nats is None:
+        raise Outside(f"{step.describe()} was not probed on {name}")
+    return nats
 
 
 def correction(state: State, key: str, rows: NDArray[np.intp], sparsity: Floats) -> Floats:

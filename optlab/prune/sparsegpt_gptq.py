@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
+from optlab.formats.stored_form import StoredForm, grid
 from optlab.messages import Joined, say
 from optlab.methods import Parameter, Probed, Value, divisors_for_groups
 from optlab.prune.pattern import FINE, UNSTRUCTURED
@@ -72,6 +73,10 @@ class SparseGPTQ(SparseGPT):
                 of=of,
                 offered=offered,
             )
+
+    def stored_form(self, shape: tuple[int, int]) -> StoredForm:
+        """How a weight of `shape` (out, in) will be written, its zeros apart."""
+        return grid(shape, self.values["bits"], self.values["group_size"], "integer")
 
     def prune(self, name: str, share: float, context: Context) -> None:
         import torch

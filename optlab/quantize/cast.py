@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import RecipeError
+from optlab.formats.stored_form import StoredForm
 from optlab.methods import Parameter, Value
 from optlab.quantize.layerwise import LayerwiseQuantizer
 
@@ -53,6 +54,9 @@ class Cast(LayerwiseQuantizer):
     @property
     def zero(self) -> Zero:
         return "none"
+
+    def stored_form(self, shape: tuple[int, int]) -> StoredForm:
+        return StoredForm(None, {"bfloat16": "BF16", "float16": "F16"}[str(self.values["format"])])
 
     def quantize(self, W: Tensor, name: str, context: Context) -> FloatTensor:
         from optlab.formats.float_tensor import FORMATS, FloatTensor

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from optlab.formats.stored_form import Part, StoredForm
 from optlab.messages import Joined
 from optlab.methods import Parameter, Value
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer, group_name
@@ -40,6 +41,10 @@ class CodebookQuantizer(LayerwiseQuantizer):
     @property
     def zero(self) -> Zero:
         return "none"
+
+    def stored_form(self, shape: tuple[int, int]) -> StoredForm:
+        rows, columns = shape
+        return StoredForm(4, "I32", (Part("weight_scale", "F16", (rows, columns // (self.group_size or columns))),))
 
     def quantize(self, W: Tensor, name: str, context: Context) -> CodebookTensor:
         from optlab.formats.codebook_tensor import CodebookTensor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from optlab.formats.stored_form import Part, StoredForm
 from optlab.messages import say
 from optlab.methods import Parameter, Value
 from optlab.quantize.layerwise import FORMAT, LayerwiseQuantizer
@@ -54,9 +55,15 @@ class FP8(LayerwiseQuantizer):
     def zero(self) -> Zero:
         return "none"
 
+    def stored_form(self, shape: tuple[int, int]) -> StoredForm:
+        return StoredForm(None, "F8_E4M3", (Part("weight_scale", "F16", self._scales(*shape)),))
+
+    def _scales(self, rows: int, columns: int) -> tuple[int, int]:
+        """How many rows and groups of a weight have a scale of their own."""
+        groups = columns // (self.group_size or columns) if self.values["scale"] == "group" else 1
+        return 1 if self.values["scale"] == "tensor" else rows, groups
+
     def quantize(self, W: Tensor, name: str, context: Context) -> FloatTensor:
         from optlab.formats.float_tensor import FloatTensor
 
-        rows, columns = W.shape
-        groups = columns // (self.group_size or columns) if self.values["scale"] == "group" else 1
-        return FloatTensor.scaled(W, 1 if self.values["scale"] == "tensor" else rows, groups)
+        return FloatTensor.scaled(W, *self._scales(*W.shape))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from optlab.errors import ModelError, RecipeError
 from optlab.formats.linear_format import LinearFormat
+from optlab.formats.stored_form import StoredForm, grid
 from optlab.messages import Joined, Message, say
 from optlab.methods import Method, Parameter, Value, divisors_for_groups
 
@@ -86,6 +87,10 @@ class LayerwiseQuantizer(Method):
             return LinearFormat(width)
         inputs = self.values.get("activation_bits")
         return LinearFormat(width, self.bits, self.group_size, self.zero == "none", inputs)
+
+    def stored_form(self, shape: tuple[int, int]) -> StoredForm:
+        """How a weight of `shape` (out, in) will be written."""
+        return grid(shape, self.bits, self.group_size, self.zero)
 
     @property
     def bits(self) -> int:

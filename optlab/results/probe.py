@@ -38,6 +38,16 @@ class Correction(Part):
     ratio: tuple[Number, ...]
 
 
+class EndDamage(Part):
+    """kl: mean divergence, nats per token, when the embedding or head `name` alone is rounded by a family."""
+
+    name: Name
+    family: Name
+    bits: Positive
+    group_size: Positive | None
+    kl: Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+
 class TableHeader(Part):
     """What the rows of one family's arrays mean; see `optlab.prediction.state.FamilyTable`."""
 
@@ -72,6 +82,7 @@ class ProbeHeader(Document):
     corrections: tuple[Correction, ...]
     anchors: tuple[Anchor, ...]
     tables: dict[Name, TableHeader]
+    ends: tuple[EndDamage, ...] = ()
 
     @classmethod
     def upgraded(cls, fields: JsonObject, version: int) -> JsonObject:

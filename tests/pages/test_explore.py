@@ -285,7 +285,9 @@ def test_the_verdict_is_one_sentence_about_the_recipe_on_the_page(prepared: Clie
     samples.measured(prepared, 4)
     app = open_page("explore", recipe=FOUR_BITS)
     assert standing(app)["verdict"] == here(app, 4)["verdict"] == "4.0 x smaller, 2.0 x faster, 10.0% worse."
-    assert standing(open_page("explore"))["verdict"] == ""
+    original = standing(open_page("explore"))
+    assert original["verdict"] == "This is the original; move a knob to see what it would become."
+    assert original["tiles"][1]["headline"] == "20.0 MB"  # known without any probe
 
 
 def test_undo_goes_back_step_by_step_and_history_to_any_of_them(prepared: Client) -> None:

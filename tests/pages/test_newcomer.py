@@ -8,6 +8,7 @@ import pytest
 
 from optlab import paths
 from optlab.client.client import Client
+from optlab.models import shipped
 from pages.components.explore import automatic
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, standing, well, words
@@ -19,6 +20,19 @@ def test_the_root_is_explore_with_four_bits_in_a_group_that_fits(prepared: Clien
     (step,) = json.loads(parameter(app, "recipe"))
     assert (step["quantize"]["bits"], step["quantize"]["group_size"]) == (4, 64)
     assert "What does compressing **nano** cost?" in words(app)
+
+
+def test_a_model_that_is_read_for_the_first_time_opens_with_the_first_recipe_too(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipped, "description", lambda model: None)
+    app = open_page()
+    assert "Preparing nano" in words(app) and "recipe" not in app.query_params
+    samples.prepare(client)
+    app = well(app.run())
+    (step,) = json.loads(parameter(app, "recipe"))
+    assert step["quantize"]["bits"] == 4
+    assert "recipe" not in open_page("explore").query_params  # what a link names stays what it is
 
 
 def test_what_a_newcomer_sees_first_is_measured_by_itself(prepared: Client, monkeypatch: pytest.MonkeyPatch) -> None:

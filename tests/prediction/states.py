@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from optlab.prediction.ends import probed_levels
 from optlab.prediction.levels import Family, families
 from optlab.prediction.link import WINDOWS
 from optlab.prediction.predictor import Prediction
@@ -15,7 +16,7 @@ from optlab.prediction.speed import Speed
 from optlab.prediction.state import QUANTILES, FamilyTable, State
 from optlab.prediction.treatment import damage, treatment
 from optlab.recipes import Recipe, Step
-from optlab.results.probe import Anchor
+from optlab.results.probe import Anchor, EndDamage
 
 WIDTH = 64
 KINDS = {"self_attn.q_proj": (WIDTH, WIDTH), "mlp.up_proj": (128, WIDTH), "mlp.down_proj": (WIDTH, 128)}
@@ -45,10 +46,23 @@ def state(blocks: int = 3, seed: int = 0) -> State:
         quantiles=np.tile(np.linspace(0, 1, QUANTILES), (len(names), 1)),
         energy=np.ones(len(names)),
     )
-    for family in families([columns for _, columns in shapes]):
-        if family.method in ("rtn", "magnitude") and not dict(family.fixed).get("symmetric"):
-            found.tables[family.key] = table(found, family, sensitivity)
+    probed = [
+        family
+        for family in families([columns for _, columns in shapes])
+        if family.method in ("rtn", "magnitude") and not dict(family.fixed).get("symmetric")
+    ]
+    for family in probed:
+        found.tables[family.key] = table(found, family, sensitivity)
+    found.ends = [
+        EndDamage(name=found.head, family=family.key, kl=end_law(**family.levels[level]), **family.levels[level])  # type: ignore[arg-type]
+        for family, level in probed_levels(probed)
+    ]
     return found
+
+
+def end_law(bits: int, group_size: int | None) -> float:
+    """Nats of rounding the embedding alone."""
+    return 0.3 * 4.0**-bits * float(group_size or WIDTH) ** 0.5
 
 
 def table(found: State, family: Family, sensitivity: Any) -> FamilyTable:

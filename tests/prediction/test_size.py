@@ -15,7 +15,7 @@ from optlab.prediction.levels import families
 from optlab.prediction.size import file_bytes, layer_bytes, recipe_bytes
 from optlab.prediction.state import State
 from optlab.prediction.tables import Filler
-from optlab.prediction.treatment import damage, treatment
+from optlab.prediction.treatment import Outside, damage, treatment
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
 from tests.tiny import tiny_model_folder
@@ -70,6 +70,40 @@ def test_a_recipe_takes_as_many_bytes_as_predicted(
     predicted = recipe_bytes(state, done, found)
     written = save(compress(model, recipe, Protocol(text=None)), tmp_path / "artefact")  # type: ignore[arg-type]
     assert predicted == pytest.approx(written, rel=0.005)
+
+
+WORDS = r".*\b(embed_tokens|lm_head)"
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe.of(quantize(".*", bits=4, group_size=32)),
+        Recipe.of(quantize(bits=3, group_size=64), quantize(WORDS, bits=8, group_size=None)),
+        Recipe.of(quantize(WORDS, bits=4, group_size=16, symmetric=True)),
+        Recipe.of(Step("quantize", "nf4", {"group_size": 32})),
+        Recipe.of(Step("quantize", "fp8", {"scale": "tensor"})),
+        Recipe.of(Step("quantize", "fp8", {"scale": "group", "group_size": 32}, ".*")),
+        Recipe.of(Step("quantize", "cast", {"format": "bfloat16"})),
+        Recipe.of(Step("quantize", "hqq", {"bits": 3})),
+        Recipe.of(Step("quantize", "dynamic", {"bits": 6})),
+        Recipe.of(Step("prune", "magnitude", {"pattern": "2:4"})),
+        Recipe.of(Step("prune", "magnitude", {"pattern": "4:8"}), Step("quantize", "nf4", {})),
+        Recipe.of(prune(0.9), Step("quantize", "fp8", {})),
+        Recipe.of(prune(0.5, ".*")),
+        Recipe.of(Step("cache", "kv", {})),
+    ],
+    ids=lambda recipe: recipe.describe(),
+)
+def test_bytes_are_predicted_of_what_was_never_probed(
+    probed: tuple[object, State], tmp_path: Path, recipe: Recipe
+) -> None:
+    model, state = probed
+    done = treatment(state, recipe)
+    with pytest.raises(Outside):
+        damage(state, done)
+    written = save(compress(model, recipe, Protocol(text=None)), tmp_path / "artefact")  # type: ignore[arg-type]
+    assert recipe_bytes(state, done, None) == pytest.approx(written, rel=0.01)
 
 
 def test_the_original_takes_the_bytes_of_its_own_file(probed: tuple[object, State]) -> None:

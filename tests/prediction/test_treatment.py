@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from optlab.prediction.treatment import Outside, between, damage, global_threshold, treatment
 from optlab.recipes import Recipe, Step
-from tests.prediction.states import state, truth, uniform
+from tests.prediction.states import end_law, state, truth, uniform
 
 
 def quantize(bits: int, group: int | None = 32, layers: str | None = None) -> Recipe:
@@ -54,7 +54,12 @@ def test_a_global_share_falls_where_the_small_weights_are() -> None:
         (Recipe.of(Step("quantize", "nf4")), "not probed"),
         (Recipe.of(Step("prune", "magnitude", {"sparsity": 0.9})), "beyond"),
         (Recipe.of(Step("quantize", "rtn", {"group_size": 16})), "outside"),
-        (quantize(4, layers="model.*"), "embed_tokens"),
+        (Recipe.of(Step("quantize", "nf4", {}, ".*embed")), "not probed on model.embed_tokens"),
+        (Recipe.of(*quantize(4, layers=".*").steps, *quantize(3, layers=".*embed").steps), "embed_tokens is quantized"),
+        (Recipe.of(Step("prune", "magnitude", {"sparsity": 0.3}, ".*")), "embedding and head"),
+        (Recipe.of(Step("cache", "kv", {})), "cache"),
+        (quantize(4, layers="transformer.*"), "names nothing"),
+        (Recipe.of(Step("prune", "wanda", {"pattern": "heads"})), "another shape"),
         (Recipe.of(*quantize(4).steps, *quantize(3).steps), "twice"),
     ],
 )
@@ -62,6 +67,25 @@ def test_what_was_not_probed_is_refused_with_the_reason(recipe: Recipe, says: st
     found = state()
     with pytest.raises(Outside, match=says):
         damage(found, treatment(found, recipe))
+
+
+def of_everything(bits: int, group: int | None) -> float:
+    found = state()
+    one = damage(found, treatment(found, quantize(bits, group, layers=".*")))
+    assert one.total.sum() == pytest.approx(truth(found, quantize(bits, group)))
+    return one.ends
+
+
+@pytest.mark.parametrize(("bits", "group"), [(2, 32), (4, 32), (7, 32), (4, None), (3, None)])
+def test_embedding_and_head_add_what_rounding_them_alone_was_measured_to_cost(bits: int, group: int | None) -> None:
+    assert of_everything(bits, group) == pytest.approx(end_law(bits, group))
+
+
+def test_an_embedding_that_was_not_probed_yet_is_said_not_to_be_known() -> None:
+    found = state()
+    found.ends = []
+    with pytest.raises(Outside, match=r"model\.embed_tokens"):
+        damage(found, treatment(found, quantize(4, layers=".*")))
 
 
 def test_pruning_adds_to_rounding() -> None:

@@ -99,14 +99,16 @@ def _words(recipe: Recipe, description: Description) -> None:
     held = sum(layer.bytes for layer in description.layers if layer.kind in ("embedding", "head"))
     share = held / max(description.size_bytes, 1)
     treated = treats_words(recipe)
-    other = with_words(recipe, not treated)
-    if share < MANY or other is None:
+    other = with_words(recipe, not treated)  # None where nothing is quantized, or not every layer
+    if share < MANY:
         return
     st.session_state["explore/words"] = treated
     st.toggle(
         _("Embedding and head too ({share} of the bytes)").format(share=percent(share)), key="explore/words",
-        on_change=_take, args=(other,),
-        help=_("They hold a row for each word of the vocabulary and stay in 16 bits unless this is on."),
+        on_change=_take, args=(other,), disabled=other is None,
+        help=_("They hold a row for each word of the vocabulary and stay in 16 bits unless this is on.")
+        if other is not None
+        else _("They hold a row for each word of the vocabulary. Choose Bits first: this lets them follow."),
     )  # fmt: skip
 
 

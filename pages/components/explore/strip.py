@@ -32,9 +32,7 @@ def show(client: Client, shown: View, description: Description, problem: str) ->
             automatic.look(run)
             watching.follow(run, lambda now: curve.tiles(client, shown, now))
     with st.container(key="strip-next", horizontal=True, vertical_alignment="center", gap="xsmall"):
-        if not shown.recipe.steps:
-            st.caption(_("This is the original. Move a knob to begin; Bits is a good first one."))
-        elif run is not None and not run.done:
+        if run is not None and not run.done:
             watching.watch(run, "measure")
         if shown.recipe.steps and (run is None or not run.live):
             _next(client, shown, description)

@@ -64,8 +64,8 @@ def show() -> None:
             after=f"{together.perplexity:.1f}")
     )  # fmt: skip
     formula(
-        r"\text{bytes}\approx\frac{L\,n}{8}\Big(\underbrace{(1-s)\,b}_{\text{numbers}}+\underbrace{1}_{\text{mask}}+"
-        r"\underbrace{\tfrac{24}{g}}_{\text{scales}}\Big)",
+        rf"\text{{{_('bytes')}}}\approx\frac{{L\,n}}{{8}}\Big(\underbrace{{(1-s)\,b}}_{{\text{{{_('numbers')}}}}}+"
+        rf"\underbrace{{1}}_{{\text{{{_('mask')}}}}}+\underbrace{{\tfrac{{24}}{{g}}}}_{{\text{{{_('scales')}}}}}\Big)",
         {"L": _("blocks that are left"), "n": _("weights per block"), "s": _("share of zeros"), "b": _("bits"),
          "g": _("weights per group")},
     )  # fmt: skip

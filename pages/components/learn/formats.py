@@ -66,17 +66,18 @@ def show() -> None:
             csr=format.percent(found["csr"]))
     )  # fmt: skip
     formula(
-        r"\underbrace{n b}_{\text{dense}}\qquad\underbrace{n+k b}_{\text{bitmask}}\qquad"
+        rf"\underbrace{{n b}}_{{\text{{{names['dense']}}}}}\qquad"
+        rf"\underbrace{{n+k b}}_{{\text{{{names['bitmask']}}}}}\qquad"
         r"\underbrace{32(r+1)+k(16+b)}_{\text{CSR}}\qquad\underbrace{\tfrac{n}{2}b+\tfrac{n}{4}\log_2 6}_{2:4}",
         {"n": _("all weights"), "k": _("those that are not zero"), "b": _("bits per number"), "r": _("rows")},
     )  # fmt: skip
     formula(
-        r"\text{bitmask pays when } 1-\tfrac{k}{n}>\frac1b,\qquad \text{CSR beats the bitmask when } "
-        r"\tfrac{k}{n}<\frac1{16}",
+        rf"\text{{{_('the bitmask pays when')} }} 1-\tfrac{{k}}{{n}}>\frac1b,\qquad "
+        rf"\text{{{_('CSR beats the bitmask when')} }} \tfrac{{k}}{{n}}<\frac1{{16}}",
         {r"\tfrac{k}{n}": _("the share that is left; for CSR leaving out the 32 bits per row")},
     )  # fmt: skip
     formula(
-        r"\underbrace{\tfrac{n}{2}b+\tfrac{n}{2}\cdot 2}_{2:4\text{ as hardware reads it}}",
+        rf"\underbrace{{\tfrac{{n}}{{2}}b+\tfrac{{n}}{{2}}\cdot 2}}_{{\text{{{_('2:4 as hardware reads it')}}}}}",
         {r"\tfrac{n}{2}\cdot 2": _("an index of 2 bits for each number that stays")},
     )  # fmt: skip
     keep(_("At 16 bits one zero in 16 pays for a bitmask; at 4 bits it takes one in four. The smaller the numbers, "

@@ -18,6 +18,7 @@ from pages.components.learn import (
     speculation,
     speed,
     temperature,
+    whom,
 )
 from pages.components.learn.parts import Question
 
@@ -50,4 +51,5 @@ LESSONS: dict[str, Lesson] = {
     "combination": combination,
     "scales": scales,
     "speculation": speculation,
+    "whom": whom,
 }

@@ -52,7 +52,7 @@ def show() -> None:
     chart(lessons_weights.curves(FACTORS, lines, _("outlier, times the largest weight"),
                                  _("error of all others"), factor, (".0f", ".0%")), "outliers/curve")  # fmt: skip
     formula(
-        r"\text{error}\approx\frac{s}{\sqrt{12}},\qquad s=\frac{w_{\max}-w_{\min}}{2^b-1}",
+        rf"\text{{{_('error')}}}" r"\approx\frac{s}{\sqrt{12}},\qquad s=\frac{w_{\max}-w_{\min}}{2^b-1}",
         {"s": _("the step, which the outlier makes larger"), "b": _("bits"),
          r"w_{\max},w_{\min}": _("the largest and the smallest of a group")},
     )  # fmt: skip

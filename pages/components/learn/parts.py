@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 CHART = {"displayModeBar": False}
+SCORES = "learn/scores"
 
 
 @dataclass(frozen=True)
@@ -60,4 +61,10 @@ def quiz(slug: str, questions: Sequence[Question]) -> None:
     answers = [st.session_state.get(f"learn/{slug}/question/{number}") for number in range(len(questions))]
     if None not in answers:
         right = sum(answer == question.right for answer, question in zip(answers, questions, strict=True))
+        st.session_state.setdefault(SCORES, {})[slug] = right, len(questions)
         st.caption(_("{right} of {count} right.").format(right=right, count=len(questions)))
+
+
+def scores() -> dict[str, tuple[int, int]]:
+    """Of every lesson whose questions were all answered in this session: how many were right, of how many."""
+    return dict(st.session_state.get(SCORES, {}))

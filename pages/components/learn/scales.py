@@ -79,15 +79,16 @@ def _super_block(W: Array, row: int, name: str) -> None:
     st.caption(told + _("; all {blocks} blocks of the super-block share these units.").format(blocks=SUPER // size))
     if found.format.minimum:
         formula(
-            r"\hat w=d\,s\,q-d_{\min}\,m,\qquad \text{bits}=b+\frac{2\,c}{g}+\frac{2\cdot 16}{256}",
+            r"\hat w=d\,s\,q-d_{\min}\,m,\qquad B=b+\frac{2\,c}{g}+\frac{2\cdot 16}{256}",
             {"q": _("the code of a weight, b bits"), "s,m": _("scale and minimum of its block, c bits each"),
-             "d,d_{\\min}": _("one float16 each for 256 weights"), "g": _("weights per block")},
+             "d,d_{\\min}": _("one float16 each for 256 weights"), "g": _("weights per block"),
+             "B": _("bits per weight, all told")},
         )  # fmt: skip
     else:
         formula(
-            r"\hat w=d\,s\,(q-2^{b-1}),\qquad \text{bits}=b+\frac{c}{g}+\frac{16}{256}",
+            r"\hat w=d\,s\,(q-2^{b-1}),\qquad B=b+\frac{c}{g}+\frac{16}{256}",
             {"q": _("the code of a weight, b bits"), "s": _("scale of its block, c bits"),
-             "d": _("one float16 for 256 weights"), "g": _("weights per block")},
+             "d": _("one float16 for 256 weights"), "g": _("weights per block"), "B": _("bits per weight, all told")},
         )  # fmt: skip
 
 
@@ -101,10 +102,10 @@ def _float_block(W: Array, row: int, name: str) -> None:
     )  # fmt: skip
     formula(
         r"\hat w=D\,s\,f,\qquad f\in\{0,\pm\tfrac12,\pm1,\pm\tfrac32,\pm2,\pm3,\pm4,\pm6\},\qquad "
-        r"\text{bits}=4+\frac{8}{g}",
+        r"B=4+\frac{8}{g}",
         {"f": _("the code of a weight: sign, two exponent bits, one mantissa bit"),
          "s": _("scale of its block, 8 bits"), "D": _("one float32 for the matrix; 1 in MXFP4"),
-         "g": _("weights per block")},
+         "g": _("weights per block"), "B": _("bits per weight, all told")},
     )  # fmt: skip
 
 

@@ -101,8 +101,8 @@ def _worth(acceptance: float, cost: float) -> None:
     chart(lessons_weights.curves(every, lines, _("tokens drafted at a time"), "", drafted, ("d", ".2f")),
           "speculation/worth")  # fmt: skip
     formula(
-        r"\text{tokens per pass}=\frac{1-\alpha^{\gamma+1}}{1-\alpha},\qquad"
-        r"\text{times as fast}=\frac{1-\alpha^{\gamma+1}}{(1-\alpha)(\gamma c+1)}",
+        rf"\text{{{_('tokens per pass')}}}" r"=\frac{1-\alpha^{\gamma+1}}{1-\alpha},\qquad"
+        rf"\text{{{_('times as fast')}}}" r"=\frac{1-\alpha^{\gamma+1}}{(1-\alpha)(\gamma c+1)}",
         {r"\alpha": _("how often a drafted token is kept"), r"\gamma": _("tokens drafted at a time"),
          "c": _("time of a pass of the draft over one of the target")},
     )  # fmt: skip

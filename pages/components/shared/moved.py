@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from optlab.fitting import first_recipe
 from optlab.recipes import Recipe
-from pages.components.explore import automatic
+from pages.components.explore import first
 from pages.components.shared import services, view
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 EXPLORE, FIND_BEST = "pages/explore.py", "pages/find_best.py"
 MOVED = {"overview": EXPLORE, "frontier": FIND_BEST, "advisor": FIND_BEST}
 """Path of an old address -> the page that shows it now."""
-FIRST_BITS = 4
-"""What a newcomer sees first; its loss can be seen and is small."""
 
 
 def landing() -> None:
@@ -29,8 +26,9 @@ def landing() -> None:
     with services.shown_errors():
         description = services.client().description(shown.model)
         if not recipe.steps and description is not None:
-            recipe = first_recipe(FIRST_BITS, description)
-            automatic.newcomer(shown.model)
+            recipe = first.begun(description)
+        elif not recipe.steps:  # its layers are being read; Explore begins once they are known
+            first.wait(shown.model)
     _go(EXPLORE, recipe)
 
 

@@ -1,0 +1,66 @@
+"""A model that does not fit into memory is measured block by block, with the figures of one that does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from optlab.errors import RecipeError
+from optlab.i18n import said
+from optlab.jobs import streamed
+from optlab.jobs.measure import measure
+from optlab.kernels.artefact import load_artefact
+from optlab.models.describe import describe
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from tests.compressing import calibration_file
+from tests.tiny import tiny_model_folder
+
+RECIPE = Recipe.from_dict({"steps": [{"quantize": {"method": "gptq", "bits": 3, "group_size": 16}}]})
+TAYLOR = Recipe.from_dict({"steps": [{"prune": {"method": "taylor"}}]})
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("OPTLAB_HOME", str(tmp_path / "home"))
+    return str(tiny_model_folder("llama", tmp_path / "llama"))
+
+
+@pytest.fixture
+def protocol(tmp_path: Path) -> Protocol:
+    text = tmp_path / "evaluation.txt"
+    text.write_text(Path(calibration_file(tmp_path)).read_text().upper())
+    return Protocol(
+        text=str(text), calibration=calibration_file(tmp_path), calibration_tokens=512, context=32, tokens=1024,
+        dtype="float32", latency=False, device="cpu",
+    )  # fmt: skip
+
+
+def test_the_figures_are_those_of_a_model_in_memory(
+    model: str, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(streamed.VARIABLE, "always")
+    found = measure(model, RECIPE, protocol, save=tmp_path / "saved")
+    assert any("block by block" in said(note) for note in found.notes)
+    assert load_artefact(tmp_path / "saved").recipe == RECIPE
+    monkeypatch.setenv(streamed.VARIABLE, "never")
+    # It reads the shards that the pass has written.
+    again = measure(model, RECIPE, protocol)
+    assert again.compressed.size_bytes == found.compressed.size_bytes
+    assert again.compressed.ppl == pytest.approx(found.compressed.ppl, rel=1e-4)
+    assert again.baseline.ppl == pytest.approx(found.baseline.ppl, rel=1e-4)
+    assert again.delta.kl_mean == pytest.approx(found.delta.kl_mean, rel=1e-3)
+
+
+def test_it_is_chosen_where_the_model_does_not_fit(
+    model: str, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(streamed.VARIABLE, raising=False)
+    description = describe(model)
+    assert not streamed.chosen(RECIPE, protocol, description)
+    monkeypatch.setattr(streamed, "memory_bytes", lambda *_: 1 << 60)
+    assert streamed.chosen(RECIPE, protocol, description)
+    with pytest.raises(RecipeError) as refused:
+        streamed.chosen(TAYLOR, protocol, description)
+    assert "gradients of the whole model" in said(refused.value.message)
