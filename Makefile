@@ -1,7 +1,8 @@
 # make app    serve the dashboard on http://localhost:8501
 # make test   all fast tests          make slow   tests on the real model
-# make check  ruff, mypy, import rules
+# make check  ruff, mypy, import rules, known holes of packages
 # make hostile  many hostile inputs; make chaos  kills workers and damages caches, a hundred times each
+# make lock   write requirements.lock, the exact environment with hashes
 # make words  collect the messages of the code into the catalogs of the languages
 # make reference  write docs/reference.md from the declarations of methods and commands
 # make nano   train the small model again (about half an hour)
@@ -11,11 +12,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
+TORCH_CPU ?= https://download.pytorch.org/whl/cpu/torch
 # Two OpenMP programs on the same cores spin against each other unless they are told to sleep while they wait.
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: setup setup-dev app test slow hostile chaos check words reference nano probes images clean
+.PHONY: setup setup-dev app test slow hostile chaos check lock words reference nano probes images clean
 
 setup: $(VENV)/.installed
 
@@ -39,6 +41,13 @@ check: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m scripts.audit
+
+# Needs uv. Where torch for processors only is not found in TORCH_CPU, that is the address of PyTorch's own index.
+lock:
+	uv pip compile requirements-dev.txt --generate-hashes --python-version 3.11 \
+	    --python-platform x86_64-manylinux_2_28 --find-links $(TORCH_CPU) --no-header -q -o requirements.lock
+	sed -i '1i # The exact environment of the tests, with hashes: Linux x86_64, Python 3.11, torch for processors only. Made by `make lock`.' requirements.lock
 
 # Two processes with one thread each; what drives a browser comes after, alone, because it waits for what it sees.
 test: setup-dev check

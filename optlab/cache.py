@@ -2,7 +2,8 @@
 
 Everything named here can be made again. Runs, pasted texts, trainings that can go on and logs are not among it. When
 the budget is reached the least recently used go, but nothing that was used within the last hour, which a running worker
-may hold open. Torch-free: pages list and clear it.
+may hold open. A symbolic link is never followed: what it leads to is not OptLab's to delete. Torch-free: pages list and
+clear it.
 """
 
 from __future__ import annotations
@@ -59,12 +60,19 @@ def kept(kinds: tuple[str, ...] = tuple(KINDS)) -> list[Kept]:
     for kind in kinds:
         if kind not in KINDS:
             raise OptLabError("there is no cache {kind!r}; there are {kinds}", kind=kind, kinds=", ".join(KINDS))
+        if kind in linked():
+            continue
         for path in paths.folder(kind).iterdir():
             if path.name.startswith(".") or path.suffix in (".lock", ".sha256"):
                 continue  # unfinished, a lock, or the checksum of its neighbour
             with suppress(OSError):  # gone since it was listed
                 found.append(Kept(kind, path, _size(path), sealed.last_used(path)))
     return sorted(found, key=lambda one: one.used)
+
+
+def linked() -> tuple[str, ...]:
+    """Kinds whose folder is a link to another place: neither listed nor cleared."""
+    return tuple(kind for kind in KINDS if (paths.home() / kind).is_symlink())
 
 
 def budget_bytes() -> int:
@@ -110,7 +118,7 @@ def _in_use(one: Kept) -> bool:
 
 def _remove(one: Kept) -> bool:
     try:
-        if one.path.is_dir():
+        if one.path.is_dir() and not one.path.is_symlink():
             shutil.rmtree(one.path)
         else:
             sealed.remove(one.path)
@@ -120,11 +128,11 @@ def _remove(one: Kept) -> bool:
 
 
 def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return sum(_allocated(file) for file in files)
+    inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
+    return sum(_allocated(file) for file in inside if file.is_symlink() or file.is_file())
 
 
 def _allocated(file: Path) -> int:
     """Bytes that the disk gives: a file of a teacher's answers has holes."""
-    state = file.stat()
+    state = file.lstat()
     return getattr(state, "st_blocks", -(-state.st_size // 512)) * 512

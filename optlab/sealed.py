@@ -85,12 +85,15 @@ def read_json(path: Path) -> Any:
 def intact(path: Path) -> bool:
     """Whether a folder or file is there as `building` or `writing` left it; one that is not is thrown away, and the
     log says so."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return False
     folder, sums = (path, path / CHECKSUMS) if path.is_dir() else (path.parent, _beside(path))
+    there = {file.relative_to(path).as_posix() for file in _files(path)} if path.is_dir() else {path.name}
     try:
         listed = _listed(sums)
-        if listed and all(_is_as_written(folder / name, digest) for digest, name in listed):
+        # all that is there: a list that lost its end would vouch for nothing of the rest
+        whole = {name for _, name in listed} == there - {CHECKSUMS} and not path.is_symlink()
+        if listed and whole and all(_is_as_written(folder / name, digest) for digest, name in listed):
             with suppress(OSError):  # its time is that of the last use; a disk that is read-only keeps none
                 os.utime(sums)
             return True
@@ -100,10 +103,17 @@ def intact(path: Path) -> bool:
     return False
 
 
+def adopt(path: Path) -> None:
+    """Give a file that was kept before such files had checksums its own; one that has them stays as it is."""
+    if path.is_file() and not _beside(path).exists():
+        with suppress(OSError):  # a disk that is full or read-only: it is believed once more without
+            files.write_text(_beside(path), f"{_digest(path)}  {path.name}\n")
+
+
 def last_used(path: Path) -> float:
     """When a kept folder or file was last found intact, else written; seconds since 1970. Raises OSError."""
     sums = path / CHECKSUMS if path.is_dir() else _beside(path)
-    return max(one.stat().st_mtime for one in (path, sums) if one.exists())
+    return max(one.lstat().st_mtime for one in (path, sums) if os.path.lexists(one))
 
 
 def remove(path: Path) -> None:
@@ -116,7 +126,7 @@ def discard(path: Path) -> None:
     """Throw away a folder or file, and its checksum. What cannot be removed stays, and is not believed next time."""
     log.warning("%s is damaged, or older than its checksums; it is thrown away and made again", path)
     with suppress(OSError):
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             remove(path)

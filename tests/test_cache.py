@@ -76,6 +76,27 @@ def test_holes_take_no_room() -> None:
     assert cache.kept(("teachers",))[0].bytes < 1 << 20
 
 
+def test_no_symbolic_link_is_followed(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Neither a kept thing that is one, nor one inside, nor the folder of a whole kind."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for name in ("folder", "inside", "kind"):
+        (elsewhere / name).mkdir()
+        (elsewhere / name / "thesis.tex").write_bytes(b"x" * 100_000)
+    (elsewhere / "file").write_bytes(b"x" * 100_000)
+    for name in ("folder", "file", "nowhere"):
+        (paths.folder("models") / name).symlink_to(elsewhere / name)
+    sound = keep("calibration", "sound", 5000, 9)
+    (sound / "link").symlink_to(elsewhere / "inside")
+    (home / "teachers").symlink_to(elsewhere / "kind")
+    assert cache.linked() == ("teachers",)
+    assert sum(one.bytes for one in cache.kept()) < 50_000
+    assert {one.path.name for one in cache.clear()} == {"folder", "file", "nowhere", "sound"}
+    assert len(list(elsewhere.glob("*/thesis.tex"))) == 3
+    assert (elsewhere / "file").is_file()
+    assert not list((home / "models").iterdir())
+    assert cache.trim(0) == []
+
+
 def test_the_budget_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPTLAB_CACHE_GB", "1.5")
     assert cache.budget_bytes() == 1_500_000_000

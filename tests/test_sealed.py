@@ -38,7 +38,9 @@ def test_one_flipped_bit_is_seen(tmp_path_factory: pytest.TempPathFactory, place
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("damage", ["cut", "removed", "no sums", "empty sums", "sums of nothing"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "removed", "no sums", "empty sums", "sums of nothing", "fewer sums", "one file more", "a link"]
+)
 def test_other_damage_is_seen(tmp_path: Path, damage: str) -> None:
     folder = made(tmp_path / "kept")
     sums = folder / sealed.CHECKSUMS
@@ -48,9 +50,17 @@ def test_other_damage_is_seen(tmp_path: Path, damage: str) -> None:
         (folder / "inner" / "b.json").unlink()
     elif damage == "no sums":
         sums.unlink()
+    elif damage == "fewer sums":
+        sums.write_text(sums.read_text().splitlines(keepends=True)[0])
+    elif damage == "one file more":
+        (folder / "c.bin").write_bytes(b"")
+    elif damage == "a link":
+        folder.rename(tmp_path / "elsewhere")
+        folder.symlink_to(tmp_path / "elsewhere")
     else:
         sums.write_text("" if damage == "empty sums" else "00  nothing\n")
     assert not sealed.intact(folder)
+    assert sealed.intact(made(folder))
 
 
 def test_the_sums_are_those_of_coreutils(tmp_path: Path) -> None:
@@ -70,6 +80,16 @@ def test_a_single_file(tmp_path: Path) -> None:
     file.write_bytes(b"secund")
     assert not sealed.intact(file)
     assert not list(tmp_path.iterdir())
+    assert not sealed.intact(file)
+
+
+def test_a_file_of_the_time_before_checksums_gets_its_own_once(tmp_path: Path) -> None:
+    file = tmp_path / "one.bin"
+    file.write_bytes(b"first")
+    sealed.adopt(file)
+    assert sealed.intact(file)
+    file.write_bytes(b"secund")
+    sealed.adopt(file)
     assert not sealed.intact(file)
 
 

@@ -57,6 +57,7 @@ function makeKnobs(box, moved, rested, budgeted) {
         const { label, input, note } = parts[name];
         const value = parts[name].stops[input.value]?.value;
         label.textContent = curve[name].label;
+        label.title = curve.words[`${name}_means`];
         note.textContent = curve[name].note;
         parts[name].stops = curve[name].stops;
         input.max = curve[name].stops.length - 1;

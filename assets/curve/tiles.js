@@ -8,7 +8,7 @@ function makeTiles(section) {
   return {
     draw(cell, words) {
       box.ariaLabel = words.figures;
-      cell.tiles.forEach((tile, number) => drawn[number](tile, words[TILES[number]], words));
+      cell.tiles.forEach((tile, number) => drawn[number](tile, TILES[number], words));
       verdict.textContent = cell.verdict;
     },
   };
@@ -36,7 +36,8 @@ function makeTile(article) {
     article.dataset.value = tile.value ?? '';
     article.dataset.low = tile.low ?? '';
     article.dataset.high = tile.high ?? '';
-    title.textContent = name;
+    title.textContent = words[name];
+    title.title = words[`${name}_means`]; // what the term means, on hover
     badge.textContent = words[tile.side] ?? '';
     headline.textContent = tile.headline;
     detail.textContent = tile.detail;

@@ -19,7 +19,7 @@ KindNames = Annotated[list[str] | None, typer.Argument(help=f"Any of {', '.join(
 def list_kept(kinds: KindNames = None, as_json: Json = False) -> None:
     """List what is kept by kind, with its size on the disk."""
     found = cache.kept(tuple(kinds or cache.KINDS))
-    show([_row(one) for one in found], as_json, lambda _: _table(found))
+    show([_row(one) for one in found], as_json, lambda _: _table(found) + _left_alone())
 
 
 @app.command()
@@ -37,7 +37,17 @@ def clean(
     gone = cache.trim(int(keep_gb * cache.GIGABYTE), chosen) if keep_gb else cache.clear(chosen, busy)
     freed = sum(one.bytes for one in gone)
     stays = "; a run computes, so what was used within the last hour stays" if busy else ""
-    show([_row(one) for one in gone], as_json, lambda _: f"{len(gone)} thrown away, {freed / 1e6:.1f} MB freed{stays}")
+    words = f"{len(gone)} thrown away, {freed / 1e6:.1f} MB freed{stays}"
+    show([_row(one) for one in gone], as_json, lambda _: words + _left_alone())
+
+
+def _left_alone() -> str:
+    kinds = cache.linked()
+    return (
+        f"\n{', '.join(kinds)}: a symbolic link, which is not followed; clear what it leads to yourself"
+        if kinds
+        else ""
+    )
 
 
 def _row(one: cache.Kept) -> dict[str, str | int | float]:

@@ -30,6 +30,7 @@ from optlab.cli import (
     upkeep,
 )
 from optlab.errors import OptLabError
+from optlab.i18n import said
 
 app = typer.Typer(
     add_completion=False,
@@ -86,5 +87,11 @@ def main() -> int:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             return int(error.exit_code)
-        raise
+        from optlab.workers import failures  # imports SQLAlchemy, which the help need not wait for
+
+        told = failures.of_the_store(error)
+        if told is None:
+            raise
+        print(f"optlab: {said(told)}", file=sys.stderr)
+        return 1
     return code if isinstance(code, int) else 0

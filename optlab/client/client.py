@@ -113,17 +113,23 @@ class Client:
     def submit_probe(self, model: str) -> Run:
         """Look at `model` once, so that `predictor` can answer; it can before the run is done, with a wider band."""
         subject = self._prepared(model)
-        return self.submit(PROBE, ProbeSpec(model=subject.model), subject)
+        spec = ProbeSpec(model=subject.model)
+        kept = subject.fingerprint is None or predictions.probed(subject.fingerprint)
+        # without one what a run found was thrown away, or is damaged
+        return self.submit(PROBE, spec, subject) if kept else self._submit_again(PROBE, spec, subject)
 
     def submit_speed(self, model: str) -> Run:
         """Time a few recipes of `model`, which was probed, on this machine; again if that was done."""
-        self.person.expect_to_start_work()  # before anything is thrown away
         subject = self._prepared(model)
-        spec = SpeedSpec(model=subject.model)
-        before = self.look_up(SPEED_ANCHORS, spec, subject)
+        return self._submit_again(SPEED_ANCHORS, SpeedSpec(model=subject.model), subject)
+
+    def _submit_again(self, kind: JobKind[S, P, R], spec: S, subject: Subject) -> Run:
+        """`submit`, and a run that has done it is forgotten: what it found is wanted anew."""
+        self.person.expect_to_start_work()  # before anything is thrown away
+        before = self.look_up(kind, spec, subject)
         if before is not None and before.done:
             self.store.delete(before.id)
-        return self.submit(SPEED_ANCHORS, spec, subject)
+        return self.submit(kind, spec, subject)
 
     def time_speed(self, model: str, protocol: Protocol | None = None) -> Run | None:
         """The run that times a few recipes of `model` in the background, begun now if that is worth while: it was

@@ -7,9 +7,11 @@ weights, nothing of a machine, nothing that could be run. Torch-free.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from optlab import files
+from optlab import files, sealed
 from optlab.client.client import Client
 from optlab.client.predictions import probe_of
 from optlab.errors import ModelError, OptLabError
@@ -34,13 +36,14 @@ def take_in(source: Path) -> ProbeHeader:
     state = State.load(source)
     if not state.done:
         raise ModelError("the probe in {file} is not finished; export it once it is", file=source.name)
-    _put(place_of(state.fingerprint), source)
+    _put(place_of(state.fingerprint), source, sealed.writing)
     return state.header()
 
 
-def _put(target: Path, source: Path) -> None:
+def _put(target: Path, source: Path, writing: Callable[[Path], AbstractContextManager[Path]] = files.writing) -> None:
     try:
-        files.write_bytes(target, source.read_bytes())
+        with writing(target) as unfinished:
+            unfinished.write_bytes(source.read_bytes())
     except OSError as error:
         why = error.strerror or str(error)
         raise OptLabError("{target} cannot be written: {why}", target=str(target), why=why) from None

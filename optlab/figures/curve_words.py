@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from optlab.client.knob_predictions import KnobPredictions
+from optlab.figures import glossary
 from optlab.i18n import _
 from optlab.knobs import KnobbedRecipe, Knobs
 from optlab.methods import method
@@ -62,6 +63,12 @@ def words() -> dict[str, str]:
         "across": _("size of the weights"),
         "up": _("perplexity, % worse"),
         "comma": _(", "),
+        "quality_means": glossary.perplexity(),
+        "size_means": glossary.size(),
+        "speed_means": glossary.latency(),
+        "bits_means": glossary.bits(),
+        "sparsity_means": glossary.sparsity(),
+        "temperature_means": glossary.temperature(),
         "knobs": _("Knobs"),
         "figures": _("Original and compressed"),
     }

@@ -67,6 +67,11 @@ def group_size() -> str:
              "more space.")  # fmt: skip
 
 
+def bits() -> str:
+    return _("How many bits store a weight: b bits tell two to the power of b levels apart. Scales and zero points "
+             "come on top.")  # fmt: skip
+
+
 def sparsity() -> str:
     return _("The share of weights that are zero.")
 
@@ -89,6 +94,7 @@ def terms() -> list[tuple[str, str]]:
         (_("Latency"), latency()),
         (_("Calibration"), calibration()),
         (_("Held-out perplexity"), held_out()),
+        (_("Bits"), bits()),
         (_("Group size"), group_size()),
         (_("Sparsity"), sparsity()),
         (_("Temperature"), temperature()),

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 Array = np.ndarray[Any, Any]
+ERRORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Ticks of a logarithmic axis of errors; more of them would lie on each other."""
 MOST_LEVELS = 64
 """More lines than these would be a grey area."""
 
@@ -98,14 +100,15 @@ def costs(kinds: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
         {"color": style.BASE, "size": 9, "symbol": "diamond"},
     )  # fmt: skip
     hover = _("{name}: {bits} bits per weight, error {error}").format(name="%{text}", bits="%{x:.2f}", error="%{y:.2%}")
-    for (kind, points), look in zip(kinds.items(), looks, strict=True):
+    places = "bottom center", "top right", "bottom left"  # of the names, which else lie on each other
+    for (kind, points), look, place in zip(kinds.items(), looks, places, strict=True):
         figure.add_scatter(
             x=[bits for bits, _error in points.values()], y=[error for _bits, error in points.values()],
-            text=list(points), mode="markers+text", textposition="top right", name=kind, marker=look, cliponaxis=False,
+            text=list(points), mode="markers+text", textposition=place, name=kind, marker=look, cliponaxis=False,
             hovertemplate=hover + "<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(title_text=_("bits per weight"))
-    figure.update_yaxes(title_text=_("error"), type="log", tickformat=style.PERCENT_TICKS)
+    figure.update_yaxes(title_text=_("error"), type="log", tickformat=style.PERCENT_TICKS, tickvals=ERRORS)
     return figure
 
 

@@ -30,12 +30,21 @@ SIZES = (
 """Sizes that no model has without as many weights."""
 FEWEST = 1000
 """So many are believed of any checkpoint: blocks may share their weights, experts lie in one tensor."""
+LARGEST = 2**63
+"""Whole numbers reach tensors and floats, and a larger one fits into neither."""
 
 
 def check_sizes(config: HubConfig, tensors: int, numbers: int) -> None:
     """Raises ModelError when `config` cannot belong to a checkpoint of so many tensors and numbers: a skeleton of
-    what it asks for would not fit into memory. Also when it holds NaN, which computes nothing."""
+    what it asks for would not fit into memory. Also when it holds NaN, which computes nothing, or a number that no
+    program takes."""
     for key, value in _leaves(config):
+        if isinstance(value, int) and abs(value) >= LARGEST:
+            raise ModelError(
+                "config.json says that {key} is a whole number of {digits} digits, which no program takes",
+                key=key,
+                digits=len(str(abs(value))),
+            )
         if isinstance(value, float) and math.isnan(value):
             raise ModelError("config.json says that {key} is NaN, so nothing computed with it is a number", key=key)
     for keys, most in ((COUNTS, max(FEWEST, tensors)), (SIZES, max(FEWEST, numbers))):
@@ -53,10 +62,14 @@ def check_sizes(config: HubConfig, tensors: int, numbers: int) -> None:
 
 
 def _leaves(config: HubConfig) -> Iterator[tuple[str, Any]]:
-    """(key, value) of everything that is no object, at any depth."""
-    for key, value in config.items():
+    """(key, value) of everything that is neither object nor list, at any depth."""
+    inside: list[tuple[str, Any]] = list(config.items())
+    while inside:
+        key, value = inside.pop()
         if isinstance(value, dict):
-            yield from _leaves(value)
+            inside += value.items()
+        elif isinstance(value, list):
+            inside += ((key, one) for one in value)
         else:
             yield key, value
 

@@ -102,7 +102,7 @@ class Probe:
         main = next(family for family in self.wanted if family.method == "rtn")
         if main.key not in self.state.tables:
             filler.fill(main, span(ahead, 0.0, 0.1), most=GLANCE)
-            self.state.save(self.target)
+            self.state.keep()
         read = measured_windows(self.model, self.context), anchor_windows(self.model, self.context)
         halves = span(ahead, 0.1, 0.8), span(ahead, 0.8, 1.0)
         on_measured, on_anchors = (
@@ -114,7 +114,7 @@ class Probe:
     def save(self) -> None:
         """Write down what is known, unless that was done just now."""
         if time.monotonic() - self.saved > SAVED_EVERY_S:
-            self.state.save(self.target)
+            self.state.keep()
             self.saved = time.monotonic()
 
     def fill(self, filler: Filler, some: list[Family], ahead: Progress) -> None:
@@ -131,7 +131,7 @@ class Probe:
         for number, family in enumerate(some):
             self.waiting = span(ahead, number / len(some), (number + 1) / len(some))
             filler.fill(family, self.waiting, seen)
-        self.state.save(self.target)
+        self.state.keep()
 
     def settle(self) -> None:
         """Choose the anchors."""
@@ -142,7 +142,7 @@ class Probe:
     def settle_searched(self) -> None:
         """Choose the anchors that a search proposes, which only finished tables can; as they are read from disk, where
         numbers are rounded, so that they are the same ones whenever the probe is looked at."""
-        self.state.save(self.target)
+        self.state.keep()
         self.recipes = [*self.recipes, *searched_anchors(State.load(self.target))]
         self.state.anchors_wanted = len(self.recipes)
 
@@ -161,7 +161,7 @@ class Probe:
             for name in self.state.names:
                 self.working.set_weight(name, self.model.weight(name))
             self.save()
-        self.state.save(self.target)
+        self.state.keep()
 
     def note(self, recipe: Recipe) -> None:
         """Measure `recipe`, which `working` holds."""
@@ -181,7 +181,7 @@ class Probe:
         levels += [(zeros, zeros.levels.index({"sparsity": share})) for share in (0.4, 0.7)]
         ids = torch.tensor([window[:length]])
         singles.measure(self.state, self.model, self.working, ids, levels, lambda: self.grams, ahead)
-        self.state.save(self.target)
+        self.state.keep()
 
     @property
     def further_window(self) -> list[int]:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from optlab import __version__, files, paths
+from optlab import __version__, files, paths, sealed
 from optlab.errors import ModelError, OptLabError, RecipeError
 from optlab.files import JsonObject
 from optlab.formats.dtypes import BYTES
@@ -153,13 +153,21 @@ class State:
 
     def save(self, target: Path) -> None:
         """Write the file. Raises OSError."""
+        files.write_bytes(target, self._bytes())
+
+    def keep(self) -> None:
+        """Write it, with a checksum, where `known` finds it. Raises OSError."""
+        with sealed.writing(place_of(self.fingerprint)) as unfinished:
+            unfinished.write_bytes(self._bytes())
+
+    def _bytes(self) -> bytes:
         from safetensors.numpy import save
 
         arrays = {"quantiles": self.quantiles, "energy": self.energy}
         for number, table in enumerate(self.tables.values()):
             arrays |= {f"{number}.{name}": getattr(table, name) for name in ARRAYS}
         plain = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
-        files.write_bytes(target, save(plain, {METADATA: self.header().to_json()}))
+        return save(plain, {METADATA: self.header().to_json()})
 
     @classmethod
     def load(cls, source: Path) -> State:
@@ -271,14 +279,21 @@ def known(fingerprint: str) -> Path | None:
     """The probe of the model with these weights: of this home, else one that was brought along, else one that this home
     made by the rules before; None without any."""
     own, older = place_of(fingerprint), place_of(fingerprint, WITHOUT_SLOPES)
-    if own.is_file():
+    if _kept(own):
         return own
     if (brought := shipped(fingerprint)) is not None:
         return brought
     before = paths.home() / "predict" / f"{fingerprint[:32]}-{WITHOUT_SLOPES}"
-    if older.is_file() or ((before / "state.json").is_file() and _taken_over(before, older)):
+    if _kept(older) or ((before / "state.json").is_file() and _taken_over(before, older)):
         return older
     return None
+
+
+def _kept(file: Path) -> bool:
+    """Whether a probe is there as it was written; one of the time before checksums is taken as it is, and gets its
+    own."""
+    sealed.adopt(file)
+    return sealed.intact(file)
 
 
 def _taken_over(folder: Path, target: Path) -> bool:

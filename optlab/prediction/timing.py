@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optlab import files, paths
+from optlab import paths, sealed
 from optlab.errors import OptLabError
 from optlab.evaluation.environment import load
 from optlab.machine.identity import machine_id
@@ -57,9 +57,15 @@ def place_of(fingerprint: str, dtype: str) -> Path:
 def known(fingerprint: str, dtype: str) -> SpeedAnchors | None:
     """The speed anchors of this machine; None where it timed none. dtype: of activations."""
     try:
-        return SpeedAnchors.from_json(place_of(fingerprint, dtype).read_text(encoding="utf-8"))
-    except (OSError, OptLabError):
+        kept = sealed.read_json(place_of(fingerprint, dtype))
+        return None if kept is None else SpeedAnchors.from_json(str(kept))
+    except OptLabError:
         return None
+
+
+def keep(anchors: SpeedAnchors) -> None:
+    """Write them where `known` finds them. Raises OSError."""
+    sealed.write_json(place_of(anchors.fingerprint, anchors.dtype), anchors.to_json())
 
 
 def disturbed(anchors: SpeedAnchors) -> bool:
@@ -117,7 +123,7 @@ def time_decoding(
     )  # fmt: skip
     before = known(model.fingerprint, dtype)
     if before is None or disturbed(before) or not disturbed(anchors):
-        files.write_text(place_of(model.fingerprint, dtype), anchors.to_json())
+        keep(anchors)
     return anchors
 
 

@@ -27,6 +27,7 @@ from optlab.store.run import Run
 from optlab.store.store import Store
 from optlab.time_left import Countdown, extrapolated
 from optlab.workers.run_log import RunLog
+from optlab.workers.troubles import Troubles
 
 TICK_S = 0.2
 BEAT_S = 1.0
@@ -123,13 +124,15 @@ class Heartbeat(threading.Thread):
         self._noticed: float | None = None
         self._writing = threading.Lock()
         self._stopping = threading.Event()
+        self._troubles = Troubles(log, "a heartbeat failed")
 
     def run(self) -> None:
         while not self._stopping.is_set():
             try:
                 self.tick()
-            except Exception:  # a heartbeat that stops looks like a dead worker; a full disk may pass by the next tick
-                log.exception("a heartbeat failed")
+                self._troubles.over()
+            except Exception as error:  # a heartbeat that stops looks like a dead worker; a full disk may pass
+                self._troubles.note(error)
             self._stopping.wait(TICK_S)
 
     def stop(self) -> None:

@@ -32,6 +32,7 @@ from optlab.store.schema import in_memory
 from optlab.store.store import KILLED, LOST, Store
 from optlab.workers.heartbeat import EXIT_CANCELLED, STOPPED
 from optlab.workers.silence import SILENT_S, Silence
+from optlab.workers.troubles import Troubles
 
 TICK_S = 0.2
 OVERDUE_S = 1.5
@@ -95,7 +96,7 @@ class Supervisor:
         self._lock: int | None = None
         self._silence = Silence(store)
         self._looked = 0.0
-        self._said = ""
+        self._troubles = Troubles(log, "supervision was disturbed, and goes on")
 
     def start(self) -> Supervisor:
         """Begin to supervise; does nothing when it has begun."""
@@ -127,21 +128,15 @@ class Supervisor:
                 try:
                     if self._lead():
                         self._tick()
-                    self._said = ""
+                    self._troubles.over()
                 except (SQLAlchemyError, OSError, OptLabError) as error:  # a busy store or a full disk may pass
-                    self._disturbed(error)
+                    self._troubles.note(error)
                 self._stopping.wait(TICK_S)
         finally:
             self._end_all()
             if self._lock is not None:
                 os.close(self._lock)
                 self._lock = None
-
-    def _disturbed(self, error: Exception) -> None:
-        """Say the same trouble once, not five times a second."""
-        if self._said != (said := f"{type(error).__name__}: {error}"):
-            self._said = said
-            log.error("supervision was disturbed, and goes on: %s", said)
 
     def _lead(self) -> bool:
         if self._lock is None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from optlab import paths
+from optlab import paths, sealed
 from optlab.client import probes
 from optlab.client.client import Client
 from optlab.errors import ModelError, OptLabError
@@ -25,6 +25,7 @@ from optlab.models.describe import describe
 from optlab.prediction.predictor import Predictor
 from optlab.prediction.state import METADATA, State, place_of
 from optlab.recipes import Recipe, Step
+from optlab.results.model import Probed
 from optlab.store.store import Store
 from tests.pages import samples
 from tests.prediction.states import state, with_anchors
@@ -61,6 +62,29 @@ def test_a_probe_travels_to_another_home(client: Client, tmp_path: Path, monkeyp
     taken = probes.take_in(tmp_path / "nano.safetensors")
     assert taken.fingerprint == header.fingerprint
     assert State.load(place_of(header.fingerprint)).anchors == State.load(SHIPPED).anchors
+
+
+@pytest.mark.parametrize("how", ["thrown away", "damaged"])
+def test_a_probe_that_is_gone_is_made_again(client: Client, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    found = State.load(SHIPPED)
+    monkeypatch.setattr("optlab.prediction.state.shipped", lambda fingerprint: None)
+    prepared(client, found.fingerprint)
+    found.keep()
+    file = place_of(found.fingerprint)
+    run = client.submit_probe("nano")
+    told = Probed(model="nano", fingerprint=found.fingerprint, anchors=1, families=("f",), timings=0)
+    samples.finish(client, run, told)
+    assert client.submit_probe("nano").done
+    if how == "damaged":
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
+    else:
+        sealed.remove(file)
+    again = client.submit_probe("nano")
+    assert again.live
+    assert client.predictor("nano") is None, "what is damaged is not believed"
+    assert client.submit_probe("nano").id == again.id
 
 
 def test_an_unfinished_probe_does_not_travel(client: Client, tmp_path: Path) -> None:

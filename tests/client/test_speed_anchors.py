@@ -45,7 +45,7 @@ def end(client: Client, run: Run, load: float, ms: float = 2.0) -> None:
     dtype = client.subject("nano").protocol.decodes_in
     found = SpeedAnchors(fingerprint=FINGERPRINT, dtype=dtype, path="int4", timed=tuple(rows),
                          machine=Environment(cores=2, load=load), made=1.0 + ms)  # fmt: skip
-    timing.place_of(FINGERPRINT, dtype).write_text(found.to_json())
+    timing.keep(found)
     assert client.store.claim("worker-1-1") is not None
     client.store.finish(run.id, SpeedTimed(model="nano", fingerprint=FINGERPRINT, dtype=dtype, recipes=2))
 

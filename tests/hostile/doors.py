@@ -130,7 +130,7 @@ def project(data: bytes, base: Path, here: Path) -> str:
 def text(data: bytes, base: Path, here: Path) -> str:
     """The first line is the file's name, the rest what it holds."""
     name, _, content = data.partition(b"\n")
-    file = here / name.decode()
+    file = here / name.decode(errors="surrogateescape")
     try:
         file.write_bytes(content)
     except (OSError, ValueError):

@@ -19,6 +19,11 @@ VALUES: list[Any] = [
 """What stands where something else belongs."""
 
 
+def share(turn: int, of: int) -> list[tuple[int, Any]]:
+    """One of `of` shares of `VALUES`, with their numbers: neighbouring turns get other ones, so that all are tried."""
+    return list(enumerate(VALUES))[turn % of :: of]
+
+
 def places(data: Any, here: Place = ()) -> list[Place]:
     """Everything in `data` that has a place of its own."""
     inside: list[tuple[str | int, Any]] = []

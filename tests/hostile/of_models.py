@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from tests.hostile.mutations import VALUES, as_bytes, put, without
+from tests.hostile.mutations import VALUES, as_bytes, put, share, without
 
 Inputs = dict[str, bytes]
 MEGABYTE = 1 << 20
@@ -90,8 +90,8 @@ def ggufs(seed: bytes) -> Inputs:
     tokens = seed.index(_text("tokenizer.ggml.tokens"))
     for step in range(0, 400, 20):
         found[f"vocabulary {step}"] = seed[: tokens + step] + b"\xff" + seed[tokens + step + 1 :]
-    for share in (0.1, 0.5, 0.9, 0.99):
-        found[f"cut at {share}"] = seed[: int(len(seed) * share)]
+    for kept in (0.1, 0.5, 0.9, 0.99):
+        found[f"cut at {kept}"] = seed[: int(len(seed) * kept)]
     return found
 
 
@@ -267,13 +267,59 @@ def configs(seed: bytes) -> Inputs:
         "half a pair": {"_name_or_path": "\ud800"},
         "tied as text": {"tie_word_embeddings": "yes"},
         "ids": {"eos_token_id": {"a": 1}},
+        "eps of 400 digits": {"rms_norm_eps": 10**400},
+        "theta of 400 digits": {"rope_parameters": {"rope_type": "default", "rope_theta": 10**400}},
+        "factors of 400 digits": {"rope_parameters": {"rope_type": "longrope", "short_factor": [10**400] * 4}},
+        "theta of minus infinity": {"rope_parameters": {"rope_type": "default", "rope_theta": float("-inf")}},
+        "theta below zero": {"rope_parameters": {"rope_type": "default", "rope_theta": -1.0}},
+        "llama3 of zeros": {
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "factor": 0,
+                "rope_theta": 1e4,
+                "low_freq_factor": 0,
+                "high_freq_factor": 0,
+                "original_max_position_embeddings": 0,
+            }
+        },
+        "dynamic of nothing": {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": None}},
+        "window of 2^62": {"sliding_window": 2**62, "use_sliding_window": True},
+        "window below zero": {"sliding_window": -1, "layer_types": ["sliding_attention"] * 2},
+        "heads that do not divide": {"num_attention_heads": 5},
+        "key heads that do not divide": {"num_key_value_heads": 3},
+        "key heads of none": {"num_key_value_heads": 0},
+        "head_dim of one": {"head_dim": 1},
+        "one block more": {"num_hidden_layers": 3},
+        "no block": {"num_hidden_layers": 0},
+        "a block less": {"num_hidden_layers": 1},
+        "one word less": {"vocab_size": 159},
+        "padding at minus one": {"pad_token_id": -1},
+        "ends beyond": {"eos_token_id": [0, 2**40]},
+        "text in text": {"text_config": {"text_config": {"text_config": {}}}},
+        "a vision tower": {"vision_config": {"hidden_size": 10**9, "num_hidden_layers": 10**9}},
+        "GPT-2 in Llama's clothes": {"model_type": "gpt2", "architectures": ["LlamaForCausalLM"]},
+        "Gemma 3 with a pattern of nothing": {
+            "model_type": "gemma3_text",
+            "architectures": ["Gemma3ForCausalLM"],
+            "sliding_window_pattern": 0,
+        },
+        "OPT": {"model_type": "opt", "architectures": ["OPTForCausalLM"], "word_embed_proj_dim": 10**9},
+        "RWKV": {"model_type": "rwkv", "architectures": ["RwkvForCausalLM"], "attention_hidden_size": 10**9},
+        "XLNet": {"model_type": "xlnet", "architectures": ["XLNetLMHeadModel"], "mem_len": 10**12},
+        "a seed of Bark": {"model_type": "bark", "architectures": ["BarkForCausalLM"]},
+        "experts of nobody": {
+            "model_type": "mixtral",
+            "architectures": ["MixtralForCausalLM"],
+            "num_local_experts": 0,
+            "num_experts_per_tok": 10**9,
+        },
         "pad beyond": {"pad_token_id": 10**9},
         "return_dict": {"return_dict": "evil", "output_attentions": 3},
         "cache": {"use_cache": {"a": 1}},
     }
     found |= {name: as_bytes({**said, **change}) for name, change in changes.items()}
-    for key in said:
-        for number, value in enumerate(VALUES[::3]):
+    for turn, key in enumerate(said):
+        for number, value in share(turn, 3):
             found[f"{key} {number}"] = as_bytes({**said, key: value})
         found[f"without {key}"] = as_bytes({other: value for other, value in said.items() if other != key})
     return found
@@ -440,8 +486,8 @@ def tokenizers(seed: bytes) -> Inputs:
         "unknown of nobody": {"model": {**said["model"], "unk_token": "nobody"}},
     }
     found |= {name: as_bytes({**said, **part}) for name, part in parts.items()}
-    for key in said:
-        for number, value in enumerate(VALUES[::3]):
+    for turn, key in enumerate(said):
+        for number, value in share(turn, 3):
             found[f"{key} {number}"] = as_bytes({**said, key: value})
     return found
 
@@ -465,7 +511,9 @@ def tokenizer_settings(seed: bytes) -> Inputs:
         "auto_map",
     )
     found = {
-        f"{key} {number}": as_bytes({**said, key: value}) for key in keys for number, value in enumerate(VALUES[::2])
+        f"{key} {number}": as_bytes({**said, key: value})
+        for turn, key in enumerate(keys)
+        for number, value in share(turn, 2)
     }
     return found | {
         "nothing": b"",

@@ -11,7 +11,7 @@ import lzma
 import zipfile
 from typing import Any
 
-from tests.hostile.mutations import VALUES, as_bytes
+from tests.hostile.mutations import VALUES, as_bytes, share
 from tests.hostile.seeds import LINK, project
 from tests.test_hostile_recipes import HOSTILE as RECIPES
 
@@ -81,7 +81,9 @@ def links() -> Inputs:
 
 def protocols() -> Inputs:
     keys = ("text", "tokens", "context", "dtype", "seed", "stop_below_percent")
-    found = {f"{key} {number}": as_bytes({key: value}) for key in keys for number, value in enumerate(VALUES[::2])}
+    found = {
+        f"{key} {number}": as_bytes({key: value}) for turn, key in enumerate(keys) for number, value in share(turn, 2)
+    }
     return found | {"a list": b"[]", "a number": b"3", "unknown": b'{"__class__": 1}'}
 
 
@@ -213,7 +215,7 @@ def projects() -> Inputs:
         "digits": _project(b"9" * 1_000_000),
         "encrypted": good.replace(b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"),
     }
-    for key in run:
-        for number, value in enumerate(VALUES[::2]):
+    for turn, key in enumerate(run):
+        for number, value in share(turn, 2):
             found[f"{key} {number}"] = _project(as_bytes({**run, key: value}))
     return found

@@ -89,8 +89,8 @@ def _until_the_first_that_ends_it(door: str, inputs: Sequence[Input], base: Path
         theirs.close()
         for name, _ in inputs:
             try:
-                verdict = ours.recv() if _answers(ours, psutil.Process(process.pid)) else Verdict(door, name, HANG)
-            except (EOFError, psutil.NoSuchProcess):
+                verdict = ours.recv() if _answers(ours, process.pid) else Verdict(door, name, HANG)
+            except EOFError:
                 process.join()
                 verdict = Verdict(door, name, TRACEBACK, f"the process died (exit code {process.exitcode})")
             verdicts.append(verdict)
@@ -105,18 +105,19 @@ def _until_the_first_that_ends_it(door: str, inputs: Sequence[Input], base: Path
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _answers(ours: Connection, process: psutil.Process) -> bool:
+def _answers(ours: Connection, pid: int | None) -> bool:
     """Whether a verdict comes, or the end of the process, before the attempt has used up its seconds."""
-    began, used = time.monotonic(), _used(process)
+    began, before = time.monotonic(), None
     while not ours.poll(0.1):
-        if _used(process) - used > SECONDS or time.monotonic() - began > 9 * SECONDS:
+        try:
+            times = psutil.Process(pid).cpu_times()
+        except psutil.NoSuchProcess:  # it has ended: what it said last is there to be read
+            return True
+        used = times.user + times.system
+        before = used if before is None else before
+        if used - before > SECONDS or time.monotonic() - began > 9 * SECONDS:
             return False
     return True
-
-
-def _used(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
 
 
 def _try_all(door: str, inputs: Sequence[Input], base: Path, scratch: Path, told: Connection) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.report.links import STOP
+from pages.components.shared import view
 from pages.components.shared.view import KEYS, read
 
 HOSTILE = {
@@ -32,3 +33,15 @@ def test_an_expression_that_hangs_python_is_answered() -> None:
 @given(st.dictionaries(st.sampled_from(KEYS), st.text(max_size=200), max_size=4))
 def test_any_address_names_a_view(query: dict[str, str]) -> None:
     assert read(query).model
+
+
+@pytest.mark.parametrize(
+    ("query", "too_long"),
+    [
+        ({"recipe": "x" * view.LONGEST}, False),
+        ({"recipe": "x" * (view.LONGEST + 1)}, True),
+        ({"recipe": "\u00e9" * 11_000}, True),  # six characters each in an address
+    ],
+)
+def test_a_link_that_would_not_open_is_known_before_it_is_sent(query: dict[str, str], too_long: bool) -> None:
+    assert view.too_long(query) is too_long

@@ -18,9 +18,9 @@ from optlab import i18n, paths
 from optlab.client.client import Client
 from optlab.client.onlookers import Onlookers
 from optlab.errors import OptLabError
-from optlab.i18n import _
 from optlab.store import upkeep
 from optlab.store.store import Store
+from optlab.workers import failures
 from pages.components.shared import who
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def shown_errors() -> Iterator[None]:
         yield
     except OptLabError as error:
         st.error(sentence(error.message), icon=":material/error:")
-    except SQLAlchemyError:
-        st.error(_("The run store did not respond. Wait a moment and reload the page."), icon=":material/database:")
+    except (SQLAlchemyError, OSError) as error:
+        st.error(_of_the_store(error), icon=":material/database:")
 
 
 def action(
@@ -100,6 +100,16 @@ def act(function: Callable[..., Any], *arguments: Any) -> None:
         function(*arguments)
     except OptLabError as error:
         st.toast(sentence(error.message), icon=":material/error:")
+    except (SQLAlchemyError, OSError) as error:
+        st.toast(_of_the_store(error), icon=":material/database:")
+
+
+def _of_the_store(error: Exception) -> str:
+    """What to do about it, in a sentence. Raises `error` when it is a bug of ours."""
+    told = failures.of_the_store(error)
+    if told is None:
+        raise error
+    return sentence(told)
 
 
 def sentence(message: str) -> str:

@@ -39,8 +39,13 @@ def address() -> None:
     """The address of what is shown, to be copied."""
     if st.context.url is None:
         return
-    asked = urlencode(st.query_params.to_dict())
+    query = st.query_params.to_dict()
+    asked = urlencode(query)
     with st.sidebar, st.popover(_("Copy link"), icon=":material/link:"):
+        if view.too_long(query):
+            st.warning(_("This recipe is too long for a link. Send its file instead: *Download recipe* in Explore, "
+                         "*Recipe and export*."), icon=":material/link_off:")  # fmt: skip
+            return
         st.code(f"{st.context.url}?{asked}" if asked else st.context.url, language=None, wrap_lines=True)
 
 

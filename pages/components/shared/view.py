@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import streamlit as st
 from pydantic import ValidationError
@@ -25,6 +26,8 @@ from pages.components.shared import language
 KEYS = ("model", "recipe", *SETTINGS, STOP)
 LONGEST = 20_000
 """Characters of a recipe in an address."""
+LONGEST_ADDRESS = 60_000
+"""Characters of a query: a server that is asked with more than 64 kB hangs up without a word."""
 LONGEST_SETTING = 4096
 """Characters of anything else; no path of a file system is longer."""
 LONG = ("recipe", "model")
@@ -33,7 +36,7 @@ LONG = ("recipe", "model")
 NEWCOMERS = "nano"
 """The model that everybody sees first; from it others are one click away."""
 
-__all__ = ["KEYS", "NEWCOMERS", "View", "change", "current", "link", "link_to_run", "parse_recipe", "read"]
+__all__ = ["KEYS", "NEWCOMERS", "View", "change", "current", "link", "link_to_run", "parse_recipe", "read", "too_long"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ def link(model: str, recipe: Recipe, protocol: Protocol) -> dict[str, str]:
 def link_to_run(spec: RecipeSpec) -> dict[str, str]:
     """`link` to the measurement of a run's spec. Raises RecipeError for a method that is no more."""
     return query_of_run(spec) | language.in_link()
+
+
+def too_long(query: Mapping[str, str]) -> bool:
+    """Whether an address with this query would not open."""
+    return len(query.get("recipe", "")) > LONGEST or len(urlencode(query)) > LONGEST_ADDRESS
 
 
 def read(query: Mapping[str, str]) -> View:
