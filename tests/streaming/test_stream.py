@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +150,50 @@ def test_a_model_of_transformers_is_refused(protocol: Protocol, tmp_path: Path) 
     name = str(tiny_model_folder("bert", tmp_path / "bert"))
     with pytest.raises(ModelError, match="block by block"):
         stream(name, recipe(*STEPS["rtn"]), protocol, tmp_path / "out")
+
+
+KILLED = """
+import json, os, signal, sys
+from optlab.protocol import Protocol
+from optlab.recipes import Recipe
+from optlab.streaming import run
+import pathlib
+
+kept, whole = [], run.keep
+def keep(unfinished, side, batch, states):
+    whole(unfinished, side, batch, states)
+    kept.append(unfinished)
+    if len(set(kept)) == 3:  # the embedding, the first block, and some states of the second
+        os.kill(os.getpid(), signal.SIGKILL)
+run.keep = keep
+name, recipe, protocol, target = sys.argv[1:]
+run.stream(name, Recipe.from_dict(json.loads(recipe)), Protocol.model_validate_json(protocol), pathlib.Path(target))
+"""
+
+
+@pytest.mark.slow
+def test_a_pass_that_was_killed_loses_no_more_than_its_block(protocol: Protocol, tmp_path: Path) -> None:
+    name, chosen = str(tiny_model_folder("llama", tmp_path / "llama")), recipe(*STEPS["gptq"])
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    call = [name, json.dumps(chosen.to_dict()), protocol.model_dump_json(), str(tmp_path / "one")]
+    ended = subprocess.run([sys.executable, "-c", KILLED, *call], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    told: list[str] = []
+    found = stream(name, chosen, protocol, tmp_path / "one", lambda fraction, message, *_: told.append(said(message)))
+    assert "block 1 of 2" not in told and "block 2 of 2" in told
+    expected = stream(name, chosen, protocol, tmp_path / "two")
+    assert found.quality == expected.quality and found.layers == expected.layers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["rtn", "gptq", "awq", "wanda"])
+def test_smollm2_gives_what_it_gives_in_memory(method: str, protocol: Protocol, tmp_path: Path) -> None:
+    wide = [{kind: {**values, "group_size": 64} if kind == "quantize" else values} for step in STEPS[method]
+            for kind, values in step.items()]  # fmt: skip
+    chosen = protocol.model_copy(update={"context": 256, "tokens": 1024, "calibration_tokens": 1024})
+    check_same("smollm2-135m", recipe(*wide), chosen, tmp_path / "out")
+
+
+def test_nano_gives_what_it_gives_in_memory(protocol: Protocol, tmp_path: Path) -> None:
+    check_same("nano", recipe(*STEPS["rtn"]), protocol, tmp_path / "out")
