@@ -344,12 +344,17 @@ class Store(Database):
             return [rows.existing(connection, id) for id in found]
 
     def silent(self, longer_than_s: float) -> Names:
-        """Workers that gave no sign of life for that long, those among them that have a run and never gave one."""
-        oldest = time.time() - longer_than_s
+        """Workers that gave no sign of life for that long, those among them that have a run and never gave one; and
+        those whose last sign lies so far ahead: the clock was put back since, and the living beat by the new one."""
+        now = time.time()
+
+        def odd(beat: sa.ColumnElement[float]) -> sa.ColumnElement[bool]:
+            return sa.or_(beat < now - longer_than_s, beat > now + longer_than_s)
+
         joined = sa.select(R.worker).select_from(runs_table.outerjoin(workers_table, R.worker == W.id))
-        lost = joined.where(R.status == Status.RUNNING, sa.func.coalesce(W.beat, R.started) < oldest)
+        lost = joined.where(R.status == Status.RUNNING, odd(sa.func.coalesce(W.beat, R.started)))
         with self._read() as connection:
-            names = connection.execute(lost.union(sa.select(W.id).where(W.beat < oldest))).scalars()
+            names = connection.execute(lost.union(sa.select(W.id).where(odd(W.beat)))).scalars()
             return sorted(name for name in names if name)
 
     # -- inside -------------------------------------------------------------------------------------------------------

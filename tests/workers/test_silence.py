@@ -63,6 +63,25 @@ def test_a_clock_that_jumps_kills_nobody(file_store: Store, clock: Clock, monkey
     assert looks.look() == []
 
 
+def test_who_died_before_the_clock_was_put_back_is_given_up_and_who_beats_by_the_new_one_is_not(
+    file_store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_store.submit("measure", {}, "k", "title")
+    run = file_store.claim("gone")
+    assert run is not None
+    file_store.beat("gone", 1, run.id)
+    file_store.beat("alive", 1, None)
+    looks, back = Silence(file_store, clock), time.time() - 7200
+    monkeypatch.setattr(time, "time", lambda: back)
+    assert looks.look() == []
+    file_store.beat("alive", 1, None)
+    clock.now += AGAIN_S
+    assert looks.look() == ["gone"]
+    looks.settle()
+    left = file_store.get(run.id)
+    assert left is not None and (left.status, left.message) == ("interrupted", LOST)
+
+
 def test_nobody_is_judged_while_the_store_is_locked(
     file_store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
