@@ -7,6 +7,7 @@ environment of the dashboard:
     OPTLAB_MAX_WAITING_IN_ALL   runs of everybody
     OPTLAB_MAX_TOKENS           tokens of text that a run may measure on or calibrate with
     OPTLAB_MAX_TRAINING_STEPS   steps of training in a recipe
+    OPTLAB_MAX_MEMORY_MB        megabytes (10^6 bytes) of memory that measuring a recipe is expected to take at its peak
     OPTLAB_MAX_MINUTES          minutes that a run may work; then it is stopped with a sentence
 
 Admins are held to them too: a limit says what the machine can do, not whom one trusts.
@@ -22,6 +23,7 @@ from optlab.errors import OptLabError
 from optlab.recipes import Recipe
 
 PREFIX = "OPTLAB_MAX_"
+MEGABYTE = 10**6
 
 
 class LimitError(OptLabError):
@@ -36,6 +38,7 @@ class Limits:
     waiting_in_all: int | None = None
     tokens: int | None = None
     training_steps: int | None = None
+    memory_mb: int | None = None
     minutes: int | None = None
 
     @classmethod
@@ -66,6 +69,12 @@ class Limits:
         if self.training_steps is not None and steps > self.training_steps:
             raise LimitError("the recipe trains for {steps} steps; {limit} are allowed here", steps=steps,
                              limit=self.training_steps)  # fmt: skip
+
+    def check_memory(self, expected_bytes: int) -> None:
+        """expected_bytes: the peak of a run, as predicted before it starts. Raises LimitError."""
+        if self.memory_mb is not None and expected_bytes > self.memory_mb * MEGABYTE:
+            raise LimitError("measuring this takes about {needed} MB of memory; {limit} are allowed here",
+                             needed=round(expected_bytes / MEGABYTE), limit=self.memory_mb)  # fmt: skip
 
     def check_time(self, seconds: float) -> None:
         """seconds: that a run has worked. Raises LimitError."""

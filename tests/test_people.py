@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,11 @@ def test_queue_text_and_training_have_limits(store: Store) -> None:
         ann.submit_measure("nano", samples.quantized(4), Protocol(tokens=20_001))
     with pytest.raises(LimitError, match="400 steps"):
         ann.submit_measure("nano", trained(400), Protocol())
-    first = ann.submit_measure("nano", trained(100), Protocol())
+    small = replace(limits, memory_mb=1000)
+    with pytest.raises(LimitError, match=r"takes about \d{3,4} MB of memory; 300 are allowed"):
+        Client(store, ANN, replace(limits, memory_mb=300)).submit_measure("nano", samples.quantized(4), Protocol())
+    first = Client(store, ANN, small).submit_measure("nano", trained(100), Protocol())
+    assert first.id == ann.submit_measure("nano", trained(100), Protocol()).id
     with pytest.raises(LimitError, match="at most 1 of your runs"):
         ann.submit_measure("nano", samples.quantized(4), Protocol())
     assert ann.submit_measure("nano", trained(100), Protocol()).id == first.id

@@ -94,7 +94,7 @@ class Client:
         found = self.look_up(kind, spec, subject)
         if found is not None and not found.retryable:
             return found
-        permissions.expect_to_start(self.store, self.person, self.limits, spec)
+        permissions.expect_to_start(self.store, self.person, self.limits, spec, self.description(spec.model))
         if kind.priority > BACKGROUND:
             self._make_way()
         key = found.key if found is not None else kind.key(spec, subject.weights[0])

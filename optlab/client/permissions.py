@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from optlab.jobs.measure_plan import memory_bytes
 from optlab.jobs.prepare import PREPARE
 from optlab.limits import Limits
+from optlab.models.describe import Description
 from optlab.people import Person
 from optlab.results.model import PrepareSpec
 from optlab.results.specs import ProtocolSpec, RecipeSpec, Spec
@@ -11,8 +13,9 @@ from optlab.store.run import LIVE
 from optlab.store.store import Store
 
 
-def expect_to_start(store: Store, person: Person, limits: Limits, spec: Spec) -> None:
-    """Raises NotAllowedError, LimitError."""
+def expect_to_start(store: Store, person: Person, limits: Limits, spec: Spec, description: Description | None) -> None:
+    """description: of the model that is worked on, None where that is not known yet. Raises NotAllowedError,
+    LimitError."""
     person.expect_to_start_work()
     if limits == Limits():
         return
@@ -20,6 +23,8 @@ def expect_to_start(store: Store, person: Person, limits: Limits, spec: Spec) ->
         limits.check_tokens(max(spec.protocol.tokens, spec.protocol.calibration_tokens))
     if isinstance(spec, RecipeSpec):
         limits.check_recipe(spec.known_recipe)
+        if description is not None:
+            limits.check_memory(memory_bytes(spec.known_recipe, spec.protocol, description))
     if isinstance(spec, PrepareSpec):  # part of what is asked for next
         return
     live = [run for run in store.list(status=LIVE) if run.kind != PREPARE.name]
