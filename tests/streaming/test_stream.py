@@ -195,5 +195,6 @@ def test_smollm2_gives_what_it_gives_in_memory(method: str, protocol: Protocol, 
     check_same("smollm2-135m", recipe(*wide), chosen, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_nano_gives_what_it_gives_in_memory(protocol: Protocol, tmp_path: Path) -> None:
     check_same("nano", recipe(*STEPS["rtn"]), protocol, tmp_path / "out")
