@@ -13,6 +13,7 @@ from pkgutil import walk_packages
 
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
+from streamlit.runtime.pages_manager import PagesManager
 
 from optlab.client.knob_predictions import knob_predictions
 from optlab.errors import OptLabError
@@ -32,6 +33,8 @@ LATE = ("pandas", "PIL.ImageFile", "streamlit.emojis", "streamlit.material_icon_
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """For `st.App`, whose runtime has begun by now: components of the browser can be registered."""
+    # What the first session would find out by drawing a page without its frame, and then once more with it.
+    PagesManager.uses_pages_directory = False
     prepare()
     yield
 
