@@ -22,12 +22,6 @@ RECIPE = Recipe.from_dict({"steps": [{"quantize": {"method": "rtn", "bits": 4, "
 CONTEXT = 64
 
 
-@pytest.fixture
-def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("OPTLAB_HOME", str(tmp_path / "home"))
-    return str(tiny_model_folder("llama", tmp_path / "llama"))
-
-
 def test_original_and_compressed_model_are_timed_at_every_size(model: str) -> None:
     partial: list[int] = []
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from optlab.errors import Cancelled
@@ -16,27 +14,9 @@ from optlab.models.describe import describe
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results.measurement import MeasurementSoFar
-from tests.compressing import calibration_file
-from tests.tiny import tiny_model_folder
 
 RECIPE = Recipe.from_dict({"steps": [{"quantize": {"method": "rtn", "bits": 3, "group_size": 16}}]})
 LEARNING = "collecting calibration statistics"
-
-
-@pytest.fixture
-def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("OPTLAB_HOME", str(tmp_path / "home"))
-    return str(tiny_model_folder("llama", tmp_path / "llama"))
-
-
-@pytest.fixture
-def protocol(tmp_path: Path) -> Protocol:
-    text = tmp_path / "evaluation.txt"
-    text.write_text(Path(calibration_file(tmp_path)).read_text().upper())
-    return Protocol(
-        text=str(text), calibration=calibration_file(tmp_path), calibration_tokens=512, context=32, tokens=1024,
-        dtype="float32",
-    )  # fmt: skip
 
 
 @pytest.mark.slow

@@ -14,27 +14,14 @@ from optlab.kernels.artefact import load_artefact
 from optlab.models.describe import describe
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from tests.compressing import calibration_file
-from tests.tiny import tiny_model_folder
 
 RECIPE = Recipe.from_dict({"steps": [{"quantize": {"method": "gptq", "bits": 3, "group_size": 16}}]})
 TAYLOR = Recipe.from_dict({"steps": [{"prune": {"method": "taylor"}}]})
 
 
 @pytest.fixture
-def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("OPTLAB_HOME", str(tmp_path / "home"))
-    return str(tiny_model_folder("llama", tmp_path / "llama"))
-
-
-@pytest.fixture
-def protocol(tmp_path: Path) -> Protocol:
-    text = tmp_path / "evaluation.txt"
-    text.write_text(Path(calibration_file(tmp_path)).read_text().upper())
-    return Protocol(
-        text=str(text), calibration=calibration_file(tmp_path), calibration_tokens=512, context=32, tokens=1024,
-        dtype="float32", latency=False, device="cpu",
-    )  # fmt: skip
+def protocol(protocol: Protocol) -> Protocol:
+    return protocol.model_copy(update={"latency": False, "device": "cpu"})
 
 
 def test_the_figures_are_those_of_a_model_in_memory(

@@ -28,13 +28,19 @@ def clock() -> Clock:
     return Clock()
 
 
+def begun_by(store: Store, worker: str) -> int:
+    """The number of a run that `worker` begins and gives one sign of life of."""
+    store.submit("measure", {}, "k", "title")
+    run = store.claim(worker)
+    assert run is not None
+    store.beat(worker, 1, run.id)
+    return run.id
+
+
 def test_a_worker_that_died_is_believed_dead_at_the_second_look(
     file_store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file_store.submit("measure", {}, "k", "title")
-    run = file_store.claim("gone")
-    assert run is not None
-    file_store.beat("gone", 1, run.id)
+    id = begun_by(file_store, "gone")
     looks, later = Silence(file_store, clock), time.time() + SILENT_S + 1
     assert looks.look() == []
     monkeypatch.setattr(time, "time", lambda: later)
@@ -44,7 +50,7 @@ def test_a_worker_that_died_is_believed_dead_at_the_second_look(
     clock.now = AGAIN_S
     assert looks.look() == ["gone"]
     looks.settle()
-    left = file_store.get(run.id)
+    left = file_store.get(id)
     assert left is not None and (left.status, left.message) == ("interrupted", LOST)
     assert looks.look() == []
 
@@ -66,10 +72,7 @@ def test_a_clock_that_jumps_kills_nobody(file_store: Store, clock: Clock, monkey
 def test_who_died_before_the_clock_was_put_back_is_given_up_and_who_beats_by_the_new_one_is_not(
     file_store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file_store.submit("measure", {}, "k", "title")
-    run = file_store.claim("gone")
-    assert run is not None
-    file_store.beat("gone", 1, run.id)
+    id = begun_by(file_store, "gone")
     file_store.beat("alive", 1, None)
     looks, back = Silence(file_store, clock), time.time() - 7200
     monkeypatch.setattr(time, "time", lambda: back)
@@ -78,7 +81,7 @@ def test_who_died_before_the_clock_was_put_back_is_given_up_and_who_beats_by_the
     clock.now += AGAIN_S
     assert looks.look() == ["gone"]
     looks.settle()
-    left = file_store.get(run.id)
+    left = file_store.get(id)
     assert left is not None and (left.status, left.message) == ("interrupted", LOST)
 
 
