@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.chaos.kept import everything
 from tests.chaos.size import size
 
-DAMAGES = size(22, 100)
+DAMAGES = size(11, 100)
 PAGE = 4096
 
 

@@ -31,7 +31,7 @@ from tests.chaos.size import size
 from tests.compressing import calibration_file
 from tests.tiny import tiny_model_folder
 
-FILLINGS = size(4, 40)
+FILLINGS = size(2, 40)
 DISK = "4m"
 LONGEST_SENTENCE = 600
 FULL_S = 1.5

@@ -19,7 +19,7 @@ from tests.hostile.mutations import of_bytes, of_json
 from tests.hostile.room import attempts
 from tests.hostile.test_corpus import base, judge, sound  # noqa: F401  fixtures
 
-EXAMPLES = int(os.environ.get("OPTLAB_HOSTILE_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("OPTLAB_HOSTILE_EXAMPLES", "50"))
 BATCH = 20
 """Inputs that one process is given: the example that hypothesis makes smaller is a list of so many at most."""
 JSON = ("config", "tokenizer", "tokenizer_settings")
