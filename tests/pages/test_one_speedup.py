@@ -66,7 +66,7 @@ def test_every_page_and_the_report_say_the_same_speedup(
     assert "2.0 x faster" in other
 
     report = html(Comparison.of([run]))
-    assert report.count(said) == 2  # in the table, and on the card of the run
+    assert report.count(said) == 3  # at its point of the chart, in the table, and on its card
     medians = ("1.11 x faster", "1.11 times", "1.80 x slower")  # of the run, and of the run beside the other one
     assert not any(other in text for text in (explore, advice, report, newest) for other in medians)
 
