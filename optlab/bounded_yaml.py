@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from optlab.errors import RecipeError
+from optlab.messages import say
 
 LARGEST = 1 << 20
 """Characters of one document."""
@@ -32,7 +33,7 @@ def read_yaml(text: str) -> Any:
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError, AttributeError, KeyError) as error:
         if isinstance(error, RecipeError):
             raise
-        raise RecipeError("the recipe is not valid YAML: {error}", error=_first_line(error)) from None
+        raise RecipeError("the recipe is not valid YAML: {error}", error=_why(error)) from None
 
 
 def _check(text: str) -> None:
@@ -51,5 +52,9 @@ def _check(text: str) -> None:
             raise RecipeError("the recipe holds more than {most} values", most=MOST_VALUES)
 
 
-def _first_line(error: Exception) -> str:
+def _why(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark is not None:
+        return say("{problem}, line {line}", problem=error.problem, line=error.problem_mark.line + 1)
+    if "set_int_max_str_digits" in str(error):
+        return say("a number has too many digits")
     return next(iter(str(error).splitlines()), type(error).__name__)

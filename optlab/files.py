@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,8 @@ JsonObject = dict[str, Any]
 
 FULL = ("no space left", "requested and", "quota exceeded", "disk is full")
 """Words of libraries that keep no error number: safetensors, numpy of a file that it could write in part, SQLite."""
+SYSTEM = ("/proc", "/sys", "/dev")
+"""What the system makes up when it is read; parts of it tell of this process or never end."""
 
 
 def reason(error: Exception) -> str:
@@ -121,6 +124,13 @@ def _to_disk(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def is_regular(path: Path) -> bool:
+    """Whether it is a regular file on a disk: reading any other (a pipe, a device, /proc) may never end. Raises
+    OSError."""
+    system = tuple(f"{root}/" for root in SYSTEM)
+    return stat.S_ISREG(path.stat().st_mode) and not str(path.resolve()).startswith(system)
 
 
 def version(file: Path) -> tuple[int, int, int, int]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from optlab import files
 from optlab.bounded_yaml import LARGEST, read_yaml
 from optlab.errors import RecipeError
 from optlab.files import JsonObject
@@ -164,6 +165,8 @@ class Recipe:
     def from_file(cls, path: str | Path) -> Recipe:
         path = Path(path)
         try:
+            if path.exists() and not path.is_dir() and not files.is_regular(path):
+                raise RecipeError("{path} is not a regular file; give the path of a recipe file", path=path)
             if path.stat().st_size > LARGEST:
                 raise RecipeError("{path} is larger than 1 MB, which no recipe is", path=path)
             return cls.from_yaml(path.read_text(encoding="utf-8"))

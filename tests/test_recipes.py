@@ -1,5 +1,8 @@
 """Recipes: what is written is what is meant, and what is wrong stops at the edge with a sentence."""
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +105,10 @@ def test_an_expression_that_matches_nothing_is_refused() -> None:
 def test_files_that_are_not_recipes(tmp_path) -> None:
     with pytest.raises(RecipeError, match="cannot read the recipe"):
         Recipe.from_file(tmp_path / "none.yaml")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for endless in (tmp_path / "pipe.yaml", Path("/dev/zero"), Path("/proc/self/environ")):
+        with pytest.raises(RecipeError, match="not a regular file"):
+            Recipe.from_file(endless)
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RecipeError, match="not UTF-8"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from optlab import files
 from optlab.cli.console import Json, Model, opened, reporter, show
 from optlab.errors import OptLabError
 from optlab.store.run import Run, Status
@@ -103,6 +104,8 @@ def import_archive(
     from optlab.report import archive as project
 
     try:
+        if file.exists() and not file.is_dir() and not files.is_regular(file):
+            raise OptLabError("{file} is not a regular file; give the path of an archive", file=file)
         if file.stat().st_size > project.LARGEST_FILE:
             raise OptLabError(f"{file} has more than {project.LARGEST_FILE >> 20} MB, which no project archive has")
         content = file.read_bytes()

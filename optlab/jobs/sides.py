@@ -22,6 +22,18 @@ if TYPE_CHECKING:
     from optlab.texts.passage import Passage
 
 
+class Telling:
+    """Progress of a comparison that tells it as a part of its measurement. so_far: what is known, kept up to date."""
+
+    def __init__(self, progress: Progress, so_far: MeasurementSoFar) -> None:
+        self.progress, self.so_far = progress, so_far
+
+    def __call__(self, fraction: float, message: str, partial: object = None) -> None:
+        if isinstance(partial, QualitySoFar):
+            self.so_far = self.so_far.model_copy(update={"quality": partial})
+        self.progress(fraction, message, self.so_far if partial is not None else None)
+
+
 def timed_in_turns(
     base: LanguageModel, candidate: Compressed, ids: list[int], protocol: Protocol, progress: Progress
 ) -> tuple[TimedPair | None, float | None]:
@@ -62,12 +74,7 @@ def compared(
     """
     from optlab.evaluation.compare import compare
 
-    def known(fraction: float, message: str, partial: object = None) -> None:
-        nonlocal so_far
-        if isinstance(partial, QualitySoFar):
-            so_far = so_far.model_copy(update={"quality": partial})
-        progress(fraction, message, so_far if partial is not None else None)
-
+    known = Telling(progress, so_far)
     progress(0.0, say("measuring quality"), so_far)
     began = time.perf_counter()
     quality = compare(
@@ -76,7 +83,7 @@ def compared(
     )  # fmt: skip
     seconds = time.perf_counter() - began
     log(f"evaluated {quality.windows} windows in {seconds:.1f} s")
-    return quality, so_far.model_copy(update={"quality_done": True}), seconds
+    return quality, known.so_far.model_copy(update={"quality_done": True}), seconds
 
 
 def side(quality: Perplexity, size: int, timed: Latency | None, memory: int | None = None) -> Side:

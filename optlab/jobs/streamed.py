@@ -13,13 +13,14 @@ from optlab.errors import ModelError, RecipeError
 from optlab.jobs.answer import answer
 from optlab.jobs.kind import Log
 from optlab.jobs.measure_plan import memory_bytes
+from optlab.jobs.sides import Telling
 from optlab.machine.locks import compute_lock
 from optlab.messages import say
 from optlab.models.describe import Description
 from optlab.progress import Progress
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
-from optlab.results.measurement import Measurement, Seconds
+from optlab.results.measurement import Measurement, MeasurementSoFar, Seconds
 from optlab.store import artefacts
 
 VARIABLE = "OPTLAB_STREAMING"
@@ -34,7 +35,7 @@ def chosen(recipe: Recipe, protocol: Protocol, description: Description) -> bool
     asked = os.environ.get(VARIABLE, "").strip().lower()
     if asked in ("always", "never"):
         return asked == "always"
-    if memory_bytes(recipe, protocol, description) <= psutil.virtual_memory().total:
+    if fits(recipe, protocol, description):
         return False
     from optlab.models.device import choose_device
     from optlab.streaming import why_not
@@ -50,6 +51,11 @@ def chosen(recipe: Recipe, protocol: Protocol, description: Description) -> bool
             gigabytes=psutil.virtual_memory().total / 1e9,
         )
     return True
+
+
+def fits(recipe: Recipe, protocol: Protocol, description: Description) -> bool:
+    """Whether this machine has the memory to measure `recipe` with both models whole."""
+    return memory_bytes(recipe, protocol, description) <= psutil.virtual_memory().total
 
 
 def measure(
@@ -77,11 +83,15 @@ def measure(
         )
     folder = artefacts.folder(artefacts.key(description.fingerprint, recipe, protocol))
     with compute_lock(), sealed.building(folder) as unfinished:
-        found = stream(name, recipe, protocol, unfinished, progress)
+        known = Telling(progress, MeasurementSoFar(size_base=description.size_bytes))
+        found = stream(name, recipe, protocol, unfinished, known)
     if save is not None:
         shutil.copytree(folder, save, dirs_exist_ok=True, ignore=shutil.ignore_patterns(sealed.CHECKSUMS))
     log(f"compressed in {found.compress_seconds:.1f} s, evaluated in {found.evaluate_seconds:.1f} s; see {folder}")
     note = say("The model was read block by block, because it is larger than memory; nothing was timed.")
+    if fits(recipe, protocol, description):
+        note = say("The model was read block by block, because {variable} asks for it; nothing was timed.",
+                   variable=VARIABLE)  # fmt: skip
     progress(1.0, say("done"))
     return answer(
         name, recipe, protocol, found.model, found.passage, found.quality,

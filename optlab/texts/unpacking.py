@@ -6,20 +6,18 @@ import bz2
 import codecs
 import gzip
 import lzma
-import stat
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from optlab import files
 from optlab.errors import TextError
 
 LARGEST = 100 << 20
 """Bytes of the longest text that is read, unpacked."""
 TAR_MARK = 257
 """Where a tar archive says that it is one."""
-SYSTEM = ("/proc", "/sys", "/dev")
-"""What the system makes up when it is read; parts of it tell of this process or never end."""
 
 
 def _zstandard(file: Path) -> Any:
@@ -52,7 +50,7 @@ FOREIGN = {
 def regular(path: Path, name: str) -> None:
     """Raises TextError unless `path` is a regular file on a disk, of a size that is read."""
     status = path.stat()
-    if not stat.S_ISREG(status.st_mode) or str(path.resolve()).startswith(tuple(f"{root}/" for root in SYSTEM)):
+    if not files.is_regular(path):
         raise TextError("{name} is not a regular file; give the path of a text file", name=name)
     if status.st_size > LARGEST:
         raise TextError(

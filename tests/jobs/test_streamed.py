@@ -14,6 +14,7 @@ from optlab.kernels.artefact import load_artefact
 from optlab.models.describe import describe
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.measurement import MeasurementSoFar
 
 RECIPE = Recipe.from_dict({"steps": [{"quantize": {"method": "gptq", "bits": 3, "group_size": 16}}]})
 TAYLOR = Recipe.from_dict({"steps": [{"prune": {"method": "taylor"}}]})
@@ -28,8 +29,12 @@ def test_the_figures_are_those_of_a_model_in_memory(
     model: str, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(streamed.VARIABLE, "always")
-    found = measure(model, RECIPE, protocol, save=tmp_path / "saved")
-    assert any("block by block" in said(note) for note in found.notes)
+    told: list[object] = []
+    found = measure(model, RECIPE, protocol, lambda *report: told.extend(report[2:]), save=tmp_path / "saved")
+    assert {type(one) for one in told} <= {MeasurementSoFar, type(None)}
+    quality = [one.quality for one in told if isinstance(one, MeasurementSoFar) and one.quality is not None]
+    assert quality[-1].windows_done == quality[-1].windows == found.windows
+    assert any("OPTLAB_STREAMING asks for it" in said(note) for note in found.notes)
     assert load_artefact(tmp_path / "saved").recipe == RECIPE
     monkeypatch.setenv(streamed.VARIABLE, "never")
     # It reads the shards that the pass has written.
