@@ -21,7 +21,7 @@ from optlab.progress import Progress, silent, span
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.store.run import Run, Status, UnknownRunError
-from optlab.store.store import Store
+from optlab.store.store import LOST, Store
 from optlab.texts.text import load as load_text
 from optlab.workers.execution import execute
 from optlab.workers.heartbeat import STOPPED, Heartbeat
@@ -105,13 +105,14 @@ def probe(client: Client, model: str, shown: Progress = silent) -> Run:
 
 
 def complete(client: Client, run: Run, shown: Progress = silent, kinds: registry.Kinds = registry.KINDS) -> Run:
-    """`run` once it is done: at once if it is, by doing it here if nobody has begun, else by watching who has.
+    """`run` once it is done: at once if it is, by doing it here if nobody has begun, else by watching who has. Who asks
+    again after a process was killed wants its run gone on with: what is found silent meanwhile is done here, once.
 
     Raises what the work raised; MeasurementError when it failed elsewhere; Cancelled when somebody cancelled it;
     UnknownRunError when it was deleted; KeyboardInterrupt on Ctrl-C, after which a run that was done here is cancelled
     and one that a worker has goes on.
     """
-    store, suspicion, looked = client.store, Silence(client.store), 0.0
+    store, suspicion, looked, taken_over = client.store, Silence(client.store), 0.0, False
     while not run.done:
         if run.status == Status.QUEUED:
             claimed = store.claim(_name(), run.id)
@@ -119,6 +120,9 @@ def complete(client: Client, run: Run, shown: Progress = silent, kinds: registry
                 _here(store, claimed, shown, kinds)
         elif run.status == Status.CANCELLED:
             raise Cancelled("run {id} was cancelled", id=run.id)
+        elif (run.status, run.message) == (Status.INTERRUPTED, LOST) and not taken_over:
+            taken_over = True
+            client.retry(run.id)
         elif run.retryable:
             raise MeasurementError(run.error or run.message)
         else:
