@@ -135,18 +135,20 @@ def without_knobs(client: Client, description: Description, protocol: Protocol, 
 
 @lru_cache(maxsize=4)
 def best_at_each_size(predictor: Predictor | None) -> tuple[Point, ...]:
-    """The frontier as points; none where nothing is predicted, or the probe is not far enough for one."""
+    """The frontier as points; none where nothing is predicted, or the probe is not far enough for one. The table found
+    them, the link predicts them: where that sees a smaller one ahead, the larger is not the best of its size."""
     if predictor is None:
         return ()
     try:
         found = Frontier(predictor).points()
     except OptLabError:
         return ()
-    return tuple(
-        Point(float(one.size_bytes), told.ppl_ratio, *(told.ppl_ratio_band90 or (None, None)))
-        for one in found
-        if (told := one.prediction).ppl_ratio is not None
-    )
+    best: list[Point] = []
+    for one in found:
+        told = one.prediction
+        if told.ppl_ratio is not None and (not best or told.ppl_ratio < best[-1].ratio):
+            best.append(Point(float(one.size_bytes), told.ppl_ratio, *(told.ppl_ratio_band90 or (None, None))))
+    return tuple(best)
 
 
 def curve(
