@@ -33,6 +33,8 @@ def predict(
     chosen = Recipe.from_file(recipe)
     with opened() as client:
         predictor = foreground.predictor(client, model, reporter(as_json), text)
+        if (description := client.description(model)) is not None:
+            chosen.check_fits(description.linears, description.matrices)
         claimed, record = predictor.predict(chosen).document(), client.ledger(model).document()
     found = PredictedWithRecord(**dict(claimed) | {"model": model, "ledger": record})
     show(found, as_json, prediction_in_words)
