@@ -47,6 +47,7 @@ def main() -> None:
         point = chart(frame)
         if len(drawn) < len(found):
             thinner(len(drawn), len(found))
+        amounts_of_text({one.spec.protocol.tokens for one in found})
         rows, page = table.page(found, scope)
         listed = frame if rows == drawn else frames.tradeoffs(records.rows(rows))
         chosen = table.show(baseline.choose(frames.with_original(listed), frame), page)
@@ -104,6 +105,14 @@ def thinner(drawn: int, count: int) -> None:
     words = _("{drawn} of {count} measurements are drawn: every one that is the best for its size, and of the others "
               "some of each part of the chart. The table lists them all.")  # fmt: skip
     st.caption(words.format(drawn=format.amount(drawn), count=format.amount(count)))
+
+
+def amounts_of_text(tokens: set[int]) -> None:
+    """That runs read more or less of the text, where they did; tokens: of each."""
+    if len(tokens) > 1:
+        words = _("These runs read {least} to {most} tokens of the text: perplexities of the same text, but of more or "
+                  "less of it, compare within their intervals only.")  # fmt: skip
+        st.caption(words.format(least=format.amount(min(tokens)), most=format.amount(max(tokens))))
 
 
 def take(found: Sequence[MeasuredRun], chosen: list[int]) -> None:

@@ -59,6 +59,16 @@ def test_the_chart_has_a_point_for_each_row(prepared: Client) -> None:
     assert [trace["name"] for trace in figure["data"]].count("original") == 1
 
 
+def test_runs_that_read_more_or_less_of_the_text_are_not_put_side_by_side_without_a_word(prepared: Client) -> None:
+    samples.measured(prepared, 4)
+    said = "tokens of the text"
+    assert not any(said in caption.value for caption in open_page("compare").caption)
+    samples.measured(prepared, 8, Protocol(tokens=512))
+    assert [caption.value[:40] for caption in open_page("compare").caption if said in caption.value] == [
+        "These runs read 512 to 8,192 tokens of t"
+    ]
+
+
 def test_of_very_many_the_chart_draws_some_and_says_so_and_the_table_has_pages(prepared: Client) -> None:
     runs = [measured(prepared, number) for number in range(350)]
     assert prepared.adopt(runs) == 350
