@@ -66,7 +66,7 @@ def shown(run: Run) -> None:
 mutated = st.lists(st.tuples(st.sampled_from(places(RESULT)), st.sampled_from(HOSTILE)), min_size=1, max_size=2)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(changes=mutated)
 @example(changes=[(("delta", "nll_ci95"), [1.0, 2.0, 3.0])])
 @example(changes=[(("baseline", "ppl"), 10**400)])
@@ -82,7 +82,7 @@ def test_no_result_breaks_what_shows_it(changes: list[tuple[Place, Any]]) -> Non
     shown(row(SPEC, result))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(place=st.sampled_from(places(SPEC)), value=st.sampled_from(HOSTILE))
 def test_no_spec_breaks_what_shows_it(place: Place, value: Any) -> None:
     shown(row(put(SPEC, place, value), RESULT))
@@ -104,7 +104,7 @@ def test_no_date_breaks_what_shows_it(when: float | None) -> None:
     format.duration(row(SPEC, RESULT, started=0.0, finished=when).elapsed() or 0.0)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(place=st.sampled_from(places(RESULT)), value=st.sampled_from(HOSTILE))
 def test_an_archive_takes_a_row_or_names_its_line(place: Place, value: Any) -> None:
     told = {
