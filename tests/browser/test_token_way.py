@@ -35,7 +35,8 @@ def test_it_is_walked_and_played_by_keyboard(page: Page, errors: list[str]) -> N
     expect(way.locator("output")).to_have_text(re.compile("^1 / "))
     way.get_by_role("button", name="Play").focus()
     page.keyboard.press("Enter")
-    expect(way.locator("output")).to_have_text(re.compile("^3 / "), timeout=15_000)
+    # The third step or, where this process looked late, one after it.
+    expect(way.locator("output")).to_have_text(re.compile("^([3-9]|[12][0-9]) / "), timeout=15_000)
     way.get_by_role("button", name="Pause").focus()
     page.keyboard.press("Enter")
     expect(way.get_by_role("button", name="Play")).to_be_visible()
