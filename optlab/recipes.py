@@ -165,7 +165,7 @@ class Recipe:
     def from_file(cls, path: str | Path) -> Recipe:
         path = Path(path)
         try:
-            if path.exists() and not path.is_dir() and not files.is_regular(path):
+            if not path.is_dir() and not files.is_regular(path):
                 raise RecipeError("{path} is not a regular file; give the path of a recipe file", path=path)
             if path.stat().st_size > LARGEST:
                 raise RecipeError("{path} is larger than 1 MB, which no recipe is", path=path)

@@ -104,7 +104,7 @@ def import_archive(
     from optlab.report import archive as project
 
     try:
-        if file.exists() and not file.is_dir() and not files.is_regular(file):
+        if not file.is_dir() and not files.is_regular(file):
             raise OptLabError("{file} is not a regular file; give the path of an archive", file=file)
         if file.stat().st_size > project.LARGEST_FILE:
             raise OptLabError(f"{file} has more than {project.LARGEST_FILE >> 20} MB, which no project archive has")
