@@ -25,7 +25,7 @@ def probed(prepared: Client) -> Client:
     return prepared
 
 
-def made(accepted: str = "en-US,en;q=0.9", newcomer: bool = False, **query: str) -> str | None:
+def made(accepted: str = "en-US,en;q=0.9", newcomer: bool = False, **query: Any) -> str | None:
     """The screen of an address, in a context of its own, as a request has one."""
     return copy_context().run(first_screen.html, query, accepted, newcomer)
 
@@ -39,7 +39,7 @@ def drawn(html: str | None) -> Any:
 
 @pytest.mark.parametrize("recipe", ["", samples.as_link(3), json.dumps([{"prune": {"sparsity": 0.5}}])])
 def test_it_shows_what_the_page_shows_after_it(probed: Client, recipe: str) -> None:
-    query = {"model": "nano", "context": "256"} | ({"recipe": recipe} if recipe else {})
+    query: dict[str, Any] = {"model": "nano", "context": "256"} | ({"recipe": recipe} if recipe else {})
     first, app = drawn(made(**query)), open_page("explore", **query)
     assert first["said"]["cell"] == standing(app)
     assert first["curve"] == {**curve_of(app), "token": ""}
@@ -82,7 +82,7 @@ def test_it_speaks_the_language_of_the_address_else_of_the_browser(probed: Clien
         {"recipe": json.dumps([{"quantize": {"bits": 4}}, {"quantize": {"bits": 3}}])},  # beyond three knobs
     ],
 )
-def test_what_it_could_not_show_as_the_page_will_is_left_to_the_page(probed: Client, query: dict[str, str]) -> None:
+def test_what_it_could_not_show_as_the_page_will_is_left_to_the_page(probed: Client, query: dict[str, Any]) -> None:
     assert made(**query) is None
 
 
