@@ -6,6 +6,7 @@ import math
 
 from optlab.results import table
 from optlab.results.comparison import Comparison
+from optlab.results.estimate import TargetEstimate, TargetEstimates
 from optlab.results.latency_grid import LatencyGrid
 from optlab.results.measurement import Measurement
 from optlab.results.prediction import FrontierPoints, PredictedWithRecord
@@ -76,3 +77,26 @@ def latency_grid_in_words(result: LatencyGrid) -> str:
         lines.append(f"{one.prompt_tokens:>6}{one.batch:>7}{figures}")
     lines += [f"timed ({side}): {'; '.join([one.path, *one.notes])}" for side, one in result.sides.sides()]
     return "\n".join(lines)
+
+
+def targets_in_words(result: TargetEstimates) -> str:
+    """Estimates as a table, a row for each device."""
+    lines = [
+        f"{result.model}, one text of {result.context} tokens: {result.weight_bytes:,} bytes of weights and "
+        f"{result.cache_bytes:,} of keys and values; a token reads {result.read_bytes:,}",
+        f"{'device':38}{'memory, GB':>11}{'left, GB':>10}{'GB/s':>7}   {'tokens/s, estimated':36}{'data from'}",
+    ]
+    for one in result.targets:
+        left = f"{one.left_bytes / 1e9:.2f}" if one.fits else "too large"
+        lines.append(
+            f"{one.title:38}{one.memory_bytes / 1e9:>11.1f}{left:>10}{one.bandwidth / 1e9:>7.0f}   "
+            f"{_speed_in_words(one):36}{one.source}"
+        )
+    return "\n".join(lines)
+
+
+def _speed_in_words(one: TargetEstimate) -> str:
+    rate = one.tokens
+    if rate is None:
+        return "not estimated" if one.fits else ""
+    return f"{rate.per_s:.3g} ({rate.band[0]:.3g} to {rate.band[1]:.3g}; {rate.timings} timings)"
