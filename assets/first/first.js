@@ -20,8 +20,7 @@ else host.remove();
 function open() {
   host.style.colorScheme = theme();
   const live = startCurve(() => {});
-  const sections = [...root.querySelectorAll('section.curve')];
-  for (const section of sections) live.attach(section.dataset.part, section);
+  for (const section of root.querySelectorAll('section.curve')) live.attach(section.dataset.part, section);
   live.take(table.curve, table.curve.stands);
   live.say(table.said);
   host.hidden = false;
@@ -55,7 +54,6 @@ function open() {
     window.removeEventListener('pointerup', release);
     window.removeEventListener('pointercancel', release);
     delete window.optlabFirst;
-    for (const section of sections) live.detach(section.dataset.part, section);
     host.remove(); // which also lets the page behind be seen
     document.querySelector('[data-testid="stMain"]')?.scrollTo(0, scrolled);
     hand?.(moved ? kept : null, focused);

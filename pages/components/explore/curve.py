@@ -77,12 +77,12 @@ def knobs(client: Client, shown: View, description: Description) -> bool:
     knobbed = KnobbedRecipe.of(shown.recipe, description, steps)
     if knobbed is None:
         drawn = curve.without_knobs(client, description, shown.protocol, BEYOND)
-        _mounted["knobs"](key=KEY, data=drawn.to_dict(), on_moved_change=_heard)
+        _mounted["knobs"](key=KEY, data=drawn.to_json().encode(), on_moved_change=_heard)
         return False
     steps.update({step.kind: step for step in shown.recipe.steps})
     state = _state(shown.model, knobbed, knobs_of(shown.recipe))
     table = around(client, shown, description, knobbed, state.heard, state.token, state.put)
-    _mounted["knobs"](key=KEY, data=table.to_dict(), on_moved_change=_heard)
+    _mounted["knobs"](key=KEY, data=table.to_json().encode(), on_moved_change=_heard)
     return True
 
 

@@ -47,16 +47,14 @@ def html(query: Mapping[str, str], accepted: str, newcomer: bool) -> str | None:
     run = client.find(shown.model, shown.recipe, shown.protocol) if shown.recipe.steps else None
     attributes = {} if given in language.LANGUAGES else {"data_known": " ".join(language.LANGUAGES)}
     inside = element("template", *_screen(shown), shadowrootmode="open")
-    drawn = {
-        "curve": curve.around(client, shown, description, knobbed, knobs_of(shown.recipe)).to_dict(),
-        "said": curve.said(client, shown, run, knobbed),
-    }
-    table = json.dumps(drawn, allow_nan=False).replace("<", "\\u003c")
+    table = curve.around(client, shown, description, knobbed, knobs_of(shown.recipe)).to_json()
+    said = json.dumps(curve.said(client, shown, run, knobbed), allow_nan=False)
+    drawn = f'{{"curve": {table}, "said": {said}}}'.replace("<", "\\u003c")
     return "".join([
         element("style", Markup("#first-screen:not([hidden]) ~ #root { visibility: hidden }")),
         element("div", inside, id="first-screen", hidden="", lang=i18n.language(), data_language=i18n.language(),
                 **attributes),
-        element("script", Markup(table), type="application/json", id="first-screen-curve"),
+        element("script", Markup(drawn), type="application/json", id="first-screen-curve"),
         element("script", Markup(curve_assets.script_of_first_screen())),
     ])  # fmt: skip
 
