@@ -4,9 +4,9 @@
 
 The first part starts the app with nothing in its home (no converted model, no run), opens the address, clicks what the
 page offers, and notes when each figure stands on the page: predictions, the size, the first perplexity of a few
-windows, the whole one, the latency, the layers. Then it measures a second recipe in the same way, which finds the model in memory and the
-original's part done. The last part goes through all pages with the results there, by their links in the sidebar, and
-stops the clock when the heading of the new page is drawn and its script has ended.
+windows, the whole one, the latency, the layers. Then it measures a second recipe in the same way, which finds the model
+in memory and the original's part done. The last part goes through all pages with the results there, by their links in
+the sidebar, and stops the clock when the heading of the new page is drawn and its script has ended.
 """
 
 from __future__ import annotations
