@@ -87,6 +87,10 @@ def filtered(measured: Sequence[MeasuredRun]) -> tuple[list[MeasuredRun], str]:
             _("Text"), texts, key=f"compare/text/{model}", width=240,
             help=_("Perplexities on different texts are not comparable."), format_func=own_text.title,
         )  # fmt: skip
+    if model != shown:
+        words = _("{shown} is open in the sidebar; this page shows {model}.") if shown in models else _(
+            "{shown} has not been measured yet; this page shows {model}.")  # fmt: skip
+        st.caption(services.escaped(words.format(shown=title(shown), model=title(model))))
     return [one for one in of_model if one.headline.text == text], f"{model}/{text}"
 
 

@@ -71,13 +71,13 @@ def knobs(client: Client, shown: View, description: Description) -> bool:
     knobbed = KnobbedRecipe.of(shown.recipe, description, steps)
     if knobbed is None:
         drawn = curve.without_knobs(client, description, shown.protocol, BEYOND)
-        _mounted["knobs"](key=KEY, data=drawn.to_dict(), on_moved_change=_heard)
+        _mounted["knobs"](key=KEY, data=drawn.to_json().encode(), on_moved_change=_heard)
         return False
     steps.update({step.kind: step for step in shown.recipe.steps})
     state = _state(shown.model, knobbed, knobs_of(shown.recipe))
     drawn = curve.of(client, description, knobbed, state.heard, shown.protocol, state.token, state.put)
     drawn = replace(drawn, words={**drawn.words, "train": _training(client, shown, knobbed)})
-    _mounted["knobs"](key=KEY, data=drawn.to_dict(), on_moved_change=_heard)
+    _mounted["knobs"](key=KEY, data=drawn.to_json().encode(), on_moved_change=_heard)
     return True
 
 
