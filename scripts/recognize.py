@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import wave
+from collections.abc import Sequence
 from itertools import islice
 from math import gcd
 
@@ -80,10 +81,17 @@ def main() -> None:
                 break
         if len(heard) > 1:
             found.append(Heard(sentence, tuple(heard), tuple(heard.values())))
+        if number % 10 == 9:
+            keep(found)
         print(f"\r{number + 1} of {len(asked)}", end="", file=sys.stderr)
+    keep(found)
+    print(f"\n{len(found)} lists in {kept_in()}", file=sys.stderr)
+
+
+def keep(found: Sequence[Heard]) -> None:
+    """Write them where the task reads them."""
     rows = [{"said": one.said, "heard": one.heard, "scores": one.scores} for one in found]
     write_text(kept_in(), json.dumps({"recognizer": RECOGNIZED, "sentences": rows}, indent=1))
-    print(f"\n{len(found)} lists in {kept_in()}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -137,15 +137,13 @@ class Asking:
         """Prompt and choices meet as they do in one text: the tokens of a choice are what the whole has beyond the
         prompt. Where the text is too long its end is cut, and text and question are tokenized apart."""
         encode = self.model.tokenizer.encode
-        prompt = encode(question.text + question.ask)
-        choices = [encode(question.text + question.ask + choice)[len(prompt) :] for choice in question.choices]
-        choices = [tokens or encode(choice) for tokens, choice in zip(choices, question.choices, strict=True)]
-        longest = max(map(len, choices))
-        room = self.model.description.context_length - len(self._begin) - longest
-        asked = encode(question.ask)
-        text = encode(question.text)
-        if len(text) > read_tokens or len(prompt) > room:
-            prompt = text[: max(min(read_tokens, room - len(asked)), 0)] + asked
+        text, asked = encode(question.text), encode(question.ask)
+        longest = max(len(encode(choice)) for choice in question.choices)
+        room = min(read_tokens, self.model.description.context_length - len(self._begin) - len(asked) - longest)
+        before = question.text + question.ask if len(text) <= room else question.ask
+        whole = encode(before)
+        choices = [encode(before + choice)[len(whole) :] or encode(choice) for choice in question.choices]
+        prompt = whole if len(text) <= room else text[: max(room, 0)] + asked
         if not prompt and not self._begin:
             raise ModelError("{name} has nothing to begin a text with", name=self.model.name)
         return Asked((*self._begin, *prompt), tuple(map(tuple, choices)))

@@ -111,10 +111,20 @@ class Flip(Part):
     candidate: tuple[Number, ...]
 
 
+class Written(Part):
+    """What both models wrote to one question. expected: what counts as right, or the reference."""
+
+    question: Word
+    expected: Word
+    base: Word
+    candidate: Word
+
+
 class TaskResult(Document):
     """metric: what the score is (`optlab.evaluation.tasks.Metric`). chance: of who guesses, of transcripts the
     recognizer alone; None where there is nothing to guess. always_the_same: of whoever gives the most frequent answer
-    every time. slices: by group, where questions have one. stopped_early: `points` was reached."""
+    every time. slices: by group, where questions have one. written: some answers of a task
+    that is written. stopped_early: `points` was reached."""
 
     version: ClassVar[int] = 3
     metric: Name = "accuracy"
@@ -127,6 +137,7 @@ class TaskResult(Document):
     slices: tuple[Slice, ...] = ()
     flips: tuple[Flip, ...] = ()
     stopped_early: Truth = False
+    written: tuple[Written, ...] = ()
 
     @property
     def lower_is_better(self) -> bool:
