@@ -73,4 +73,4 @@ def test_ticked_runs_show_what_was_asked_of_them(prepared: Client) -> None:
     app = well(app.run())
     table = next(frame.value for frame in app.dataframe if "Task" in frame.value)
     assert table["Task"].tolist() == ["OpenBookQA"]
-    assert sorted(table.iloc[0, 2:]) == ["", "-10.0 points (-14.0 ... -6.0)"]
+    assert sorted(table.iloc[0, 3:]) == ["", "-10.0 points (-14.0 ... -6.0)"]
