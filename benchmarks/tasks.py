@@ -42,7 +42,9 @@ TEXT, JUDGED = "bbc-news", "web-bible"
 TOKENS, CONTEXT = 8192, 256
 
 
-def asked(client: Client, model: str, names: Sequence[str], again: bool) -> dict[str, dict[str, TaskResult]]:
+def asked(
+    client: Client, model: str, names: Sequence[str], tokens: int | None, again: bool
+) -> dict[str, dict[str, TaskResult]]:
     """Results by recipe and task; what has no data here is told and left out."""
     protocol = protocol_of({})
     found: dict[str, dict[str, TaskResult]] = {}
@@ -50,7 +52,7 @@ def asked(client: Client, model: str, names: Sequence[str], again: bool) -> dict
         found[label] = {}
         for name in names:
             try:
-                run = foreground.ask(client, name, model, recipe, protocol, reporter(False), again)
+                run = foreground.ask(client, name, model, recipe, protocol, reporter(False), again, None, tokens)
             except TextError as error:
                 print(f"{name} is left out: {error}")
                 continue
@@ -95,18 +97,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--task", action="append")
+    parser.add_argument("--tokens", type=int, default=6000, help="of each task and model")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--no-tokens", action="store_true", help="leave the tokens that flip out")
     chosen = parser.parse_args()
     began = time.monotonic()
     with opened() as client:
-        found = asked(client, chosen.model, chosen.task or list(REGISTRY), chosen.again)
+        found = asked(client, chosen.model, chosen.task or list(REGISTRY), chosen.tokens, chosen.again)
         seconds = time.monotonic() - began
         table = tasks_in_words(found)
         flips = "" if chosen.no_tokens else uncertain_in_words(uncertain(client, chosen.model))
     told = (
         f"{time.strftime('%d %B %Y')}, {chosen.model}, {platform.processor() or platform.machine()} with "
-        f"{os.cpu_count()} cores: all tasks of all recipes in {seconds / 60:.1f} minutes.\n\n```\n{table}\n```\n\n"
+        f"{os.cpu_count()} cores: all tasks of all recipes, about "
+        f"{chosen.tokens} tokens of each, in {seconds / 60:.1f} minutes.\n\n```\n{table}\n```\n\n"
         f"The {SHARE:.0%} most uncertain tokens: threshold from {TEXT}, judged on {JUDGED}, {TOKENS} tokens each.\n\n"
         f"{flips}\n"
     )

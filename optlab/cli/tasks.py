@@ -33,6 +33,10 @@ def tasks(
     points: Annotated[
         float | None, typer.Option(help="Stop once the interval of a difference is narrower than so many hundredths.")
     ] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Ask of each task what the original reads in about so many tokens; default: all."),
+    ] = None,
     harness: Annotated[
         list[str] | None,
         typer.Option(help="Name of a task of lm-evaluation-harness, where it is installed; repeat it."),
@@ -62,7 +66,9 @@ def tasks(
     recipes = {file.stem: Recipe.from_file(file) for file in recipe or []} or {"original": Recipe()}
     if len(recipes) < len(recipe or []):
         raise OptLabError("two recipe files have one name, which names their rows; rename one")
-    settings = _Settings(model, protocol_of({"dtype": dtype, "device": device}), points, again, reporter(as_json))
+    settings = _Settings(
+        model, protocol_of({"dtype": dtype, "device": device}), points, tokens, again, reporter(as_json)
+    )
     if harness:
         found = _by_harness(settings, recipes, harness, harness_folder, limit)
     else:
@@ -81,6 +87,7 @@ class _Settings:
     model: str
     protocol: Protocol
     points: float | None
+    tokens: int | None
     again: bool
     report: Progress
 
@@ -100,7 +107,7 @@ def _asked(
             chosen = recipes[label]
             try:
                 run = foreground.ask(client, name, settings.model, chosen, settings.protocol, part, settings.again,
-                                     settings.points)  # fmt: skip
+                                     settings.points, settings.tokens)  # fmt: skip
             except TextError as error:
                 if strict:
                     raise

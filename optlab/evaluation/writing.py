@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from optlab.errors import ModelError
+from optlab.evaluation.choices import evenly
 from optlab.evaluation.likelihoods import Asked, batches
 from optlab.evaluation.task_statistics import compared_writing
 from optlab.evaluation.tasks import Question, Task
@@ -44,18 +45,22 @@ class Growing:
 
 def ask(
     base: LanguageModel, candidate: LanguageModel, task: type[Task], known: dict[int, str] | None = None,
-    progress: Progress = silent,
+    tokens: int | None = None, progress: Progress = silent,
 ) -> TaskResult:  # fmt: skip
-    """Both models write an answer to every question, and the task judges them. known: what `base` wrote before.
+    """Both models write an answer to every question, and the task judges them. known: what `base` wrote before. tokens:
+    as `choices.ask`.
 
     Raises ModelError for a model that does not continue a text, TextError without what the questions are made of.
     """
-    questions = task.questions()
+    every = task.questions()
     known = {} if known is None else known
-    if len(known) < len(questions):
+    costs = [len(base.tokenizer.encode(one.text + one.ask)) + task.new_tokens for one in every]
+    chosen = evenly(len(every), len(every) if tokens is None else round(tokens * len(every) / sum(costs)))
+    questions = [every[number] for number in chosen]
+    if not known.keys() >= set(chosen):
         texts = written(base, questions, task.read_tokens, task.new_tokens, span(progress, 0.0, 0.5))
-        known.update(enumerate(texts))
-    before = [known[number] for number in range(len(questions))]
+        known.update(zip(chosen, texts, strict=True))
+    before = [known[number] for number in chosen]
     after = written(candidate, questions, task.read_tokens, task.new_tokens, span(progress, 0.5, 1.0))
     return compared_writing(task.metric, questions, before, after, task.judge)
 

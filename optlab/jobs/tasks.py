@@ -39,8 +39,8 @@ def execute(spec: TasksSpec, progress: Progress, log: Log) -> TaskResult:
         known = _answers_of(model.fingerprint, protocol.dtype, protocol.device, spec.task)
         if asked.new_tokens:
             told = _texts_of(model.fingerprint, protocol.dtype, protocol.device, spec.task)
-            return writing.ask(base, candidate, asked, told, span(progress, 0.3, 1.0))
-        return ask(base, candidate, asked, known, spec.known_points, span(progress, 0.3, 1.0))
+            return writing.ask(base, candidate, asked, told, spec.known_tokens, span(progress, 0.3, 1.0))
+        return ask(base, candidate, asked, known, spec.known_points, spec.known_tokens, span(progress, 0.3, 1.0))
 
 
 @lru_cache(maxsize=64)
@@ -64,7 +64,7 @@ TASKS = JobKind(
     name="tasks", label="task", spec=TasksSpec, partial=Nothing, result=TaskResult, execute=execute,
     decides=lambda spec, weights: [
         artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.dtype, spec.protocol.device, spec.task,
-        spec.known_points,
+        spec.known_points, spec.known_tokens,
     ],
     title=lambda spec: say(
         "{model}: {what}, {recipe}", model=title(spec.model), what=_title(spec.task),

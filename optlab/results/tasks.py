@@ -18,10 +18,17 @@ class TasksSpec(RecipeSpec):
     """Which recipe is asked beside the original. task: one of `optlab.evaluation.tasks`; at first there was one.
 
     points: the asking ends once the interval of the difference is narrower than so many hundredths; None: it asks all.
+    tokens: as many questions are asked as the original reads in about so many; None: all.
     """
 
     task: Name = "topics"
     points: Number | None = None
+    tokens: Count | None = None
+
+    @property
+    def known_tokens(self) -> int | None:
+        """`tokens`, None where it says nothing."""
+        return self.tokens or None
 
     @property
     def known_points(self) -> float | None:
