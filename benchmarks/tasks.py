@@ -99,14 +99,14 @@ def main() -> None:
     parser.add_argument("--task", action="append")
     parser.add_argument("--tokens", type=int, default=6000, help="of each task and model")
     parser.add_argument("--again", action="store_true")
-    parser.add_argument("--no-tokens", action="store_true", help="leave the tokens that flip out")
+    parser.add_argument("--no-flips", action="store_true", help="leave the tokens that flip out")
     chosen = parser.parse_args()
     began = time.monotonic()
     with opened() as client:
         found = asked(client, chosen.model, chosen.task or list(REGISTRY), chosen.tokens, chosen.again)
         seconds = time.monotonic() - began
         table = tasks_in_words(found)
-        flips = "" if chosen.no_tokens else uncertain_in_words(uncertain(client, chosen.model))
+        flips = "" if chosen.no_flips else uncertain_in_words(uncertain(client, chosen.model))
     told = (
         f"{time.strftime('%d %B %Y')}, {chosen.model}, {platform.processor() or platform.machine()} with "
         f"{os.cpu_count()} cores: all tasks of all recipes, about "
