@@ -84,12 +84,13 @@ def uncertain(client: Client, model: str) -> dict[str, Held]:
 def uncertain_in_words(found: dict[str, Held]) -> str:
     """As a Markdown table."""
     lines = [
-        "| recipe | tokens that flip | uncertain tokens | flips among them | 95 % interval |",
-        "|---|---|---|---|---|",
+        "| recipe | tokens that flip | uncertain tokens | flips among them | 95 % interval | at most possible |",
+        "|---|---|---|---|---|---|",
     ]
     for label, one in found.items():
+        possible = min(one.uncertain / one.flips, 1.0) if one.flips else 1.0
         ends = "" if one.ci95 is None else f"{one.ci95[0]:.1%} to {one.ci95[1]:.1%}"
-        lines.append(f"| {label} | {one.flips:.1%} | {one.uncertain:.1%} | {one.held:.1%} | {ends} |")
+        lines.append(f"| {label} | {one.flips:.1%} | {one.uncertain:.1%} | {one.held:.1%} | {ends} | {possible:.1%} |")
     return "\n".join(lines)
 
 

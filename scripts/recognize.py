@@ -31,7 +31,7 @@ SHORTEST, LONGEST = 7, 16
 """Words of a sentence."""
 NATS = 1024
 """PocketSphinx adds up log-probabilities in units of 2^10, and tells their exponential."""
-NOISE = 0.12
+NOISE = 0.03
 """Standard deviation of white noise over that of the speech: of a clean voice there is little to choose between."""
 END = re.compile(r"(?<=[.!?])\s+")
 

@@ -243,8 +243,9 @@ def _weighted_interval(found: Floats, weights: Floats) -> Interval | None:
 
 def detectable(difference: Floats, weights: Floats | None = None) -> float | None:
     """The smallest true difference that a paired test at 5 % would find four times in five, with as many questions and
-    as much spread as these have: (1.96 + 0.84) standard errors. None for fewer than two questions."""
-    if len(difference) < 2:
+    as much spread as these have: (1.96 + 0.84) standard errors. None for fewer than two questions, and where
+    nothing differs, which tells no spread."""
+    if len(difference) < 2 or not difference.any():
         return None
     weights = np.ones(len(difference)) if weights is None else weights
     linear = weights * (difference - np.average(difference, weights=weights)) / weights.mean()
