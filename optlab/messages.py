@@ -19,8 +19,14 @@ Value = Any
 LONGEST_SPEC = 8
 LONGEST_VALUE = 400
 """Characters of one value that a sentence shows; a message is read by a person, whatever was put into a file."""
+LONGEST_SENTENCE = 300
+SHORTER = (200, 100, 60, 40)
+"""Characters that texts among the values are cut to, one after the other, until the sentence has no more than the
+first. What is a path stays whole, because a person must find what it names."""
 LONGEST_REPRESENTATION = 160
 """The same for a value that is shown as Python writes it, in quotes or brackets."""
+
+LEFT_OUT = " ... "
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = LONGEST_REPRESENTATION
@@ -61,6 +67,11 @@ class Message(str):
 
     def __new__(cls, template: str, /, **values: Value) -> Message:
         filled = FILLING.vformat(template, (), values) if values else template
+        for longest in SHORTER:
+            if len(filled) <= LONGEST_SENTENCE:
+                break
+            values |= {name: shortened(text, longest) for name, text in values.items() if _is_plain_text(text)}
+            filled = FILLING.vformat(template, (), values) if values else template
         made = super().__new__(cls, filled)
         made.template = template
         made.values = {name: _plain(value) for name, value in values.items()}
@@ -107,12 +118,16 @@ say = Message
 """`say("there is no run {id}", id=3)`: the name by which the messages of the code are found for the catalogs."""
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, longest: int = LONGEST_VALUE) -> str:
     """`text`, with its middle left out where it is longer than a person reads."""
-    if len(text) <= LONGEST_VALUE or isinstance(text, Message):
+    if len(text) <= longest or isinstance(text, Message):
         return text
-    half = LONGEST_VALUE // 2
-    return f"{text[:half]} ... {text[-half:]}"
+    half = (longest - len(LEFT_OUT)) // 2
+    return f"{text[:half]}{LEFT_OUT}{text[-half:]}"
+
+
+def _is_plain_text(value: Value) -> bool:
+    return isinstance(value, str) and not isinstance(value, Message)
 
 
 def encoded(text: str) -> str:

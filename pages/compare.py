@@ -13,7 +13,7 @@ from optlab.jobs import history
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import MeasuredRun, readable
 from optlab.jobs.resolution import title
-from pages.components.compare import baseline, grid, knobs, outside, side_by_side, table, texts
+from pages.components.compare import baseline, grid, knobs, outside, real_work, side_by_side, table, texts
 from pages.components.shared import downloads, facts, frame, labels, own_text, services, take_home, view
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def main() -> None:
         if len(chosen) > 1:
             runs = readable(run for id in chosen if (run := client.run(id)) is not None)
             side_by_side.show(runs)
+            real_work.show(client, runs[: side_by_side.MOST])
             texts.show(client, runs[: side_by_side.MOST])
         elif len(chosen) == 1:
             open_in_explore(chosen[0])
@@ -87,6 +88,10 @@ def filtered(measured: Sequence[MeasuredRun]) -> tuple[list[MeasuredRun], str]:
             _("Text"), texts, key=f"compare/text/{model}", width=240,
             help=_("Perplexities on different texts are not comparable."), format_func=own_text.title,
         )  # fmt: skip
+    if model != shown:
+        words = _("{shown} is open in the sidebar; this page shows {model}.") if shown in models else _(
+            "{shown} has not been measured yet; this page shows {model}.")  # fmt: skip
+        st.caption(services.escaped(words.format(shown=title(shown), model=title(model))))
     return [one for one in of_model if one.headline.text == text], f"{model}/{text}"
 
 

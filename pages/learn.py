@@ -76,7 +76,8 @@ def lesson(slug: str) -> None:
         teaching.bar(slug)
     with st.container(horizontal=True):
         if place:
-            st.button(_("Back"), key="learn/back", icon=":material/arrow_back:", on_click=_go, args=(slugs[place - 1],))
+            st.button(_("Previous lesson"), key="learn/back", icon=":material/arrow_back:", on_click=_go,
+                      args=(slugs[place - 1],))  # fmt: skip
         st.button(_("All lessons"), key="learn/all", icon=":material/school:", on_click=_go, args=("",))
         if place + 1 < len(slugs):
             following = _("Next: {title}").format(title=LESSONS[slugs[place + 1]].title())

@@ -17,6 +17,7 @@ TORCH_FREE = [
     "optlab.models.describe", "optlab.texts.names", "optlab.store.store", "optlab.client.client",
     "optlab.client.predictions", "optlab.prediction.predictor", "optlab.prediction.frontier",
     "optlab.prediction.ledger", "optlab.workers.supervisor", "optlab.figures", "optlab.cli.main",
+    "optlab.client.targets",
 ]  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 
 const KNOBS = ['bits', 'sparsity', 'temperature'];
 // A hand that takes a knob again, or an arrow key that is held, has not arrived yet. Whoever hears that the knobs rest
-// may draw the whole page anew, which would take frames from the next movement.
+// may draw the whole page anew, which would take frames from the next movement. A hand that goes to something else has
+// arrived: what it presses there is about the knobs as they stand.
 const PAUSE_MS = 350;
 
 // moved(name): at every movement. rested(): once, when nobody has touched the knobs for `PAUSE_MS`. budgeted(bytes): when
@@ -21,9 +22,13 @@ function makeKnobs(box, moved, rested, budgeted) {
   function hold() {
     clearTimeout(waiting);
   }
+  function settle() {
+    hold();
+    if (due) { due = false; rested(); }
+  }
   function release() {
     hold();
-    if (due) waiting = setTimeout(() => { due = false; rested(); }, PAUSE_MS);
+    if (due) waiting = setTimeout(settle, PAUSE_MS);
   }
   function arrive() {
     due = true;
@@ -33,6 +38,7 @@ function makeKnobs(box, moved, rested, budgeted) {
     input.addEventListener('pointerdown', hold);
     input.addEventListener('pointerup', release);
     input.addEventListener('pointercancel', release);
+    input.addEventListener('blur', settle);
     input.addEventListener('input', () => { hold(); say(name); moved(name); });
     input.addEventListener('change', arrive); // when the pointer lets go, and at every press of a key
   }

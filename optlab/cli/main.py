@@ -25,6 +25,7 @@ from optlab.cli import (
     recipes,
     runs,
     serving,
+    targets,
     tasks,
     texts,
     upkeep,
@@ -56,8 +57,8 @@ def root(version: Version = False) -> None:
 
 for command in (
     catalog.models, catalog.methods, catalog.inspect, measuring.measure, measuring.latency, comparing.compare,
-    tasks.tasks,
-    predicting.predict, predicting.frontier, exporting.export, archives.report, archives.page, archives.archive,
+    tasks.tasks, targets.targets, predicting.predict, predicting.frontier, exporting.export, archives.report,
+    archives.page, archives.archive,
     upkeep.backup, upkeep.restore, upkeep.check, serving.app,
 ):  # fmt: skip
     app.command()(command)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
+from optlab.jobs.measure_plan import Expectation
 from optlab.results import table
 from optlab.results.comparison import Comparison
+from optlab.results.estimate import TargetEstimate, TargetEstimates
+from optlab.results.forecast import Forecast
 from optlab.results.latency_grid import LatencyGrid
 from optlab.results.measurement import Measurement
 from optlab.results.prediction import FrontierPoints, PredictedWithRecord
 from optlab.results.recipe import known as known_recipe
-from optlab.results.tasks import TaskResult
 
 
 def in_words(result: Measurement) -> str:
@@ -80,19 +81,49 @@ def latency_grid_in_words(result: LatencyGrid) -> str:
     return "\n".join(lines)
 
 
-def tasks_in_words(found: Mapping[str, TaskResult]) -> str:
-    """Results of tasks by their names, as a table; a row for each."""
-    columns = ("original", "compressed", "difference, 95 % interval", "lost", "won", "p")
-    lines = [f"{'task':<16}{'questions':>10}{'same answer':>13}{columns[0]:>10}{columns[1]:>12}{columns[2]:>28}"
-             f"{columns[3]:>6}{columns[4]:>5}{columns[5]:>8}"]  # fmt: skip
-    for name, one in found.items():
-        low, high = one.delta.ci95 or (math.nan, math.nan)
-        difference = f"{one.delta.accuracy:+.1%} ({low:+.1%} to {high:+.1%})"
+WAYS = {"whole": "whole in memory", "blocks": "block by block"}
+
+
+def forecast_in_line(told: Expectation) -> str:
+    """What a measurement will take, in one line."""
+    return (
+        f"{WAYS[told.way]}; about {told.seconds:.0f} s, {told.memory_bytes / 1e9:.1f} GB of memory and "
+        f"{told.footprint.disk / 1e9:.2f} GB of disk"
+    )
+
+
+def forecast_in_words(told: Forecast) -> str:
+    """The same, phase by phase."""
+    lines = [f"{told.model}, {WAYS[told.way]}: foretold, nothing was measured"]
+    lines += [f"{phase:10}{seconds:>9.0f} s" for phase, seconds in told.seconds.items()]
+    lines += [f"{phase:10}{size / 1e9:>9.2f} GB of memory" for phase, size in told.memory_bytes.items()]
+    seconds, most = sum(told.seconds.values()), max(told.memory_bytes.values())
+    return "\n".join(
+        [
+            *lines,
+            f"in all {seconds:.0f} s, at most {most / 1e9:.2f} GB of memory, {told.disk_bytes / 1e9:.2f} GB of disk",
+        ]
+    )
+
+
+def targets_in_words(result: TargetEstimates) -> str:
+    """Estimates as a table, a row for each device."""
+    lines = [
+        f"{result.model}, one text of {result.context} tokens: {result.weight_bytes:,} bytes of weights and "
+        f"{result.cache_bytes:,} of keys and values; a token reads {result.read_bytes:,}",
+        f"{'device':38}{'memory, GB':>11}{'left, GB':>10}{'GB/s':>7}   {'tokens/s, estimated':36}{'data from'}",
+    ]
+    for one in result.targets:
+        left = f"{one.left_bytes / 1e9:.2f}" if one.fits else "too large"
         lines.append(
-            f"{name:<16}{one.questions:>10}{one.always_the_same:>13.1%}{one.base.accuracy:>10.1%}"
-            f"{one.candidate.accuracy:>12.1%}{difference:>28}{one.delta.lost:>6}{one.delta.won:>5}"
-            f"{one.delta.mcnemar_p:>8.3f}"
+            f"{one.title:38}{one.memory_bytes / 1e9:>11.1f}{left:>10}{one.bandwidth / 1e9:>7.0f}   "
+            f"{_speed_in_words(one):36}{one.source}"
         )
-    lines.append("same answer: accuracy of whoever always gives the most frequent one; p: McNemar's exact test of lost "
-                 "against won")  # fmt: skip
     return "\n".join(lines)
+
+
+def _speed_in_words(one: TargetEstimate) -> str:
+    rate = one.tokens
+    if rate is None:
+        return "not estimated" if one.fits else ""
+    return f"{rate.per_s:.3g} ({rate.band[0]:.3g} to {rate.band[1]:.3g}; {rate.timings} timings)"

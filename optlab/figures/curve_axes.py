@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optlab.figures import format
+from optlab.figures import format, size_axis
 from optlab.figures.frontier import FLOOR, TICKS
 
 MARGIN = 0.04
 """Of the range of sizes, on both sides."""
 WORST = 1000.0
 """Percent worse at which the axis ends: beyond it no model is of use, and what is of use would be squeezed."""
-MOST_TICKS = 6
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,7 @@ def size(sizes: Sequence[float]) -> Axis:
     low, high = (min(sizes), max(sizes)) if sizes else (0.0, 1.0)
     margin = MARGIN * (high - low or high)
     low, high = low - margin, high + margin
-    step = _round_step((high - low) / MOST_TICKS)
-    places = [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    return Axis(low, high, tuple(Tick(place, format.megabytes(place)) for place in places if sizes))
+    return Axis(low, high, tuple(Tick(place, size_axis.label(place)) for place in size_axis.ticks(low, high) if sizes))
 
 
 def loss(ratios: Sequence[float]) -> Axis:
@@ -52,9 +48,3 @@ def loss(ratios: Sequence[float]) -> Axis:
     ticks = [Tick(FLOOR, f"\N{LESS-THAN OR EQUAL TO} {format.significant(FLOOR, 1)}%")]
     ticks += [Tick(tick, f"{tick:,g}%") for tick in TICKS if tick <= high and tick >= 0.2]
     return Axis(FLOOR, high, tuple(ticks))
-
-
-def _round_step(least: float) -> float:
-    """The smallest of 1, 2, 5, 10, 20, ... that is at least `least`."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)

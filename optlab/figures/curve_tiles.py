@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from optlab.figures import format, pairs, verdict
 from optlab.figures.predicted import not_timed
@@ -32,7 +32,7 @@ class Tile:
 
 def measured(known: pairs.Known) -> tuple[Tile, ...]:
     """As the cards of a measurement have it; what it has not found yet is unknown."""
-    return tuple(_of_pair(pair) for pair in pairs.of(known))
+    return _of_pair(pairs.quality(known)), _of_pair(pairs.size(known)), _of_pair(_as_speed(pairs.latency(known)))
 
 
 def unknown(original: OriginalFigures) -> tuple[Tile, ...]:
@@ -71,6 +71,23 @@ def not_predicted() -> str:
 def ratio(nll: float | None) -> float | None:
     """Of perplexities, from a difference of losses; None is an open end, and so is what no float holds."""
     return None if nll is None or nll > LARGEST_EXPONENT else math.exp(nll)
+
+
+def _as_speed(timed: pairs.Pair) -> pairs.Pair:
+    """Tokens per second, in which speed is also predicted, from milliseconds per token."""
+    base, value = _rate(timed.base), _rate(timed.candidate)
+    low, high = _rate(timed.high), _rate(timed.low)  # the longest time is the lowest speed
+    ends = _("middle 90%: {low} to {high}")
+    before = "" if base is None else format.significant(base) if value else _per_second(base)
+    return replace(
+        timed, base=base, candidate=value, low=low, high=high, base_text=before,
+        candidate_text="" if value is None else _per_second(value),
+        interval=ends.format(low=format.significant(low), high=format.significant(high)) if low and high else "",
+    )  # fmt: skip
+
+
+def _rate(milliseconds: float | None) -> float | None:
+    return 1000 / milliseconds if milliseconds else None
 
 
 def _of_pair(pair: pairs.Pair) -> Tile:
@@ -122,8 +139,8 @@ def _speed(cell: PredictedCell, original: OriginalFigures) -> Tile:
     low, high = cell.decode_speedup_band90 or (None, None)
     band = _band(_("{low} to {high} x").format(low=f"{low:.2f}", high=f"{high:.2f}")) if low and high else ""
     return Tile(
-        "predicted", verdict.expected_speed(cell), _both(_per_second(base), _per_second(base * found)), band, base,
-        base * found, base * low if low else None, base * high if high else None,
+        "predicted", verdict.expected_speed(cell), _both(format.significant(base), _per_second(base * found)), band,
+        base, base * found, base * low if low else None, base * high if high else None,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from optlab.figures import format, style
+from optlab.figures import format, size_axis, style
 from optlab.i18n import _
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def chart(found: DataFrame, measured: DataFrame, chosen: Point | None = None) ->
         annotation={"text": format.as_good(), "y": math.log10(FLOOR), "yanchor": "bottom"},
     )  # fmt: skip
     figure.update_layout(clickmode="event+select", dragmode="select")
-    figure.update_xaxes(title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B")
+    drawn = [float(one) for trace in figure.data if trace.x is not None for one in trace.x]
+    figure.update_xaxes(title_text=_("size of the weights"), **size_axis.layout(drawn))
     figure.update_yaxes(
         title_text=_("perplexity, % worse"), type="log", tickvals=[FLOOR, *TICKS],
         ticktext=[f"≤ {format.significant(FLOOR, 1)}%", *(f"{tick:,g}%" for tick in TICKS)],

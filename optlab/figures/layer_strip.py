@@ -9,7 +9,7 @@ from html import escape
 from optlab.figures import style
 from optlab.i18n import _, plural, said
 from optlab.models.describe import Description
-from optlab.prediction.layer_values import BITS, ZEROS
+from optlab.prediction.layer_values import BITS, ZEROS, average, offered, values_of
 from optlab.recipes import Recipe, Step
 from optlab.results.measurement import LayerReport
 
@@ -23,6 +23,14 @@ def html(recipe: Recipe, description: Description) -> str:
     names = [name for name, _shape in description.linears]
     quantized, pruned = (_last(recipe, names, kind) for kind in ("quantize", "prune"))
     return _strip([_asked(name, quantized.get(name), pruned.get(name)) for name in names])
+
+
+def caption(recipe: Recipe, description: Description) -> str:
+    """What the strip of `recipe` shows, in a sentence."""
+    if offered(recipe, BITS) is None:
+        return said(recipe.describe())
+    bits = average(description, values_of(recipe, description, BITS))
+    return _("Bits per layer: {bits:.2f} bits per weight on average, without scales.").format(bits=bits)
 
 
 def of_layers(layers: Iterable[LayerReport]) -> str:

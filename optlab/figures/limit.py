@@ -14,11 +14,6 @@ from optlab.results.latency_grid import GridSide
 from optlab.results.measurement import Measurement
 
 
-def bytes_read(timed: Latency) -> float | None:
-    """By one token, on average over those that were timed; None where the runtime does not say."""
-    return step_bytes(timed, (timed.prompt_tokens or 0) + (timed.new_tokens or 0) / 2)
-
-
 def step_bytes(runtime: Latency | GridSide, positions: float, texts: int = 1) -> float | None:
     """Read for one new token of each of `texts` after so many positions: the weights once, keys and values for each."""
     weights, position = runtime.bytes_per_token, runtime.bytes_per_position or 0
@@ -27,7 +22,7 @@ def step_bytes(runtime: Latency | GridSide, positions: float, texts: int = 1) ->
 
 def share(timed: Latency, bandwidth: float | None) -> float | None:
     """The bandwidth that decoding used over what the memory delivers; None where either is not known."""
-    read = bytes_read(timed)
+    read = timed.bytes_read
     return read / (timed.decode_ms / 1000) / bandwidth if bandwidth and read else None
 
 
@@ -37,7 +32,7 @@ def sentence(result: Measurement) -> str:
     A limit that some tokens kept below is none, however long the others took while something else was computed.
     """
     timed, bandwidth = result.latency.candidate if result.latency else None, result.environment.read_bytes_per_s
-    read = bytes_read(timed) if timed else None
+    read = timed.bytes_read if timed else None
     used = share(timed, bandwidth) if timed else None
     if timed is None or read is None or bandwidth is None or used is None:
         return ""

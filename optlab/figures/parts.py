@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optlab.figures import format, style
+from optlab.figures import format, size_axis, style
 from optlab.figures.frames import COMPONENTS
 from optlab.i18n import _
 
@@ -53,5 +53,6 @@ def bytes_by_block(frame: DataFrame) -> Figure:
         type="category", categoryorder="array", categoryarray=[*before, *blocks, *after], title_text=_("block"),
         tickmode="array", tickvals=blocks[::every], tickangle=0, showgrid=False,
     )  # fmt: skip
-    figure.update_yaxes(title_text="", tickformat=".3~s", ticksuffix="B")
+    tallest = frame.groupby(frame["block"].fillna(frame["component"]).astype(str))["bytes"].sum().max()
+    figure.update_yaxes(title_text="", **size_axis.layout([float(tallest)], 0.0))
     return figure

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from optlab.figures import format, style
+from optlab.figures import format, size_axis, style
 from optlab.i18n import _
 from optlab.prediction.predictor import Prediction
 from optlab.recipes import Recipe
@@ -88,7 +88,7 @@ def chart(found: Sequence[Position]) -> Figure:
     return style.figure(
         height=280, data=traces, showlegend=False, shapes=[original],
         x={
-            "title": {"text": _("size of the weights")}, "tickformat": ".3~s", "ticksuffix": "B", "nticks": 6,
+            "title": {"text": _("size of the weights")}, **size_axis.layout([smallest, largest]),
             "range": [smallest - MARGIN * largest, largest * (1 + MARGIN)],
         },
         y={"title": {"text": _("perplexity, times the original")}, "type": "log" if highest > 4 else "linear"},

@@ -11,11 +11,11 @@ from optlab.i18n import _
 
 
 def in_words(speedup: float | None, interval: tuple[float, float] | None) -> str:
-    """'1.8 x faster'; where the 95 % interval holds 1, that no difference was measured, which may still be one;
-    '' where nothing was timed in turns."""
+    """'1.8 x faster'; where the 95 % interval holds 1, that no speed-up was measured, which may still be one; '' where
+    nothing was timed in turns."""
     if speedup is None:
         return ""
-    return _("no measurable difference in speed") if not beyond_chance(interval) else format.faster(speedup)
+    return _("no measurable speed-up") if not beyond_chance(interval) else format.faster(speedup)
 
 
 def expected(speedup: float | None, band: tuple[float | None, float | None] | None) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from optlab.figures import format, style, worse_axis
+from optlab.figures import format, size_axis, style, worse_axis
 from optlab.i18n import _
 from optlab.jobs.measured import MeasuredRun
 
@@ -57,8 +57,13 @@ def scatter(frame: DataFrame, marked: int | None = None, height: int = 430) -> F
     places, labels = worse_axis.ticks(ends)
     figure.add_hline(y=0.0, line={"dash": "dot", "color": style.BASE})
     figure.update_layout(showlegend=bool(len(timed) and len(untimed)), clickmode="event+select", dragmode="pan")
-    figure.update_xaxes(title_text=_("size of the weights"), tickformat=".3~s", ticksuffix="B", rangemode="tozero")
-    figure.update_yaxes(title_text=_("perplexity against the original"), tickvals=places, ticktext=labels)
+    sizes = [*frame["size_bytes"].dropna(), *frame["base_bytes"].dropna()]
+    figure.update_xaxes(title_text=_("size of the weights"), rangemode="tozero", **size_axis.layout(sizes, 0.0))
+    margin = 0.04 * (places[-1] - places[0] or 1.0)  # Plotly would end the axis at the last point, between two lines
+    figure.update_yaxes(
+        title_text=_("perplexity against the original"), tickvals=places, ticktext=labels,
+        range=[places[0] - 2 * margin, places[-1] + margin],
+    )  # fmt: skip
     return figure
 
 
@@ -78,7 +83,7 @@ def unbeaten(frame: DataFrame) -> DataFrame:
 def _add_original(figure: Figure, frame: DataFrame) -> None:
     for size in sorted(set(frame["base_bytes"].dropna()))[-1:]:  # one model: its weights have one size
         figure.add_scatter(
-            x=[size], y=[0.0], mode="markers+text", text=[_("original")], textposition="top center",
+            x=[size], y=[0.0], mode="markers+text", text=[_("original")], textposition="bottom center",
             textfont={"color": style.BASE}, showlegend=False, name=_("original"),
             marker={"symbol": "diamond", "size": SMALLEST, "color": style.BASE},
             hovertemplate=f"<b>{_('original')}</b><br>{format.megabytes(size)}<extra></extra>",

@@ -23,8 +23,7 @@ def in_words(known: Measurement | Comparison | MeasurementSoFar) -> str:
     """What was saved and what it cost, in one line without a full stop; only what was measured, '' for nothing."""
     saved = [pair.headline for pair in (pairs.size(known), pairs.latency(known)) if pair.complete and pair.headline]
     quality = pairs.quality(known)
-    lost = [_loss(*_perplexities(known))] if quality.complete else []
-    return _(", ").join([*saved, *lost])
+    return _(", ").join([*saved, *([_lost(known)] if quality.complete else [])])
 
 
 def measured(known: Measurement | Comparison | MeasurementSoFar) -> str:
@@ -47,6 +46,14 @@ def predicted(cell: PredictedCell, original_bytes: int) -> str:
 def expected_speed(cell: PredictedCell) -> str:
     """How many times faster; where the band holds 1, nobody can tell."""
     return speedup.expected(cell.decode_speedup, cell.decode_speedup_band90)
+
+
+def _lost(known: Measurement | Comparison | MeasurementSoFar) -> str:
+    """A part of the text is no ground for a judgement: until all of it was read there is a figure and no verdict."""
+    ratio, interval = _perplexities(known)
+    if isinstance(known, MeasurementSoFar) and not known.quality_done:
+        return _("{loss} so far").format(loss=format.worse(ratio))
+    return _loss(ratio, interval)
 
 
 def _loss(ratio: float | None, interval: Sequence[float] | None) -> str:

@@ -30,5 +30,9 @@ def ticks(ratios: Sequence[float]) -> tuple[list[float], list[str]]:
     beyond = next((1 + one for one in TICKS if 1 + one > high), None)
     if beyond is not None and high > 1:
         shown.append(beyond)
+    # the same below the original, so that nothing lies beyond the last line
+    below = next((1 - one for one in TICKS if one < 1 and 1 - one < low), None)
+    if below is not None and low < 1:
+        shown.append(below)
     shown.sort()
     return [place(one) for one in shown], ["0%" if one == 1 else format.change(one) for one in shown]

@@ -38,6 +38,13 @@ class Latency(Part):
     decode_joules: Number | None = None
     machine: Environment = Environment()
 
+    @property
+    def bytes_read(self) -> float | None:
+        """By one token, on average over those that were timed; None where the runtime does not say."""
+        positions = (self.prompt_tokens or 0) + (self.new_tokens or 0) / 2
+        weights = self.bytes_per_token
+        return weights + positions * (self.bytes_per_position or 0) if weights else None
+
 
 class TimedPair(Part):
     """Both sides, timed in turns (A B A B)."""

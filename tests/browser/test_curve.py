@@ -12,7 +12,10 @@ from urllib.parse import urlencode
 import pytest
 
 from optlab.client.client import Client
+from optlab.jobs.measure import MEASURE
+from optlab.knobs import knobs_of
 from optlab.protocol import Protocol
+from optlab.recipes import Recipe
 from optlab.report import page as one_file
 from optlab.store.store import Store
 from tests.browser import curves
@@ -164,6 +167,27 @@ def test_keys_that_are_pressed_while_the_page_is_drawn_again_are_not_lost(explor
     expect(sparsity).to_be_focused()
     expect(explore.locator(".spoken")).to_contain_text("smaller")
     assert errors == []
+
+
+@pytest.mark.parametrize(("steps", "pause"), [(1, 0), (2, 200), (3, 380), (4, 450)])
+def test_measure_is_pressed_while_the_page_is_drawn_again(
+    explore: Page, client: Client, steps: int, pause: int
+) -> None:
+    """pause: milliseconds between the knob and the button; the page begins to be drawn after 350."""
+    before = {run.id for run in client.runs("measure")}
+    sparsity = explore.get_by_role("slider", name="Sparsity")
+    for _ in range(steps):
+        sparsity.press("ArrowRight")
+    explore.wait_for_timeout(pause)
+    on_explore.measure(explore).first.click(no_wait_after=True)
+    # what is pressed right after it is another wish, and takes nothing from the first
+    explore.get_by_role("tab", name="Speed").click(no_wait_after=True)
+    expect(explore.get_by_role("tab", name="Speed")).to_have_attribute("aria-selected", "true")
+    expect(explore.locator(AT_REST)).to_be_visible()
+    (begun,) = [run for run in client.runs("measure") if run.id not in before]
+    told = MEASURE.spec_of(begun).recipe
+    assert isinstance(told, Recipe)
+    expect(sparsity).to_have_attribute("aria-valuetext", f"{knobs_of(told).sparsity:.0%} zeros")
 
 
 def test_what_else_moves_the_recipe_moves_the_knobs(explore: Page, errors: list[str]) -> None:

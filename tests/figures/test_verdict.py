@@ -36,7 +36,18 @@ def test_of_a_running_measurement_only_what_is_known_is_told() -> None:
         windows_done=3, windows=16, ppl_base=20.0, ppl_candidate=21.0, nll_delta=0.05, nll_ci95=None, ppl_ratio=1.05,
         ppl_ratio_ci95=(1.04, 1.06), kl_mean=0.01, top1_agreement=0.9,
     )  # fmt: skip
-    assert verdict.in_words(known.model_copy(update={"quality": quality})) == "4.0 x smaller, 5.0% worse"
+    known = known.model_copy(update={"quality": quality})
+    assert verdict.in_words(known) == "4.0 x smaller, 5.0% worse so far"
+    assert verdict.in_words(known.model_copy(update={"quality_done": True})) == "4.0 x smaller, 5.0% worse"
+
+
+def test_nothing_is_called_no_loss_before_the_whole_text_was_read() -> None:
+    quality = QualitySoFar(
+        windows_done=8, windows=16, ppl_base=20.0, ppl_candidate=20.1, nll_delta=0.005, nll_ci95=(-0.01, 0.02),
+        ppl_ratio=1.005, ppl_ratio_ci95=(0.99, 1.02), kl_mean=0.01, top1_agreement=0.9,
+    )  # fmt: skip
+    assert verdict.in_words(MeasurementSoFar(quality=quality)) == "0.50% worse so far"
+    assert verdict.in_words(MeasurementSoFar(quality=quality, quality_done=True)) == "no measurable loss"
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     nano.mkdir(parents=True)
     (nano / "config.json").write_text("{}")
     (nano / "model.safetensors").write_bytes(b"")
-    for name in ("curve", "journey", "teaching", "lessons", "theme.css", "explore.css", "wordmark.svg"):
+    for name in ("curve", "first", "journey", "teaching", "lessons", "theme.css", "explore.css", "wordmark.svg"):
         (tmp_path / "assets" / name).symlink_to(paths.ASSETS / name)
     monkeypatch.setattr(paths, "ASSETS", tmp_path / "assets")
     return folder
@@ -49,7 +49,7 @@ def prepared(client: Client) -> Client:
     return client
 
 
-BOXES = ("about", "advanced", "figures")
+BOXES = ("about", "address", "advanced", "figures", "history")
 """Those of all pages that are worked out when they are opened."""
 
 
@@ -87,7 +87,7 @@ def mounted(app: AppTest, part: str) -> Any:
 def curve_of(app: AppTest) -> Any:
     """What the curve under the finger was told to draw; None where no knobs can show the recipe."""
     found = mounted(app, "knobs")
-    drawn = json.loads(found.json) if found is not None else None
+    drawn = json.loads(found.bytes) if found is not None else None
     return drawn if drawn and drawn["cells"] else None
 
 

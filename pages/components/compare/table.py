@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from optlab.figures import glossary
+from optlab.figures import format, glossary
 from optlab.i18n import _
 from optlab.jobs.measured import MeasuredRun
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 PER_PAGE = 200
-COLUMNS = ("starred", "recipe", "name", "ppl_ratio", "low", "high", "size_ratio", "size_bytes", "speed", "speedup",
+COLUMNS = ("starred", "recipe", "name", "ppl_ratio", "low", "high", "size_ratio", "size", "speed", "speedup",
            "decode_ms", "ppl", "kl", "agreement", "tokens", "dtype", "finished", "run", "note")  # fmt: skip
 
 Order = Callable[[MeasuredRun], float]
@@ -46,8 +46,10 @@ def page(found: Sequence[MeasuredRun], scope: str) -> tuple[Sequence[MeasuredRun
 def show(frame: DataFrame, name: str) -> list[int]:
     """Draw it; the numbers of the runs that are ticked. name: of its page."""
     column = st.column_config
+    told = frame.assign(size=frame["size_bytes"].map(format.megabytes))
     event: Any = st.dataframe(
-        frame, hide_index=True, key=f"compare/table{name}", on_select="rerun", selection_mode="multi-row",
+        told, hide_index=True, placeholder="", key=f"compare/table{name}", on_select="rerun",
+        selection_mode="multi-row",
         column_order=COLUMNS,
         column_config={
             "starred": column.CheckboxColumn("\N{BLACK STAR}", width="small", help=_("Tick one row to star it.")),
@@ -59,7 +61,7 @@ def show(frame: DataFrame, name: str) -> list[int]:
             "low": column.NumberColumn(_("from"), format="%.4f", help=_("Lower end of the 95% interval")),
             "high": column.NumberColumn(_("to"), format="%.4f", help=_("Upper end of the 95% interval")),
             "size_ratio": column.NumberColumn(_("Size ratio"), format="%.3f"),
-            "size_bytes": column.NumberColumn(_("Size"), format="bytes", help=glossary.size()),
+            "size": column.TextColumn(_("Size"), help=glossary.size()),
             "speed": column.TextColumn(_("Speed"),
                                        help=_("No measurable difference where the 95% interval contains 1.")),
             "speedup": column.NumberColumn(_("Speed-up"), format="%.2f x",

@@ -16,6 +16,8 @@ import streamlit as st
 from optlab.client import expectations
 from optlab.client.client import Client
 from optlab.figures import curve, curve_assets, format, standing
+from optlab.figures.curve import Curve
+from optlab.files import JsonObject
 from optlab.i18n import _
 from optlab.knobs import KnobbedRecipe, Knobs, has_knobs, knobs_of
 from optlab.models.describe import Description
@@ -55,9 +57,13 @@ def tiles(client: Client, shown: View, run: Run | None) -> None:
     """Draw the three tiles and the verdict. run: the measurement of the recipe on the page."""
     state: State | None = st.session_state.get(STATE)
     knobbed = state.knobbed if state is not None and has_knobs(shown.recipe) else None
+    _mounted["tiles"](key="curve/tiles", data=said(client, shown, run, knobbed))
+
+
+def said(client: Client, shown: View, run: Run | None, knobbed: KnobbedRecipe | None) -> JsonObject:
+    """What the tiles show of the recipe on the page, for `assets/curve`; see `tiles`. Raises ModelError."""
     cell = standing.of(client, shown.model, shown.recipe, shown.protocol, run, knobbed)
-    stands = asdict(knobs_of(shown.recipe)) if knobbed is not None else None
-    _mounted["tiles"](key="curve/tiles", data={"cell": asdict(cell), "stands": stands})
+    return {"cell": asdict(cell), "stands": asdict(knobs_of(shown.recipe)) if knobbed is not None else None}
 
 
 def chart() -> None:
@@ -71,14 +77,23 @@ def knobs(client: Client, shown: View, description: Description) -> bool:
     knobbed = KnobbedRecipe.of(shown.recipe, description, steps)
     if knobbed is None:
         drawn = curve.without_knobs(client, description, shown.protocol, BEYOND)
-        _mounted["knobs"](key=KEY, data=drawn.to_dict(), on_moved_change=_heard)
+        _mounted["knobs"](key=KEY, data=drawn.to_json().encode(), on_moved_change=_heard)
         return False
     steps.update({step.kind: step for step in shown.recipe.steps})
     state = _state(shown.model, knobbed, knobs_of(shown.recipe))
-    drawn = curve.of(client, description, knobbed, state.heard, shown.protocol, state.token, state.put)
-    drawn = replace(drawn, words={**drawn.words, "train": _training(client, shown, knobbed)})
-    _mounted["knobs"](key=KEY, data=drawn.to_dict(), on_moved_change=_heard)
+    table = around(client, shown, description, knobbed, state.heard, state.token, state.put)
+    _mounted["knobs"](key=KEY, data=table.to_json().encode(), on_moved_change=_heard)
     return True
+
+
+def around(
+    client: Client, shown: View, description: Description, knobbed: KnobbedRecipe, now: Knobs, token: str = "",
+    put: Knobs | None = None,
+) -> Curve:  # fmt: skip
+    """The curve of the model on the page. now: where the knobs are; token, put: see `State`; `now` unless given.
+    Raises ModelError."""
+    table = curve.of(client, description, knobbed, now, shown.protocol, token, put)
+    return replace(table, words={**table.words, "train": _training(client, shown, knobbed)})
 
 
 def to_send(client: Client, shown: View, description: Description) -> None:

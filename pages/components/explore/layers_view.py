@@ -14,6 +14,7 @@ from optlab.prediction.layer_values import ZEROS
 from optlab.recipes import Recipe
 from optlab.store.run import Run
 from pages.components.explore import heads, layer_editor, layer_inspection, measurement, sensitivity, storage
+from pages.components.shared import services
 from pages.components.shared.view import View
 
 KEY = "layers/part"
@@ -25,6 +26,7 @@ def show(client: Client, shown: View, description: Description, done: Run | None
     offered = _parts(recipe, done)
     if recipe.steps:
         st.html(layer_strip.html(recipe, description))
+        st.caption(services.escaped(layer_strip.caption(recipe, description)))
     if st.session_state.get(KEY) not in offered:  # what was shown of another recipe
         st.session_state.pop(KEY, None)
     chosen = st.segmented_control(
@@ -60,7 +62,7 @@ def _parts(recipe: Recipe, done: Run | None) -> dict[str, str]:
     """Name of each part that has something to show -> its title."""
     found: dict[str, str] = {}
     if done is not None:
-        found["measured"] = _("Measured")
+        found["measured"] = _("As measured")
     if recipe.steps:
         found |= {"sensitivity": _("Sensitivity"), "bits": _("Bits")}
     if pruning(recipe) is not None:

@@ -13,7 +13,6 @@ from optlab.figures.format import percent
 from optlab.i18n import _, said
 from optlab.knobs import has_knobs, treats_words, with_words
 from optlab.models.describe import Description
-from optlab.prediction.layer_values import BITS, average, offered, values_of
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from pages.components.explore import automatic, curve, history, layers_view, protocol, verdict, views
@@ -76,14 +75,8 @@ def _say_misfit(recipe: Recipe, description: Description) -> None:
 
 def _beyond(shown: View, description: Description) -> None:
     """A recipe with more to it than three knobs: bits and zeros of every layer, and a way to change them."""
-    heading = _("Bits per layer")
-    st.markdown(f"**{heading}**")
     st.html(layer_strip.html(shown.recipe, description))
-    if offered(shown.recipe, BITS) is None:
-        st.caption(services.escaped(said(shown.recipe.describe())))
-    else:
-        bits = average(description, values_of(shown.recipe, description, BITS))
-        st.caption(_("{bits:.2f} bits per weight on average, without scales.").format(bits=bits))
+    st.caption(services.escaped(layer_strip.caption(shown.recipe, description)))
     with st.container(horizontal=True, gap="xsmall"):
         st.button(_("Edit"), key="beyond/edit", icon=":material/edit:", on_click=_edit)
         st.button(_("Start again with knobs"), key="beyond/again", on_click=_take, args=(Recipe(),))

@@ -10,13 +10,19 @@ from optlab.i18n import _
 from optlab.jobs.measure import MEASURE
 from optlab.models.describe import Description
 from optlab.store.run import Run
-from pages.components.explore import latency_grid
+from pages.components.explore import latency_grid, targets_view
 from pages.components.shared import pairs, prediction
 from pages.components.shared.view import View
 
 
 def show(client: Client, shown: View, description: Description, done: Run | None) -> None:
     """Draw it. done: the measurement of the recipe, once it is finished."""
+    _on_this_machine(client, shown, description, done)
+    if description.objective == "causal":
+        targets_view.show(client, shown, description)
+
+
+def _on_this_machine(client: Client, shown: View, description: Description, done: Run | None) -> None:
     result = MEASURE.result_of(done) if done is not None else None
     if result is None:
         if shown.recipe.steps and not prediction.show(client, shown):

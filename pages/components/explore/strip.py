@@ -16,6 +16,8 @@ from pages.components.explore import automatic, curve, views
 from pages.components.shared import measuring, services, view, watching
 from pages.components.shared.view import View
 
+ASKED = "explore/asked"
+"""Measure was pressed, and the page was not drawn up to here since."""
 ICONS = {"protect": ":material/shield:", "recover": ":material/school:", "further": ":material/compress:"}
 
 
@@ -39,13 +41,16 @@ def show(client: Client, shown: View, description: Description, problem: str) ->
 
 
 def _actions(client: Client, shown: View, problem: str) -> None:
-    pressed = st.button(
+    possible = bool(shown.recipe.steps) and not problem
+    # the callback only notes it: knobs that rest at the same moment have their say first, and a run of the page that is
+    # cut short before it comes here loses nothing
+    st.button(
         measuring.label(client, shown, _("Measure")),
         type="primary", icon=":material/play_arrow:", width="stretch", key="explore/measure",
-        disabled=bool(problem) or not shown.recipe.steps,
+        disabled=not possible, on_click=_ask,
         help=_("Compresses the model with this recipe and measures both; at once if that was done before."),
     )  # fmt: skip
-    if pressed:
+    if st.session_state.pop(ASKED, False) and possible:
         if trains(shown.recipe) and client.find(shown.model, shown.recipe, shown.protocol) is None:
             _before_training(shown)
         else:
@@ -57,6 +62,10 @@ def _actions(client: Client, shown: View, problem: str) -> None:
     )  # fmt: skip
     if st.button(_("Compare"), key="explore/compare", icon=":material/scatter_plot:", width="stretch"):
         st.switch_page("pages/compare.py", query_params=view.link(shown.model, shown.recipe, shown.protocol))
+
+
+def _ask() -> None:
+    st.session_state[ASKED] = True
 
 
 def _next(client: Client, shown: View, description: Description) -> None:

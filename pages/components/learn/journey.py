@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
-from optlab import paths
-from optlab.figures import curve_assets
 from optlab.files import JsonObject
 from optlab.i18n import _
 from optlab.lessons.journey import Answer, Journey, Stop
+from pages.components.learn import mounting
 
 DIGITS = 4
 """Of numbers that are drawn as colours and lengths."""
-FOLDER = paths.ASSETS / "journey"
 
-
-def _text(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")
-
-
-_mounted = st.components.v2.component(
-    "optlab_journey", html=_text("journey.html"), css=curve_assets.theme() + _text("journey.css"),
-    js=_text("journey.js"),
-)  # fmt: skip
+_mounted = mounting.mounted("journey")
 
 
 def show(found: Journey) -> None:

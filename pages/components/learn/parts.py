@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,14 +28,20 @@ class Question:
     because: str
 
 
+NEXT = re.compile(r",?\s*\\qquad\s*")
+"""What stands between two formulas."""
+
+
 def chart(figure: Figure, key: str) -> None:
     """A chart of a lesson, without the bar of tools."""
     st.plotly_chart(figure, key=f"learn/{key}", config=CHART)
 
 
 def formula(latex: str, letters: Mapping[str, str]) -> None:
-    """A formula, and below it what each letter stands for. letters: LaTeX -> words."""
-    st.latex(latex)
+    """A formula, or several with `NEXT` between them; below it what each letter stands for. letters: LaTeX -> words."""
+    with st.container(horizontal=True, horizontal_alignment="center", gap="large"):  # one below the other on a phone
+        for part in NEXT.split(latex):
+            st.latex(part, width="content")
     st.caption(" · ".join(f"${letter}$ {words}" for letter, words in letters.items()))
 
 

@@ -7,26 +7,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from optlab import paths
-from optlab.figures import curve_assets
 from optlab.i18n import _
+from pages.components.learn import mounting
 
 TEACH, STEP = "teach", "step"
 """In the address: that a lesson is taught, and its step from 1."""
 LESSON = "lesson"
 """Key of the container whose parts are the steps."""
-FOLDER = paths.ASSETS / "teaching"
+FOLDER = "teaching"
 KEY = "learn/teaching"
 
-
-def _text(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")
-
-
-_mounted = st.components.v2.component(
-    "optlab_teaching", html=_text("teaching.html"), css=curve_assets.theme() + _text("teaching.css"),
-    js=_text("teaching.js"),
-)  # fmt: skip
+_mounted = mounting.mounted(FOLDER)
 
 
 def is_on() -> bool:
@@ -44,7 +35,7 @@ def begin() -> None:
 
 def bar(slug: str) -> None:
     """What goes on and back, at the lower edge; call after the lesson `slug` was drawn."""
-    st.html(f"<style>{_text('page.css')}</style>")
+    st.html(f"<style>{mounting.text(FOLDER, 'page.css')}</style>")
     told = st.query_params.get(STEP, "")
     step = int(told) if told.isascii() and told.isdecimal() and len(told) < 4 else 1
     _mounted(key=KEY, data={"lesson": slug, "step": max(step, 1), "words": _words()}, on_closed_change=_closed)
