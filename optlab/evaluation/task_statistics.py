@@ -111,9 +111,10 @@ def paired_values(metric: str, before: Floats, after: Floats) -> TaskResult:
 
 
 def _chance(metric: Metric, questions: Sequence[Question], weights: Floats) -> float:
-    """Of who guesses; of transcripts, of the recognizer alone."""
+    """Of who guesses; of transcripts, of the recognizer alone, whose best one comes first where it has no scores."""
     if metric == "word_error_rate":
-        return float(np.average([_value(one, int(np.argmax(one.prior))) for one in questions], weights=weights))
+        first = [int(np.argmax(one.prior)) if one.prior else 0 for one in questions]
+        return float(np.average([_value(one, at) for one, at in zip(questions, first, strict=True)], weights=weights))
     return float(np.mean([1 / len(one.choices) for one in questions]))
 
 
