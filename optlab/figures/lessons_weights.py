@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -100,8 +101,10 @@ def costs(kinds: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
         {"color": style.BASE, "size": 9, "symbol": "diamond"},
     )  # fmt: skip
     hover = _("{name}: {bits} bits per weight, error {error}").format(name="%{text}", bits="%{x:.2f}", error="%{y:.2%}")
-    places = "bottom center", "top right", "bottom left"  # of the names, which else lie on each other
-    for (kind, points), look, place in zip(kinds.items(), looks, places, strict=True):
+    every = sorted(bits for points in kinds.values() for bits, _error in points.values())
+    for number, ((kind, points), look) in enumerate(zip(kinds.items(), looks, strict=True)):
+        # of the names, which else lie on each other
+        place = ("bottom center", "top right", [_freer(bits, every) for bits, _error in points.values()])[number]
         figure.add_scatter(
             x=[bits for bits, _error in points.values()], y=[error for _bits, error in points.values()],
             text=list(points), mode="markers+text", textposition=place, name=kind, marker=look, cliponaxis=False,
@@ -110,6 +113,13 @@ def costs(kinds: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
     figure.update_xaxes(title_text=_("bits per weight"))
     figure.update_yaxes(title_text=_("error"), type="log", tickformat=style.PERCENT_TICKS, tickvals=ERRORS)
     return figure
+
+
+def _freer(bits: float, every: Sequence[float]) -> str:
+    """The side below a point on which the next point of `every` is further away."""
+    left = min((bits - one for one in every if one < bits), default=math.inf)
+    right = min((one - bits for one in every if one > bits), default=math.inf)
+    return "bottom left" if left > right else "bottom right"
 
 
 def zeros(mask: Array) -> Figure:
