@@ -19,8 +19,13 @@ Value = Any
 LONGEST_SPEC = 8
 LONGEST_VALUE = 400
 """Characters of one value that a sentence shows; a message is read by a person, whatever was put into a file."""
+LONGEST_SENTENCE, SHORT = 300, 40
+"""Characters of a sentence, as long as it is its values that make it longer, and none is cut to less than the second;
+a path stays whole, because a person must find what it names."""
 LONGEST_REPRESENTATION = 160
 """The same for a value that is shown as Python writes it, in quotes or brackets."""
+
+LEFT_OUT = " ... "
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = LONGEST_REPRESENTATION
@@ -61,6 +66,11 @@ class Message(str):
 
     def __new__(cls, template: str, /, **values: Value) -> Message:
         filled = FILLING.vformat(template, (), values) if values else template
+        if len(filled) > LONGEST_SENTENCE and (long := _long(values)):
+            others = len(filled) - sum(min(len(text), LONGEST_VALUE) for text in long.values())
+            room = max((LONGEST_SENTENCE - others) // len(long), SHORT)
+            values |= {name: shortened(text, room) for name, text in long.items()}
+            filled = FILLING.vformat(template, (), values)
         made = super().__new__(cls, filled)
         made.template = template
         made.values = {name: _plain(value) for name, value in values.items()}
@@ -107,12 +117,18 @@ say = Message
 """`say("there is no run {id}", id=3)`: the name by which the messages of the code are found for the catalogs."""
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, longest: int = LONGEST_VALUE) -> str:
     """`text`, with its middle left out where it is longer than a person reads."""
-    if len(text) <= LONGEST_VALUE or isinstance(text, Message):
+    if len(text) <= longest or isinstance(text, Message):
         return text
-    half = LONGEST_VALUE // 2
-    return f"{text[:half]} ... {text[-half:]}"
+    half = (longest - len(LEFT_OUT)) // 2
+    return f"{text[:half]}{LEFT_OUT}{text[-half:]}"
+
+
+def _long(values: Mapping[str, Value]) -> dict[str, str]:
+    """Those of the texts among `values` that can be cut."""
+    found = {name: text for name, text in values.items() if isinstance(text, str) and not isinstance(text, Message)}
+    return {name: text for name, text in found.items() if len(text) > SHORT}
 
 
 def encoded(text: str) -> str:

@@ -2,8 +2,9 @@
 
 A disk, a copy or a person can change a kept file so that it still opens: 64 other bytes in a calibration file once gave
 a wrong perplexity that looked like any other. Everything below OPTLAB_HOME that can be made again is therefore written
-with SHA-256 sums, in the format that `sha256sum -c` checks, and compared when it is read. What does not agree is thrown
-away and made again.
+with SHA-256 sums, in the format that `sha256sum -c` checks, and compared when it is read. The name of a kept thing is
+the key of what it answers, so it stands beside the sums: a sound file under another's name is a wrong answer. What does
+not agree is thrown away and made again.
 
 Files are hashed once per process and state on the disk (size, inode, both times), at more than a gigabyte a second.
 """
@@ -15,7 +16,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from optlab import files
 
 CHECKSUMS = "checksums.sha256"
 """In a folder; beside a single file it is that file's name and `.sha256`."""
+
+NAMED = "# "
+"""Begins the line that names what the sums are of; a comment to `sha256sum`. Sums of before have none."""
 
 log = logging.getLogger(__name__)
 _believed: set[tuple[object, ...]] = set()
@@ -34,7 +38,8 @@ def building(target: Path, replace: bool = False) -> Iterator[Path]:
     """`files.building`, and the folder's checksums in it. Raises OSError."""
     with files.building(target, replace) as unfinished:
         yield unfinished
-        _write(unfinished / CHECKSUMS, _files(unfinished))
+        listed = [(_digest(file), file.relative_to(unfinished).as_posix()) for file in _files(unfinished)]
+        _write(unfinished / CHECKSUMS, target, listed)
 
 
 @contextmanager
@@ -43,7 +48,7 @@ def writing(target: Path) -> Iterator[Path]:
     with files.writing(target) as unfinished:
         yield unfinished
         # first, so that a process killed in between leaves a file that is not believed
-        files.write_text(_beside(target), f"{_digest(unfinished)}  {target.name}\n")
+        _write(_beside(target), target, [(_digest(unfinished), target.name)])
 
 
 def reseal(folder: Path, changed: Collection[str]) -> None:
@@ -54,25 +59,27 @@ def reseal(folder: Path, changed: Collection[str]) -> None:
     sums = folder / CHECKSUMS
     if not sums.is_file():
         return
-    listed = {name: digest for digest, name in _listed(sums)}
+    listed = {name: digest for digest, name in _listed(sums, folder)}
     for name in changed:
         listed.pop(name, None)
         if (folder / name).is_file():
             listed[name] = _digest(folder / name)
-    files.write_text(sums, "".join(f"{digest}  {name}\n" for name, digest in listed.items()))
+    _write(sums, folder, [(digest, name) for name, digest in listed.items()])
 
 
 def write_json(target: Path, data: Any) -> None:
-    """A small JSON file that holds its own checksum. Raises OSError."""
+    """A small JSON file that holds its own checksum and its name. Raises OSError."""
     text = json.dumps(data)
-    files.write_json(target, {"sha256": hashlib.sha256(text.encode()).hexdigest(), "text": text})
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    files.write_json(target, {"sha256": digest, "name": _name(target), "text": text})
 
 
 def read_json(path: Path) -> Any:
     """What `write_json` wrote, None where there is nothing or something else, which is removed."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        if hashlib.sha256(kept["text"].encode()).hexdigest() == kept["sha256"]:
+        own = kept.get("name", _name(path)) == _name(path)  # those of before have none
+        if own and hashlib.sha256(kept["text"].encode()).hexdigest() == kept["sha256"]:
             return json.loads(kept["text"])
     except FileNotFoundError:
         return None
@@ -90,7 +97,7 @@ def intact(path: Path) -> bool:
     folder, sums = (path, path / CHECKSUMS) if path.is_dir() else (path.parent, _beside(path))
     there = {file.relative_to(path).as_posix() for file in _files(path)} if path.is_dir() else {path.name}
     try:
-        listed = _listed(sums)
+        listed = _listed(sums, path)
         # all that is there: a list that lost its end would vouch for nothing of the rest
         whole = {name for _, name in listed} == there - {CHECKSUMS} and not path.is_symlink()
         if listed and whole and all(_is_as_written(folder / name, digest) for digest, name in listed):
@@ -107,7 +114,7 @@ def adopt(path: Path) -> None:
     """Give a file that was kept before such files had checksums its own; one that has them stays as it is."""
     if path.is_file() and not _beside(path).exists():
         with suppress(OSError):  # a disk that is full or read-only: it is believed once more without
-            files.write_text(_beside(path), f"{_digest(path)}  {path.name}\n")
+            _write(_beside(path), path, [(_digest(path), path.name)])
 
 
 def last_used(path: Path) -> float:
@@ -132,9 +139,27 @@ def discard(path: Path) -> None:
             remove(path)
 
 
-def _listed(sums: Path) -> list[list[str]]:
-    """(digest, name) of each line."""
-    return [line.split("  ", 1) for line in sums.read_text(encoding="utf-8").splitlines()]
+def _listed(sums: Path, of: Path) -> list[tuple[str, str]]:
+    """(digest, name) of each file. of: whose sums they are. Raises OSError, ValueError where they are another's."""
+    found = []
+    for line in sums.read_text(encoding="utf-8").splitlines():
+        if line.startswith(NAMED):
+            if line != f"{NAMED}{_name(of)}":
+                raise ValueError(line)
+            continue
+        digest, name = line.split("  ", 1)
+        found.append((digest, name))
+    return found
+
+
+def _write(sums: Path, of: Path, listed: Iterable[tuple[str, str]]) -> None:
+    lines = (f"{digest}  {name}\n" for digest, name in listed)
+    files.write_text(sums, "".join([f"{NAMED}{_name(of)}\n", *lines]))
+
+
+def _name(path: Path) -> str:
+    """Of something kept, wherever OPTLAB_HOME lies."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def _is_as_written(path: Path, digest: str) -> bool:
@@ -154,11 +179,6 @@ def _digest(path: Path) -> str:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _write(sums: Path, listed: list[Path]) -> None:
-    lines = [f"{_digest(path)}  {path.relative_to(sums.parent).as_posix()}\n" for path in listed]
-    sums.write_text("".join(lines), encoding="utf-8")
 
 
 def _beside(path: Path) -> Path:

@@ -11,7 +11,6 @@ from pages.components.shared.services import sentence
 
 def main() -> None:
     """Draw the page: a strip that stays, knobs at the left, one view of the result at the right."""
-    style.show()
     shown = view.current()
     top = st.container(key="strip", gap="xsmall")
     with top:
@@ -47,4 +46,5 @@ def main() -> None:
 
 
 frame.required()
-main()
+style.show()
+frame.body(main)

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optlab.bounded_yaml import read_yaml
+from optlab.bounded_yaml import read_json, read_yaml
 from optlab.errors import OptLabError, RecipeError
 from optlab.layer_patterns import layer_pattern
+from optlab.messages import LONGEST_SENTENCE as LONGEST_READ
 from optlab.messages import LONGEST_VALUE, Message
 from optlab.recipes import MOST_STEPS, Recipe, Step
 
@@ -170,3 +171,39 @@ def test_values_in_messages_are_cut() -> None:
     assert len(Message("no {name!r}", name=list(range(1_000_000)))) < LONGEST_VALUE
     assert Message("no {name!r}", name=10**5000)
     assert Message("no {name!r}", name="abc") == "no 'abc'"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("steps: []\nsteps: []", "steps"),
+        ("steps:\n- quantize: {bits: 4, method: rtn, bits: 2}", "bits"),
+        ("steps:\n- quantize: {bits: 4}\n  quantize: {bits: 2}", "quantize"),
+        ('{"steps": [{"quantize": {"bits": 4, "bits": 2}}]}', "bits"),
+        ("steps:\n- ? bits\n  : 1\n  'bits': 2", "bits"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_its_name(text: str, key: str) -> None:
+    with pytest.raises(RecipeError, match=f"says '{key}' twice in one place, the second time in line [1-4]; keep one"):
+        Recipe.from_yaml(text)
+
+
+def test_equal_keys_in_different_places_and_keys_that_are_lists_are_no_trouble() -> None:
+    assert read_yaml("a: {b: 1, c: [b, b]}\nb: {b: b}\nc: c") == {
+        "a": {"b": 1, "c": ["b", "b"]},
+        "b": {"b": "b"},
+        "c": "c",
+    }
+    assert read_yaml("? (1, 2)\n: 1\n? b\n: {a: 1}\na: 2") == {"(1, 2)": 1, "b": {"a": 1}, "a": 2}
+    assert read_json('{"a": {"b": 1}, "b": [{"b": 2}, {"b": 3}]}') == {"a": {"b": 1}, "b": [{"b": 2}, {"b": 3}]}
+
+
+@given(st.lists(st.text(min_size=0, max_size=2000), min_size=1, max_size=4))
+def test_values_make_no_sentence_longer_than_a_person_reads(values: list[str]) -> None:
+    named = {f"value_{number}": value for number, value in enumerate(values)}
+    message = Message(" and ".join(f"{{{name}}}" for name in named), **named)
+    assert len(message) <= LONGEST_READ
+    assert (
+        all(message.values[name] == value for name, value in named.items()) or len(" and ".join(values)) > LONGEST_READ
+    )
+    assert Message(message.template, **message.values) == message

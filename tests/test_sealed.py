@@ -1,6 +1,8 @@
 """What is kept is believed only as it was written: any other byte, size or name, and it is made again."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -63,12 +65,13 @@ def test_other_damage_is_seen(tmp_path: Path, damage: str) -> None:
     assert sealed.intact(made(folder))
 
 
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is not installed")
 def test_the_sums_are_those_of_coreutils(tmp_path: Path) -> None:
-    import hashlib
-
     folder = made(tmp_path / "kept")
-    lines = dict(reversed(line.split("  ")) for line in (folder / sealed.CHECKSUMS).read_text().splitlines())
-    assert lines == {name: hashlib.sha256(data).hexdigest() for name, data in CONTENTS.items()}
+    check = ["sha256sum", "--check", "--strict", "--quiet", sealed.CHECKSUMS]
+    subprocess.run(check, cwd=folder, check=True)
+    (folder / "a.bin").write_bytes(b"")
+    assert subprocess.run(check, cwd=folder, capture_output=True).returncode == 1
 
 
 def test_a_single_file(tmp_path: Path) -> None:
@@ -120,3 +123,39 @@ def test_a_sealed_folder_whose_file_was_changed_on_purpose_is_believed_again_and
     (tmp_path / "plain").mkdir()
     sealed.reseal(tmp_path / "plain", ("notes",))
     assert not list((tmp_path / "plain").iterdir())
+
+
+def test_a_sound_thing_under_the_name_of_another_is_none_of_its_answers(tmp_path: Path) -> None:
+    folder, file, kept = made(tmp_path / "one"), tmp_path / "one.bin", tmp_path / "one.json"
+    with sealed.writing(file) as unfinished:
+        unfinished.write_bytes(b"one")
+    sealed.write_json(kept, {"is": "one"})
+    shutil.copytree(folder, tmp_path / "two")
+    for name in ("one.bin", "one.bin.sha256", "one.json"):
+        shutil.copy(tmp_path / name, tmp_path / name.replace("one", "two"))
+    assert not sealed.intact(tmp_path / "two")
+    assert not sealed.intact(tmp_path / "two.bin")
+    assert sealed.read_json(tmp_path / "two.json") is None
+    assert not list(tmp_path.glob("two*.json")) and not (tmp_path / "two").exists()
+    assert sealed.intact(folder) and sealed.intact(file) and sealed.read_json(kept) == {"is": "one"}
+
+
+def test_a_home_may_move(tmp_path: Path) -> None:
+    (tmp_path / "old" / "kind").mkdir(parents=True)
+    folder, kept = made(tmp_path / "old" / "kind" / "key"), tmp_path / "old" / "kind" / "key.json"
+    sealed.write_json(kept, 1)
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert sealed.intact(tmp_path / "new" / folder.relative_to(tmp_path / "old"))
+    assert sealed.read_json(tmp_path / "new" / "kind" / "key.json") == 1
+
+
+def test_what_was_kept_before_sums_were_named_is_believed(tmp_path: Path) -> None:
+    folder, kept = made(tmp_path / "kept"), tmp_path / "kept.json"
+    sealed.write_json(kept, 1)
+    sums = folder / sealed.CHECKSUMS
+    sums.write_text("".join(sums.read_text().splitlines(keepends=True)[1:]))
+    old = json.loads(kept.read_text())
+    del old["name"]
+    kept.write_text(json.dumps(old))
+    assert sealed.intact(folder)
+    assert sealed.read_json(kept) == 1

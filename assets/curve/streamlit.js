@@ -13,10 +13,12 @@ const live = startCurve((stands) => {
   tell('moved', stands);
 });
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: sent, parentElement, setTriggerValue }) {
   const section = parentElement.querySelector('section.curve');
   const { part } = section.dataset;
   const anew = live.attach(part, section);
+  // the table comes as it is written: Streamlit would read and write all of it three times
+  const data = sent instanceof Uint8Array ? JSON.parse(new TextDecoder().decode(sent)) : sent;
   if (part === 'tiles') live.say(data);
   if (part === 'knobs') {
     tell = setTriggerValue;

@@ -3,54 +3,99 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from optlab.cli.console import Json, opened, reporter
-from optlab.errors import OptLabError
-from optlab.progress import span
+from optlab.errors import OptLabError, TextError
+from optlab.progress import Progress, span
+from optlab.store.safe_json import finite
+
+if TYPE_CHECKING:
+    from optlab.protocol import Protocol
+    from optlab.recipes import Recipe
+    from optlab.results.tasks import TaskResult
 
 
 def tasks(
     model: Annotated[
         str | None, typer.Argument(help="Catalog name, folder in hub layout, .gguf file, or hub id; none lists tasks.")
     ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="Recipe file (YAML) of the compressed model.")] = None,
+    recipe: Annotated[
+        list[Path] | None, typer.Option(help="Recipe file (YAML) of a compressed model; repeat it.")
+    ] = None,
     task: Annotated[list[str] | None, typer.Option(help="Name of a task; repeat it. Default: all.")] = None,
+    points: Annotated[
+        float | None, typer.Option(help="Stop once the interval of a difference is narrower than so many hundredths.")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: what is fastest here.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     again: Annotated[bool, typer.Option("--again", help="Ask anew what is in the store already.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask MODEL and what a recipe makes of it the same questions: accuracy, paired difference, answers that flip."""
-    from optlab import foreground
+    """Ask MODEL and what recipes make of it the same questions: scores, paired differences, answers that flip."""
     from optlab.api import protocol_of
-    from optlab.client.summary import tasks_in_words
+    from optlab.client.task_words import tasks_in_words
     from optlab.evaluation import tasks as registry
-    from optlab.jobs.tasks import TASKS
     from optlab.recipes import Recipe
 
     if model is None:
         for one in registry.tasks():
-            print(f"{one.name:<16}{one.title}: {one.summary} ({one.source})")
+            print(f"{one.name:<18}{one.title}: {one.summary} ({one.source})")
         return
     asked = list(dict.fromkeys(task or registry.REGISTRY))
     if unknown := [name for name in asked if name not in registry.REGISTRY]:
         raise OptLabError(f"there is no task {unknown[0]!r}; there are {', '.join(registry.REGISTRY)}")
-    chosen = Recipe.from_file(recipe) if recipe else Recipe()
-    protocol, report = protocol_of({"dtype": dtype, "device": device}), reporter(as_json)
-    found = {}
+    recipes = {file.stem: Recipe.from_file(file) for file in recipe or []} or {"original": Recipe()}
+    if len(recipes) < len(recipe or []):
+        raise OptLabError("two recipe files have one name, which names their rows; rename one")
+    settings = _Settings(model, protocol_of({"dtype": dtype, "device": device}), points, again, reporter(as_json))
+    found = _asked(settings, recipes, asked, strict=bool(task))
+    if as_json:
+        plain = {label: {name: one.to_dict() for name, one in results.items()} for label, results in found.items()}
+        print(json.dumps(finite(plain if len(plain) > 1 else next(iter(plain.values()))), indent=2, allow_nan=False))
+    else:
+        print(tasks_in_words(found))
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What is the same for every task and recipe."""
+
+    model: str
+    protocol: Protocol
+    points: float | None
+    again: bool
+    report: Progress
+
+
+def _asked(
+    settings: _Settings, recipes: Mapping[str, Recipe], names: Sequence[str], strict: bool
+) -> dict[str, dict[str, TaskResult]]:
+    """Results by recipe and task. strict: a task that cannot be asked ends it; else it is told and left out."""
+    from optlab import foreground
+    from optlab.jobs.tasks import TASKS
+
+    found: dict[str, dict[str, TaskResult]] = {label: {} for label in recipes}
+    steps = [(name, label) for label in recipes for name in names]
     with opened() as client:
-        for number, name in enumerate(asked):
-            part = span(report, number / len(asked), (number + 1) / len(asked))
-            run = foreground.ask(client, name, model, chosen, protocol, part, again)
+        for number, (name, label) in enumerate(steps):
+            part = span(settings.report, number / len(steps), (number + 1) / len(steps))
+            chosen = recipes[label]
+            try:
+                run = foreground.ask(client, name, settings.model, chosen, settings.protocol, part, settings.again,
+                                     settings.points)  # fmt: skip
+            except TextError as error:
+                if strict:
+                    raise
+                print(f"{name} is left out: {error.message}", file=sys.stderr)
+                continue
             result = TASKS.result_of(run)
             assert result is not None  # the run is done
-            found[name] = result
-    print(
-        json.dumps({name: result.to_dict() for name, result in found.items()}, indent=2, allow_nan=False)
-        if as_json
-        else tasks_in_words(found)
-    )
+            found[label][name] = result
+    return found

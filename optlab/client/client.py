@@ -208,13 +208,20 @@ class Client:
         subject = self.subject(model, protocol)
         return self.look_up(IMPORTANCE, ImportanceSpec(model=subject.model, protocol=subject.protocol), subject)
 
-    def submit_task(self, task: str, model: str, recipe: Recipe, protocol: Protocol) -> Run:
-        """Ask original and compressed model the questions of a task (`optlab.evaluation.tasks`, by name)."""
-        return self._submit_made(TASKS, model, recipe, protocol, task=task)
+    def submit_task(
+        self, task: str, model: str, recipe: Recipe, protocol: Protocol, points: float | None = None
+    ) -> Run:
+        """Ask original and compressed model the questions of a task (`optlab.evaluation.tasks`, by name).
 
-    def find_task(self, task: str, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:
+        points: stop once the interval of the difference is narrower than so many hundredths; None: ask all.
+        """
+        return self._submit_made(TASKS, model, recipe, protocol, task=task, points=points)
+
+    def find_task(
+        self, task: str, model: str, recipe: Recipe, protocol: Protocol, points: float | None = None
+    ) -> Run | None:
         """The run that asks them with this recipe, whatever its status; None when nobody asked for it yet."""
-        return self._find_made(TASKS, model, recipe, protocol, task=task)
+        return self._find_made(TASKS, model, recipe, protocol, task=task, points=points)
 
     def submit_latency_grid(
         self, model: str, recipe: Recipe, protocol: Protocol, prompts: Sequence[int] | None = None,

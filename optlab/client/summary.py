@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from optlab.results import table
 from optlab.results.comparison import Comparison
@@ -12,7 +11,6 @@ from optlab.results.latency_grid import LatencyGrid
 from optlab.results.measurement import Measurement
 from optlab.results.prediction import FrontierPoints, PredictedWithRecord
 from optlab.results.recipe import known as known_recipe
-from optlab.results.tasks import TaskResult
 
 
 def in_words(result: Measurement) -> str:
@@ -78,24 +76,6 @@ def latency_grid_in_words(result: LatencyGrid) -> str:
         )
         lines.append(f"{one.prompt_tokens:>6}{one.batch:>7}{figures}")
     lines += [f"timed ({side}): {'; '.join([one.path, *one.notes])}" for side, one in result.sides.sides()]
-    return "\n".join(lines)
-
-
-def tasks_in_words(found: Mapping[str, TaskResult]) -> str:
-    """Results of tasks by their names, as a table; a row for each."""
-    columns = ("original", "compressed", "difference, 95 % interval", "lost", "won", "p")
-    lines = [f"{'task':<16}{'questions':>10}{'same answer':>13}{columns[0]:>10}{columns[1]:>12}{columns[2]:>28}"
-             f"{columns[3]:>6}{columns[4]:>5}{columns[5]:>8}"]  # fmt: skip
-    for name, one in found.items():
-        low, high = one.delta.ci95 or (math.nan, math.nan)
-        difference = f"{one.delta.accuracy:+.1%} ({low:+.1%} to {high:+.1%})"
-        lines.append(
-            f"{name:<16}{one.questions:>10}{one.always_the_same:>13.1%}{one.base.accuracy:>10.1%}"
-            f"{one.candidate.accuracy:>12.1%}{difference:>28}{one.delta.lost:>6}{one.delta.won:>5}"
-            f"{one.delta.mcnemar_p:>8.3f}"
-        )
-    lines.append("same answer: accuracy of whoever always gives the most frequent one; p: McNemar's exact test of lost "
-                 "against won")  # fmt: skip
     return "\n".join(lines)
 
 

@@ -1,120 +1,156 @@
-"""How often a model gives the right one of several answers, and whether a compressed one still does.
+"""What a model answers to questions with several choices, and whether a compressed one still does.
 
-The choices are compared by their log-likelihood after the question minus that after `ask` alone, because a frequent
-word is likely everywhere and a long sentence nowhere (domain conditional pointwise mutual information; Holtzman et al.
-2021, arXiv 2104.08315, equation 2). Original and compressed model read the same questions, so the interval of the
-difference is paired, and answers that flip are counted both ways: an accuracy may stand still while the answers change
-(Dutta et al. 2024, arXiv 2407.09141).
+Both models are asked batch by batch, so that an asking may end once the difference is known well enough. What is
+compared between choices is the task's `Scoring`.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from optlab.divergence import log_softmax
 from optlab.errors import ModelError
-from optlab.evaluation.paired import Interval, interval
-from optlab.evaluation.tasks import Question
+from optlab.evaluation.likelihoods import Asked, Floats, batches, likelihoods
+from optlab.evaluation.paired import FEWEST_TO_STOP, interval
+from optlab.evaluation.task_statistics import Answer, compared, values
+from optlab.evaluation.tasks import Metric, Question, Scoring, Task
 from optlab.messages import say
-from optlab.progress import Progress, silent, span
-from optlab.results import tasks
+from optlab.progress import Progress, silent
 from optlab.results.tasks import TaskResult
 
 if TYPE_CHECKING:
     from optlab.models.language_model import LanguageModel
 
-READ_TOKENS = 128
-"""Of a question's text."""
-Z95 = 1.959963984540054
+FEWEST_QUESTIONS = 10 * FEWEST_TO_STOP
+"""Before an asking may end: a share of few questions has no interval to go by."""
+Known = dict[int, Answer]
+"""Answers by the number of the question."""
 
 
-@dataclass(frozen=True)
-class Accuracy:
-    """Share of questions that were answered rightly, with Wilson's 95 % interval; right: one truth value for each."""
+def ask(
+    base: LanguageModel, candidate: LanguageModel, task: type[Task], known: Known | None = None,
+    points: float | None = None, progress: Progress = silent,
+) -> TaskResult:  # fmt: skip
+    """The result of a task. known: what `base` answered before; what it says now is added, so that several candidates
+    share it. points: the asking ends once the interval of the difference is narrower than so many hundredths.
 
-    share: float
-    ci95: Interval
-    right: tuple[bool, ...]
+    Raises ModelError for a model that does not continue a text, TextError without what the questions are made of.
+    """
+    settings = (task.scoring, task.metric, task.read_tokens)
+    return compare(base, candidate, task.questions(), *settings, known=known, points=points, progress=progress)
 
 
 def compare(
-    base: LanguageModel, candidate: LanguageModel, questions: Sequence[Question], progress: Progress = silent
-) -> TaskResult:
-    """Accuracy of both on the same questions, and the paired difference.
-
-    Raises ModelError for a model that does not continue a text.
-    """
-    found = [
-        accuracy(base, questions, span(progress, 0.0, 0.5)),
-        accuracy(candidate, questions, span(progress, 0.5, 1.0)),
-    ]
-    before, after = (np.array(one.right, dtype=float) for one in found)
-    shares = [tasks.Accuracy(accuracy=one.share, ci95=one.ci95) for one in found]
-    delta = tasks.AccuracyDelta(
-        accuracy=float(after.mean() - before.mean()),
-        ci95=interval(after - before),
-        lost=int(((before == 1) & (after == 0)).sum()),
-        won=int(((before == 0) & (after == 1)).sum()),
-    )
-    return TaskResult(
-        questions=len(questions), always_the_same=most_common_share(questions), base=shares[0], candidate=shares[1],
-        delta=delta,
+    base: LanguageModel, candidate: LanguageModel, questions: Sequence[Question], scoring: Scoring = "beyond_ask",
+    metric: Metric = "accuracy", read_tokens: int = Task.read_tokens, known: Known | None = None,
+    points: float | None = None, progress: Progress = silent,
+) -> TaskResult:  # fmt: skip
+    """Both models' answers to the same questions (`ask`)."""
+    known = {} if known is None else known
+    asking = [Asking(model, questions, scoring, read_tokens) for model in (base, candidate)]
+    found: Known = {}
+    for batch in asking[0].batches(shuffled=points is not None):
+        unknown = [number for number in batch if number not in known]
+        known.update(asking[0].answers(unknown))
+        found.update(asking[1].answers(batch))
+        share = len(found) / len(questions)
+        progress(share, say("question {number} of {questions}", number=len(found), questions=len(questions)))
+        enough = points is not None and len(found) >= FEWEST_QUESTIONS
+        if enough and _width(metric, questions, known, found) < (points or 0.0):
+            break
+    asked = sorted(found)
+    return compared(
+        metric, [questions[number] for number in asked], [known[number] for number in asked],
+        [found[number] for number in asked], stopped_early=len(asked) < len(questions),
     )  # fmt: skip
 
 
-def accuracy(model: LanguageModel, questions: Sequence[Question], progress: Progress = silent) -> Accuracy:
-    """How often the right choice is the one that `model` finds likeliest."""
-    if model.objective != "causal":
-        raise ModelError("{name} fills gaps in a text; tasks are asked of models that continue one", name=model.name)
-    begin = list(model.framing().before)
-    alone: dict[tuple[str, tuple[str, ...]], np.ndarray[Any, Any]] = {}
-    right = []
-    for number, question in enumerate(questions, 1):
-        ask, choices = model.tokenizer.encode(question.ask), [model.tokenizer.encode(one) for one in question.choices]
-        room = min(READ_TOKENS, model.description.context_length - len(begin) - len(ask) - max(map(len, choices)))
-        asked = question.ask, question.choices
-        if asked not in alone:
-            alone[asked] = likelihoods(model, begin + ask, choices)
-        read = model.tokenizer.encode(question.text)[:room]
-        found = likelihoods(model, begin + read + ask, choices) - alone[asked]
-        right.append(int(found.argmax()) == question.right)
-        progress(
-            number / len(questions), say("question {number} of {questions}", number=number, questions=len(questions))
-        )
-    return Accuracy(sum(right) / len(right), wilson(sum(right), len(right)), tuple(right))
+def _width(metric: Metric, questions: Sequence[Question], base: Known, candidate: Known) -> float:
+    """Of the interval of the difference so far, in hundredths; infinite while nothing differs: that tells no spread."""
+    asked = sorted(candidate)
+    some = [questions[number] for number in asked]
+    before, after = (values(metric, some, [one[number] for number in asked]) for one in (base, candidate))
+    told = interval(after - before)
+    return 100 * (told[1] - told[0]) if told is not None and (before != after).any() else math.inf
 
 
-@torch.inference_mode()
-def likelihoods(model: LanguageModel, prompt: list[int], choices: Sequence[list[int]]) -> np.ndarray[Any, Any]:
-    """log p(choice | prompt) of every choice, float64 [choices]; those that differ in their last token share a pass."""
-    known: dict[tuple[int, ...], torch.Tensor] = {}
-    totals = []
-    for choice in choices:
-        begun = tuple(choice[:-1])
-        if begun not in known:
-            ids = torch.tensor([[*prompt, *begun]], dtype=torch.long, device=model.device)
-            known[begun] = log_softmax(model.head(model.hidden(ids)[:, len(prompt) - 1 :])[0])
-        places = torch.arange(len(choice), device=model.device)
-        chosen = torch.tensor(choice, dtype=torch.long, device=model.device)
-        totals.append(float(known[begun][places, chosen].double().sum()))
-    return np.array(totals)
+class Asking:
+    """One model that is asked questions, in batches of its own tokens."""
+
+    def __init__(
+        self, model: LanguageModel, questions: Sequence[Question], scoring: Scoring, read_tokens: int = Task.read_tokens
+    ) -> None:
+        """Raises ModelError for a model that does not continue a text."""
+        if model.objective != "causal":
+            raise ModelError(
+                "{name} fills gaps in a text; tasks are asked of models that continue one", name=model.name
+            )
+        self.model, self.questions, self.scoring = model, questions, scoring
+        self._begin = tuple(model.framing().before)
+        self._asked = [self._encoded(question, read_tokens) for question in questions]
+        self._alone: dict[tuple[str, tuple[str, ...]], Floats] = {}
+
+    def batches(self, shuffled: bool = False) -> list[list[int]]:
+        """Numbers of questions that are read at once. shuffled: in an order that says nothing about their length, so
+        that the first of them stand for all; the same every time."""
+        found = list(batches(self._asked, self.model.device.type))
+        if shuffled:
+            np.random.default_rng(0).shuffle(found)
+        return found
+
+    def answers(self, numbers: Sequence[int]) -> Known:
+        """What the model answers to some of the questions. Raises MeasurementError when its logits are not finite."""
+        if not numbers:
+            return {}
+        if self.scoring == "beyond_ask":
+            self._learn_alone(numbers)
+        found: Known = {}
+        for number, said in zip(numbers, likelihoods(self.model, [self._asked[one] for one in numbers]), strict=True):
+            question = self.questions[number]
+            scores = said
+            if self.scoring == "per_character":
+                scores = said / np.array([max(len(choice.strip()), 1) for choice in question.choices])
+            elif self.scoring == "beyond_ask":
+                scores = said - self._alone[_alone(question)]
+            if question.prior:
+                scores = scores + np.array(question.prior)
+            found[number] = Answer(scores, said, len(self._asked[number].choices[question.right]))
+        return found
+
+    def _learn_alone(self, numbers: Sequence[int]) -> None:
+        """log p of the choices after what is asked, without the text, of questions where it is not known yet."""
+        missing: dict[tuple[str, tuple[str, ...]], Asked] = {}
+        for number in numbers:
+            question = self.questions[number]
+            if _alone(question) not in self._alone:
+                prompt = (*self._begin, *self.model.tokenizer.encode(question.ask))
+                missing[_alone(question)] = Asked(prompt, self._asked[number].choices)
+        keys, asked = list(missing), list(missing.values())
+        for batch in batches(asked, self.model.device.type):
+            said = likelihoods(self.model, [asked[one] for one in batch])
+            self._alone.update(zip([keys[one] for one in batch], said, strict=True))
+
+    def _encoded(self, question: Question, read_tokens: int) -> Asked:
+        """Prompt and choices meet as they do in one text: the tokens of a choice are what the whole has beyond the
+        prompt. Where the text is too long its end is cut, and text and question are tokenized apart."""
+        encode = self.model.tokenizer.encode
+        prompt = encode(question.text + question.ask)
+        choices = [encode(question.text + question.ask + choice)[len(prompt) :] for choice in question.choices]
+        choices = [tokens or encode(choice) for tokens, choice in zip(choices, question.choices, strict=True)]
+        longest = max(map(len, choices))
+        room = self.model.description.context_length - len(self._begin) - longest
+        asked = encode(question.ask)
+        text = encode(question.text)
+        if len(text) > read_tokens or len(prompt) > room:
+            prompt = text[: max(min(read_tokens, room - len(asked)), 0)] + asked
+        if not prompt and not self._begin:
+            raise ModelError("{name} has nothing to begin a text with", name=self.model.name)
+        return Asked((*self._begin, *prompt), tuple(map(tuple, choices)))
 
 
-def most_common_share(questions: Sequence[Question]) -> float:
-    """The share of the most frequent answer: what a model reaches that always says the same."""
-    return max(Counter(question.answer for question in questions).values()) / len(questions)
-
-
-def wilson(right: int, of: int, z: float = Z95) -> Interval:
-    """Wilson's score interval of a share (Wilson 1927): inside [0, 1], and honest for few and for extreme counts."""
-    share = right / of
-    centre = (share + z * z / (2 * of)) / (1 + z * z / of)
-    half = z / (1 + z * z / of) * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+def _alone(question: Question) -> tuple[str, tuple[str, ...]]:
+    """What decides how likely the choices are without the text."""
+    return question.ask, question.choices

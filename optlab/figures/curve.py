@@ -6,6 +6,7 @@ what stands there while a knob is dragged is what Python says. A stop that was m
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -97,16 +98,25 @@ class Curve:
     words: dict[str, str]
     softened: Softened | None = None
 
-    def to_dict(self) -> JsonObject:
-        """Plain JSON, for `assets/curve`. Its parts are shared with other curves: not to be changed."""
-        many = {name: [_plain(one) for one in getattr(self, name)] for name in ("cells", "dots", "frontier")}
-        return asdict(replace(self, cells=(), dots=(), frontier=())) | many
+    def to_json(self) -> str:
+        """For `assets/curve`."""
+        few = asdict(replace(self, cells=(), dots=(), frontier=()))
+        many = (f'"{name}": [{", ".join(map(_json, getattr(self, name)))}]' for name in MANY)
+        return ", ".join([_dumps({name: few[name] for name in few if name not in MANY})[:-1], *many]) + "}"
+
+
+MANY = ("cells", "dots", "frontier")
+"""Parts of a curve that hold a hundred things and more."""
 
 
 @lru_cache(maxsize=4096)
-def _plain(part: Cell | Dot | Point) -> JsonObject:
+def _json(part: Cell | Dot | Point) -> str:
     """A page is drawn anew for every move of a knob, and hardly any of its cells are others than before."""
-    return asdict(part)
+    return _dumps(asdict(part))
+
+
+def _dumps(part: JsonObject) -> str:
+    return json.dumps(part, allow_nan=False)  # what JavaScript reads has no NaN
 
 
 def of(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
 from optlab.evaluation.tasks import REGISTRY, task
 from optlab.jobs import model_cache
 from optlab.jobs.kind import JobKind, Log
@@ -13,24 +16,33 @@ from optlab.results.document import Nothing
 from optlab.results.tasks import TaskResult, TasksSpec
 from optlab.store import artefacts
 
+if TYPE_CHECKING:
+    from optlab.evaluation.choices import Known
+
 
 def execute(spec: TasksSpec, progress: Progress, log: Log) -> TaskResult:
-    """How often each of both is right (`optlab.evaluation.choices.compare`).
+    """How each of both does a task (`optlab.evaluation.choices.ask`).
 
     Raises MeasurementError for a task that does not exist, ModelError when the model does not continue a text,
     TextError without what the questions are made of, whatever compression raises, and Cancelled.
     """
-    from optlab.evaluation.choices import compare
+    from optlab.evaluation.choices import ask
     from optlab.jobs.compressed_cache import packed
 
-    questions = task(spec.task).questions()
-    protocol = spec.protocol
+    asked, protocol = task(spec.task), spec.protocol
     with compute_lock():
         model = model_cache.model(spec.model, "float32", protocol.device, span(progress, 0.0, 0.1))
         compressed, _ = packed(model, spec.known_recipe, protocol, span(progress, 0.1, 0.3))
-        log(f"asking {len(questions)} questions of {spec.task}")
-        sides = (model.to(dtype=protocol.dtype), compressed.model.to(dtype=protocol.dtype))
-        return compare(*sides, questions, span(progress, 0.3, 1.0))
+        log(f"asking {spec.task}")
+        base, candidate = (one.to(dtype=protocol.dtype) for one in (model, compressed.model))
+        known = _answers_of(model.fingerprint, protocol.dtype, protocol.device, spec.task)
+        return ask(base, candidate, asked, known, spec.known_points, span(progress, 0.3, 1.0))
+
+
+@lru_cache(maxsize=64)
+def _answers_of(fingerprint: str, dtype: str, device: str, name: str) -> Known:
+    """What this process knows of an original's answers to a task: every recipe is compared with the same."""
+    return {}
 
 
 def _title(name: str) -> str:
@@ -42,10 +54,12 @@ TASKS = JobKind(
     name="tasks", label="task", spec=TasksSpec, partial=Nothing, result=TaskResult, execute=execute,
     decides=lambda spec, weights: [
         artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.dtype, spec.protocol.device, spec.task,
+        spec.known_points,
     ],
     title=lambda spec: say(
         "{model}: {what}, {recipe}", model=title(spec.model), what=_title(spec.task),
         recipe=spec.known_recipe.describe(),
     ),
     portable=True,
+    version=2,
 )  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from optlab.client.client import Client
 from optlab.figures import curve as curves
 from optlab.figures import curve_assets
@@ -50,7 +48,7 @@ def around(client: Client, description: Description, recipe: Recipe, protocol: P
 
 def scripts(curve: Curve) -> list[Markup]:
     """Table and script, for the end of a page that holds `curve_assets.markup()` once."""
-    data = json.dumps(curve.to_dict(), allow_nan=False).replace("<", "\\u003c")
+    data = curve.to_json().replace("<", "\\u003c")
     return [
         element("script", Markup(data), type="application/json", id="optlab-curve"),
         element("script", Markup(curve_assets.script(curve_assets.PAGE))),

@@ -11,19 +11,23 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from optlab import paths
+from optlab.store.answers import Answers
 from optlab.store.damage import damaged_error
 from optlab.store.schema import in_memory, open_engine, sqlite_file
 
 QUICK_S = 1.0
+ENDINGS = ("", "-wal", "-shm")
+"""Of the names of a database file and of those that SQLite keeps beside it."""
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +49,14 @@ class Database:
         # one connection serves all threads of an in-memory store, so they must take turns
         self._turn: Any = threading.RLock() if in_memory(self.url) else nullcontext()
         self._file = sqlite_file(self.url)
+        self._files = () if self._file is None else tuple(Path(f"{self._file}{ending}") for ending in ENDINGS)
         self._opened = self._inodes()
         self._reopening = threading.Lock()
+        self._answers = Answers(self._file)
 
     def close(self) -> None:
         """Close all connections."""
+        self._answers.close()
         self.engine.dispose()
 
     def writable(self, within_s: float = QUICK_S) -> bool:
@@ -88,6 +95,11 @@ class Database:
         with damaged_error(self.url), self._turn, self._connected("statement") as connection, connection.begin():
             yield connection
 
+    def _unless_written(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """`answer()`, or what that was if nothing was written since; `question` names it. Not to be changed."""
+        self._open_what_is_there()
+        return self._answers.get(question, answer)
+
     def _connected(self, mode: str) -> Connection:
         return self.engine.connect().execution_options(mode=mode)
 
@@ -104,9 +116,10 @@ class Database:
                 with suppress(OSError):
                     if path != self._file and _inode(path) == inode:
                         path.unlink()
+            self._answers.close()
             self.engine.dispose()
             self.engine = open_engine(self.url)
-            self._opened = self._inodes()
+            self._opened, self._answers = self._inodes(), Answers(self._file)
             self.replaced = time.time()
 
     def _unchanged(self) -> bool:
@@ -121,11 +134,9 @@ class Database:
 
     def _inodes(self) -> Inodes:
         found: Inodes = {}
-        if self._file is not None:
-            for ending in ("", "-wal", "-shm"):
-                path = Path(f"{self._file}{ending}")
-                with suppress(OSError):
-                    found[path] = _inode(path)
+        for path in self._files:
+            with suppress(OSError):
+                found[path] = _inode(path)
         return found
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from optlab.errors import OptLabError
 from optlab.messages import encoded, say
@@ -24,6 +25,8 @@ KILLED = say("the worker was killed; press retry")
 LOST = say("the worker stopped answering; press retry")
 AT_ONCE = 200
 """Runs that one statement reads, or an import writes with the lock taken once: others get their turn in between."""
+FEW = 50
+"""Runs of a list that is kept while nothing is written; a longer one takes memory."""
 BEFORE_IT_BEGAN = encoded(say("cancelled before it began"))
 LONGEST_LINE = 4_000
 LONGEST_LOG = 2_000
@@ -36,6 +39,7 @@ Workers = list[Worker]
 Names = list[str]
 Lines = list[tuple[float, str]]
 Moves = tuple[tuple[str, int, int], ...]
+Conditions = tuple[sa.ColumnElement[bool], ...]
 
 R, L, W = runs_table.c, logs_table.c, workers_table.c
 
@@ -147,6 +151,9 @@ class Store(Database):
 
     def by_key(self, *keys: str) -> Run | None:
         """The run of the first of `keys` that has one, or None."""
+        return self._unless_written(("by_key", keys), lambda: self._by_key(keys))
+
+    def _by_key(self, keys: tuple[str, ...]) -> Run | None:
         with self._look() as connection:
             found = {row.key: row for row in connection.execute(sa.select(runs_table).where(R.key.in_(keys)))}
         return next((rows.to_run(found[key]) for key in keys if key in found), None)
@@ -156,6 +163,14 @@ class Store(Database):
         limit: int | None = None, offset: int = 0,
     ) -> Runs:  # fmt: skip
         """Runs, newest first. kind, status: one, or several. offset: so many of the newest are left out."""
+        if limit is None or limit > FEW:
+            return self._list(kind, status, limit, offset)
+        asked = kind, status, limit, offset
+        return [*self._unless_written(("list", *asked), lambda: self._list(*asked))]
+
+    def _list(
+        self, kind: str | tuple[str, ...] | None, status: str | tuple[str, ...] | None, limit: int | None, offset: int
+    ) -> Runs:
         # first the numbers, from an index: to find the newest few, a database would sort the rows with all their JSON
         ids = sa.select(R.id).order_by(R.id.desc()).limit(limit).offset(offset or None)
         for column, wanted in ((R.kind, kind), (R.status, status)):
@@ -171,15 +186,19 @@ class Store(Database):
         if self._read_of != self.replaced:
             self._finished, self._read_of = {}, self.replaced
         known = self._finished.setdefault(kind, Finished(self._several))
-        done, labelled = (R.kind == kind, R.status == Status.DONE), R.labelled.is_not(None)
+        if (found := known.unchanged(self._unless_written(("state", kind), lambda: self._state(kind)))) is not None:
+            return found
+        done, labelled = _finished(kind)
         with self._read() as connection:
-            state = rows.state(connection, R.id, *done), rows.state(connection, R.labelled, labelled)
-            if (found := known.unchanged(state)) is not None:
-                return found
+            state = _state(connection, kind)
             ids = connection.execute(sa.select(R.id).where(*done).order_by(R.id.desc())).scalars().all()
             written = connection.execute(sa.select(R.id, R.name, R.note, R.starred).where(labelled))
             labels = {row.id: rows.label_of(row) for row in written}
         return known.of(ids, labels, state)
+
+    def _state(self, kind: str) -> object:
+        with self._read() as connection:
+            return _state(connection, kind)
 
     def _several(self, ids: Sequence[int]) -> Runs:
         found = []
@@ -190,6 +209,9 @@ class Store(Database):
 
     def counts(self) -> dict[str, int]:
         """How many runs have each status."""
+        return {**self._unless_written("counts", self._counts)}
+
+    def _counts(self) -> dict[str, int]:
         query = sa.select(R.status, sa.func.count()).group_by(R.status)
         with self._look() as connection:
             found = {row[0]: row[1] for row in connection.execute(query)}
@@ -197,6 +219,9 @@ class Store(Database):
 
     def moves(self) -> Moves:
         """What is another one once a run was added, deleted, or got another status; from an index, in a millisecond."""
+        return self._unless_written("moves", self._moves)
+
+    def _moves(self) -> Moves:
         query = sa.select(R.status, sa.func.count(), sa.func.sum(R.id)).group_by(R.status).order_by(R.status)
         with self._look() as connection:
             return tuple((status, int(count), int(total)) for status, count, total in connection.execute(query))
@@ -363,6 +388,17 @@ class Store(Database):
         with self._look() as connection:
             row = connection.execute(sa.select(runs_table).where(condition)).one_or_none()
         return None if row is None else rows.to_run(row)
+
+
+def _finished(kind: str) -> tuple[Conditions, sa.ColumnElement[bool]]:
+    """Which runs of a kind are done, and which runs of any kind have a label."""
+    return (R.kind == kind, R.status == Status.DONE), R.labelled.is_not(None)
+
+
+def _state(connection: Connection, kind: str) -> object:
+    """Another one whenever `Store.finished` is."""
+    done, labelled = _finished(kind)
+    return rows.state(connection, R.id, *done), rows.state(connection, R.labelled, labelled)
 
 
 def batched(many: Sequence[T], size: int) -> Iterator[Sequence[T]]:

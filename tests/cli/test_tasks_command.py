@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from optlab.results.tasks import AccuracyDelta
+from optlab.results.tasks import Difference
 
 RECIPE = "steps: [{quantize: {method: rtn, bits: 2, group_size: 64}}]"
 
@@ -25,7 +25,7 @@ def optlab(*arguments: str, code: int = 0) -> str:
 
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_mcnemar_is_a_binomial_test_of_the_flips(lost: int, won: int) -> None:
-    told = AccuracyDelta(accuracy=0.0, ci95=None, lost=lost, won=won).mcnemar_p
+    told = Difference(score=0.0, ci95=None, lost=lost, won=won).mcnemar_p
     expected = binomtest(lost, lost + won, 0.5).pvalue if lost + won else 1.0
     assert told == pytest.approx(expected, abs=1e-12)
 
@@ -44,8 +44,8 @@ def test_both_are_asked_once_and_found_again(tmp_path: Path, monkeypatch: pytest
     recipe.write_text(RECIPE)
     asked = ("tasks", "nano", "--recipe", str(recipe), "--task", "next_sentence", "--dtype", "float32")
     (result,) = json.loads(optlab(*asked, "--json")).values()
-    base, candidate, delta = result["base"]["accuracy"], result["candidate"]["accuracy"], result["delta"]
-    assert delta["accuracy"] == pytest.approx(candidate - base)
+    base, candidate, delta = result["base"]["score"], result["candidate"]["score"], result["delta"]
+    assert delta["score"] == pytest.approx(candidate - base)
     assert delta["won"] - delta["lost"] == round((candidate - base) * result["questions"])
     assert f"{base:.1%}" in optlab(*asked)
     (run,) = json.loads(optlab("runs", "list", "--kind", "tasks", "--json"))

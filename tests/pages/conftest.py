@@ -49,7 +49,7 @@ def prepared(client: Client) -> Client:
     return client
 
 
-BOXES = ("about", "advanced", "figures")
+BOXES = ("about", "address", "advanced", "figures", "history")
 """Those of all pages that are worked out when they are opened."""
 
 
@@ -87,7 +87,7 @@ def mounted(app: AppTest, part: str) -> Any:
 def curve_of(app: AppTest) -> Any:
     """What the curve under the finger was told to draw; None where no knobs can show the recipe."""
     found = mounted(app, "knobs")
-    drawn = json.loads(found.json) if found is not None else None
+    drawn = json.loads(found.bytes) if found is not None else None
     return drawn if drawn and drawn["cells"] else None
 
 

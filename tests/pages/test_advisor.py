@@ -14,7 +14,7 @@ from optlab.client.client import Client
 from optlab.jobs import originals
 from optlab.prediction.state import place_of
 from optlab.protocol import Protocol
-from optlab.results.tasks import Accuracy, AccuracyDelta, TaskResult
+from optlab.results.tasks import Difference, Side, TaskResult
 from tests.pages import samples
 from tests.pages.conftest import open_page, parameter, well, words
 from tests.prediction import states
@@ -147,9 +147,9 @@ def test_topics_are_asked_once_and_shown_with_what_flipped(worked: Client) -> No
     assert worked.find_task("topics", "nano", samples.asked(run).recipe, Protocol()).id == run.id
     assert worked.find_task("next_sentence", "nano", samples.asked(run).recipe, Protocol()) is None
     samples.finish(worked, run, TaskResult(
-        questions=200, always_the_same=0.24, base=Accuracy(accuracy=0.61, ci95=(0.54, 0.675)),
-        candidate=Accuracy(accuracy=0.58, ci95=(0.51, 0.646)),
-        delta=AccuracyDelta(accuracy=-0.03, ci95=(-0.062, 0.002), lost=9, won=3),
+        questions=200, always_the_same=0.24, base=Side(score=0.61, ci95=(0.54, 0.675)),
+        candidate=Side(score=0.58, ci95=(0.51, 0.646)),
+        delta=Difference(score=-0.03, ci95=(-0.062, 0.002), lost=9, won=3),
     ))  # fmt: skip
     app = open_page("find_best")
     table = next(frame.value for frame in app.dataframe if "Accuracy" in frame.value)
@@ -157,6 +157,7 @@ def test_topics_are_asked_once_and_shown_with_what_flipped(worked: Client) -> No
     assert table["Change"].tolist()[1] == "-3.0 points (-6.2 ... +0.2)"
     assert table["Flipped answers"].tolist()[1] == "9 lost, 3 won"
     assert "would score 24.0%" in words(app)
+    assert "News topics: -3.0 points (-6.2 ... +0.2)" in words(app)
 
 
 def test_a_link_keeps_the_model_and_the_text(worked: Client) -> None:

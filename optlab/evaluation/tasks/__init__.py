@@ -1,7 +1,8 @@
-"""Tasks beside the perplexity: questions with several answers, one of them right. One file and one registry line each.
+"""Tasks beside the perplexity: real questions, and how original and compressed model do them. One file and one registry
+line each.
 
-A model is asked as it is, without ever being trained to answer: what follows the question decides, by its likelihood
-(`optlab.evaluation.choices`). Nothing a model was calibrated on may be among the questions. Torch-free.
+A model is asked as it is, without ever being trained to answer: of several continuations of a question the likeliest
+is its answer (`optlab.evaluation.choices`). Nothing a model was calibrated on may be among the questions. Torch-free.
 """
 
 from __future__ import annotations
@@ -10,20 +11,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pkgutil import resolve_name
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from optlab.errors import MeasurementError
+
+Scoring = Literal["likelihood", "per_character", "beyond_ask"]
+"""What is compared between the choices of a question. likelihood: log p(choice | question), lm-evaluation-harness's
+`acc`. per_character: that over the characters of the choice, its `acc_norm`. beyond_ask: that minus
+log p(choice | ask), because a frequent word is likely everywhere and a long sentence nowhere (domain conditional
+pointwise mutual information; Holtzman et al. 2021, arXiv 2104.08315, equation 2)."""
+
+Metric = Literal["accuracy", "stereotyped", "nats_per_token", "word_error_rate"]
+"""What the score of a task is. accuracy: share of questions whose true choice was preferred. stereotyped: share of
+pairs whose stereotype was preferred; 0.5 is no preference. nats_per_token: -log p of the reference over its tokens.
+word_error_rate: wrong, missing and extra words of the preferred transcript over the words that were said."""
+
+Family = Literal["questions", "knowledge", "sentiment", "summaries", "translation", "speech", "long", "people", "news",
+                 "other"]  # fmt: skip
+"""What people use a model for that a task stands for."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """text: what is read; its end is cut off where it is longer than a model is given. ask: what always follows it,
-    never empty. choices: continuations of both. right: the number of the true one."""
+    """text: what is read; its end is cut off where it is longer than a model is given. ask: what always follows it.
+    choices: continuations of both. right: the number of the true one (of the stereotype, in a pair).
+
+    group: the slice of the questions that this one belongs to, for who is hit hardest; empty: none. prior: what else
+    speaks for each choice, in nats, such as what a speech recognizer heard. value: what choosing each one scores;
+    empty: 1 for the right one and 0 for the others. weight: of this question in the score, such as its words."""
 
     text: str
     ask: str
     choices: tuple[str, ...]
     right: int
+    group: str = ""
+    prior: tuple[float, ...] = ()
+    value: tuple[float, ...] = ()
+    weight: float = 1.0
 
     @property
     def answer(self) -> str:
@@ -32,12 +56,21 @@ class Question:
 
 
 class Task:
-    """name: as runs keep it. title, summary: for people. source: who asked so first."""
+    """name: as runs keep it. title, summary: for people. family: what it stands for. source: who asked so first.
+    licence, language (BCP 47): of the questions. scoring, metric: see there. read_tokens: of a question's text.
+    control: wrong on purpose, to see that what measures is right; no evidence about a model."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
+    family: ClassVar[Family] = "other"
+    licence: ClassVar[str] = ""
+    language: ClassVar[str] = "en"
+    scoring: ClassVar[Scoring] = "beyond_ask"
+    metric: ClassVar[Metric] = "accuracy"
+    read_tokens: ClassVar[int] = 128
+    control: ClassVar[bool] = False
 
     @staticmethod
     def questions() -> Sequence[Question]:
@@ -48,6 +81,28 @@ class Task:
 REGISTRY = {
     "topics": "optlab.evaluation.tasks.topics:Topics",
     "next_sentence": "optlab.evaluation.tasks.next_sentence:NextSentence",
+    "boolq": "optlab.evaluation.tasks.boolq:BoolQ",
+    "openbookqa": "optlab.evaluation.tasks.openbookqa:OpenBookQA",
+    "commonsenseqa": "optlab.evaluation.tasks.commonsenseqa:CommonsenseQA",
+    "siqa": "optlab.evaluation.tasks.siqa:SIQA",
+    "piqa": "optlab.evaluation.tasks.piqa:PIQA",
+    "mmlu": "optlab.evaluation.tasks.mmlu:MMLU",
+    "imdb": "optlab.evaluation.tasks.imdb:IMDb",
+    "true_summary": "optlab.evaluation.tasks.true_summary:TrueSummary",
+    "translation": "optlab.evaluation.tasks.translation:Translation",
+    "xsum": "optlab.evaluation.tasks.xsum:XSum",
+    "nq_open": "optlab.evaluation.tasks.nq_open:NQOpen",
+    "truthfulqa": "optlab.evaluation.tasks.truthfulqa:TruthfulQA",
+    "languages": "optlab.evaluation.tasks.languages:Languages",
+    "stereoset": "optlab.evaluation.tasks.stereoset:StereoSet",
+    "crows_pairs": "optlab.evaluation.tasks.crows_pairs:CrowSPairs",
+    "bbq": "optlab.evaluation.tasks.bbq:BBQ",
+    "wino": "optlab.evaluation.tasks.wino:Wino",
+    "speech": "optlab.evaluation.tasks.speech:Speech",
+    "long_context": "optlab.evaluation.tasks.long_context:LongContext",
+    "needle": "optlab.evaluation.tasks.needle:Needle",
+    "spelling": "optlab.evaluation.tasks.spelling:Spelling",
+    "shuffled_answers": "optlab.evaluation.tasks.shuffled_answers:ShuffledAnswers",
 }
 
 

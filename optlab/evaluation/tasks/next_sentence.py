@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
-from optlab.evaluation.tasks import Question, Task
+from optlab.evaluation.tasks import Family, Question, Task
 
 READ = 3
 """Sentences before the one that is asked for."""
@@ -27,6 +27,7 @@ class NextSentence(Task):
         "other articles; the one whose probability rises most is the answer."
     )
     source: ClassVar[str] = "after HellaSwag, arXiv 1905.07830, with endings of other articles"
+    family: ClassVar[Family] = "news"
 
     @staticmethod
     def questions() -> Sequence[Question]:

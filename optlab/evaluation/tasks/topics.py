@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from optlab.evaluation.tasks import Question, Task
+from optlab.evaluation.tasks import Family, Question, Task
 
 ASK = "\n\nTopic:"
 ARTICLES = 200
@@ -19,6 +19,7 @@ class Topics(Task):
         "the highest probability is the answer. The model was never trained for this."
     )
     source: ClassVar[str] = "Greene and Cunningham 2006 (BBC News)"
+    family: ClassVar[Family] = "news"
 
     @staticmethod
     def questions() -> Sequence[Question]:

@@ -77,14 +77,14 @@ def knobs(client: Client, shown: View, description: Description) -> bool:
     knobbed = KnobbedRecipe.of(shown.recipe, description, steps)
     if knobbed is None:
         drawn = curve.without_knobs(client, description, shown.protocol, BEYOND)
-        _mounted["knobs"](key=KEY, data=drawn.to_dict(), on_moved_change=_heard)
+        _mounted["knobs"](key=KEY, data=drawn.to_json().encode(), on_moved_change=_heard)
         return False
     steps.update({step.kind: step for step in shown.recipe.steps})
     state = _state(shown.model, knobbed, knobs_of(shown.recipe))
     drawn = curve.of(client, description, knobbed, state.heard, shown.protocol, state.token, state.put)
     words = {**drawn.words, "train": _training(client, shown, knobbed)}
     drawn = replace(drawn, words=words, softened=_softened(client, shown, description, drawn))
-    _mounted["knobs"](key=KEY, data=drawn.to_dict(), on_moved_change=_heard)
+    _mounted["knobs"](key=KEY, data=drawn.to_json().encode(), on_moved_change=_heard)
     return True
 
 

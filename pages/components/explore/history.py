@@ -7,6 +7,7 @@ import streamlit as st
 from optlab.i18n import _, said
 from optlab.recipes import Recipe
 from pages.components.shared import services, view
+from pages.components.shared.folded import PREFIX
 from pages.components.shared.view import View
 
 KEY, KEPT = "history", 12
@@ -27,7 +28,9 @@ def show(shown: View) -> None:
         _("Undo"), key="history/undo", icon=":material/undo:", disabled=not before, on_click=_back,
         args=(shown.model, len(before) - 1), help=_("Back to the recipe before this one."),
     )  # fmt: skip
-    box = st.popover(_("History"), icon=":material/history:", disabled=not before, key="history/box", on_change="rerun")
+    box = st.popover(
+        _("History"), icon=":material/history:", disabled=not before, key=f"{PREFIX}history", on_change="rerun"
+    )
     if not box.open:
         return
     with box:

@@ -1,14 +1,16 @@
-"""The pages and their order, and that a page is never shown without its frame."""
+"""The pages and their order, that a page is never shown without its frame, and that it is drawn without it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from optlab import paths
 from optlab.i18n import _
-from pages.components.shared import language, moved
+from pages.components.server import garbage
+from pages.components.shared import language, moved, services, view
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import Page
@@ -55,3 +57,17 @@ def required() -> None:
     if not st.session_state.get(FRAMED):
         navigation()
         st.rerun()
+
+
+def body(draw: Callable[[], None]) -> None:
+    """Draw all of a page with `draw`. What a person moves in it draws it again, and neither navigation nor sidebar:
+    these are a third of the work, and only the sidebar's model has to do with the page."""
+    st.fragment(_body)(draw, view.current().model)
+
+
+def _body(draw: Callable[[], None], model: str) -> None:
+    services.begin()
+    if view.current().model != model:
+        st.rerun()
+    draw()
+    garbage.settle()

@@ -6,6 +6,8 @@ every full run.
 
 from __future__ import annotations
 
+import threading
+
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -17,6 +19,9 @@ KEY = "lang"
 CHOSEN = "language"
 SWITCH = "sidebar/language"
 
+_known = threading.local()
+"""Of the run of a page that this thread makes, its Streamlit context and language: hundreds of words ask for it."""
+
 
 def read() -> None:
     """Settle the language of this run: before the first word is drawn, and before `keep`."""
@@ -25,6 +30,7 @@ def read() -> None:
         st.session_state[CHOSEN] = given
     elif CHOSEN not in st.session_state:
         st.session_state[CHOSEN] = of_browser()
+    _known.run = None
 
 
 def of_browser() -> str:
@@ -35,9 +41,14 @@ def of_browser() -> str:
 
 def chosen() -> str | None:
     """The language of the session that asks; None outside of one. This is what `i18n.ask` is given."""
-    if get_script_run_ctx(suppress_warning=True) is None:
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is None:
         return None
-    return st.session_state.get(CHOSEN)
+    run, language = getattr(_known, "run", None) or (None, None)
+    if run is not context:
+        language = st.session_state.get(CHOSEN)
+        _known.run = (context, language) if language else None
+    return language
 
 
 def in_link() -> dict[str, str]:
@@ -59,6 +70,7 @@ def switch() -> None:
 def _switched() -> None:
     # a second click on the language in use would leave nothing chosen
     st.session_state[CHOSEN] = st.session_state[SWITCH] or st.session_state[CHOSEN]
+    _known.run = None
     keep()
 
 

@@ -12,6 +12,7 @@ from optlab.jobs.resolution import title
 from optlab.models.catalog import catalog
 from optlab.store.run import LIVE, Status
 from pages.components.shared import language, models, services, view, who
+from pages.components.shared.folded import PREFIX
 
 SHOWN = 4
 """Runs in the tray; all of them are on their page."""
@@ -36,12 +37,17 @@ def show() -> None:
 
 
 def address() -> None:
-    """The address of what is shown, to be copied."""
+    """The address of what is shown, to be copied; worked out once it is opened, because a page changes it without the
+    sidebar."""
     if st.context.url is None:
+        return
+    with st.sidebar:
+        box = st.popover(_("Copy link"), icon=":material/link:", key=f"{PREFIX}address", on_change="rerun")
+    if not box.open:
         return
     query = st.query_params.to_dict()
     asked = urlencode(query)
-    with st.sidebar, st.popover(_("Copy link"), icon=":material/link:"):
+    with box:
         if view.too_long(query):
             st.warning(_("This recipe is too long for a link. Send its file instead: *Download recipe* in Explore, "
                          "*Recipe and export*."), icon=":material/link_off:")  # fmt: skip

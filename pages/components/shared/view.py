@@ -6,7 +6,6 @@ session remembers the last view and writes it back.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -14,6 +13,7 @@ from urllib.parse import urlencode
 import streamlit as st
 from pydantic import ValidationError
 
+from optlab.bounded_yaml import read_json
 from optlab.errors import OptLabError, RecipeError
 from optlab.i18n import _, said
 from optlab.models.catalog import catalog
@@ -122,7 +122,7 @@ def parse_recipe(text: str) -> Recipe:
             longest=LONGEST,
         )
     try:
-        steps = json.loads(text)
+        steps = read_json(text)
     except (ValueError, RecursionError):
         raise RecipeError("it is not a list of steps written as JSON") from None
     return Recipe.from_dict({"steps": steps})
