@@ -87,9 +87,16 @@ def curves(
         )  # fmt: skip
     if mark is not None:
         figure.add_vline(x=mark, line={"color": style.BASE, "dash": "dot", "width": 1.5})
-    figure.update_xaxes(title_text=x_title, tickformat=_ticks(forms[0]), **({"type": "log"} if "x" in log else {}))
+    figure.update_xaxes(title_text=x_title, tickformat=_ticks(forms[0]), **(_doublings(x) if "x" in log else {}))
     figure.update_yaxes(title_text=y_title, tickformat=_ticks(forms[1]), **({"type": "log"} if "y" in log else {}))
     return figure
+
+
+def _doublings(x: Sequence[float] | Array) -> dict[str, Any]:
+    """A logarithmic axis on which every doubling has a number, and nothing between."""
+    low, high = math.floor(math.log2(min(x))), math.ceil(math.log2(max(x)))
+    places = [2.0**power for power in range(low, high + 1)]
+    return {"type": "log", "tickvals": places, "ticktext": [f"{one:g}" for one in places]}
 
 
 def costs(kinds: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
