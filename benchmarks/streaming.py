@@ -19,12 +19,18 @@ from pathlib import Path
 SHAPES = {
     "tiny": {"hidden_size": 64, "intermediate_size": 176, "num_hidden_layers": 2, "num_attention_heads": 4,
              "num_key_value_heads": 4},
+    "0.1b": {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 4, "num_attention_heads": 16,
+             "num_key_value_heads": 16},
+    "0.3b": {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 16, "num_attention_heads": 16,
+             "num_key_value_heads": 4},
+    "0.6b": {"hidden_size": 1536, "intermediate_size": 6144, "num_hidden_layers": 16, "num_attention_heads": 16,
+             "num_key_value_heads": 4},
     "1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32,
            "num_key_value_heads": 8},
     "7b": {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
            "num_key_value_heads": 32},
 }  # fmt: skip
-"""Llama 3.2 1B and Llama 2 7B, with the tokenizer of `TOKENIZER`."""
+"""Three in between, Llama 3.2 1B and Llama 2 7B, with the tokenizer of `TOKENIZER`."""
 TOKENIZER = "nano"
 BLOCKS_A_SHARD = 2
 

@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,6 +39,8 @@ def in_parallel(
 
 
 def _results(work: Callable[[Item], Result], items: Iterable[Item], most: int) -> Generator[Result, None, None]:
+    import torch  # whoever only asks how many layers are worked on at once needs none
+
     # read once, and here: a neighbour that comes or goes changes it between the call and the first result
     threads = torch.get_num_threads()
     at_once = min(threads, most)

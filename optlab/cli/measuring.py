@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,9 @@ def measure(
     no_latency: Annotated[bool, typer.Option("--no-latency", help="Do not time decoding and prefill.")] = False,
     save: Annotated[Path | None, typer.Option(help="Write the compressed model into this folder too.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure anew what is in the store already.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would take of memory, disk and time; measure nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compress MODEL by a recipe and measure perplexity, size and latency beside the original."""
@@ -68,12 +72,20 @@ def measure(
         option = "--" + str(first["loc"][0]).replace("_", "-")
         raise OptLabError(f"{option} {first['input']!r}: {first['msg'].lower()}") from None
     from optlab import foreground
-    from optlab.client.summary import in_words
+    from optlab.client import expectations
+    from optlab.client.summary import forecast_in_line, forecast_in_words, in_words
     from optlab.jobs.measure import MEASURE
 
     report = reporter(as_json)
     with opened() as client:
         end = 1.0 if save is None else 0.95
+        foreground.prepare(client, model, span(report, 0.0, 0.05))
+        if dry_run:
+            show(expectations.forecast(client, model, chosen, protocol), as_json, forecast_in_words)
+            return
+        told = expectations.of_measurement(client, model, chosen, protocol)
+        if told is not None:
+            print(f"optlab: {forecast_in_line(told)}", file=sys.stderr)
         run = foreground.measure(client, model, chosen, protocol, span(report, 0.0, end), again)
     result = MEASURE.result_of(run)
     if save is not None and result is not None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from optlab.client import permissions, predictions, records
 from optlab.client.records import Row
+from optlab.forecast.choice import way_of
 from optlab.jobs import history
 from optlab.jobs.comparison import COMPARISON
 from optlab.jobs.export import EXPORT
@@ -152,12 +153,18 @@ class Client:
         return self.submit_speed(model)
 
     def submit_measure(self, model: str, recipe: Recipe, protocol: Protocol) -> Run:
-        """Measure `recipe` on `model`, or the run that does so or did."""
+        """Measure `recipe` on `model`, or the run that does so or did.
+
+        Raises RecipeError, MeasurementError where it does not fit into this machine (`optlab.forecast.choice`)."""
         subject = self._prepared(model, protocol)
         spec = MeasureSpec(model=subject.model, recipe=recipe, protocol=subject.protocol)
         predictor = predictions.predictor(self.store, subject)
-        if predictor is not None and self.look_up(MEASURE, spec, subject) is None:
-            spec = spec.model_copy(update={"predicted": predictor.predict(recipe).document()})
+        if self.look_up(MEASURE, spec, subject) is None:
+            described = self.description(model)
+            if described is not None:
+                way_of(recipe, subject.protocol, described)
+            if predictor is not None:
+                spec = spec.model_copy(update={"predicted": predictor.predict(recipe).document()})
         return self.submit(MEASURE, spec, subject)
 
     def find(self, model: str, recipe: Recipe, protocol: Protocol) -> Run | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from optlab.client.client import Client
+from optlab.errors import OptLabError
 from optlab.jobs import durations
 from optlab.jobs.durations import Work
 from optlab.jobs.measure_plan import Expectation, expectation
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
+from optlab.results.forecast import Forecast
 
 WORTH_SAYING_S = 20.0
 """What takes longer says so on its button."""
@@ -22,9 +24,35 @@ def of_measurement(client: Client, model: str, recipe: Recipe, protocol: Protoco
     run = client.find(model, recipe, protocol)
     if run is not None and (run.done or run.live):
         return None
+    found = expected(client, model, recipe, protocol)
+    return found if found is not None and found.seconds > WORTH_SAYING_S else None
+
+
+def expected(client: Client, model: str, recipe: Recipe, protocol: Protocol) -> Expectation | None:
+    """What measuring `recipe` will take, however short; None where it does not fit into this machine, which asking for
+    it says, or the model was not prepared yet."""
+    description = client.description(model)
+    if description is None:
+        return None
     settled = client.subject(model, protocol).protocol
-    found = expectation(recipe, settled, description, durations.load())
-    return found if found.seconds > WORTH_SAYING_S else None
+    try:
+        return expectation(recipe, settled, description, durations.load())
+    except OptLabError:
+        return None
+
+
+def forecast(client: Client, model: str, recipe: Recipe, protocol: Protocol) -> Forecast:
+    """All that is foretold of measuring `recipe` on a model that was prepared.
+
+    Raises RecipeError, MeasurementError where it does not fit into this machine."""
+    description = client.description(model)
+    assert description is not None
+    recipe.check_fits(description.linears, description.matrices)
+    found = expectation(recipe, client.subject(model, protocol).protocol, description, durations.load())
+    return Forecast(
+        model=model, recipe=recipe, way=found.way, seconds=dict(found.phases),
+        memory_bytes=dict(found.footprint.memory), disk_bytes=found.footprint.disk,
+    )  # fmt: skip
 
 
 def seconds_of(kind: str, model: str) -> float | None:

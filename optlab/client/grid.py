@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from optlab.client.client import Client
+from optlab.client.expectations import expected
 from optlab.client.knob_predictions import knob_predictions
 from optlab.errors import RecipeError
-from optlab.jobs import durations
-from optlab.jobs.measure_plan import expectation
 from optlab.jobs.measured import MeasuredRun, readable
 from optlab.knobs import KnobbedRecipe, Knobs
 from optlab.protocol import Protocol
@@ -110,8 +109,8 @@ def _asked(client: Client, model: str, cells: Sequence[Cell], protocol: Protocol
     description = client.description(model)
     if description is None:
         return 0.0, 0
-    settled, known = client.subject(model, protocol).protocol, durations.load()
-    seconds = sum(expectation(cell.recipe, settled, description, known).seconds for cell in cells)
+    found = [expected(client, model, cell.recipe, protocol) for cell in cells]
+    seconds = sum(one.seconds for one in found if one is not None)
     whole = description.size_bytes
     sizes = (cell.predicted.size_bytes if cell.predicted is not None else None for cell in cells)
     return seconds, sum(whole if size is None else size for size in sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optlab.jobs.measure_plan import memory_bytes
+from optlab.forecast.choice import footprint
 from optlab.jobs.prepare import PREPARE
 from optlab.limits import Limits
 from optlab.models.describe import Description
@@ -24,7 +24,7 @@ def expect_to_start(store: Store, person: Person, limits: Limits, spec: Spec, de
     if isinstance(spec, RecipeSpec):
         limits.check_recipe(spec.known_recipe)
         if description is not None:
-            limits.check_memory(memory_bytes(spec.known_recipe, spec.protocol, description))
+            limits.check_memory(footprint(spec.known_recipe, spec.protocol, description, "whole").peak)
     if isinstance(spec, PrepareSpec):  # part of what is asked for next
         return
     live = [run for run in store.list(status=LIVE) if run.kind != PREPARE.name]

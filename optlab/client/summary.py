@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+from optlab.jobs.measure_plan import Expectation
 from optlab.results import table
 from optlab.results.comparison import Comparison
 from optlab.results.estimate import TargetEstimate, TargetEstimates
+from optlab.results.forecast import Forecast
 from optlab.results.latency_grid import LatencyGrid
 from optlab.results.measurement import Measurement
 from optlab.results.prediction import FrontierPoints, PredictedWithRecord
@@ -77,6 +79,31 @@ def latency_grid_in_words(result: LatencyGrid) -> str:
         lines.append(f"{one.prompt_tokens:>6}{one.batch:>7}{figures}")
     lines += [f"timed ({side}): {'; '.join([one.path, *one.notes])}" for side, one in result.sides.sides()]
     return "\n".join(lines)
+
+
+WAYS = {"whole": "whole in memory", "blocks": "block by block"}
+
+
+def forecast_in_line(told: Expectation) -> str:
+    """What a measurement will take, in one line."""
+    return (
+        f"{WAYS[told.way]}; about {told.seconds:.0f} s, {told.memory_bytes / 1e9:.1f} GB of memory and "
+        f"{told.footprint.disk / 1e9:.2f} GB of disk"
+    )
+
+
+def forecast_in_words(told: Forecast) -> str:
+    """The same, phase by phase."""
+    lines = [f"{told.model}, {WAYS[told.way]}: foretold, nothing was measured"]
+    lines += [f"{phase:10}{seconds:>9.0f} s" for phase, seconds in told.seconds.items()]
+    lines += [f"{phase:10}{size / 1e9:>9.2f} GB of memory" for phase, size in told.memory_bytes.items()]
+    seconds, most = sum(told.seconds.values()), max(told.memory_bytes.values())
+    return "\n".join(
+        [
+            *lines,
+            f"in all {seconds:.0f} s, at most {most / 1e9:.2f} GB of memory, {told.disk_bytes / 1e9:.2f} GB of disk",
+        ]
+    )
 
 
 def targets_in_words(result: TargetEstimates) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optlab.errors import ModelError
+from optlab.forecast.choice import way_of
 from optlab.jobs import durations, model_cache, streamed
 from optlab.jobs.answer import answer
 from optlab.jobs.baseline import peak_memory_beside
@@ -62,7 +63,7 @@ def measure(
     protocol = settled(name, protocol)
     learned = durations.load()
     description = describe_apart(name, span(progress, 0.0, 0.0))
-    if streamed.chosen(recipe, protocol, description):
+    if way_of(recipe, protocol, description) == "blocks":
         return streamed.measure(name, recipe, protocol, description, progress, save, log)
     parts = plan(recipe, protocol, description, learned)
     phases = Phases(progress, {part: learned.expected(work) or 0.0 for part, work in parts.items()})

@@ -7,8 +7,13 @@ EPYC (bfloat16) and only speak until this machine has done the same.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from optlab.forecast.choice import Way, footprint, way_of
+from optlab.forecast.footprint import Footprint
+from optlab.forecast.rates import known as known_rates
+from optlab.forecast.work import compression_work, evaluation_work
 from optlab.jobs.durations import Durations, Work
 from optlab.models.describe import Description
 from optlab.protocol import REPORT_TOKENS, Protocol
@@ -18,6 +23,8 @@ from optlab.store import artefacts
 READ, COMPRESS, QUALITY, LATENCY, MEMORY, LAYERS = "read", "compress", "quality", "latency", "memory", "layers"
 
 PER_PARAMETER_TOKEN_S = 2e-11
+OPERATIONS = 2
+"""For a parameter and a token: a multiplication and an addition."""
 PASS_TOKENS = 500
 """Tokens whose reading takes as long as one pass over the weights of a simple method, packing and writing included."""
 PASSES_OF_TRAINING = 6
@@ -37,10 +44,22 @@ BLOCK_TOKENS = 2048
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a run will ask of this machine: seconds in all, bytes of memory at most."""
+    """What a run will ask of this machine. phases: seconds of each part, by name, in order. footprint: its memory by
+    phase, and its disk."""
 
-    seconds: float
-    memory_bytes: int
+    way: Way
+    phases: Mapping[str, float]
+    footprint: Footprint
+
+    @property
+    def seconds(self) -> float:
+        """In all."""
+        return sum(self.phases.values())
+
+    @property
+    def memory_bytes(self) -> int:
+        """At most."""
+        return self.footprint.peak
 
 
 def plan(recipe: Recipe, protocol: Protocol, description: Description, known: Durations) -> dict[str, Work]:
@@ -51,11 +70,11 @@ def plan(recipe: Recipe, protocol: Protocol, description: Description, known: Du
     """
     who = description.fingerprint[:16]
     place, alone = f"{protocol.device}/{protocol.dtype}", f"{protocol.device}/{protocol.decodes_in}"
-    parameters = float(description.parameters)
+    parameters, each_s = float(description.parameters), per_parameter_token_s()
 
     def of_tokens(key: str, about: str, tokens: float) -> Work:
         amount = parameters * max(tokens, 1.0)
-        return Work(key, about, amount, amount * PER_PARAMETER_TOKEN_S)
+        return Work(key, about, amount, amount * each_s)
 
     def first_or_again(first: Work, again: Work) -> Work:
         return again if known.done_before(first) else first
@@ -76,9 +95,9 @@ def plan(recipe: Recipe, protocol: Protocol, description: Description, known: Du
         of_tokens(f"quality/again/{place}", read, 1.5 * protocol.tokens),  # the head reads the original's part again
     )
     if protocol.latency and description.objective == "causal":
-        seconds = max(TIMING_S, ROUND_TOKENS * parameters * PER_PARAMETER_TOKEN_S)
+        seconds = max(TIMING_S, ROUND_TOKENS * parameters * each_s)
         parts[LATENCY] = Work(f"latency/{alone}", who, seconds, seconds)
-        once = PROCESS_S + PASS_TOKENS * parameters * PER_PARAMETER_TOKEN_S
+        once = PROCESS_S + PASS_TOKENS * parameters * each_s
         parts[MEMORY] = first_or_again(
             Work(f"memory/first/{alone}", who, BESIDE * once, BESIDE * once),
             Work(f"memory/again/{alone}", who, once, once),
@@ -92,9 +111,33 @@ def plan(recipe: Recipe, protocol: Protocol, description: Description, known: Du
 
 
 def expectation(recipe: Recipe, protocol: Protocol, description: Description, known: Durations) -> Expectation:
-    """What measuring `recipe` will ask of this machine. protocol: as for `plan`."""
-    seconds = sum(known.expected(work) or 0.0 for work in plan(recipe, protocol, description, known).values())
-    return Expectation(seconds, memory_bytes(recipe, protocol, description))
+    """What measuring `recipe` will ask of this machine. protocol: as for `plan`. Raises as `way_of`."""
+    way = way_of(recipe, protocol, description)
+    if way == "whole":
+        parts = plan(recipe, protocol, description, known)
+    else:
+        parts = plan_by_blocks(recipe, protocol, description)
+    phases = {part: known.expected(work) or 0.0 for part, work in parts.items()}
+    return Expectation(way, phases, footprint(recipe, protocol, description, way))
+
+
+def plan_by_blocks(recipe: Recipe, protocol: Protocol, description: Description) -> dict[str, Work]:
+    """As `plan`, of a pass over the weights: what compresses all blocks, and what the evaluation text takes in them and
+    at the end."""
+    rates, who = known_rates(), description.fingerprint[:16]
+    methods = "+".join(f"{step.kind}.{step.method}" for step in recipe.steps)
+    compressing = compression_work(recipe, protocol, description)
+    reading = evaluation_work(protocol, description)
+    return {
+        COMPRESS: Work(f"blocks/{methods}", who, compressing.multiplied, compressing.seconds(rates)),
+        QUALITY: Work("blocks/quality", who, reading.multiplied, reading.seconds(rates)),
+    }
+
+
+def per_parameter_token_s() -> float:
+    """Seconds of multiplying a parameter for a token, at this machine's rate where that was measured."""
+    rates = known_rates()
+    return PER_PARAMETER_TOKEN_S if rates is None else OPERATIONS / rates.flops
 
 
 def trains(recipe: Recipe) -> bool:
@@ -124,18 +167,3 @@ def compression_tokens(recipe: Recipe, protocol: Protocol, trained: bool = True)
         total += PASS_TOKENS + (PASSES_OF_TRAINING * training_tokens(step) if trained else 0.0)
         total += PASSES_OF_CALIBRATION * protocol.calibration_tokens if step.instance().needs_calibration else 0
     return total
-
-
-PROCESS_BYTES = 600 << 20
-"""Python, torch, the tables of the tokenizer, logits of a few positions, remembered states of the original."""
-FULL, TRAINING = 4, 16
-"""Bytes of a parameter in float32, and of what training keeps of it: gradients, two moments, the averaged weights."""
-
-
-def memory_bytes(recipe: Recipe, protocol: Protocol, description: Description) -> int:
-    """Peak memory of the process that measures: original and compressed model in float32, both as they are evaluated
-    and timed, and what training needs besides."""
-    evaluated = 2 * 2 if protocol.dtype == "bfloat16" else 0
-    timed = 3 if protocol.latency and description.objective == "causal" else 0
-    each = 2 * FULL + evaluated + timed + (TRAINING if trains(recipe) else 0)
-    return PROCESS_BYTES + each * description.parameters

@@ -19,16 +19,17 @@ from optlab.machine.processor import cores, cpu_has_bfloat16, cpu_multiplies_bfl
 def reading_dtype(device: str = "auto") -> str:
     """What 'auto' stands for when texts are read, many tokens at once: bfloat16 where matrices multiply faster in it,
     else float32. float32 needs no memory of its own: both models are held in it while they are compared."""
-    return "bfloat16" if _on_gpu(device) or cpu_multiplies_bfloat16() else "float32"
+    return "bfloat16" if on_gpu(device) or cpu_multiplies_bfloat16() else "float32"
 
 
 def decoding_dtype(device: str = "auto") -> str:
     """What 'auto' stands for when tokens are written one by one, which reading weights bounds: bfloat16, as checkpoints
     store them, where the device computes with it, else float32."""
-    return "bfloat16" if _on_gpu(device) or cpu_has_bfloat16() else "float32"
+    return "bfloat16" if on_gpu(device) or cpu_has_bfloat16() else "float32"
 
 
-def _on_gpu(device: str) -> bool:
+def on_gpu(device: str) -> bool:
+    """Whether work that may go to `device` goes to a graphics card here."""
     return device.startswith("cuda") or (device == "auto" and bool(gpus()) and "+cpu" not in torch_version())
 
 

@@ -119,7 +119,8 @@ class GPTQ(LayerwiseQuantizer):
             H = source.gram(read).to(W.device)
             energy = H.diagonal()
             order = by_energy(energy, self.group_size) if self.values["act_order"] else torch.arange(len(energy))
-            self._factored = factored = key, order, factor(H[order][:, order], float(self.values["damping"] or 0.0))
+            H = H[order][:, order]
+            self._factored = factored = key, order, factor(H, float(self.values["damping"] or 0.0))
         return factored[1:]
 
 

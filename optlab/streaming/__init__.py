@@ -6,4 +6,3 @@ is read, its methods are applied, it is written, and both its versions move thei
 
 from optlab.streaming.run import Streamed as Streamed
 from optlab.streaming.run import stream as stream
-from optlab.streaming.suitable import why_not as why_not

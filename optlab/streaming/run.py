@@ -28,6 +28,7 @@ from optlab.context import Context, Stored
 from optlab.errors import MeasurementError, RecipeError, TextError
 from optlab.evaluation.compare import Quality, paired
 from optlab.evaluation.scoring import Tick, Window, batches, unpredicted, windows_of
+from optlab.forecast.suitable import why_not
 from optlab.kernels import artefact
 from optlab.kernels.hub_format import LayerForm, Packing, all_linears, is_plain, layer_form, reason_of_roundings
 from optlab.messages import say
@@ -43,13 +44,15 @@ from optlab.results.measurement import LayerReport
 from optlab.streaming.blocks import Blockwise
 from optlab.streaming.inputs import BlockStatistics, Heard
 from optlab.streaming.journal import Journal, keep, sweep, tell
-from optlab.streaming.suitable import why_not
+from optlab.streaming.ticks import Ticks
 from optlab.texts.passage import Passage
 
 VERSION = 1
 """Raised when a pass that was killed before would go on otherwise than it began."""
 EMBEDDING_SHARE, HEAD_SHARE = 0.02, 0.1
 """Of the time, for the progress bar."""
+METHODS_SHARE = 0.4
+"""Of the time of a block; the rest goes to the batches of states that pass through it."""
 FEW = 64
 """States that stand for all where methods watch one forward pass."""
 
@@ -80,20 +83,30 @@ def stream(
 
     protocol: with text, calibration and dtype decided; it is done on the CPU. report: whether to tell what happened to
     every layer, for which `REPORT_TOKENS` tokens more are read. A pass with the same arguments that was killed goes on
-    at its block. Raises RecipeError (the recipe needs the whole model, `why_not`), ModelError, TextError,
+    at its block. Raises RecipeError (the recipe needs the whole model, `forecast.suitable`), ModelError, TextError,
     MeasurementError (no numbers, a full disk), Cancelled from `progress`.
     """
     model = Blockwise(name)
-    reason = why_not(recipe, model.whole.description.parameters, model.whole)
+    reason = why_not(recipe, model.whole.description)
     if reason is not None:
-        raise RecipeError("{reason}", reason=reason)
+        raise RecipeError("the whole model needs to be in memory: {reason}", reason=reason)
     check(model.whole, recipe)
+    _check_inside(model.whole, recipe)
     try:
         return _Pass(model, recipe, protocol, report).run(folder, progress)
     except OSError as error:
         raise MeasurementError(
             "the compressed model and its states cannot be written: {why}", why=files.reason(error)
         ) from None
+
+
+def _check_inside(whole: LanguageModel, recipe: Recipe) -> None:
+    for step in recipe.steps:
+        for name in select(whole, step):  # a head that is tied is the embedding here
+            if whole.structure.block_of(name) is None:
+                raise RecipeError(
+                    "{step} changes {name}, which lies outside the blocks", step=step.describe(), name=name
+                )
 
 
 class _Pass:
@@ -125,8 +138,8 @@ class _Pass:
             share = (1 - EMBEDDING_SHARE - HEAD_SHARE) / count
             begin = EMBEDDING_SHARE + number * share
             message = say("block {number} of {block_count}", number=number + 1, block_count=count)
-            progress(begin, message)
-            self._compress(number, span(progress, begin, begin + share))
+            through = sum(len(side) for side in self.ids.values())
+            self._compress(number, Ticks(span(progress, begin, begin + share), message, METHODS_SHARE, through))
         progress(1 - HEAD_SHARE, say("measuring quality"))
         began = time.perf_counter()
         quality = self._quality(span(progress, 1 - HEAD_SHARE, 1.0))
@@ -190,9 +203,10 @@ class _Pass:
         return DTYPES[self.checkpoint.dtype]
 
     @torch.no_grad()
-    def _compress(self, number: int, progress: Progress) -> None:
+    def _compress(self, number: int, ticks: Ticks) -> None:
         """Stage `number` + 1."""
         began = time.perf_counter()
+        self._ticks = ticks
         block = self.model.block(number)
         prefix = self.model.whole.structure.blocks[number]
         layers = linears_of(block, prefix, self.model.whole.linear_names())
@@ -212,7 +226,7 @@ class _Pass:
                     lambda: self._known(statistics),
                     lambda length: [],
                     self.protocol.seed,
-                    span(progress, 0.5 * at / len(self.steps), 0.5 * (at + 1) / len(self.steps)),
+                    ticks.method(at, len(self.steps)),
                     self.checkpoint_dtype,
                     calibration_windows=self._places,
                     scalings=origin.scalings,
@@ -313,6 +327,7 @@ class _Pass:
         for at in range(len(self.ids.get(side, ()))):
             states = self.journal.states(side, at)
             turn, mask = self.model.module.surroundings(states.shape[1], states)[number]
+            self._ticks.batch()
             keep(unfinished, side, at, block(states, turn, mask, None))
             yield
 

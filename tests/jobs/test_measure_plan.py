@@ -6,12 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from optlab.forecast.choice import VARIABLE
+from optlab.forecast.rates import Rates
+from optlab.jobs import measure_plan
 from optlab.jobs.durations import Durations
-from optlab.jobs.measure_plan import LATENCY, LAYERS, MEMORY, QUALITY, expectation, memory_bytes, plan, trains
+from optlab.jobs.measure_plan import COMPRESS, LATENCY, LAYERS, MEMORY, QUALITY, expectation, plan, trains
 from optlab.jobs.resolution import settled
 from optlab.models.describe import Description, LayerInfo
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe, Step
+from tests.described import llama
 
 ROUNDED = Recipe.from_dict({"steps": [{"quantize": {"method": "rtn", "bits": 4, "group_size": 64}}]})
 CALIBRATED = Recipe.from_dict({"steps": [{"quantize": {"method": "gptq", "bits": 4, "group_size": 64}}]})
@@ -58,7 +62,23 @@ def test_what_a_measurement_took_is_what_the_next_one_is_expected_to_take() -> N
 
 def test_a_training_is_named_by_its_steps_and_costs_memory() -> None:
     assert [trains(recipe) for recipe in (ROUNDED, CALIBRATED, TRAINED)] == [False, False, True]
-    assert memory_bytes(TRAINED, PROTOCOL, SMALL) > memory_bytes(ROUNDED, PROTOCOL, SMALL) > 2 * 4 * SMALL.parameters
+    trained, rounded = (expectation(recipe, PROTOCOL, SMALL, Durations()) for recipe in (TRAINED, ROUNDED))
+    assert trained.memory_bytes > rounded.memory_bytes > 2 * 4 * SMALL.parameters
+
+
+def test_this_machines_own_rate_decides_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = Rates(flops=1e12, read=1e9, write=1e9, disturbed=False, made=0.0)
+    usual = expectation(ROUNDED, PROTOCOL, LARGE, Durations()).phases
+    monkeypatch.setattr(measure_plan, "known_rates", lambda: rates)
+    ten_times = expectation(ROUNDED, PROTOCOL, LARGE, Durations()).phases
+    assert ten_times[COMPRESS] == pytest.approx(usual[COMPRESS] / 10)
+
+
+def test_a_pass_by_blocks_has_its_own_phases_and_says_its_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "always")
+    found = expectation(ROUNDED, PROTOCOL, llama(1024, 4096, 16), Durations())
+    assert found.way == "blocks" and set(found.phases) == {COMPRESS, QUALITY}
+    assert found.seconds == sum(found.phases.values()) > 0 and found.footprint.disk > 0
 
 
 def test_what_is_not_measured_is_not_expected() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from optlab.errors import RecipeError
+from optlab.forecast.choice import VARIABLE, Room, footprint, way_of
 from optlab.i18n import said
-from optlab.jobs import streamed
 from optlab.jobs.measure import measure
 from optlab.kernels.artefact import load_artefact
 from optlab.models.describe import describe
@@ -28,7 +28,7 @@ def protocol(protocol: Protocol) -> Protocol:
 def test_the_figures_are_those_of_a_model_in_memory(
     model: str, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(streamed.VARIABLE, "always")
+    monkeypatch.setenv(VARIABLE, "always")
     told: list[object] = []
     found = measure(model, RECIPE, protocol, lambda *report: told.extend(report[2:]), save=tmp_path / "saved")
     assert {type(one) for one in told} <= {MeasurementSoFar, type(None)}
@@ -36,7 +36,7 @@ def test_the_figures_are_those_of_a_model_in_memory(
     assert quality[-1].windows_done == quality[-1].windows == found.windows
     assert any("OPTLAB_STREAMING asks for it" in said(note) for note in found.notes)
     assert load_artefact(tmp_path / "saved").recipe == RECIPE
-    monkeypatch.setenv(streamed.VARIABLE, "never")
+    monkeypatch.setenv(VARIABLE, "never")
     # It reads the shards that the pass has written.
     again = measure(model, RECIPE, protocol)
     assert again.compressed.size_bytes == found.compressed.size_bytes
@@ -48,11 +48,12 @@ def test_the_figures_are_those_of_a_model_in_memory(
 def test_it_is_chosen_where_the_model_does_not_fit(
     model: str, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(streamed.VARIABLE, raising=False)
+    monkeypatch.delenv(VARIABLE, raising=False)
     description = describe(model)
-    assert not streamed.chosen(RECIPE, protocol, description)
-    monkeypatch.setattr(streamed, "memory_bytes", lambda *_: 1 << 60)
-    assert streamed.chosen(RECIPE, protocol, description)
+    whole = footprint(RECIPE, protocol, description, "whole")
+    assert way_of(RECIPE, protocol, description) == "whole"
+    little = Room(whole.peak - 1, 1 << 40)
+    assert way_of(RECIPE, protocol, description, little) == "blocks"
     with pytest.raises(RecipeError) as refused:
-        streamed.chosen(TAYLOR, protocol, description)
+        way_of(TAYLOR, protocol, description, little)
     assert "gradients of the whole model" in said(refused.value.message)

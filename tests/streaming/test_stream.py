@@ -142,7 +142,7 @@ def test_what_needs_the_whole_model_says_so(step: dict[str, Any], reason: str, p
     name = str(tiny_model_folder("llama", tmp_path / "llama"))
     with pytest.raises(RecipeError) as refused:
         stream(name, recipe(step), protocol, tmp_path / "out")
-    assert "needs the whole model in memory" in said(refused.value.message)
+    assert "the whole model needs to be in memory" in said(refused.value.message)
     assert reason in said(refused.value.message)
 
 

@@ -19,9 +19,12 @@ def label(client: Client, shown: view.View, words: str, recipe: Recipe | None = 
     expected = expectations.of_measurement(client, shown.model, recipe or shown.recipe, shown.protocol)
     if expected is None:
         return words
-    return _("{button} (about {time}, {memory} RAM)").format(
-        button=words, time=format.roughly(expected.seconds), memory=format.megabytes(round(expected.memory_bytes, -8))
-    )
+    time, memory = format.roughly(expected.seconds), format.megabytes(round(expected.memory_bytes, -8))
+    if expected.way == "blocks":
+        disk = format.megabytes(round(expected.footprint.disk, -8))
+        return _("{button} (block by block: about {time}, {memory} RAM, {disk} disk)").format(
+            button=words, time=time, memory=memory, disk=disk)  # fmt: skip
+    return _("{button} (about {time}, {memory} RAM)").format(button=words, time=time, memory=memory)
 
 
 def label_of(kind: str, model: str, words: str) -> str:
