@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 
 from optlab.errors import OptLabError
 from optlab.limits import Limits
+from pages.components.server import first_screen
 from pages.components.server.door import Door
 from pages.components.server.policy import Policy
 from pages.components.server.preload import Preload
@@ -25,6 +26,7 @@ if policy.token is not None:
     print(f"  Sign in once with ?token={policy.token} behind the address.", file=sys.stderr)
 
 app = st.App(
-    "dashboard.py", routes=file_route.routes(), middleware=[Middleware(Door, policy=policy), Middleware(Preload)],
+    "dashboard.py", routes=[*file_route.routes(), *first_screen.routes()],
+    middleware=[Middleware(Door, policy=policy), Middleware(Preload)],
     lifespan=readiness.lifespan,
 )  # fmt: skip

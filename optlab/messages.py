@@ -19,9 +19,10 @@ Value = Any
 LONGEST_SPEC = 8
 LONGEST_VALUE = 400
 """Characters of one value that a sentence shows; a message is read by a person, whatever was put into a file."""
-LONGEST_SENTENCE, SHORT = 300, 40
-"""Characters of a sentence, as long as it is its values that make it longer, and none is cut to less than the second;
-a path stays whole, because a person must find what it names."""
+LONGEST_SENTENCE = 300
+SHORTER = (200, 100, 60, 40)
+"""Characters that texts among the values are cut to, one after the other, until the sentence has no more than the
+first. What is a path stays whole, because a person must find what it names."""
 LONGEST_REPRESENTATION = 160
 """The same for a value that is shown as Python writes it, in quotes or brackets."""
 
@@ -66,11 +67,11 @@ class Message(str):
 
     def __new__(cls, template: str, /, **values: Value) -> Message:
         filled = FILLING.vformat(template, (), values) if values else template
-        if len(filled) > LONGEST_SENTENCE and (long := _long(values)):
-            others = len(filled) - sum(min(len(text), LONGEST_VALUE) for text in long.values())
-            room = max((LONGEST_SENTENCE - others) // len(long), SHORT)
-            values |= {name: shortened(text, room) for name, text in long.items()}
-            filled = FILLING.vformat(template, (), values)
+        for longest in SHORTER:
+            if len(filled) <= LONGEST_SENTENCE:
+                break
+            values |= {name: shortened(text, longest) for name, text in values.items() if _is_plain_text(text)}
+            filled = FILLING.vformat(template, (), values) if values else template
         made = super().__new__(cls, filled)
         made.template = template
         made.values = {name: _plain(value) for name, value in values.items()}
@@ -125,10 +126,8 @@ def shortened(text: str, longest: int = LONGEST_VALUE) -> str:
     return f"{text[:half]}{LEFT_OUT}{text[-half:]}"
 
 
-def _long(values: Mapping[str, Value]) -> dict[str, str]:
-    """Those of the texts among `values` that can be cut."""
-    found = {name: text for name, text in values.items() if isinstance(text, str) and not isinstance(text, Message)}
-    return {name: text for name, text in found.items() if len(text) > SHORT}
+def _is_plain_text(value: Value) -> bool:
+    return isinstance(value, str) and not isinstance(value, Message)
 
 
 def encoded(text: str) -> str:

@@ -106,6 +106,10 @@ function startCurve(heard) {
       along = kept.along;
       parts.knobs.view.allow(kept.budget);
     },
+    // id: of an element of the knobs; anything else changes nothing
+    focus(id) {
+      if (id) parts.knobs?.section.querySelector(`[id="${id}"]`)?.focus();
+    },
   };
 }
 

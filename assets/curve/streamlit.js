@@ -6,7 +6,8 @@
 // change, and then the knobs go where Python says.
 
 const left = new Map(); // token -> where a person left the knobs, for an element that is built anew
-let token = null, tell = null;
+const drawn = new Set(); // parts that are there; once all are, the first screen (`assets/first`) may go
+let token = null, tell = null, table = null;
 
 const live = startCurve((stands) => {
   left.set(token, live.keep());
@@ -21,6 +22,7 @@ export default function ({ data: sent, parentElement, setTriggerValue }) {
   const data = sent instanceof Uint8Array ? JSON.parse(new TextDecoder().decode(sent)) : sent;
   if (part === 'tiles') live.say(data);
   if (part === 'knobs') {
+    table = data;
     tell = setTriggerValue;
     const same = !anew && token === data.token;
     const kept = same ? undefined : left.get(data.token);
@@ -28,5 +30,18 @@ export default function ({ data: sent, parentElement, setTriggerValue }) {
     live.take(data, same ? null : kept?.stands ?? data.stands);
     if (kept) live.restore(kept);
   }
+  drawn.add(part);
+  if (drawn.size === 3) window.optlabFirst?.leave((kept, focused) => takeOver(kept, focused));
   return () => live.detach(part, section);
+}
+
+// kept: what a person did on the first screen, null for nothing. focused: id of the knob under the keyboard.
+function takeOver(kept, focused) {
+  if (kept && table.cells.length) {
+    left.set(token, kept);
+    live.take(table, kept.stands);
+    live.restore(kept);
+    if (!alike(kept.stands, table.stands)) tell('moved', kept.stands);
+  }
+  live.focus(focused);
 }

@@ -16,6 +16,8 @@ PARTS = ("tiles", "knobs", "chart")
 SCRIPTS = ("chart.js", "tiles.js", "knobs.js", "live.js")
 STREAMLIT, PAGE = "streamlit.js", "page.js"
 """Where the scripts run: in the dashboard, where Python hears of a movement, or in a page without a server."""
+FIRST = paths.ASSETS / "first"
+"""And on the first screen, which stands while the dashboard starts in the browser."""
 
 
 @cache
@@ -25,9 +27,22 @@ def script(where: str) -> str:
 
 
 @cache
+def script_of_first_screen() -> str:
+    """All scripts, in a scope of their own: they lie in Streamlit's page, whose names they must not take."""
+    own = (FIRST / "first.js").read_text(encoding="utf-8")
+    return "\n".join(["(() => {", *(_text(name) for name in SCRIPTS), own, "})();"])
+
+
+@cache
 def style() -> str:
     """The style sheet."""
     return theme() + _text("curve.css")
+
+
+@cache
+def style_of_first_screen() -> str:
+    """The style sheet of the curve with that of what stands around it there."""
+    return style() + (FIRST / "first.css").read_text(encoding="utf-8")
 
 
 @cache

@@ -111,10 +111,15 @@ def read(data: bytes) -> tuple[list[Run], list[Recipe]]:
     except UNREADABLE as error:
         raise OptLabError("this is no readable project archive: {error}", error=str(error) or "it is cut off") from None
     _check_manifest(found)
-    runs = [incoming.run(one, f"line {number} of {RUNS}") for number, one in _parsed(found[RUNS], RUNS)]
-    if len({run.key for run in runs}) != len(runs):
-        raise OptLabError("the archive holds one run twice")
-    return runs, [recipe for _, one in _parsed(found[RECIPES], RECIPES) if (recipe := _known(one)) is not None]
+    runs: dict[str, Run] = {}
+    for number, one in _parsed(found[RUNS], RUNS):
+        run = incoming.run(one, f"line {number} of {RUNS}")
+        if run.key in runs:
+            raise OptLabError("the archive holds one run twice")
+        runs[run.key] = run
+    return [*runs.values()], [
+        recipe for _, one in _parsed(found[RECIPES], RECIPES) if (recipe := _known(one)) is not None
+    ]
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:

@@ -29,6 +29,9 @@ REVISIONS = ("1", "2", "3", "4", "5")
 """Every version that the tables ever had, the newest last; one file each in `migrations/versions`."""
 VERSION = REVISIONS[-1]
 BUSY_TIMEOUT_MS = 10_000
+LOG_PAGES, PAGE = 256, 4096
+"""SQLite's write-ahead log takes four times as much before it is written back, and keeps that: on a disk that is nearly
+full it was the log that filled it, and nothing could be deleted any more."""
 UPGRADE_LOCK = 0x0B7_1AB
 """Number of the lock that keeps two processes from upgrading one PostgreSQL store at once."""
 
@@ -153,7 +156,8 @@ def _options(url: str) -> dict[str, Any]:
 def _prepare_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own; see _begin_sqlite
     cursor = connection.cursor()
-    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL"):
+    log = (f"wal_autocheckpoint={LOG_PAGES}", f"journal_size_limit={LOG_PAGES * PAGE}")
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL", *log):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

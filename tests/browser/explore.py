@@ -10,6 +10,8 @@ from tests.browser.serving import AT_REST
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
+FIRST_SCREEN = "#first-screen"
+"""What stands until Streamlit has drawn the page; the page behind it is not seen until it has gone."""
 FINISHED = "All figures"
 """The words of a box that only a finished measurement has."""
 

@@ -1,5 +1,5 @@
-"""A fresh home: predictions stand on Explore and Find best before any probe, and before a worker has read a
-weight; the speed follows by itself."""
+"""A fresh home: predictions stand on Explore and Find best before any probe, before a worker has read a weight, and
+before Streamlit has started in the browser; the speed follows by itself."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from optlab.client.client import Client
 from tests.browser import serving
 from tests.browser.conftest import watch
+from tests.browser.explore import FIRST_SCREEN
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -39,12 +40,24 @@ def fresh(tmp_path: Path, browser: Browser) -> Iterator[tuple[Page, Client, list
         yield page, client, errors
 
 
+def figures(page: Page) -> list[dict[str, str]]:
+    """Of the tiles of quality and size, with every digit, and their words."""
+    tiles = [page.locator(f"[data-tile={name}]") for name in ("quality", "size")]
+    return [tile.evaluate("one => ({...one.dataset, words: one.innerText})") for tile in tiles]
+
+
 def test_a_fresh_home_is_predicted_at_once_and_then_timed(fresh: tuple[Page, Client, list[str]]) -> None:
     page, client, errors = fresh
     began = time.perf_counter()
-    page.goto(f"/explore?{LINK}")
+    page.goto(f"/explore?{LINK}", wait_until="commit")
     expect(page.get_by_text("90% band").first).to_be_visible(timeout=WAIT_MS)
-    print(f"predictions stood on Explore {time.perf_counter() - began:.2f} s after it was opened")
+    first = time.perf_counter() - began
+    stood = figures(page)
+    expect(page.locator(FIRST_SCREEN)).to_have_count(0, timeout=WAIT_MS)
+    print(f"predictions stood on Explore {first:.2f} s after it was opened, in Streamlit's page after "
+          f"{time.perf_counter() - began:.2f} s")  # fmt: skip
+    assert figures(page) == stood
+    assert stood[0]["side"] == stood[1]["side"] == "predicted" and stood[0]["value"]
     assert not client.runs("probe")
     assert not client.runs("measure")
     expect(page.get_by_text("Timed on this machine").first).to_be_visible(timeout=WAIT_MS)

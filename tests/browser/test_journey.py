@@ -18,6 +18,7 @@ from optlab.recipes import Recipe, Step
 from optlab.store.run import Run
 from pages.components.shared.view import link_to_run
 from tests.browser import explore
+from tests.browser.explore import FIRST_SCREEN
 from tests.browser.serving import PAGES
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ QUICK = "model=nano&tokens=1024&context=256"
 def ready(page: Page, path: str, heading: str | re.Pattern[str]) -> None:
     page.goto(path)
     expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
+    expect(page.locator(FIRST_SCREEN)).to_have_count(0)
 
 
 def wait_for_run(client: Client, kind: str, status: str = "done", seconds: float = 180) -> Run:

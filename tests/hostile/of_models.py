@@ -11,6 +11,7 @@ from tests.hostile.mutations import VALUES, as_bytes, put, share, without
 
 Inputs = dict[str, bytes]
 MEGABYTE = 1 << 20
+LONG = "x" * 5000
 UINT8, UINT32, STRING, ARRAY, UINT64 = 0, 4, 8, 9, 10
 
 
@@ -130,6 +131,12 @@ def safetensors(seed: bytes) -> Inputs:
         "one over another": _safetensors({"a": one, "b": one}, bytes(8)),
         "a hole": _safetensors({"a": {**one, "data_offsets": [8, 16]}}, bytes(16)),
         "three offsets": _safetensors({"a": {**one, "data_offsets": [0, 8, 8]}}, bytes(8)),
+        "a long type": _safetensors({"a": {**one, "dtype": LONG}}, bytes(8)),
+        "a long name of an unknown type": _safetensors({LONG: {**one, "dtype": "F3"}}, bytes(8)),
+        "a name twice": _safetensors(
+            b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+            bytes(8),
+        ),
         "an unknown type": _safetensors({"a": {**one, "dtype": "F3"}}, bytes(8)),
         "a type of lists": _safetensors({"a": {**one, "dtype": []}}, bytes(8)),
         "names by the thousand": _safetensors(

@@ -17,6 +17,7 @@ from tests.test_hostile_recipes import HOSTILE as RECIPES
 
 Inputs = dict[str, bytes]
 MEGABYTE = 1 << 20
+LONG = "x" * 5000
 
 
 def recipes() -> Inputs:
@@ -55,6 +56,14 @@ def recipes() -> Inputs:
         ),
         "quantize_config of lists": as_bytes({"bits": [4], "group_size": {}, "quant_method": ["gptq"]}),
         "quantize_config of floats": as_bytes({"bits": 4.5, "group_size": 1e400, "quant_method": "gptq"}),
+        "a key twice": b"steps: [{quantize: {bits: 4, bits: 2}}]",
+        "a merge key": b"steps: [{<<: {quantize: {}}}]",
+        "a tag of Python": b"!!python/object/apply:os.system ['x']",
+        "a long method": as_bytes({"steps": [{"quantize": {"method": LONG}}]}),
+        "a long name": as_bytes({"steps": [{"quantize": {LONG: 1}}]}),
+        "long layers": as_bytes({"steps": [{"quantize": {}, "layers": f"({LONG}"}]}),
+        "a long format": as_bytes({"quant_method": LONG, "bits": 4, "group_size": 128}),
+        "two documents": b"steps: []\n---\nsteps: []",
         "steps in steps": as_bytes({"steps": [{"steps": [{"steps": []}]}]}),
     }
     return found
@@ -69,6 +78,10 @@ def links() -> Inputs:
     changed |= {
         "unknown keys": {f"k{number}": "v" for number in range(5000)},
         "nested recipe": LINK | {"recipe": "[" * 19_999},
+        "a key twice": LINK | {"recipe": '[{"quantize": {"bits": 4, "bits": 3}}]'},
+        "NaN": LINK | {"recipe": '[{"prune": {"sparsity": NaN}}]'},
+        "half a pair": LINK | {"recipe": '[{"quantize": {"method": "\\ud800"}}]'},
+        "a group of a long name": LINK | {"recipe": json.dumps([{"quantize": {}, "layers": f"(?P<{LONG}>x)"}])},
         "digits": LINK | {"seed": "9" * 4096},
         "Arabic digits": LINK | {"tokens": "\u0661\u0662\u0663"},
         "markup": LINK | {"text": "<script>alert(1)</script>"},
@@ -204,6 +217,10 @@ def projects() -> Inputs:
         "depth": _project(b"[" * 500_000),
         "a list": _project(b"[]"),
         "twice": _project(line + b"\n" + line),
+        "twenty thousand times": _project(b"\n".join([line] * 20_000)),
+        "a long kind": _project(as_bytes({**run, "kind": LONG})),
+        "a long format": _project(b"", format=LONG),
+        "a title in depth": _project(as_bytes({**run, "title": '{"template":"x","values":{"a":' + "[" * 100_000})),
         "path": _zip(**{"../../evil": b"x"}),
         "another member": _zip(manifest__json=b"{}", evil__py=b""),
         "manifest of lists": _zip(manifest__json=b"[]", runs__jsonl=b"", recipes__jsonl=b""),

@@ -31,7 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     nano.mkdir(parents=True)
     (nano / "config.json").write_text("{}")
     (nano / "model.safetensors").write_bytes(b"")
-    for name in ("curve", "journey", "teaching", "lessons", "theme.css", "explore.css", "wordmark.svg"):
+    for name in ("curve", "first", "journey", "teaching", "lessons", "theme.css", "explore.css", "wordmark.svg"):
         (tmp_path / "assets" / name).symlink_to(paths.ASSETS / name)
     monkeypatch.setattr(paths, "ASSETS", tmp_path / "assets")
     return folder

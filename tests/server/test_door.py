@@ -26,6 +26,8 @@ from tests.browser import serving
 from tests.server.apart import finished
 
 TOKEN = "a-token-of-these-tests"
+FIRST_SCREEN = "first-screen"
+"""In every document that shows figures before Streamlit has started."""
 STREAM = "/_stcore/stream"
 FOREIGN = [
     "evil.example", "evil.example:{port}", "localhost.evil.example:{port}", "127.0.0.1.evil.example", "127.0.0.2",
@@ -147,7 +149,7 @@ def test_nothing_is_answered_before_the_token_is_known(open_to_others: str) -> N
     for path in ("/", "/explore", "/_stcore/host-config", "/take-home/1/x.zip", "/static/x.js"):
         status, _, body = ask(open_to_others, path)
         assert status == 401
-        assert "Sign in" in body and TOKEN not in body
+        assert "Sign in" in body and TOKEN not in body and FIRST_SCREEN not in body
     assert refused(open_to_others) == 403
     assert ask(open_to_others, "/?token=another-token-of-these-tests")[0] == 401
     assert ask(open_to_others, "/", "POST", "token=wrong")[0] == 401
@@ -166,7 +168,8 @@ def test_the_token_lets_in_and_leaves_the_address(open_to_others: str, way: str)
     kept = headers["set-cookie"]
     assert "HttpOnly" in kept and "SameSite=lax" in kept and TOKEN not in kept
     cookie = kept.split(";")[0]
-    assert ask(open_to_others, path, Cookie=cookie)[0] == 200
+    status, _, body = ask(open_to_others, path, Cookie=cookie)
+    assert status == 200 and FIRST_SCREEN in body
     websocket(open_to_others, cookie=cookie).close()
     assert refused(open_to_others, cookie=cookie, origin="http://evil.example") == 403
     assert ask(open_to_others, path, Cookie=cookie[:-1] + "x")[0] == 401

@@ -18,7 +18,9 @@ from optlab.client import expectations
 from optlab.client.client import Client
 from optlab.errors import OptLabError
 from optlab.figures import curve, curve_assets, format, softened, standing
+from optlab.figures.curve import Curve
 from optlab.figures.softened import Softened
+from optlab.files import JsonObject
 from optlab.i18n import _
 from optlab.jobs.temperature_lab import TEMPERATURE_LAB
 from optlab.knobs import KnobbedRecipe, Knobs, has_knobs, knobs_of
@@ -61,9 +63,13 @@ def tiles(client: Client, shown: View, run: Run | None) -> None:
     """Draw the three tiles and the verdict. run: the measurement of the recipe on the page."""
     state: State | None = st.session_state.get(STATE)
     knobbed = state.knobbed if state is not None and has_knobs(shown.recipe) else None
+    _mounted["tiles"](key="curve/tiles", data=said(client, shown, run, knobbed))
+
+
+def said(client: Client, shown: View, run: Run | None, knobbed: KnobbedRecipe | None) -> JsonObject:
+    """What the tiles show of the recipe on the page, for `assets/curve`; see `tiles`. Raises ModelError."""
     cell = standing.of(client, shown.model, shown.recipe, shown.protocol, run, knobbed)
-    stands = asdict(knobs_of(shown.recipe)) if knobbed is not None else None
-    _mounted["tiles"](key="curve/tiles", data={"cell": asdict(cell), "stands": stands})
+    return {"cell": asdict(cell), "stands": asdict(knobs_of(shown.recipe)) if knobbed is not None else None}
 
 
 def chart() -> None:
@@ -81,11 +87,20 @@ def knobs(client: Client, shown: View, description: Description) -> bool:
         return False
     steps.update({step.kind: step for step in shown.recipe.steps})
     state = _state(shown.model, knobbed, knobs_of(shown.recipe))
-    drawn = curve.of(client, description, knobbed, state.heard, shown.protocol, state.token, state.put)
-    words = {**drawn.words, "train": _training(client, shown, knobbed)}
-    drawn = replace(drawn, words=words, softened=_softened(client, shown, description, drawn))
-    _mounted["knobs"](key=KEY, data=drawn.to_json().encode(), on_moved_change=_heard)
+    table = around(client, shown, description, knobbed, state.heard, state.token, state.put)
+    table = replace(table, softened=_softened(client, shown, description, table))
+    _mounted["knobs"](key=KEY, data=table.to_json().encode(), on_moved_change=_heard)
     return True
+
+
+def around(
+    client: Client, shown: View, description: Description, knobbed: KnobbedRecipe, now: Knobs, token: str = "",
+    put: Knobs | None = None,
+) -> Curve:  # fmt: skip
+    """The curve of the model on the page. now: where the knobs are; token, put: see `State`; `now` unless given.
+    Raises ModelError."""
+    table = curve.of(client, description, knobbed, now, shown.protocol, token, put)
+    return replace(table, words={**table.words, "train": _training(client, shown, knobbed)})
 
 
 def to_send(client: Client, shown: View, description: Description) -> None:
@@ -112,7 +127,7 @@ def _training(client: Client, shown: View, knobbed: KnobbedRecipe) -> str:
     return _("Recover by training (about {time})").format(time=format.roughly(expected.seconds))
 
 
-def _softened(client: Client, shown: View, description: Description, drawn: curve.Curve) -> Softened | None:
+def _softened(client: Client, shown: View, description: Description, drawn: Curve) -> Softened | None:
     """What the teacher says at each stop of the temperature, where something is trained; it reads a passage first."""
     if not drawn.training or description.objective != "causal":
         return None

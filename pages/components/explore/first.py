@@ -19,6 +19,11 @@ WAITING = "first/waiting"
 def begun(description: Description) -> Recipe:
     """The recipe that a model opens with, which is measured like one that a person moved."""
     automatic.newcomer(description.model)
+    return recipe(description)
+
+
+def recipe(description: Description) -> Recipe:
+    """The recipe that a model opens with."""
     return first_recipe(BITS, description)
 
 

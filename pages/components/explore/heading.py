@@ -15,14 +15,21 @@ from pages.components.shared.services import escaped
 
 def show(model: str) -> None:
     """Draw it; the figures of the model follow with `about`."""
-    known = card(model)
-    name = known.title if known else prepare.title(model)
     st.title(_("Explore"), width="content")
-    st.markdown(
-        _("What does compressing **{model}** cost? :orange[Orange is predicted], :blue[blue measured], :gray[grey the "
-          "original].").format(model=escaped(name)), width="stretch",
-    )  # fmt: skip
+    st.markdown(question().format(model=escaped(name(model))), width="stretch")
     models.others(model)
+
+
+def name(model: str) -> str:
+    """What it is called on the page."""
+    known = card(model)
+    return known.title if known else prepare.title(model)
+
+
+def question() -> str:
+    """What the page answers, in markdown, with a place for the name of the model."""
+    return _("What does compressing **{model}** cost? :orange[Orange is predicted], :blue[blue measured], :gray[grey "
+             "the original].")  # fmt: skip
 
 
 def about(description: Description) -> None:

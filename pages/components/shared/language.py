@@ -35,7 +35,12 @@ def read() -> None:
 
 def of_browser() -> str:
     """The language that the browser asks for, where there is a translation."""
-    wanted = (st.context.locale or i18n.ENGLISH).split("-")[0].lower()
+    return nearest(st.context.locale or i18n.ENGLISH)
+
+
+def nearest(locale: str) -> str:
+    """The language of a locale such as zh-CN, where there is a translation."""
+    wanted = locale.strip().split("-")[0].lower()
     return wanted if wanted in LANGUAGES else i18n.ENGLISH
 
 

@@ -1,5 +1,5 @@
 """What the first visitor would wait for, done while the server starts: a server that answers has its pages imported,
-its store open, and the predictions of the models that OptLab brings along.
+its store open and read, and the predictions of the models that OptLab brings along.
 
 The workers go first, because they import torch on other cores meanwhile.
 """
@@ -49,6 +49,8 @@ def prepare() -> None:
     for kind, methods in REGISTRY.items():
         for name in methods:
             method(kind, name)
+    with suppress(OptLabError, SQLAlchemyError, OSError):
+        services.client().history()  # of a full store: seconds
     for card in catalog():
         with suppress(OptLabError, SQLAlchemyError, OSError):
             predict(card.name)
