@@ -2,8 +2,9 @@
 
     python -m benchmarks.frontier [--model nano] [--text NAME] [--tokens 8192] [--method rtn ...] [--points 5]
 
-Both sides choose from the same methods. Excess loss of uniform rounding is read off between its measured recipes on a
-straight line of log(excess) over bytes, which is how it falls.
+Without a text the words are those of a default measurement, as *Prove it* reads them. Both sides choose from the same
+methods. Excess loss of uniform rounding is read off between its measured recipes on a straight line of log(excess) over
+bytes, which is how it falls.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from itertools import chain
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from optlab.client.client import Client
 from optlab.compression import compress
 from optlab.evaluation.compare import compare
 from optlab.models import load
+from optlab.prediction.build import measured_windows
 from optlab.prediction.frontier import Frontier, Point
 from optlab.prediction.predictor import Predictor
 from optlab.prediction.state import Floats
@@ -38,7 +41,7 @@ def main() -> None:
     """Print both sides, a line as soon as it is measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.frontier")
     parser.add_argument("--model", default="nano")
-    parser.add_argument("--text", help="default: the evaluation side of the model's own")
+    parser.add_argument("--text", help="default: what a default measurement reads")
     parser.add_argument("--tokens", type=int, default=8192)
     parser.add_argument("--skip", type=int, default=0, help="tokens at the beginning of the text that are not read")
     parser.add_argument("--method", nargs="+", default=["rtn"])
@@ -48,8 +51,11 @@ def main() -> None:
     predictor = Predictor(foreground.predictor(Client(Store()), chosen.model).state, text=chosen.text)
     frontier = Frontier(predictor, tuple(chosen.method))
     text = chosen.text or model.description.default_text
-    ids = evaluation_tokens(text, model.tokenizer, chosen.skip + chosen.tokens)[chosen.skip :]
     context = min(512, model.description.context_length)
+    if chosen.text:
+        ids = evaluation_tokens(text, model.tokenizer, chosen.skip + chosen.tokens)[chosen.skip :]
+    else:
+        ids = list(chain.from_iterable(measured_windows(model, context)))[: chosen.tokens]
 
     def measured(recipe: Recipe) -> float:
         candidate = compress(model, recipe, Protocol(calibration=model.description.default_text)).model

@@ -5,8 +5,8 @@
 
 The recipes (as many for each seed, none an anchor) are uniform or different for each layer, quantized by rounding,
 pruned by magnitude, or both. Sensitivities come from the calibration side of the model's text; the measurement reads
-windows of the evaluation side that no anchor read, or another text. Every simpler way gets the same anchors and the
-same kind of link, a quadratic of logarithms:
+what a default measurement does, as the anchors do (no recipe that is predicted is one), or another text. Every simpler
+way gets the same anchors and the same kind of link, a quadratic of logarithms:
 
     HIGGS           sum of alpha_l |D_l|^2 / |W_l|^2, alpha_l from noise in one layer (arXiv 2411.17525)
     weight error    |D|^2 / |W|^2 of all layers together
@@ -37,7 +37,7 @@ from optlab.evaluation.compare import compare
 from optlab.models import load
 from optlab.models.device import choose_dtype
 from optlab.models.language_model import LanguageModel
-from optlab.prediction.build import anchor_windows, build, unread_tokens
+from optlab.prediction.build import build, measured_windows
 from optlab.prediction.mixed import recipe_of
 from optlab.prediction.predictor import Predictor
 from optlab.prediction.size import layer_bytes
@@ -165,7 +165,7 @@ def main() -> None:
     if asked.text:
         ids = texts.evaluation_tokens(text, model.tokenizer, asked.tokens)
     else:
-        ids = unread_tokens(model, asked.tokens, context)
+        ids = list(chain.from_iterable(measured_windows(model, context)))[: asked.tokens]
     bench = Bench(model, ids, context)
     kept: dict[str, Any] = json.loads(asked.out.read_text()) if asked.out and asked.out.is_file() else {}
 
@@ -182,13 +182,12 @@ def main() -> None:
     for number, recipe in enumerate(recipes):
         measured.append(
             once(
-                f"{recipe.content_hash} {asked.tokens} {asked.text or 'unread'}",
+                f"{recipe.content_hash} {asked.tokens} {asked.text or 'default'}",
                 partial(bench.measure, recipe),
             )
         )
         print(f"\r{number + 1} of {len(recipes)} measured", end="", flush=True)
-    ids = list(chain.from_iterable(anchor_windows(model, bench.context)))[:NOISE_TOKENS]
-    alpha = np.array([once(f"noise {name}", partial(bench.noisy, name, ids)) for name in state.names])
+    alpha = np.array([once(f"noise {name}", partial(bench.noisy, name, ids[:NOISE_TOKENS])) for name in state.names])
     alpha /= NOISE_SIZE**2
 
     predictor = Predictor(state, text=asked.text)

@@ -61,15 +61,16 @@ def compare(
 
 def ask(
     client: Client, task: str, model: str, recipe: Recipe, protocol: Protocol, shown: Progress = silent,
-    again: bool = False, points: float | None = None,
+    again: bool = False, points: float | None = None, tokens: int | None = None,
 ) -> Run:  # fmt: skip
-    """The finished run of one task (`optlab.evaluation.tasks`), as `measure`. points: `Client.submit_task`. Raises what
-    `complete` raises."""
+    """The finished run of one task (`optlab.evaluation.tasks`), as `measure`. points, tokens: `Client.submit_task`.
+    Raises what `complete` raises."""
     prepare(client, model, span(shown, 0.0, PREPARED))
-    known = client.find_task(task, model, recipe, protocol, points)
+    known = client.find_task(task, model, recipe, protocol, points, tokens)
     if again and known is not None and known.done:
         client.delete(known.id)
-    return complete(client, client.submit_task(task, model, recipe, protocol, points), span(shown, PREPARED, 1.0))
+    asked = client.submit_task(task, model, recipe, protocol, points, tokens)
+    return complete(client, asked, span(shown, PREPARED, 1.0))
 
 
 def prepare(client: Client, model: str, shown: Progress = silent) -> Run:

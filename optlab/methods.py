@@ -222,6 +222,14 @@ class Method:
     def check_layer(cls, values: Mapping[str, Value], name: str, shape: tuple[int, int]) -> None:
         """Whether the method can treat a weight of `shape` (out_features, in_features). Raises RecipeError."""
 
+    @property
+    def leaves_zeros(self) -> bool:
+        """Whether it puts zeros into weights, which stay as large as they were."""
+        return self.kind == "prune" and not self.changes_shape
+
+    def check_pruned(self) -> None:
+        """Whether it can treat weights into which an earlier step put zeros. Raises RecipeError."""
+
     @classmethod
     def untrained(cls, values: Mapping[str, Value]) -> tuple[str, dict[str, Value]] | None:
         """Of a method that trains: name and values of the method of its kind that leaves as many zeros and levels

@@ -204,7 +204,9 @@ class Recipe:
         linears: (name, (out_features, in_features)) of the decoder's linear layers, which a step without `layers`
             treats. matrices: all weights that an expression may name (embedding and head too); default the linears.
         """
+        pruned: set[str] = set()
         for step in self.steps:
+            instance = step.instance()
             chosen = [m for m in matrices or linears if step.matches(m[0])] if step.layers else list(linears)
             if not chosen:
                 raise RecipeError(
@@ -213,4 +215,8 @@ class Recipe:
                     linears=linears[0][0],
                 )
             for name, shape in chosen:
-                method(step.kind, step.method).check_layer(step.values, name, shape)
+                instance.check_layer(step.values, name, shape)
+            if pruned & {name for name, _ in chosen}:
+                instance.check_pruned()
+            if instance.leaves_zeros:
+                pruned |= {name for name, _ in chosen}

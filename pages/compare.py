@@ -13,7 +13,7 @@ from optlab.jobs import history
 from optlab.jobs.measure import MEASURE
 from optlab.jobs.measured import MeasuredRun, readable
 from optlab.jobs.resolution import title
-from pages.components.compare import baseline, grid, knobs, outside, side_by_side, table, texts
+from pages.components.compare import baseline, grid, knobs, outside, real_work, side_by_side, table, texts
 from pages.components.shared import downloads, facts, frame, labels, own_text, services, take_home, view
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def main() -> None:
         if len(chosen) > 1:
             runs = readable(run for id in chosen if (run := client.run(id)) is not None)
             side_by_side.show(runs)
+            real_work.show(client, runs[: side_by_side.MOST])
             texts.show(client, runs[: side_by_side.MOST])
         elif len(chosen) == 1:
             open_in_explore(chosen[0])

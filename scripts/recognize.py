@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import subprocess
 import sys
 import wave
+from collections.abc import Sequence
 from itertools import islice
-from math import gcd
 
 import numpy as np
 from scipy.signal import resample_poly
@@ -28,9 +29,9 @@ RATE = 16_000
 LISTED = 12
 SHORTEST, LONGEST = 7, 16
 """Words of a sentence."""
-NATS = np.log(1.0001)
-"""Of one unit of PocketSphinx's scores."""
-NOISE = 0.12
+NATS = 1024
+"""PocketSphinx adds up log-probabilities in units of 2^10, and tells their exponential."""
+NOISE = 0.03
 """Standard deviation of white noise over that of the speech: of a clean voice there is little to choose between."""
 END = re.compile(r"(?<=[.!?])\s+")
 
@@ -56,7 +57,7 @@ def spoken(sentence: str, seed: int) -> bytes:
     with wave.open(io.BytesIO(said.stdout)) as sound:
         rate, raw = sound.getframerate(), sound.readframes(sound.getnframes())
     samples = np.frombuffer(raw, dtype=np.int16).astype(np.float64)
-    common = gcd(rate, RATE)
+    common = math.gcd(rate, RATE)
     samples = resample_poly(samples, RATE // common, rate // common)
     samples += np.random.default_rng(seed).normal(0, NOISE * samples.std(), len(samples))
     return np.clip(samples, -32768, 32767).astype(np.int16).tobytes()
@@ -75,15 +76,22 @@ def main() -> None:
         heard: dict[str, float] = {}
         for one in islice(decoder.nbest(), 20 * LISTED):
             words = " ".join(word for word in one.hypstr.split() if word.isalpha() or "'" in word)
-            heard.setdefault(words, float(one.score * NATS))
+            heard.setdefault(words, NATS * math.log(one.score))
             if len(heard) == LISTED:
                 break
         if len(heard) > 1:
             found.append(Heard(sentence, tuple(heard), tuple(heard.values())))
+        if number % 10 == 9:
+            keep(found)
         print(f"\r{number + 1} of {len(asked)}", end="", file=sys.stderr)
+    keep(found)
+    print(f"\n{len(found)} lists in {kept_in()}", file=sys.stderr)
+
+
+def keep(found: Sequence[Heard]) -> None:
+    """Write them where the task reads them."""
     rows = [{"said": one.said, "heard": one.heard, "scores": one.scores} for one in found]
     write_text(kept_in(), json.dumps({"recognizer": RECOGNIZED, "sentences": rows}, indent=1))
-    print(f"\n{len(found)} lists in {kept_in()}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python -m scripts.ship_probes [MODEL ...]
 
+Their anchors read every window of a default measurement, where a probe that somebody waits for reads a quarter of them.
 A probe that this home holds is finished and not made again; delete it there to have it made anew. Raise
 `optlab.prediction.state.VERSION` and run this whenever a probe would find other numbers than before;
 `tests/prediction/test_shipped.py` fails until then.
@@ -41,9 +42,7 @@ def main(names: list[str]) -> None:
     for name in names or [card.name for card in catalog()]:
         began = time.perf_counter()
         model = load(name, "float32", "cpu")
-        state = build(
-            model, lambda fraction, message, partial=None: print(f"\r\033[K{fraction:4.0%} {message}", end="")
-        )
+        state = build(model, progress, anchor_count=None)
         print(f"\r\033[K{name}: {len(state.anchors)} recipes, {time.perf_counter() - began:.0f} s on {machine()}")
         ship(state)
         ship_description(name)

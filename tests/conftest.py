@@ -20,6 +20,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each of two processes has half of the
     torch.set_num_threads(1)
 
 
+FIGURES = ("kills", "trainings resumed", "runs lost", "caches damaged", "damaged caches believed", "disks filled",
+           "full disks that cost a result")  # fmt: skip
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """The figures of tests/hostile and tests/chaos: what tests recorded with `record_property`, added up."""
     reports = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, [])]
@@ -29,7 +33,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             f"hostile inputs tried {tried.total()}: tracebacks {tried['traceback']}, hangs over 10 s {tried['hang']}, "
             f"memory over 1 GB {tried['memory']}; {tried['sentence']} sentences, {tried['right']} right answers"
         )
-    for name in ("kills", "runs lost", "caches damaged", "damaged caches believed"):
+    for name in FIGURES:
         found = [value for one in reports for key, value in one.user_properties if key == name]
         if found:
             terminalreporter.write_line(f"{name}: {sum(found)}")

@@ -102,6 +102,14 @@ def test_an_expression_that_matches_nothing_is_refused() -> None:
         Recipe.from_yaml("steps: [{prune: {sparsity: 0.5}, layers: 'transformer.*'}]").check_fits(LINEARS)
 
 
+def test_weights_that_were_pruned_cannot_get_a_float_zero_which_no_other_order_forbids() -> None:
+    pruned, float_zero = "prune: {sparsity: 0.5}", "quantize: {method: hqq, group_size: 32}"
+    with pytest.raises(RecipeError, match="a float zero point has no level for 0"):
+        Recipe.from_yaml(f"steps: [{{{pruned}}}, {{{float_zero}}}]").check_fits(LINEARS)
+    Recipe.from_yaml(f"steps: [{{{float_zero}}}]").check_fits(LINEARS)
+    Recipe.from_yaml(f"steps: [{{{pruned}}}, {{quantize: {{group_size: 32}}}}]").check_fits(LINEARS)
+
+
 def test_files_that_are_not_recipes(tmp_path) -> None:
     with pytest.raises(RecipeError, match="cannot read the recipe"):
         Recipe.from_file(tmp_path / "none.yaml")

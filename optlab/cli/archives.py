@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write finished measurements of one model and text as a report that opens without a network."""
+    from optlab.client.task_results import answered
     from optlab.report import ahead, comparison, document, pdf
     from optlab.store.safe_json import dumps
 
@@ -38,6 +40,7 @@ def report(
         else:
             fitting = comparison.chosen(client.measurements(), model, text)
             found = comparison.Comparison(tuple(fitting[: comparison.MOST]))
+        found = replace(found, asked={one.id: answered(client, one) for one in found.measured})
         around = ahead.of(client, found) if out.suffix.lower() == ".html" else None
     if out.suffix.lower() == ".json":
         content = dumps(found.to_dict()).encode()

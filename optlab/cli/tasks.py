@@ -33,6 +33,18 @@ def tasks(
     points: Annotated[
         float | None, typer.Option(help="Stop once the interval of a difference is narrower than so many hundredths.")
     ] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Ask of each task what the original reads in about so many tokens; default: all."),
+    ] = None,
+    harness: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of a task of lm-evaluation-harness, where it is installed; repeat it."),
+    ] = None,
+    harness_folder: Annotated[
+        Path | None, typer.Option(help="Folder of further tasks of lm-evaluation-harness (YAML).")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Items of each task of lm-evaluation-harness.")] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: what is fastest here.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     again: Annotated[bool, typer.Option("--again", help="Ask anew what is in the store already.")] = False,
@@ -54,8 +66,13 @@ def tasks(
     recipes = {file.stem: Recipe.from_file(file) for file in recipe or []} or {"original": Recipe()}
     if len(recipes) < len(recipe or []):
         raise OptLabError("two recipe files have one name, which names their rows; rename one")
-    settings = _Settings(model, protocol_of({"dtype": dtype, "device": device}), points, again, reporter(as_json))
-    found = _asked(settings, recipes, asked, strict=bool(task))
+    settings = _Settings(
+        model, protocol_of({"dtype": dtype, "device": device}), points, tokens, again, reporter(as_json)
+    )
+    if harness:
+        found = _by_harness(settings, recipes, harness, harness_folder, limit)
+    else:
+        found = _asked(settings, recipes, asked, strict=bool(task))
     if as_json:
         plain = {label: {name: one.to_dict() for name, one in results.items()} for label, results in found.items()}
         print(json.dumps(finite(plain if len(plain) > 1 else next(iter(plain.values()))), indent=2, allow_nan=False))
@@ -70,6 +87,7 @@ class _Settings:
     model: str
     protocol: Protocol
     points: float | None
+    tokens: int | None
     again: bool
     report: Progress
 
@@ -89,7 +107,7 @@ def _asked(
             chosen = recipes[label]
             try:
                 run = foreground.ask(client, name, settings.model, chosen, settings.protocol, part, settings.again,
-                                     settings.points)  # fmt: skip
+                                     settings.points, settings.tokens)  # fmt: skip
             except TextError as error:
                 if strict:
                     raise
@@ -98,4 +116,25 @@ def _asked(
             result = TASKS.result_of(run)
             assert result is not None  # the run is done
             found[label][name] = result
+    return found
+
+
+def _by_harness(
+    settings: _Settings, recipes: Mapping[str, Recipe], names: Sequence[str], folder: Path | None, limit: int | None
+) -> dict[str, dict[str, TaskResult]]:
+    """Results by recipe and task of lm-evaluation-harness; they are no runs of the store."""
+    from optlab.evaluation import harness
+    from optlab.jobs import model_cache
+    from optlab.jobs.compressed_cache import packed
+
+    found = {}
+    with opened() as client:
+        subject = client.subject(settings.model, settings.protocol)
+    protocol = subject.protocol
+    base = model_cache.model(subject.model, "float32", protocol.device)
+    for number, (label, recipe) in enumerate(recipes.items()):
+        part = span(settings.report, number / len(recipes), (number + 1) / len(recipes))
+        candidate = packed(base, recipe, protocol, span(part, 0.0, 0.3))[0].model
+        original, compressed = (one.to(dtype=protocol.dtype) for one in (base, candidate))
+        found[label] = harness.evaluate(original, compressed, names, folder, limit, span(part, 0.3, 1.0))
     return found

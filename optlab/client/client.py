@@ -216,19 +216,22 @@ class Client:
         return self.look_up(IMPORTANCE, ImportanceSpec(model=subject.model, protocol=subject.protocol), subject)
 
     def submit_task(
-        self, task: str, model: str, recipe: Recipe, protocol: Protocol, points: float | None = None
-    ) -> Run:
+        self, task: str, model: str, recipe: Recipe, protocol: Protocol, points: float | None = None,
+        tokens: int | None = None,
+    ) -> Run:  # fmt: skip
         """Ask original and compressed model the questions of a task (`optlab.evaluation.tasks`, by name).
 
         points: stop once the interval of the difference is narrower than so many hundredths; None: ask all.
+        tokens: ask as many questions as the original reads in about so many; None: all.
         """
-        return self._submit_made(TASKS, model, recipe, protocol, task=task, points=points)
+        return self._submit_made(TASKS, model, recipe, protocol, task=task, points=points, tokens=tokens)
 
     def find_task(
-        self, task: str, model: str, recipe: Recipe, protocol: Protocol, points: float | None = None
-    ) -> Run | None:
+        self, task: str, model: str, recipe: Recipe, protocol: Protocol, points: float | None = None,
+        tokens: int | None = None,
+    ) -> Run | None:  # fmt: skip
         """The run that asks them with this recipe, whatever its status; None when nobody asked for it yet."""
-        return self._find_made(TASKS, model, recipe, protocol, task=task, points=points)
+        return self._find_made(TASKS, model, recipe, protocol, task=task, points=points, tokens=tokens)
 
     def submit_latency_grid(
         self, model: str, recipe: Recipe, protocol: Protocol, prompts: Sequence[int] | None = None,

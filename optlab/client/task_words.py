@@ -11,7 +11,8 @@ from optlab.results.tasks import Difference, TaskResult
 HEADINGS = ("task", "metric", "items", "chance", "original", "compressed", "difference, 95 % interval", "C>I", "I>C",
             "W>W", "p", "p, Holm", "log p of the right answer", "sees")  # fmt: skip
 UNITS = {"accuracy": "accuracy", "stereotyped": "stereotyped", "nats_per_token": "nats/token",
-         "word_error_rate": "word errors"}  # fmt: skip
+         "word_error_rate": "word errors", "rouge_l": "ROUGE-L", "chrf": "chrF",
+         "exact_match": "exact match"}  # fmt: skip
 NOTES = (
     "C>I, I>C, W>W: right answers that became wrong, wrong ones that became right, wrong ones that became another",
     "wrong one. p: McNemar's exact test of C>I against I>C; Holm: the same as one of all tests of this table, which",
@@ -44,7 +45,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def flips(result: TaskResult) -> bool:
     """Whether answers of this task are right or wrong, so that flips of them are counted."""
-    return result.metric == "accuracy"
+    return result.metric in ("accuracy", "exact_match") or result.delta.lost + result.delta.won > 0
 
 
 def remark(name: str, result: TaskResult) -> str:

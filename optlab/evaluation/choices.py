@@ -32,39 +32,41 @@ Known = dict[int, Answer]
 
 def ask(
     base: LanguageModel, candidate: LanguageModel, task: type[Task], known: Known | None = None,
-    points: float | None = None, progress: Progress = silent,
+    points: float | None = None, tokens: int | None = None, progress: Progress = silent,
 ) -> TaskResult:  # fmt: skip
     """The result of a task. known: what `base` answered before; what it says now is added, so that several candidates
-    share it. points: the asking ends once the interval of the difference is narrower than so many hundredths.
+    share it. points: the asking ends once the interval of the difference is narrower than so many hundredths. tokens:
+    as many questions, from all over the task, as `base` reads in about so many; None: all of them.
 
     Raises ModelError for a model that does not continue a text, TextError without what the questions are made of.
     """
     settings = (task.scoring, task.metric, task.read_tokens)
-    return compare(base, candidate, task.questions(), *settings, known=known, points=points, progress=progress)
+    return compare(base, candidate, task.questions(), *settings, known, points, tokens, progress)
 
 
 def compare(
     base: LanguageModel, candidate: LanguageModel, questions: Sequence[Question], scoring: Scoring = "beyond_ask",
     metric: Metric = "accuracy", read_tokens: int = Task.read_tokens, known: Known | None = None,
-    points: float | None = None, progress: Progress = silent,
+    points: float | None = None, tokens: int | None = None, progress: Progress = silent,
 ) -> TaskResult:  # fmt: skip
     """Both models' answers to the same questions (`ask`)."""
     known = {} if known is None else known
     asking = [Asking(model, questions, scoring, read_tokens) for model in (base, candidate)]
+    chosen = asking[0].within(tokens)
     found: Known = {}
-    for batch in asking[0].batches(shuffled=points is not None):
+    for batch in asking[0].batches(chosen, shuffled=points is not None):
         unknown = [number for number in batch if number not in known]
         known.update(asking[0].answers(unknown))
         found.update(asking[1].answers(batch))
-        share = len(found) / len(questions)
-        progress(share, say("question {number} of {questions}", number=len(found), questions=len(questions)))
+        done = say("question {number} of {questions}", number=len(found), questions=len(chosen))
+        progress(len(found) / len(chosen), done)
         enough = points is not None and len(found) >= FEWEST_QUESTIONS
         if enough and _width(metric, questions, known, found) < (points or 0.0):
             break
     asked = sorted(found)
     return compared(
         metric, [questions[number] for number in asked], [known[number] for number in asked],
-        [found[number] for number in asked], stopped_early=len(asked) < len(questions),
+        [found[number] for number in asked], stopped_early=len(asked) < len(chosen),
     )  # fmt: skip
 
 
@@ -93,10 +95,22 @@ class Asking:
         self._asked = [self._encoded(question, read_tokens) for question in questions]
         self._alone: dict[tuple[str, tuple[str, ...]], Floats] = {}
 
-    def batches(self, shuffled: bool = False) -> list[list[int]]:
-        """Numbers of questions that are read at once. shuffled: in an order that says nothing about their length, so
-        that the first of them stand for all; the same every time."""
-        found = list(batches(self._asked, self.model.device.type))
+    def within(self, tokens: int | None) -> list[int]:
+        """Numbers of questions, evenly from all of them, that together cost about so many tokens; None: all."""
+        costs = [self._cost(number) for number in range(len(self.questions))]
+        return evenly(len(costs), len(costs) if tokens is None else round(tokens * len(costs) / sum(costs)))
+
+    def _cost(self, number: int) -> int:
+        """Tokens that are read for a question."""
+        asked = self._asked[number]
+        alone = sum(map(len, asked.choices)) if self.scoring == "beyond_ask" and len(asked.choices) > 1 else 0
+        return asked.tokens + alone
+
+    def batches(self, numbers: Sequence[int], shuffled: bool = False) -> list[list[int]]:
+        """Those questions in groups that are read at once. shuffled: in an order that says nothing about their length,
+        so that the first of them stand for all; the same every time."""
+        some = [self._asked[number] for number in numbers]
+        found = [[numbers[one] for one in batch] for batch in batches(some, self.model.device.type)]
         if shuffled:
             np.random.default_rng(0).shuffle(found)
         return found
@@ -137,18 +151,22 @@ class Asking:
         """Prompt and choices meet as they do in one text: the tokens of a choice are what the whole has beyond the
         prompt. Where the text is too long its end is cut, and text and question are tokenized apart."""
         encode = self.model.tokenizer.encode
-        prompt = encode(question.text + question.ask)
-        choices = [encode(question.text + question.ask + choice)[len(prompt) :] for choice in question.choices]
-        choices = [tokens or encode(choice) for tokens, choice in zip(choices, question.choices, strict=True)]
-        longest = max(map(len, choices))
-        room = self.model.description.context_length - len(self._begin) - longest
-        asked = encode(question.ask)
-        text = encode(question.text)
-        if len(text) > read_tokens or len(prompt) > room:
-            prompt = text[: max(min(read_tokens, room - len(asked)), 0)] + asked
+        text, asked = encode(question.text), encode(question.ask)
+        longest = max(len(encode(choice)) for choice in question.choices)
+        room = min(read_tokens, self.model.description.context_length - len(self._begin) - len(asked) - longest)
+        before = question.text + question.ask if len(text) <= room else question.ask
+        whole = encode(before)
+        choices = [encode(before + choice)[len(whole) :] or encode(choice) for choice in question.choices]
+        prompt = whole if len(text) <= room else text[: max(room, 0)] + asked
         if not prompt and not self._begin:
             raise ModelError("{name} has nothing to begin a text with", name=self.model.name)
         return Asked((*self._begin, *prompt), tuple(map(tuple, choices)))
+
+
+def evenly(count: int, some: int) -> list[int]:
+    """`some` of the numbers below `count` at equal distances: at least one, at most all."""
+    some = max(1, min(some, count))
+    return [number * count // some for number in range(some)]
 
 
 def _alone(question: Question) -> tuple[str, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from optlab.evaluation.paired import Interval, interval
 from optlab.evaluation.tasks import Metric, Question
-from optlab.results.tasks import FLIPS_KEPT, Calibration, Difference, Estimate, Flip, Side, Slice, TaskResult
+from optlab.results.tasks import FLIPS_KEPT, Calibration, Difference, Estimate, Flip, Side, Slice, TaskResult, Written
 
 Z95 = 1.959963984540054
 Z80 = 0.8416212335729143
@@ -73,10 +73,48 @@ def compared(
     )  # fmt: skip
 
 
+def compared_writing(
+    metric: Metric, questions: Sequence[Question], base: Sequence[str], candidate: Sequence[str],
+    judge: Callable[[Question, str], float],
+) -> TaskResult:  # fmt: skip
+    """What both models wrote to `questions` as a result; texts that differ are kept, the largest changes first."""
+    before, after = (np.array([judge(question, text) for question, text in zip(questions, side, strict=True)])
+                     for side in (base, candidate))  # fmt: skip
+    changed = sorted((number for number in range(len(questions)) if base[number] != candidate[number]),
+                     key=lambda number: -abs(after[number] - before[number]))[:FLIPS_KEPT]  # fmt: skip
+    kept = tuple(
+        Written(
+            question=_short(questions[number].text + questions[number].ask),
+            expected=_short(" | ".join(questions[number].choices)), base=_short(base[number]),
+            candidate=_short(candidate[number]),
+        )
+        for number in changed
+    )  # fmt: skip
+    return paired_values(metric, before, after).model_copy(update={"written": kept})
+
+
+def paired_values(metric: str, before: Floats, after: Floats) -> TaskResult:
+    """A score of each item by both models as a result. Where all are 0 or 1 they are shares, and flips are counted."""
+    binary = bool(np.isin(np.concatenate((before, after)), (0.0, 1.0)).all())
+    base, candidate = (
+        Side(score=float(side.mean()), ci95=wilson(int(side.sum()), len(side)) if binary else interval(side))
+        for side in (before, after)
+    )
+    return TaskResult(
+        metric=metric, questions=len(before), base=base, candidate=candidate,
+        delta=Difference(
+            score=float((after - before).mean()), ci95=interval(after - before), detectable=detectable(after - before),
+            lost=int(((before == 1) & (after == 0)).sum()) if binary else 0,
+            won=int(((before == 0) & (after == 1)).sum()) if binary else 0,
+        ),
+    )  # fmt: skip
+
+
 def _chance(metric: Metric, questions: Sequence[Question], weights: Floats) -> float:
-    """Of who guesses; of transcripts, of the recognizer alone."""
+    """Of who guesses; of transcripts, of the recognizer alone, whose best one comes first where it has no scores."""
     if metric == "word_error_rate":
-        return float(np.average([_value(one, int(np.argmax(one.prior))) for one in questions], weights=weights))
+        first = [int(np.argmax(one.prior)) if one.prior else 0 for one in questions]
+        return float(np.average([_value(one, at) for one, at in zip(questions, first, strict=True)], weights=weights))
     return float(np.mean([1 / len(one.choices) for one in questions]))
 
 
@@ -206,8 +244,9 @@ def _weighted_interval(found: Floats, weights: Floats) -> Interval | None:
 
 def detectable(difference: Floats, weights: Floats | None = None) -> float | None:
     """The smallest true difference that a paired test at 5 % would find four times in five, with as many questions and
-    as much spread as these have: (1.96 + 0.84) standard errors. None for fewer than two questions."""
-    if len(difference) < 2:
+    as much spread as these have: (1.96 + 0.84) standard errors. None for fewer than two questions, and where
+    nothing differs, which tells no spread."""
+    if len(difference) < 2 or not difference.any():
         return None
     weights = np.ones(len(difference)) if weights is None else weights
     linear = weights * (difference - np.average(difference, weights=weights)) / weights.mean()

@@ -8,11 +8,11 @@ from optlab.models.describe import Description
 from optlab.protocol import REPORT_TOKENS, Protocol
 from optlab.recipes import Recipe
 
-PROCESS_BYTES = 320 << 20
-"""Python, torch and tokenizer."""
+PROCESS_BYTES = 700 * 10**6
+"""Python, torch, tokenizer, texts, and what was freed of them and not given back."""
 EMBEDDING, BLOCK, HEAD = "embedding", "blocks", "head"
-CODE = 1
-"""Byte of a code before it is packed."""
+CODE = 1.6
+"""Bytes of a code before it is packed, and after."""
 
 
 def footprint(recipe: Recipe, protocol: Protocol, description: Description) -> Footprint:
@@ -25,9 +25,9 @@ def footprint(recipe: Recipe, protocol: Protocol, description: Description) -> F
     width = min(layer.shape[1] for layer in ends)
     narrow = evaluated != FULL
     memory = {
-        # read as stored, widened, and then held a second time as it is written
-        EMBEDDING: PROCESS_BYTES + FULL * both + stored * (both + largest),
-        BLOCK: PROCESS_BYTES + (2 * FULL + CODE + stored + (evaluated if narrow else 0)) * block
+        # read as stored and widened, one after the other; then as it is written: read, compared, and as bytes
+        EMBEDDING: PROCESS_BYTES + max(FULL * both + stored * largest, 3 * stored * both),
+        BLOCK: PROCESS_BYTES + (2 * FULL + CODE + (evaluated if narrow else 0)) * block
         + moments(recipe, shapes) + workspace(recipe, shapes),
         HEAD: PROCESS_BYTES + evaluated * both + stored * largest,
     }  # fmt: skip

@@ -13,8 +13,8 @@ from optlab.models.describe import Description
 from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 
-PROCESS_BYTES = 600 << 20
-"""Python, torch, tokenizer and texts, logits of a few positions, states of the original."""
+BARE_BYTES, PROCESS_BYTES, READING_BYTES = 310 * 10**6, 590 * 10**6, 160 * 10**6
+"""Python and torch; with tokenizer and texts; and states and logits of a few positions of both models."""
 TRAINING = 16
 """Bytes of a parameter that training keeps: gradients, two moments, averaged weights."""
 CODE = 1
@@ -37,13 +37,13 @@ def footprint(recipe: Recipe, protocol: Protocol, description: Description) -> F
     block = [shape for layer, shape in zip(_blocks(description), shapes, strict=True) if layer == 0]
     at_work = workspace(recipe, shapes) + moments(recipe, block or shapes)
     memory = {
-        READ: PROCESS_BYTES + FULL * parameters,
+        READ: BARE_BYTES + FULL * parameters,
         COMPRESS: PROCESS_BYTES + both + max(at_work, 2 * written) + (TRAINING * parameters if trains else 0),
-        QUALITY: PROCESS_BYTES + both + evaluated,
-        LAYERS: PROCESS_BYTES + both + evaluated + workspace(recipe, shapes),
+        QUALITY: PROCESS_BYTES + READING_BYTES + both + evaluated,
+        LAYERS: PROCESS_BYTES + READING_BYTES + both + evaluated + workspace(recipe, shapes),
     }
     if protocol.latency and description.objective == "causal":
-        memory[LATENCY] = PROCESS_BYTES + both + evaluated + DECODED * parameters + written
+        memory[LATENCY] = PROCESS_BYTES + READING_BYTES + both + evaluated + DECODED * parameters + written
     return Footprint(memory, written)
 
 

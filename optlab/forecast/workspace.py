@@ -14,8 +14,8 @@ from optlab.machine.processor import cores
 from optlab.parallel import MOST
 from optlab.recipes import Recipe
 
-COPIES = 3
-"""Of a layer, while it is rounded or pruned."""
+COPIES = 1.7
+"""Of each layer that is worked on, while it is rounded or pruned: in groups, and what comes of them."""
 SQUARES = 4
 """Of the second moments, while they are factored, one thread at a time."""
 FACTORS = frozenset({"gptq", "sparsegpt", "sparsegpt_gptq"})
@@ -28,7 +28,7 @@ def workspace(recipe: Recipe, shapes: Sequence[tuple[int, int]]) -> int:
     threads = min(cores(), MOST)
     copies = COPIES * FULL * sum(sorted((rows * width for rows, width in shapes), reverse=True)[:threads])
     factors = any(step.method in FACTORS for step in recipe.steps)
-    return copies + (SQUARES * FULL * max(width for _, width in shapes) ** 2 if factors else 0)
+    return round(copies) + (SQUARES * FULL * max(width for _, width in shapes) ** 2 if factors else 0)
 
 
 def moments(recipe: Recipe, shapes: Sequence[tuple[int, int]]) -> int:

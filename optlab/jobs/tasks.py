@@ -26,6 +26,7 @@ def execute(spec: TasksSpec, progress: Progress, log: Log) -> TaskResult:
     Raises MeasurementError for a task that does not exist, ModelError when the model does not continue a text,
     TextError without what the questions are made of, whatever compression raises, and Cancelled.
     """
+    from optlab.evaluation import writing
     from optlab.evaluation.choices import ask
     from optlab.jobs.compressed_cache import packed
 
@@ -36,12 +37,21 @@ def execute(spec: TasksSpec, progress: Progress, log: Log) -> TaskResult:
         log(f"asking {spec.task}")
         base, candidate = (one.to(dtype=protocol.dtype) for one in (model, compressed.model))
         known = _answers_of(model.fingerprint, protocol.dtype, protocol.device, spec.task)
-        return ask(base, candidate, asked, known, spec.known_points, span(progress, 0.3, 1.0))
+        if asked.new_tokens:
+            told = _texts_of(model.fingerprint, protocol.dtype, protocol.device, spec.task)
+            return writing.ask(base, candidate, asked, told, spec.known_tokens, span(progress, 0.3, 1.0))
+        return ask(base, candidate, asked, known, spec.known_points, spec.known_tokens, span(progress, 0.3, 1.0))
 
 
 @lru_cache(maxsize=64)
 def _answers_of(fingerprint: str, dtype: str, device: str, name: str) -> Known:
     """What this process knows of an original's answers to a task: every recipe is compared with the same."""
+    return {}
+
+
+@lru_cache(maxsize=64)
+def _texts_of(fingerprint: str, dtype: str, device: str, name: str) -> dict[int, str]:
+    """What this process knows of what an original wrote, as `_answers_of`."""
     return {}
 
 
@@ -54,7 +64,7 @@ TASKS = JobKind(
     name="tasks", label="task", spec=TasksSpec, partial=Nothing, result=TaskResult, execute=execute,
     decides=lambda spec, weights: [
         artefacts.key(weights, spec.known_recipe, spec.protocol), spec.protocol.dtype, spec.protocol.device, spec.task,
-        spec.known_points,
+        spec.known_points, spec.known_tokens,
     ],
     title=lambda spec: say(
         "{model}: {what}, {recipe}", model=title(spec.model), what=_title(spec.task),

@@ -5,10 +5,10 @@ methods that take longer. What is known is on disk after every part, so predicti
 narrower, and a probe that was stopped goes on where it was. A recipe that is both a level of a table and an anchor is
 applied once.
 
-Sensitivities come from the calibration side of the model's default text. Anchors are measured on a few windows of its
-evaluation side that no default measurement reads. Because a loss (unlike a divergence) depends on the words, the
-original also reads the words of a default measurement once, for the gradient of its loss there: no compressed model
-reads them before somebody measures.
+Sensitivities come from the calibration side of the model's default text. A loss (unlike a divergence) depends on the
+words, and what a person is told is the loss on those that a default measurement reads. So the original reads these
+once, for the gradient of its loss there, and anchors are measured on some of them. A recipe that is predicted is none
+of the anchors, so its own loss on these words is not known to anybody.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class Probe:
     wanted: list[Family]
     recipes: list[Recipe] = field(default_factory=list)
     """The anchors, once `settle` has chosen them."""
+    anchor_count: int | None = WINDOWS
+    """Windows of a default measurement that every anchor reads; None is all of them."""
     waiting: Progress = silent
     """Told while statistics are gathered, which happens on first use."""
     saved: float = 0.0
@@ -86,7 +88,12 @@ class Probe:
     @cached_property
     def reference(self) -> Reference:
         """The original on the words of the anchors."""
-        return Reference(self.model.to(dtype=self.dtype), anchor_windows(self.model, self.context))
+        return Reference(self.model.to(dtype=self.dtype), self.windows[0])
+
+    @cached_property
+    def windows(self) -> tuple[list[list[int]], list[list[int]]]:
+        """Of a default measurement: those that anchors read, and the others."""
+        return shared_out(measured_windows(self.model, self.context), self.anchor_count)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -103,13 +110,16 @@ class Probe:
         if main.key not in self.state.tables:
             filler.fill(main, span(ahead, 0.0, 0.1), most=GLANCE)
             self.state.keep()
-        read = measured_windows(self.model, self.context), anchor_windows(self.model, self.context)
-        halves = span(ahead, 0.1, 0.8), span(ahead, 0.8, 1.0)
-        on_measured, on_anchors = (
-            mean_gradients(self.model, windows, list(found), 0, half)
-            for windows, half in zip(read, halves, strict=True)
-        )
-        filler.gradients = on_measured, on_anchors
+        read, others = self.windows
+        on_anchors = mean_gradients(self.model, read, list(found), 0, span(ahead, 0.1, 0.4))
+        if not others:
+            filler.gradients = on_anchors, on_anchors
+            return
+        on_others = mean_gradients(self.model, others, list(found), 0, span(ahead, 0.4, 1.0))
+        share = len(read) / (len(read) + len(others))
+        for name, G in on_others.items():
+            G.lerp_(on_anchors[name], share)
+        filler.gradients = on_others, on_anchors
 
     def save(self) -> None:
         """Write down what is known, unless that was done just now."""
@@ -166,8 +176,9 @@ class Probe:
     def note(self, recipe: Recipe) -> None:
         """Measure `recipe`, which `working` holds."""
         nll, kl = self.reference.compare(self.working.to(dtype=self.dtype))
-        tokens = WINDOWS * self.context
-        self.state.anchors.append(Anchor(recipe=recipe, nll=nll, kl=kl, windows=WINDOWS, tokens=tokens))
+        windows = self.windows[0]
+        tokens = sum(map(len, windows))
+        self.state.anchors.append(Anchor(recipe=recipe, nll=nll, kl=kl, windows=len(windows), tokens=tokens))
 
     def correct(self, ahead: Progress) -> None:
         """Measure how far single layers are from their quadratic form."""
@@ -209,14 +220,15 @@ class Probe:
         return ProbingSoFar(anchors=len(self.state.anchors), anchors_wanted=len(self.recipes))
 
 
-def build(model: LanguageModel, progress: Progress = silent) -> State:
+def build(model: LanguageModel, progress: Progress = silent, anchor_count: int | None = WINDOWS) -> State:
     """The finished probe of `model` (float32, never changed), from disk where it was made before.
 
-    Raises TextError when its text is too short, Cancelled from `progress`; what was found until then stays.
+    anchor_count: so many windows of a default measurement are read by every anchor, None is all of them. Raises
+    TextError when the model's text is too short, Cancelled from `progress`; what was found until then stays.
     """
     state = begun(model)
     wanted = families([columns for _, columns in state.shapes])
-    probe = Probe(model, model.clone(), state, place_of(model.fingerprint), wanted)
+    probe = Probe(model, model.clone(), state, place_of(model.fingerprint), wanted, anchor_count=anchor_count)
     if not all(complete(state, family) for family in wanted):
         windows = probing_windows(model, state.text, PROBE_TOKENS, probe.context)
         filler = Filler(model, probe.working, state, lambda: probe.grams)
@@ -288,9 +300,12 @@ def measured_windows(model: LanguageModel, context: int) -> list[list[int]]:
     return evaluation_windows(model, DEFAULT.tokens, context)
 
 
-def anchor_windows(model: LanguageModel, context: int) -> list[list[int]]:
-    """The windows that anchors are measured on: the next `WINDOWS`. Raises TextError when the text is too short."""
-    return evaluation_windows(model, DEFAULT.tokens + WINDOWS * context, context)[-WINDOWS:]
+def shared_out(windows: list[list[int]], count: int | None) -> tuple[list[list[int]], list[list[int]]]:
+    """`count` of `windows` (None is all of them), evenly spread, and the others."""
+    count = len(windows) if count is None else min(count, len(windows))
+    chosen = {number * len(windows) // count for number in range(count)}
+    parts = [one for number, one in enumerate(windows) if number in chosen]
+    return parts, [one for number, one in enumerate(windows) if number not in chosen]
 
 
 def evaluation_windows(model: LanguageModel, tokens: int, context: int) -> list[list[int]]:
@@ -298,13 +313,6 @@ def evaluation_windows(model: LanguageModel, tokens: int, context: int) -> list[
     framing, name = model.framing(), model.description.default_text
     passage = texts.evaluation_passage(name, model.tokenizer, tokens, context, framing)
     return windows_of(model, passage.ids, context, framing)
-
-
-def unread_tokens(model: LanguageModel, tokens: int, context: int) -> list[int]:
-    """`tokens` of the same part of the evaluation side, of windows that no anchor read. Raises TextError."""
-    read = {tuple(window) for window in anchor_windows(model, context)}
-    windows = evaluation_windows(model, max(tokens, context) + WINDOWS * context, context)
-    return [token for window in windows if tuple(window) not in read for token in window][:tokens]
 
 
 def new_state(model: LanguageModel) -> State:

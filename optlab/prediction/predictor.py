@@ -16,16 +16,17 @@ import numpy as np
 
 from optlab.errors import ModelError
 from optlab.messages import Message, say
-from optlab.prediction.link import OTHER, SAME, SETS, Features, Link, read_by
+from optlab.prediction.link import OTHER, SAME, SETS, USUAL, Features, Link, read_by
 from optlab.prediction.recovery import ALONE, NORMAL, SMALLEST, Recovery, Trained, trained
 from optlab.prediction.searched import Bargains
 from optlab.prediction.size import recipe_bytes
 from optlab.prediction.speed import Speed, SpeedModel, TimedRatio
-from optlab.prediction.state import Floats, State, known
-from optlab.prediction.treatment import Damage, Outside, Treatment, damage, treatment
+from optlab.prediction.state import VERSION, Floats, State, known
+from optlab.prediction.treatment import TINY, Damage, Outside, Treatment, damage, treatment
+from optlab.protocol import Protocol
 from optlab.recipes import Recipe
 from optlab.results.prediction import Predicted, PredictedDelta
-from optlab.results.probe import SpeedAnchors
+from optlab.results.probe import Anchor, SpeedAnchors
 
 Band = tuple[float, float]
 WordsKnown = Literal["measured", "anchors", "none"]
@@ -236,16 +237,27 @@ class Predictor:
         searched = np.array([self._bargains.share(done, found)])
         known = {"measured": found.slope, "anchors": found.anchor_slope, "none": np.zeros(1)}[on]
         slope = np.array([float(known.sum())])
-        return Features(np.array([total]), families[None] / whole, kinds[None] / whole, words[None], searched, slope)
+        lies = found.total.sum()
+        error = float((found.error * found.total).sum() / lies) if lies > 0 else math.exp(USUAL)
+        return Features(
+            np.array([total]), families[None] / whole, kinds[None] / whole,
+            np.array([math.log(max(error, TINY)) - USUAL]), words[None], searched, slope,
+        )  # fmt: skip
 
 
 def _anchors(state: State) -> list[tuple[Floats, WordsKnown, Observation]]:
     """What a probe measured, each with how its words were read."""
     return [
-        (read_by(one.windows), "anchors", Observation(one.recipe, one.nll, one.kl, one.tokens))
+        (_words_of(state, one), "anchors", Observation(one.recipe, one.nll, one.kl, one.tokens))
         for one in state.anchors
         if one.nll is not None and one.kl is not None and isinstance(one.recipe, Recipe)
     ]
+
+
+def _words_of(state: State, one: Anchor) -> Floats:
+    """How an anchor's words were read: among those of a default measurement, or (by earlier probes) behind them."""
+    among = Protocol().tokens * one.windows // one.tokens if state.rule == VERSION else None
+    return read_by(one.windows, among=among)
 
 
 @cache
@@ -260,5 +272,5 @@ def joined(some: list[Features], families: int, kinds: int) -> Features:
     if not some:
         nothing = np.zeros(0)
         shares, kinds_there, words = (np.zeros((0, size)) for size in (families, kinds, SETS))
-        return Features(nothing, shares, kinds_there, words, nothing, nothing)
+        return Features(nothing, shares, kinds_there, nothing, words, nothing, nothing)
     return Features(*(np.concatenate([getattr(one, part.name) for one in some]) for part in fields(Features)))

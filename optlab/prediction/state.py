@@ -27,10 +27,11 @@ from optlab.prediction.levels import Family, families
 from optlab.recipes import Step
 from optlab.results.probe import Anchor, Correction, EndDamage, ProbeHeader, TableHeader
 
-VERSION = 4
+VERSION = 5
 """Raised whenever a probe would find other numbers than before."""
-WITHOUT_SLOPES = 3
-"""Probes of this version are read too: they know no slopes, so that losses are predicted from divergences alone."""
+OTHER_WORDS, WITHOUT_SLOPES = 4, 3
+"""Probes of these versions are read too. Anchors of the first read other words than a default measurement does; the
+second knows no slopes either, so that losses are predicted from divergences alone."""
 QUANTILES = 513
 """Points of the distribution of |w| that are kept of every layer: sparsity to 0.2 %."""
 LARGEST_FILE = 256 << 20
@@ -47,7 +48,7 @@ SIGNED = ("slope", "anchor_slope")
 class FamilyTable:
     """One family, levels as `Family.levels`. damage [layers, levels]: nats. error: |D|^2 / |W|^2. left: share of
     weights (of codes, where it quantizes) that are not zero. slope, anchor_slope: nats of loss to first order, on the
-    words of a default measurement and on those of the anchors. kept_error, kept_codes [layers, levels, masks]: for a
+    words of a default measurement and on those that anchors read. kept_error, kept_codes [layers, levels, masks]: for a
     quantization of weights pruned by each of `masks` ("family key#level"): the share of its squared error on weights
     that are left, and the share of codes that are not zero after both."""
 
@@ -205,7 +206,7 @@ def _assembled(header: ProbeHeader, arrays: Mapping[str, Floats]) -> State:
         for number, one in enumerate(header.tables.values()):
             blank = np.zeros((len(header.names), len(one.levels)))
             arrays = {**arrays, **{f"{number}.{name}": blank for name in SIGNED}}
-    elif header.rule != VERSION:
+    elif header.rule not in (OTHER_WORDS, VERSION):
         raise ModelError(
             "it was made by version {rule} of the probe, and this OptLab reads {version}",
             rule=header.rule,
@@ -278,14 +279,17 @@ def shipped(fingerprint: str) -> Path | None:
 def known(fingerprint: str) -> Path | None:
     """The probe of the model with these weights: of this home, else one that was brought along, else one that this home
     made by the rules before; None without any."""
-    own, older = place_of(fingerprint), place_of(fingerprint, WITHOUT_SLOPES)
+    own = place_of(fingerprint)
     if _kept(own):
         return own
     if (brought := shipped(fingerprint)) is not None:
         return brought
+    earlier, oldest = place_of(fingerprint, OTHER_WORDS), place_of(fingerprint, WITHOUT_SLOPES)
+    if _kept(earlier):
+        return earlier
     before = paths.home() / "predict" / f"{fingerprint[:32]}-{WITHOUT_SLOPES}"
-    if _kept(older) or ((before / "state.json").is_file() and _taken_over(before, older)):
-        return older
+    if _kept(oldest) or ((before / "state.json").is_file() and _taken_over(before, oldest)):
+        return oldest
     return None
 
 

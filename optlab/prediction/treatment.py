@@ -15,10 +15,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from optlab.errors import RecipeError
 from optlab.formats.linear_format import LinearFormat
 from optlab.formats.sparse.sizes import FINE
 from optlab.formats.stored_form import StoredForm
-from optlab.methods import Value
+from optlab.methods import Method, Value
 from optlab.prediction.ends import end_damage
 from optlab.prediction.levels import STRENGTH, family_key
 from optlab.prediction.state import QUANTILES, FamilyTable, Floats, State
@@ -115,7 +116,7 @@ class Damage:
 
 
 def treatment(state: State, recipe: Recipe) -> Treatment:
-    """What `recipe` does to each matrix. Raises Outside where it changes the shape of the model."""
+    """What `recipe` does to each matrix. Raises Outside where it changes the shape of the model, or cannot be done."""
     layers = len(state.names)
     plain = [LinearFormat(width) for _, width in state.shapes]
     found = Treatment(
@@ -134,6 +135,8 @@ def treatment(state: State, recipe: Recipe) -> Treatment:
         key = str(family_key(step))
         if rows and key not in state.tables:
             _not_probed(found, f"{step.describe()} was not probed on this model")
+        if any(found.pruning[row] for row in rows) or any(found.ends[n].sparsity for n, _ in ends if n in found.ends):
+            _check_pruned(instance)
         before = found.pruning if step.kind == "prune" else found.quantizing
         if any(before[row] for row in rows):
             _not_probed(found, f"a layer is treated twice by {step.kind}, which was not probed")
@@ -163,6 +166,14 @@ def treatment(state: State, recipe: Recipe) -> Treatment:
             for name, _ in ends:
                 found.ends[name].steps.append(step)
     return found
+
+
+def _check_pruned(instance: Method) -> None:
+    """Raises Outside, in the words of whoever measures, where a method cannot treat pruned weights."""
+    try:
+        instance.check_pruned()
+    except RecipeError as error:
+        raise Outside(str(error.message)) from None
 
 
 def _not_probed(found: Treatment, why: str) -> None:

@@ -66,6 +66,10 @@ class ScoredPruning(Method):
         parts += ["owl"] if values["allocation"] == "owl" else []
         return Joined(", ", parts)
 
+    @property
+    def leaves_zeros(self) -> bool:
+        return self.values["pattern"] not in UNITS
+
     @classmethod
     def check_together(cls, values: Mapping[str, Value]) -> None:
         check_share(values)

@@ -81,6 +81,10 @@ class LayerwiseQuantizer(Method):
             use = Joined(" or ", [", ".join(offered[:-1]), offered[-1]])
             raise RecipeError("group_size {size} does not divide {width}; use {use}", size=size, width=width, use=use)
 
+    def check_pruned(self) -> None:
+        if self.zero == "float":
+            raise RecipeError("a float zero point has no level for 0, so pruned weights would come back; use integer")
+
     def linear_format(self, width: int) -> LinearFormat:
         """How a layer of `width` inputs will be stored, and round what it reads."""
         if not self.on_a_grid:
@@ -132,8 +136,8 @@ class LayerwiseQuantizer(Method):
         from optlab.parallel import MOST, in_parallel
 
         pruned = {name for name in context.names if context.is_pruned(name)}
-        if pruned and self.zero == "float":
-            raise RecipeError("a float zero point has no level for 0, so pruned weights would come back; use integer")
+        if pruned:
+            self.check_pruned()
 
         def checked(name: str) -> Tensor:
             W = context.model.weight(name).float()

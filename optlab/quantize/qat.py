@@ -79,8 +79,8 @@ class QAT(LayerwiseQuantizer):
         from optlab.progress import span
         from optlab.quantize.straight_through import Shadow
 
-        if self.zero == "float" and any(context.is_pruned(name) for name in context.names):
-            raise RecipeError("a float zero point has no level for 0, so pruned weights would come back; use integer")
+        if any(context.is_pruned(name) for name in context.names):
+            self.check_pruned()
         if context.model.objective != "causal" and self.values["alpha"]:
             raise RecipeError(
                 "{name} does not continue text, so it has no true text; use alpha 0",

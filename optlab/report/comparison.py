@@ -6,8 +6,8 @@ The same data stand in the HTML for people (`optlab.report.document`) and, as JS
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from optlab import __version__
@@ -17,6 +17,7 @@ from optlab.jobs.measured import MeasuredRun, readable, unreadable
 from optlab.messages import Message
 from optlab.recipes import Recipe
 from optlab.report import links
+from optlab.results.tasks import TaskResult
 from optlab.store.run import Run
 from optlab.store.safe_json import finite
 
@@ -29,11 +30,13 @@ MOST = 50
 @dataclass(frozen=True)
 class Comparison:
     """Measurements of one model on one text, newest first. base: where the dashboard that reopens them is served.
-    unread: of what was asked for, why it cannot be read; a sentence each."""
+    unread: of what was asked for, why it cannot be read; a sentence each. asked: results of tasks, by number of the run
+    and name of the task."""
 
     measured: tuple[MeasuredRun, ...]
     base: str = links.ADDRESS
     unread: tuple[Message, ...] = ()
+    asked: Mapping[int, Mapping[str, TaskResult]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, runs: Sequence[Run], base: str = links.ADDRESS) -> Comparison:
@@ -112,6 +115,7 @@ class Comparison:
             "finished": run.run.finished,
             "predicted": None if run.spec.predicted is None else run.spec.predicted.to_dict(),
             "result": result.to_dict(),
+            "tasks": {name: one.to_dict() for name, one in self.asked.get(run.id, {}).items()},
             "command": reproduced(run),
             "address": self.address(run),
         }

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from optlab.advice.recommendation import Recommendation, recommend
 from optlab.client import records
-from optlab.figures import bars, curve_assets, format, frames, layer_strip, layers, pairs, tradeoff
+from optlab.figures import bars, curve_assets, format, frames, layer_strip, layers, pairs, task_tables, tradeoff
 from optlab.figures.curve import Curve
 from optlab.i18n import _, language, plural, said
 from optlab.jobs.measured import MeasuredRun
@@ -82,6 +82,7 @@ def _sections(comparison: Comparison, heading: str, around: Curve | None) -> lis
     ]
     for run in runs:
         parts.append(_run(comparison, run))
+    parts += _real_work(comparison)
     overlaid = frames.overlay([(f"#{run.id} {said(run.title)}", run.result) for run in runs[:OVERLAID]])
     shown = [one for one in layers.QUANTITIES if len(overlaid) and overlaid[one].notna().any()]
     if shown:
@@ -98,6 +99,20 @@ def _sections(comparison: Comparison, heading: str, around: Curve | None) -> lis
         element("h2", _("Where it was measured")), element("p", words.environment(runs[0].result), class_="muted"),
     ]  # fmt: skip
     return parts
+
+
+def _real_work(comparison: Comparison) -> list[Markup]:
+    """The tasks that were asked of these runs; nothing where none was."""
+    columns = {f"#{run.id} {said(run.title)}": comparison.asked.get(run.id, {}) for run in comparison.measured}
+    if not any(columns.values()):
+        return []
+    told = task_tables.side_by_side({name: asked for name, asked in columns.items() if asked})
+    meaning = _("Compressed minus original on the same questions, with its 95% interval. Many rows are looked at: of "
+                "twenty equal models one differs by chance.")  # fmt: skip
+    return [
+        element("h2", _("Real work")), element("p", meaning, class_="muted"),
+        table(list(told), list(zip(*told.values(), strict=True))),
+    ]  # fmt: skip
 
 
 def _number(decided: Recommendation) -> int | None:

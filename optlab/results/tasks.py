@@ -18,10 +18,17 @@ class TasksSpec(RecipeSpec):
     """Which recipe is asked beside the original. task: one of `optlab.evaluation.tasks`; at first there was one.
 
     points: the asking ends once the interval of the difference is narrower than so many hundredths; None: it asks all.
+    tokens: as many questions are asked as the original reads in about so many; None: all.
     """
 
     task: Name = "topics"
     points: Number | None = None
+    tokens: Count | None = None
+
+    @property
+    def known_tokens(self) -> int | None:
+        """`tokens`, None where it says nothing."""
+        return self.tokens or None
 
     @property
     def known_points(self) -> float | None:
@@ -111,10 +118,20 @@ class Flip(Part):
     candidate: tuple[Number, ...]
 
 
+class Written(Part):
+    """What both models wrote to one question. expected: what counts as right, or the reference."""
+
+    question: Word
+    expected: Word
+    base: Word
+    candidate: Word
+
+
 class TaskResult(Document):
     """metric: what the score is (`optlab.evaluation.tasks.Metric`). chance: of who guesses, of transcripts the
     recognizer alone; None where there is nothing to guess. always_the_same: of whoever gives the most frequent answer
-    every time. slices: by group, where questions have one. stopped_early: `points` was reached."""
+    every time. slices: by group, where questions have one. written: some answers of a task
+    that is written. stopped_early: `points` was reached."""
 
     version: ClassVar[int] = 3
     metric: Name = "accuracy"
@@ -127,6 +144,7 @@ class TaskResult(Document):
     slices: tuple[Slice, ...] = ()
     flips: tuple[Flip, ...] = ()
     stopped_early: Truth = False
+    written: tuple[Written, ...] = ()
 
     @property
     def lower_is_better(self) -> bool:

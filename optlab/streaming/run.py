@@ -187,15 +187,19 @@ class _Pass:
     def _begin(self) -> None:
         with self.journal.stage(0) as unfinished:
             for dtype in {self._precision(side) for side in self.ids}:
-                module = self.model.ends(dtype).module
-                assert isinstance(module, Transformer)
-                for side in (side for side in self.ids if self._precision(side) == dtype):
-                    for number, ids in enumerate(self.ids[side]):
-                        keep(unfinished, side, number, module.embedded(ids))
+                self._embed(dtype, unfinished)
             ends = self.model.ends(self.checkpoint_dtype)
             tensors = artefact.packed_tensors(ends, ends.module.named_parameters(), {}, self.checkpoint)
             artefact.write_weights(tensors, unfinished / "weights.safetensors")
             tell(unfinished, {})
+
+    def _embed(self, dtype: torch.dtype, unfinished: Path) -> None:
+        """Write the embeddings of all sides that are computed in `dtype`."""
+        module = self.model.ends(dtype).module
+        assert isinstance(module, Transformer)
+        for side in (side for side in self.ids if self._precision(side) == dtype):
+            for number, ids in enumerate(self.ids[side]):
+                keep(unfinished, side, number, module.embedded(ids))
 
     @property
     def checkpoint_dtype(self) -> torch.dtype:

@@ -80,6 +80,7 @@ def test_the_interval_of_a_share_is_wilsons(right: int, of: int, low: float, hig
 def test_a_detectable_difference_is_found_four_times_in_five() -> None:
     rng = np.random.default_rng(1)
     noise = rng.normal(0, 1, 200)
+    assert detectable(np.zeros(200)) is None
     size = detectable(noise)
     assert size is not None
     found = [stats.ttest_1samp(rng.normal(size, noise.std(ddof=1), 200), 0).pvalue < 0.05 for _ in range(2000)]

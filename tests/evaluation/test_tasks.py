@@ -112,7 +112,7 @@ def test_a_model_that_fills_gaps_is_not_asked() -> None:
 @pytest.mark.parametrize("one", [one for one in tasks() if one.name != "speech"], ids=lambda one: one.name)
 def test_every_task_asks_the_same_each_time(one: type[Task]) -> None:
     questions = one.questions()
-    assert len(questions) >= 70
+    assert len(questions) >= 32
     assert questions == one.questions()
     assert one.title and one.summary and one.source
     for question in questions:
@@ -203,3 +203,15 @@ def test_shuffled_answers_are_those_of_openbookqa_at_random_places() -> None:
     shuffled, asked = task("shuffled_answers").questions(), task("openbookqa").questions()
     assert [one.choices for one in shuffled] == [one.choices for one in asked]
     assert 0.15 < np.mean([one.right == other.right for one, other in zip(shuffled, asked, strict=True)]) < 0.35
+
+
+def test_a_first_look_asks_some_of_all_parts_of_a_task() -> None:
+    assert choices.evenly(10, 3) == [0, 3, 6]
+    assert choices.evenly(3, 9) == [0, 1, 2] and choices.evenly(5, 0) == [0]
+    asked = [Question(letter * 3, ASK, ("a", "b", "c"), 0, group=letter) for letter in "abc" for _ in range(20)]
+    whole = choices.compare(reader(), reader(), asked)  # type: ignore[arg-type]
+    some = choices.compare(reader(), reader(), asked, tokens=300)  # type: ignore[arg-type]
+    assert whole.questions == 60 and not some.stopped_early
+    assert {one.group: one.questions for one in some.slices} == {"a": some.questions // 3, "b": some.questions // 3,
+                                                                "c": some.questions // 3}  # fmt: skip
+    assert some.questions * (3 + 8 + 3 + 3) == pytest.approx(300, rel=0.2)

@@ -11,7 +11,7 @@ from optlab.evaluation.compare import compare
 from optlab.models import load
 from optlab.models.language_model import LanguageModel
 from optlab.prediction import reference
-from optlab.prediction.build import build, measured_windows
+from optlab.prediction.build import build, measured_windows, shared_out
 from optlab.prediction.predictor import Predictor
 from optlab.prediction.tables import apply
 from optlab.progress import Progress
@@ -76,3 +76,12 @@ def test_the_reference_finds_what_a_measurement_of_the_same_words_finds(
     assert measured.kl_mean > 1e-4
     assert nll == pytest.approx(measured.nll_delta, abs=5e-4)
     assert kl == pytest.approx(measured.kl_mean, rel=0.02)
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 16, 99, None])
+def test_anchors_read_evenly_spread_windows_and_the_original_alone_reads_the_others(count: int | None) -> None:
+    windows = [[number] for number in range(16)]
+    read, others = shared_out(windows, count)
+    assert sorted([*read, *others]) == windows and len(read) == min(count or 16, 16)
+    gaps = [after[0] - before[0] for before, after in zip(read, [*read[1:], [16 + read[0][0]]], strict=True)]
+    assert max(gaps) - min(gaps) <= 1

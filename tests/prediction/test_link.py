@@ -18,7 +18,7 @@ def features(total: Floats, seed: int = 0) -> Features:
     rng = np.random.default_rng(seed)
     families = np.eye(FAMILIES)[rng.integers(0, FAMILIES, len(total))]
     kinds, nothing = rng.dirichlet(np.ones(KINDS), len(total)), np.zeros(len(total))
-    return Features(total, families, kinds, np.zeros((len(total), SETS)), nothing, nothing)
+    return Features(total, families, kinds, nothing, np.zeros((len(total), SETS)), nothing, nothing)
 
 
 def link(total: Floats, kl: Floats, nll: Floats, tokens: float = 1e9, seed: int = 0) -> Link:
@@ -73,15 +73,11 @@ def test_nine_of_ten_new_recipes_lie_inside_the_band() -> None:
 def test_a_measurement_on_another_text_moves_the_prediction_there() -> None:
     total = np.geomspace(0.05, 1, 16)
     base = features(total)
-    own = Features(
-        total[:4], base.families[:4], base.kinds[:4], np.tile(read_by(None, OTHER), (4, 1)), np.zeros(4), np.zeros(4)
-    )
+    own = replace(base[np.arange(16) < 4], words=np.tile(read_by(None, OTHER), (4, 1)))
     both = Features(*(np.concatenate([getattr(base, part.name), getattr(own, part.name)]) for part in fields(Features)))
     lost = np.concatenate([total, 2 * total[:4]])
     found = Link(both, lost, lost, np.full(20, 1e9))
-    there = found(
-        Features(total[5:6], base.families[5:6], base.kinds[5:6], read_by(None, OTHER)[None], np.zeros(1), np.zeros(1))
-    )
+    there = found(replace(base[np.arange(16) == 5], words=read_by(None, OTHER)[None]))
     assert 1.5 * total[5] < there.nll[0] < 2.2 * total[5]
 
 
@@ -91,9 +87,23 @@ def test_words_that_no_anchor_read_widen_the_band_and_another_text_more_so() -> 
     width = []
     for words in (0.0, SAME, OTHER):
         new = features(np.array([0.3]), seed=1)
-        out = known(Features(new.total, new.families, new.kinds, read_by(None, words)[None], np.zeros(1), np.zeros(1)))
+        out = known(replace(new, words=read_by(None, words)[None]))
         width.append(float(out.high[0] - out.low[0]))
     assert width[0] < width[1] < width[2]
+
+
+def test_anchors_that_read_all_words_of_a_measurement_leave_no_doubt_about_words() -> None:
+    assert not read_by(16, among=16).any()
+    assert 0 < read_by(8, among=16)[0] < read_by(4, among=16)[0] < read_by(4)[0]
+
+
+def test_the_same_damage_in_few_weights_or_in_many_is_told_apart() -> None:
+    total = np.geomspace(0.02, 1, 24)
+    base, strength = features(total), np.random.default_rng(0).normal(0, 1, 24)
+    lost = total * np.exp(0.1 * strength)
+    found = Link(replace(base, error=strength), lost, lost, np.full(24, 1e9))
+    out = found(replace(features(np.array([0.3, 0.3]), seed=1), error=np.array([-1.0, 1.0])))
+    assert out.kl[1] / out.kl[0] == pytest.approx(np.exp(0.2), rel=0.2 * 0.35)
 
 
 def test_what_the_words_alone_do_to_a_loss_is_taken_off_anchors_and_added_to_predictions() -> None:

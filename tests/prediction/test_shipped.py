@@ -94,9 +94,21 @@ def test_a_probe_of_an_earlier_optlab_is_taken_over(home: Path) -> None:
     np.savez(folder / "tables.npz", quantiles=found.quantiles, energy=found.energy, **arrays)  # type: ignore[arg-type]
     taken = known(found.fingerprint)
     assert taken == place_of(found.fingerprint, states_module.WITHOUT_SLOPES)
+    same_words = replace(found, rule=states_module.WITHOUT_SLOPES)
     assert Predictor(State.load(taken)).predict(uniform(3, 64)).nll == pytest.approx(
-        Predictor(found).predict(uniform(3, 64)).nll, rel=1e-5
+        Predictor(same_words).predict(uniform(3, 64)).nll, rel=1e-5
     )
+
+
+def test_a_probe_whose_anchors_read_other_words_is_read_and_more_doubtful(home: Path) -> None:
+    found = with_anchors(state(), 1.3)
+    before = replace(found, rule=states_module.OTHER_WORDS)
+    before.save(place_of(found.fingerprint, states_module.OTHER_WORDS))
+    taken = known(found.fingerprint)
+    assert taken == place_of(found.fingerprint, states_module.OTHER_WORDS)
+    now, then = (Predictor(one).predict(uniform(3, 64)) for one in (found, State.load(taken)))
+    assert now.nll_band90 is not None and then.nll_band90 is not None
+    assert then.nll_band90[1] - then.nll_band90[0] > now.nll_band90[1] - now.nll_band90[0]
 
 
 def cut(file: Path) -> None:

@@ -102,3 +102,10 @@ def test_between_is_interpolation_of_every_row_by_itself(places: list[float], x:
     values = np.random.default_rng(seed).normal(size=(len(x), len(places)))
     found = between(np.array(places), values, np.array(x))
     assert found == pytest.approx([np.interp(at, places, row) for at, row in zip(x, values, strict=True)], abs=1e-6)
+
+
+def test_what_measuring_refuses_is_refused_by_predicting_in_the_same_words() -> None:
+    half, float_zero = Step("prune", "magnitude", {"sparsity": 0.5}), Step("quantize", "hqq", {"group_size": 32})
+    with pytest.raises(Outside, match="a float zero point has no level for 0"):
+        treatment(state(), Recipe.of(half, float_zero))
+    assert not any(treatment(state(), Recipe.of(float_zero)).pruning)

@@ -24,6 +24,7 @@ from optlab.report.document import html
 from optlab.report.links import ADDRESS
 from optlab.report.tables import as_csv
 from optlab.results.measurement import Measurement, MeasureSpec
+from optlab.results.tasks import Difference, Side, TaskResult
 from optlab.store.run import Run
 from tests.pages import samples
 
@@ -196,3 +197,15 @@ def test_notes_are_in_the_language_of_the_reader(runs: list[Run]) -> None:
     assert chinese != note
     assert chinese in shown
     assert not [text for text in shown if note in text]
+
+
+def test_tasks_that_were_asked_are_a_table_of_differences(client: Client) -> None:
+    (run,) = readable([samples.measured(client, 4)])
+    result = TaskResult(questions=80, chance=0.25, base=Side(score=0.5, ci95=(0.4, 0.6)),
+                        candidate=Side(score=0.4, ci95=(0.3, 0.5)),
+                        delta=Difference(score=-0.1, ci95=(-0.15, -0.05), lost=9, won=1))  # fmt: skip
+    page = html(Comparison((run,), asked={run.id: {"piqa": result}}))
+    assert "PIQA" in page and "-10.0 points (-15.0 ... -5.0)" in page
+    data = Comparison((run,), asked={run.id: {"piqa": result}}).to_dict()
+    assert data["runs"][0]["tasks"]["piqa"]["delta"]["lost"] == 9
+    assert "Real work" not in html(Comparison((run,)))

@@ -21,10 +21,11 @@ Scoring = Literal["likelihood", "per_character", "beyond_ask"]
 log p(choice | ask), because a frequent word is likely everywhere and a long sentence nowhere (domain conditional
 pointwise mutual information; Holtzman et al. 2021, arXiv 2104.08315, equation 2)."""
 
-Metric = Literal["accuracy", "stereotyped", "nats_per_token", "word_error_rate"]
+Metric = Literal["accuracy", "stereotyped", "nats_per_token", "word_error_rate", "rouge_l", "chrf", "exact_match"]
 """What the score of a task is. accuracy: share of questions whose true choice was preferred. stereotyped: share of
 pairs whose stereotype was preferred; 0.5 is no preference. nats_per_token: -log p of the reference over its tokens.
-word_error_rate: wrong, missing and extra words of the preferred transcript over the words that were said."""
+word_error_rate: wrong, missing and extra words of the preferred transcript over the words that were said. rouge_l,
+chrf, exact_match: of what is written (`optlab.evaluation.written`)."""
 
 Family = Literal["questions", "knowledge", "sentiment", "summaries", "translation", "speech", "long", "people", "news",
                  "other"]  # fmt: skip
@@ -58,6 +59,7 @@ class Question:
 class Task:
     """name: as runs keep it. title, summary: for people. family: what it stands for. source: who asked so first.
     licence, language (BCP 47): of the questions. scoring, metric: see there. read_tokens: of a question's text.
+    new_tokens: that are written as an answer; 0: choices are compared.
     control: wrong on purpose, to see that what measures is right; no evidence about a model."""
 
     name: ClassVar[str]
@@ -70,11 +72,17 @@ class Task:
     scoring: ClassVar[Scoring] = "beyond_ask"
     metric: ClassVar[Metric] = "accuracy"
     read_tokens: ClassVar[int] = 128
+    new_tokens: ClassVar[int] = 0
     control: ClassVar[bool] = False
 
     @staticmethod
     def questions() -> Sequence[Question]:
         """The same ones in the same order every time. Raises TextError when what they are made of is not there."""
+        raise NotImplementedError
+
+    @staticmethod
+    def judge(question: Question, text: str) -> float:
+        """The score of a text that was written as an answer, 0 to 1."""
         raise NotImplementedError
 
 
@@ -102,6 +110,9 @@ REGISTRY = {
     "long_context": "optlab.evaluation.tasks.long_context:LongContext",
     "needle": "optlab.evaluation.tasks.needle:Needle",
     "spelling": "optlab.evaluation.tasks.spelling:Spelling",
+    "short_summary": "optlab.evaluation.tasks.short_summary:ShortSummary",
+    "short_answer": "optlab.evaluation.tasks.short_answer:ShortAnswer",
+    "short_translation": "optlab.evaluation.tasks.short_translation:ShortTranslation",
     "shuffled_answers": "optlab.evaluation.tasks.shuffled_answers:ShuffledAnswers",
 }
 

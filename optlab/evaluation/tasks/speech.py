@@ -17,7 +17,7 @@ from optlab.errors import TextError
 from optlab.evaluation.tasks import Family, Metric, Question, Scoring, Task
 from optlab.evaluation.written import word_errors
 
-SENTENCES = 120
+SENTENCES = 60
 RECOGNIZED = "PocketSphinx 5.1.1 en-us, espeak-ng en-us"
 LANGUAGE_WEIGHT = 6.5
 """What PocketSphinx multiplies log-probabilities of its language model by, before it adds those of the sound."""

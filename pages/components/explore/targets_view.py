@@ -42,7 +42,8 @@ def _ask(description: Description) -> tuple[Device, int]:
             format_func=lambda one: said(listed[one].title) if one in listed else _("your own numbers"),
         )  # fmt: skip
         context = st.selectbox(
-            _("Length of the text"), lengths, lengths.index(usual), key="targets/context", width=170,
+            _("Length of the text"), lengths, lengths.index(usual), width=170,
+            key=f"targets/context/{description.context_length}",  # another model offers other lengths
             format_func=lambda count: _("{count} tokens").format(count=f"{count:,}"),
             help=_("Keys and values of so many tokens are kept and read besides the weights."),
         )  # fmt: skip

@@ -8,13 +8,13 @@ import streamlit as st
 
 from optlab.advice.candidate import Candidate, tried
 from optlab.evaluation.tasks import Family, Task, tasks
-from optlab.figures import format
+from optlab.figures import format, task_tables
 from optlab.i18n import _
 from optlab.jobs.tasks import TASKS
 from optlab.models.describe import Description
 from optlab.recipes import Recipe
 from optlab.results.tasks import TaskResult
-from pages.components.shared import measuring, progress, services, task_figures, view
+from pages.components.shared import measuring, progress, services, view
 from pages.components.shared.services import escaped
 
 MOST = 5
@@ -71,7 +71,7 @@ def _evidence(task: type[Task], shown: view.View, measured: Sequence[Candidate])
     found = [(one, result) for one in measured[:MOST] if (result := _result(task, shown, one)) is not None]
     return [
         _("{task}: {difference} ({recipe}).").format(
-            task=_(task.title), difference=task_figures.difference(result), recipe=escaped(one.title)
+            task=_(task.title), difference=task_tables.difference(result), recipe=escaped(one.title)
         )
         for one, result in found
     ]
@@ -111,8 +111,8 @@ def _asked(task: type[Task], shown: view.View, measured: Sequence[Candidate]) ->
         if run is not None and run.retryable:
             progress.explain(run)
     if rows:
-        st.caption(task_figures.how_many(rows[0][1]))
-        st.dataframe(task_figures.by_recipe(rows), hide_index=True)
+        st.caption(task_tables.how_many(rows[0][1]))
+        st.dataframe(task_tables.by_recipe(rows), hide_index=True)
 
 
 def _agreement(one: Candidate) -> float:

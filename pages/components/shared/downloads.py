@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ import streamlit as st
 
 from optlab import i18n
 from optlab.client.client import Client
+from optlab.client.task_results import answered
 from optlab.i18n import _, plural
 from optlab.report import ahead, document, links, pdf, tables
 from optlab.report.comparison import MOST, Comparison
@@ -31,6 +33,7 @@ def report(client: Client, runs: Sequence[Run]) -> None:
 
     def page(moves: bool) -> str:
         found = Comparison.of(shown, served())
+        found = replace(found, asked={one.id: answered(client, one) for one in found.measured})
         return document.html(found, ahead.of(client, found) if moves else None)
 
     st.download_button(
