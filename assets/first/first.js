@@ -2,7 +2,7 @@
 // behind it. It goes once Streamlit has drawn the same curve, which then takes over what a person did meanwhile
 // (`optlabFirst`, called by `streamlit.js`); and it goes when Streamlit shows anything else.
 
-const LONGEST_MS = 20_000; // until whatever is behind is shown, whether it came or not
+const LONGEST_MS = 60_000; // until whatever is behind is shown, whether it came or not
 const LOOK_MS = 200;
 const ENDED = 5; // looks in a row that found the page complete, but without a curve: it shows something else
 

@@ -16,7 +16,7 @@ import json
 import time
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -171,7 +171,8 @@ def _check_manifest(found: dict[str, bytes]) -> None:
             raise OptLabError("{name} does not match its checksum; the archive is damaged or was changed", name=name)
 
 
-def _parsed(data: bytes, name: str) -> list[tuple[int, Any]]:
+def _parsed(data: bytes, name: str) -> Iterator[tuple[int, Any]]:
+    """Number and content of each line, one after the other: all of them at once may take a gigabyte."""
     lines = data.split(b"\n")
     if len(lines) > MOST_RUNS:
         raise OptLabError(
@@ -180,7 +181,9 @@ def _parsed(data: bytes, name: str) -> list[tuple[int, Any]]:
             line_count=len(lines),
             most_runs=MOST_RUNS,
         )
-    return [(number, _json(line, f"line {number} of {name}")) for number, line in enumerate(lines, 1) if line.strip()]
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield number, _json(line, f"line {number} of {name}")
 
 
 def _json(data: bytes, name: str) -> Any:
