@@ -67,9 +67,21 @@ def collected() -> Catalog:
         for line, message, _comments, _context in extract_from_file("python", path, keywords=keywords):
             if isinstance(message, tuple) or says_something(message):
                 found.add(message, locations=[(name, line)])
+        for message in within_strings(path):
+            found.add(message, locations=[(name, 0)])
     for name, message in declared():
         found.add(message, locations=[(name, 0)])
     return found
+
+
+def within_strings(path: Path) -> Iterator[str]:
+    """What a file wraps in `_` inside of f-strings, where Babel sees one long string."""
+    for outer in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(outer) if isinstance(outer, ast.JoinedStr) else ():
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
+                said = node.args[0]
+                if isinstance(said, ast.Constant) and isinstance(said.value, str) and says_something(said.value):
+                    yield said.value
 
 
 @cache

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from string import Formatter
 
 import pytest
@@ -45,6 +46,12 @@ def test_a_catalog_has_the_messages_of_the_code_and_no_others(language: str) -> 
     assert len(wanted) > 500
     assert sorted(map(str, wanted - there)) == [], "missing: run make words and translate"
     assert sorted(map(str, there - wanted)) == [], "said no more: run make words"
+
+
+def test_what_stands_in_the_middle_of_a_string_is_collected_too(tmp_path: Path) -> None:
+    written = tmp_path / "page.py"
+    written.write_text("""told = f"{first} {_('The ring marks it.')} {_(name)}"\n""", "utf-8")
+    assert list(making.within_strings(written)) == ["The ring marks it."]
 
 
 @pytest.mark.parametrize("language", making.LANGUAGES)

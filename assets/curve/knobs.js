@@ -17,7 +17,8 @@ function makeKnobs(box, moved, rested, budgeted) {
   }));
   const train = box.querySelector('#knob-train'), trainLabel = box.querySelector('.choice label');
   const budget = box.querySelector('#knob-budget');
-  let due = false, waiting = null;
+  const soft = box.querySelector('.softened');
+  let due = false, waiting = null, softened = null;
 
   function hold() {
     clearTimeout(waiting);
@@ -50,15 +51,34 @@ function makeKnobs(box, moved, rested, budgeted) {
     const stop = stops[input.value];
     output.textContent = stop.label;
     input.setAttribute('aria-valuetext', stop.spoken);
+    if (name === 'temperature') soften();
+  }
+  // what the teacher says at the temperature where the knob stands
+  function soften() {
+    const at = parts.temperature.input.value, shares = softened?.shares[at] ?? [];
+    soft.hidden = !train.checked || shares.length === 0;
+    if (soft.hidden) return;
+    soft.querySelector('figcaption').textContent = softened.told;
+    const largest = Math.max(...shares); // the likeliest fills the height, so that one sees the others come up to it
+    soft.querySelector('ol').replaceChildren(...shares.map((share, place) => {
+      const [item, bar, said, token] = ['li', 'i', 'b', 'span'].map((tag) => document.createElement(tag));
+      bar.style.height = `${(100 * share) / largest}%`;
+      said.textContent = softened.labels[at][place];
+      token.textContent = softened.tokens[place];
+      item.append(said, bar, token);
+      return item;
+    }));
   }
   const bytes = () => (budget.value > 0 ? budget.value * 1e6 : null);
   function enable() {
     parts.temperature.input.disabled = !train.checked;
+    soften();
   }
 
   return {
     // Names and stops of a new table; the knobs stay at the values where they stand.
     offer(curve, alone) {
+      softened = curve.softened;
       for (const name of KNOBS) {
         const { label, input, note } = parts[name];
         const value = parts[name].stops[input.value]?.value;

@@ -253,6 +253,10 @@ class Client:
         """Read a passage of the evaluation text with teacher and, unless None, the student of `recipe`."""
         return self._submit_made(TEMPERATURE_LAB, model, recipe or Recipe(), protocol, passage=passage)
 
+    def find_temperature_lab(self, model: str, recipe: Recipe | None, protocol: Protocol, passage: int) -> Run | None:
+        """The run that read it, whatever its status; None when nobody asked for it yet."""
+        return self._find_made(TEMPERATURE_LAB, model, recipe or Recipe(), protocol, passage=passage)
+
     def submit_sweep(
         self, model: str, recipe: Recipe, protocol: Protocol, temperatures: Sequence[float], alphas: Sequence[float]
     ) -> Run:

@@ -16,7 +16,8 @@ from optlab.results.temperature_lab import Position, Softened
 
 Floats = NDArray[np.float64]
 
-TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0)
+TEMPERATURES = (0.25, 0.35, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 11.0, 16.0)
+"""Those of the knob (`optlab.knobs.TEMPERATURES`), and beyond both its ends."""
 SHOWN = 12
 """Words of the teacher that are shown at a position, the likeliest first."""
 
@@ -79,6 +80,6 @@ def _side(logits: Floats, ids: Sequence[int]) -> Softened:
     )
 
 
-def shown(side: Softened, number: int) -> list[float]:
-    """Probabilities of the shown words at `TEMPERATURES[number]`."""
-    return [float(np.exp(z / TEMPERATURES[number] - side.log_z[number])) for z in side.logits]
+def shown(side: Softened, temperatures: Sequence[float], number: int) -> list[float]:
+    """Probabilities of the shown words at `temperatures[number]`. temperatures: those that `side` was worked out at."""
+    return [float(np.exp(z / temperatures[number] - side.log_z[number])) for z in side.logits]

@@ -21,6 +21,7 @@ from optlab.figures import curve_axes, curve_tiles, verdict
 from optlab.figures.curve_axes import Axis
 from optlab.figures.curve_tiles import Tile
 from optlab.figures.curve_words import Knob, knobs_in_words, words
+from optlab.figures.softened import Softened
 from optlab.files import JsonObject
 from optlab.i18n import _, language, said, sentence
 from optlab.jobs.measured import MeasuredRun
@@ -76,7 +77,8 @@ class Curve:
     usual_temperature: where that knob stands while nothing is trained. cells: for each stop of bits one for each stop
     of sparsity, row after row; none for a recipe beyond three knobs. original: bytes of the original; None where they
     are not known. dots: what was measured of this model. frontier: the best that is predicted at each size, smallest
-    first. record: how right earlier predictions were, as a sentence."""
+    first. record: how right earlier predictions were, as a sentence. softened: what the teacher says at each stop of
+    the temperature; None where nobody trains, or it is not known."""
 
     token: str
     stands: Knobs
@@ -94,6 +96,7 @@ class Curve:
     loss_axis: Axis
     record: str
     words: dict[str, str]
+    softened: Softened | None = None
 
     def to_json(self) -> str:
         """For `assets/curve`."""

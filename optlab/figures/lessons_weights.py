@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -86,9 +87,16 @@ def curves(
         )  # fmt: skip
     if mark is not None:
         figure.add_vline(x=mark, line={"color": style.BASE, "dash": "dot", "width": 1.5})
-    figure.update_xaxes(title_text=x_title, tickformat=_ticks(forms[0]), **({"type": "log"} if "x" in log else {}))
+    figure.update_xaxes(title_text=x_title, tickformat=_ticks(forms[0]), **(_doublings(x) if "x" in log else {}))
     figure.update_yaxes(title_text=y_title, tickformat=_ticks(forms[1]), **({"type": "log"} if "y" in log else {}))
     return figure
+
+
+def _doublings(x: Sequence[float] | Array) -> dict[str, Any]:
+    """A logarithmic axis on which every doubling has a number, and nothing between."""
+    low, high = math.floor(math.log2(min(x))), math.ceil(math.log2(max(x)))
+    places = [2.0**power for power in range(low, high + 1)]
+    return {"type": "log", "tickvals": places, "ticktext": [f"{one:g}" for one in places]}
 
 
 def costs(kinds: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
@@ -100,8 +108,10 @@ def costs(kinds: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
         {"color": style.BASE, "size": 9, "symbol": "diamond"},
     )  # fmt: skip
     hover = _("{name}: {bits} bits per weight, error {error}").format(name="%{text}", bits="%{x:.2f}", error="%{y:.2%}")
-    places = "bottom center", "top right", "bottom left"  # of the names, which else lie on each other
-    for (kind, points), look, place in zip(kinds.items(), looks, places, strict=True):
+    every = sorted(bits for points in kinds.values() for bits, _error in points.values())
+    for number, ((kind, points), look) in enumerate(zip(kinds.items(), looks, strict=True)):
+        # of the names, which else lie on each other
+        place = ("bottom center", "top right", [_freer(bits, every) for bits, _error in points.values()])[number]
         figure.add_scatter(
             x=[bits for bits, _error in points.values()], y=[error for _bits, error in points.values()],
             text=list(points), mode="markers+text", textposition=place, name=kind, marker=look, cliponaxis=False,
@@ -110,6 +120,13 @@ def costs(kinds: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
     figure.update_xaxes(title_text=_("bits per weight"))
     figure.update_yaxes(title_text=_("error"), type="log", tickformat=style.PERCENT_TICKS, tickvals=ERRORS)
     return figure
+
+
+def _freer(bits: float, every: Sequence[float]) -> str:
+    """The side below a point on which the next point of `every` is further away."""
+    left = min((bits - one for one in every if one < bits), default=math.inf)
+    right = min((one - bits for one in every if one > bits), default=math.inf)
+    return "bottom left" if left > right else "bottom right"
 
 
 def zeros(mask: Array) -> Figure:

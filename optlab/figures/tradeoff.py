@@ -39,8 +39,10 @@ def scatter(frame: DataFrame, marked: int | None = None, height: int = 430) -> F
                 "size": (SMALLEST + (LARGEST - SMALLEST) * _share(times)).tolist(),
                 "color": times.tolist(), "cmin": fastest, "cmax": slowest, "colorscale": style.SCALE,
                 "line": {"width": 1, "color": "rgba(127,138,150,0.8)"}, "opacity": 0.92,
-                "colorbar": {"title": {"text": _("time per token,<br>original = 1")}, "thickness": 12,
-                             "outlinewidth": 0},
+                # above the chart, because a phone has no room beside it
+                "colorbar": {"title": {"text": _("time per token, original = 1"), "side": "top"}, "thickness": 8,
+                             "outlinewidth": 0, "orientation": "h", "len": 0.5, "x": 1, "xanchor": "right", "y": 1.02,
+                             "yanchor": "bottom", "nticks": 4},
             },
         )  # fmt: skip
     if len(untimed):

@@ -70,4 +70,5 @@ TEMPERATURE_LAB = JobKind(
     ),
     formerly=("soften",),
     priority=GENERATING,
+    version=2,
 )  # fmt: skip

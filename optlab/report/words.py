@@ -67,8 +67,12 @@ def strip() -> str:
 
 def environment(result: Measurement) -> str:
     """The machine and the versions, in one paragraph."""
-    rows = [(name.replace("_", " "), _shown(name, value)) for name, value in result.environment
-            if isinstance(value, str | int | float)]  # fmt: skip
+    names = {
+        "processor": _("processor"), "cores": _("cores"), "memory_bytes": _("memory"), "system": _("system"),
+        "threads": _("threads"), "load": _("load"), "read_bytes_per_s": _("memory reads"),
+    }  # fmt: skip
+    rows = [(names[name], _shown(name, value)) for name, value in result.environment
+            if name in names and isinstance(value, str | int | float)]  # fmt: skip
     return " \N{MIDDLE DOT} ".join(f"{name} {value}" for name, value in [*rows, *result.versions.items()])
 
 

@@ -53,7 +53,8 @@ def test_what_is_shown_follows_from_the_few_numbers_that_are_kept() -> None:
         for side, z in (("teacher", Z_T), ("student", Z_S)):
             one = getattr(found, side)
             expected = temperature_lab.probabilities(z, t)[list(found.ids)]
-            np.testing.assert_allclose(temperature_lab.shown(one, number), expected, rtol=1e-9)
+            told = temperature_lab.shown(one, temperature_lab.TEMPERATURES, number)
+            np.testing.assert_allclose(told, expected, rtol=1e-9)
             assert one.entropy[number] == pytest.approx(float(temperature_lab.entropy(z, t)))
         slope = temperature_lab.gradient(Z_S, Z_T, t)
         assert found.gradient[number] == pytest.approx(np.linalg.norm(slope))

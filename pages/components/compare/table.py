@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 PER_PAGE = 200
-COLUMNS = ("starred", "recipe", "name", "ppl_ratio", "low", "high", "size_ratio", "size", "speed", "speedup",
+COLUMNS = ("recipe", "starred", "name", "ppl_ratio", "low", "high", "size_ratio", "size", "speed", "speedup",
            "decode_ms", "ppl", "kl", "agreement", "tokens", "dtype", "finished", "run", "note")  # fmt: skip
+LABELS = ("starred", "name", "note")
+"""What a person adds to a run: without any of it a column would be empty, and a phone would show little else."""
 
 Order = Callable[[MeasuredRun], float]
 ORDERS: dict[str, Order] = {
@@ -50,7 +52,7 @@ def show(frame: DataFrame, name: str) -> list[int]:
     event: Any = st.dataframe(
         told, hide_index=True, placeholder="", key=f"compare/table{name}", on_select="rerun",
         selection_mode="multi-row",
-        column_order=COLUMNS,
+        column_order=[one for one in COLUMNS if one not in LABELS or frame[one].any()],
         column_config={
             "starred": column.CheckboxColumn("\N{BLACK STAR}", width="small", help=_("Tick one row to star it.")),
             "name": column.TextColumn(_("Name"), width="small"),

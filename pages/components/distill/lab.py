@@ -53,13 +53,13 @@ def _look(run: Run) -> None:
     before, true = "".join(tokens[: at + 1]), tokens[at + 1]
     st.markdown(f":gray[{services.escaped(before)}] **{services.escaped(true.strip() or '·')}**")
     place, number = found.positions[at], temperatures.index(chosen)
-    _words(found.names, place, number)
+    _words(found.names, place, number, temperatures)
     _numbers(place, number, temperatures)
 
 
-def _words(names: Mapping[int, str], place: Position, number: int) -> None:
-    teacher = temperature_lab.shown(place.teacher, number)
-    student = temperature_lab.shown(place.student, number) if place.student else None
+def _words(names: Mapping[int, str], place: Position, number: int, temperatures: Sequence[float]) -> None:
+    teacher = temperature_lab.shown(place.teacher, temperatures, number)
+    student = temperature_lab.shown(place.student, temperatures, number) if place.student else None
     st.plotly_chart(
         distillation.top_tokens([names[one] for one in place.ids], teacher, student), key="lab/words", config=CHART,
         alt=_("Probabilities of the most likely next tokens at this temperature"),

@@ -7,6 +7,7 @@ something else changed the recipe are the knobs put somewhere (`token`, see `ass
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from uuid import uuid4
@@ -15,21 +16,26 @@ import streamlit as st
 
 from optlab.client import expectations
 from optlab.client.client import Client
-from optlab.figures import curve, curve_assets, format, standing
+from optlab.errors import OptLabError
+from optlab.figures import curve, curve_assets, format, softened, standing
 from optlab.figures.curve import Curve
+from optlab.figures.softened import Softened
 from optlab.files import JsonObject
 from optlab.i18n import _
+from optlab.jobs.temperature_lab import TEMPERATURE_LAB
 from optlab.knobs import KnobbedRecipe, Knobs, has_knobs, knobs_of
 from optlab.models.describe import Description
 from optlab.recipes import Step
 from optlab.report import page
 from optlab.store.run import Run
-from pages.components.shared import downloads, view
+from pages.components.shared import downloads, view, watching
 from pages.components.shared import knobs as boxes
 from pages.components.shared.view import View
 
 KEY = "curve"
 STATE, STEPS = "curve/state", "curve/steps"
+PASSAGE = 0
+"""The piece of the text that the teacher reads."""
 BEYOND = "beyond"
 """Token of a recipe that no knobs can show."""
 
@@ -82,6 +88,7 @@ def knobs(client: Client, shown: View, description: Description) -> bool:
     steps.update({step.kind: step for step in shown.recipe.steps})
     state = _state(shown.model, knobbed, knobs_of(shown.recipe))
     table = around(client, shown, description, knobbed, state.heard, state.token, state.put)
+    table = replace(table, softened=_softened(client, shown, description, table))
     _mounted["knobs"](key=KEY, data=table.to_json().encode(), on_moved_change=_heard)
     return True
 
@@ -118,6 +125,21 @@ def _training(client: Client, shown: View, knobbed: KnobbedRecipe) -> str:
     if expected is None:
         return _("Recover by training")
     return _("Recover by training (about {time})").format(time=format.roughly(expected.seconds))
+
+
+def _softened(client: Client, shown: View, description: Description, drawn: Curve) -> Softened | None:
+    """What the teacher says at each stop of the temperature, where something is trained; it reads a passage first."""
+    if not drawn.training or description.objective != "causal":
+        return None
+    run = client.find_temperature_lab(shown.model, None, shown.protocol, PASSAGE)
+    if run is None and client.person.starts_work:
+        with suppress(OptLabError):  # the page is about something else
+            run = client.submit_temperature_lab(shown.model, None, shown.protocol, PASSAGE)
+    if run is not None and run.live:
+        watching.until_done(run)
+    found = None if run is None else TEMPERATURE_LAB.result_of(run)
+    stops = [float(stop.value or 1.0) for stop in drawn.temperature.stops]
+    return None if found is None else softened.of(found, stops)
 
 
 def _state(model: str, knobbed: KnobbedRecipe, now: Knobs) -> State:

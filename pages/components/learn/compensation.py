@@ -50,7 +50,7 @@ def show() -> None:
           "compensation/row")  # fmt: skip
     st.markdown(_said(found, step))
     formula(
-        r"\delta_j=-\frac{w_i-\hat w_i}{[H^{-1}]_{ii}}\,[H^{-1}]_{ij}\quad\text{for all } j>i,\qquad H=\frac1N\sum_x "
+        r"\delta_j=-\frac{w_i-\hat w_i}{[H^{-1}]_{ii}}\,[H^{-1}]_{ij}\quad(j>i),\qquad H=\frac1N\sum_x "
         r"x\,x^{\top}",
         {"w_i": _("the weight being rounded"), r"\hat w_i": _("its level"), r"\delta_j": _("how far weight j moves"),
          "H": _("second moments of the inputs on the text"), "x": _("the inputs at one token"), "N": _("tokens")},

@@ -58,7 +58,7 @@ def show() -> None:
     )  # fmt: skip
     chart(
         lessons_weights.curves(SHARES, {names[method]: line for method, line in _errors(name, W, H).items()},
-                               _("weights set to zero"), _("error of the output"), share, (".0%", ".2g"), log="y"),
+                               _("weights set to zero"), _("error of the output"), share, (".0%", ".2~%"), log="y"),
         "pruning/curve",
     )  # fmt: skip
     keep(_("The smallest weights are not the least important ones. What counts is what a weight is multiplied with, "

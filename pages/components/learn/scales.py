@@ -38,7 +38,7 @@ def show() -> None:
         name = matrices.layer(model, "learn/scales", multiple=SUPER)
     names = [*super_blocks.FORMATS, *microscaling.BLOCK]
     with right:
-        chosen = st.pills(_("Format"), names, default="Q4_K", key="learn/scales/format") or "Q4_K"
+        chosen = st.pills(_("Format"), names, default="Q4_K", key="learn/scales/format", wrap=True) or "Q4_K"
     W = model[name]
     row = st.number_input(_("Row"), 0, W.shape[0] - 1, 0, key=f"learn/scales/row/{name}", width=200)
     (_super_block if chosen in super_blocks.FORMATS else _float_block)(W, row, chosen)

@@ -35,7 +35,7 @@ def show() -> None:
     left, right = st.columns([2, 3])
     number = left.selectbox(_("Recipe"), range(len(recipes)), index=2, format_func=recipes.__getitem__,
                             key="learn/whom/recipe")  # fmt: skip
-    kind = right.pills(_("Grouped by"), list(kinds), default="frequency", format_func=kinds.__getitem__,
+    kind = right.pills(_("Grouped by"), list(kinds), default="frequency", format_func=kinds.__getitem__, wrap=True,
                        key="learn/whom/kind") or "frequency"  # fmt: skip
     groups = {_name(group): group for group in found.of(kind)}
     mean = found.of("text")[0].changes[number].nats
