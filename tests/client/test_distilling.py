@@ -54,7 +54,7 @@ def test_the_lab_shows_the_models_own_answers(spec: Asked) -> None:
     with torch.inference_mode():
         p = (model.logits(torch.tensor([ids]))[0, 7].double() / 2.0).softmax(-1)
     place, two = found.positions[7], found.temperatures.index(2.0)
-    np.testing.assert_allclose(lab.shown(place.teacher, two), p[list(place.ids)].numpy(), rtol=1e-5)
+    np.testing.assert_allclose(lab.shown(place.teacher, found.temperatures, two), p[list(place.ids)].numpy(), rtol=1e-5)
     assert place.true == ids[8]
     assert place.student is None
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 @pytest.fixture
 def probed(client: Client) -> State:
-    found = with_anchors(state(), 1.0)
+    found = replace(with_anchors(state(), 1.0), text=PROTOCOL.text)
     found.save(place_of(found.fingerprint))
     return found
 

@@ -18,7 +18,7 @@ STEPS: dict[str, list[dict[str, Any]]] = {
     "nothing": [],
     "rtn": [quantize(method="rtn", bits=4)],
     "symmetric rows": [quantize(method="rtn", bits=8, group_size=None, symmetric=True)],
-    "float zero": [quantize(method="hqq", bits=3, zero_point="float")],
+    "float zero": [quantize(method="hqq", bits=3)],
     "nf4": [quantize(method="nf4")],
     "fp8": [{"quantize": {"method": "fp8"}}],
     "some layers": [quantize("model.layers.0.*", method="rtn", bits=2)],
