@@ -54,6 +54,7 @@ def test_it_is_chosen_where_the_model_does_not_fit(
     assert way_of(RECIPE, protocol, description) == "whole"
     little = Room(whole.peak - 1, 1 << 40)
     assert way_of(RECIPE, protocol, description, little) == "blocks"
+    less = Room(footprint(TAYLOR, protocol, description, "whole").peak - 1, 1 << 40)
     with pytest.raises(RecipeError) as refused:
-        way_of(TAYLOR, protocol, description, little)
+        way_of(TAYLOR, protocol, description, less)
     assert "gradients of the whole model" in said(refused.value.message)
