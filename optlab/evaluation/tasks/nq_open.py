@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from optlab.evaluation.tasks import Family, Metric, Question, Task
 from optlab.evaluation.tasks.carried import lines, some
@@ -22,5 +22,14 @@ class NQOpen(Task):
 
     @staticmethod
     def questions() -> Sequence[Question]:
-        rows = some((row for row in lines("NQ-open/test.jsonl") if row["answer"]), QUESTIONS)
-        return [Question(f"Q: {row['question']}?", "\nA:", (f" {row['answer'][0].strip()}",), 0) for row in rows]
+        return [asked(row, (f" {row['answer'][0].strip()}",)) for row in answered(QUESTIONS)]
+
+
+def answered(count: int) -> list[dict[str, Any]]:
+    """The first `count` rows that list an answer."""
+    return some((row for row in lines("NQ-open/test.jsonl") if row["answer"]), count)
+
+
+def asked(row: dict[str, Any], choices: tuple[str, ...]) -> Question:
+    """The question of a row, of whose `choices` the first is the right one."""
+    return Question(f"Q: {row['question']}?", "\nA:", choices, 0)
